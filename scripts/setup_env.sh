@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# Build .venv, the CPU environment of quickstart.sh and test.sh (both call this). About 2 minutes and 3 GB, once;
+# after that it only compares stamps. Safe to call from anywhere and twice at a time.
+#
+#   [PYTHON=/path/to/python3.11] [TORCH_CPU_INDEX=URL] scripts/setup_env.sh
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+LOCK=scripts/locks/cpu-py311.txt
+LOCK_PYTHON=3.11
+VENV=.venv
+LOG=$VENV/setup.log
+TORCH_CPU_INDEX=${TORCH_CPU_INDEX:-https://download.pytorch.org/whl/cpu}
+
+say() { echo "setup_env: $*" >&2; }
+die() { say "$@"; exit 1; }
+
+# The folder is part of the stamp because a virtual environment cannot be moved.
+packages_stamp() { { pwd -P; cat "$LOCK"; } | sha256sum; }
+project_stamp() { sha256sum < pyproject.toml; }
+is_current() { [[ -x $VENV/bin/python && -f $VENV/$1.stamp && $(< "$VENV/$1.stamp") == "$("$1_stamp")" ]]; }
+set_stamp() { "$1_stamp" > "$VENV/$1.stamp"; }
+
+is_lock_python() {
+  "$1" -Ic "import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (${LOCK_PYTHON/./, }))" > /dev/null 2>&1
+}
+
+find_python() {
+  local pyenv=${PYENV_ROOT:-${HOME:-/root}/.pyenv} candidate
+  local candidates=("python$LOCK_PYTHON" "$pyenv/versions/$LOCK_PYTHON".*/bin/python python3)
+  [[ -z ${PYTHON:-} ]] || candidates=("$PYTHON")
+  for candidate in "${candidates[@]}"; do
+    if is_lock_python "$candidate"; then echo "$candidate"; return; fi
+  done
+  die "no usable Python $LOCK_PYTHON (tried ${candidates[*]}): install one, or set PYTHON=/path/to/python$LOCK_PYTHON"
+}
+
+# -I: a PYTHONPATH or user site of the caller must not satisfy a requirement. The log keeps what pip says.
+pip_install() {
+  "$VENV/bin/python" -I -m pip --quiet --disable-pip-version-check install --no-deps --progress-bar off "$@" \
+    >> "$LOG" 2>&1
+}
+
+fail_with_log() {
+  grep -v 'is ignored: it is' "$LOG" | tail -n 5 >&2 || true
+  die "$* failed: see $LOG"
+}
+
+# The lock's torch line names the CPU build, so no index can slip in the CUDA build of the same version.
+install_torch() {
+  local torch
+  torch=$(grep -E '^torch==' "$LOCK")
+  say "installing $torch"
+  pip_install "$torch" || pip_install "$torch" --index-url "$TORCH_CPU_INDEX" || fail_with_log "installing $torch"
+}
+
+install_packages() {
+  local python
+  python=$(find_python)
+  say "building $VENV with $python (about 2 minutes)"
+  rm -rf "$VENV"
+  mkdir "$VENV"
+  : > "$LOG"
+  "$python" -m venv "$VENV" >> "$LOG" 2>&1 || fail_with_log "python -m venv"
+  install_torch
+  say "installing $(grep -c '==' "$LOCK") locked packages"
+  pip_install -r "$LOCK" || fail_with_log "installing $LOCK"
+  set_stamp packages
+}
+
+install_project() {
+  say "installing fail2fix into $VENV"
+  pip_install --no-build-isolation -e . || fail_with_log "installing fail2fix"
+  set_stamp project
+}
+
+[[ $(uname -sm) == "Linux x86_64" ]] || die "the locks cover Linux x86_64 only, this is $(uname -sm)"
+if is_current packages && is_current project; then exit 0; fi
+
+exec 9< "$LOCK"
+flock 9
+# Whoever held the lock may have finished the work.
+if ! is_current packages; then
+  [[ ! -e $VENV || -f $LOG ]] || die "$PWD/$VENV exists and is not from this script: move it away"
+  install_packages
+fi
+if ! is_current project; then install_project; fi
+say "$VENV is ready"
