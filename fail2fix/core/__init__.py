@@ -1,0 +1,1 @@
+"""The method, in plain values: no verl, no ray, no vllm."""

@@ -1,0 +1,191 @@
+"""The method's keys, typed: the ``fail2fix:`` section of every config.
+
+One dataclass a concept of METHOD.md; the defaults live here and nowhere else. Hydra registers
+``Fail2FixConfig`` as the schema of the section, so an unknown key or a wrong type is refused while the
+config is composed; ``check`` refuses values that make no sense. Knows nothing of verl.
+
+Example::
+
+    config = Fail2FixConfig(correction=CorrectionConfig(attempts=8, rollouts=4))
+    check(config)
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class BadInput(ValueError):
+    """Something the user gave is wrong. The message is one line: which key, file or row, what, and what to do."""
+
+
+class PromptForm(Enum):
+    """How an attempt enters the correction prompt: data inside the user's turn, or the assistant's own turn."""
+
+    block = "block"
+    turn = "turn"
+
+
+class Thinking(Enum):
+    """What happens to thinking blocks inside an attempt."""
+
+    strip = "strip"
+    keep = "keep"
+
+
+class Scale(Enum):
+    """What a correction group's centred rewards are divided by."""
+
+    raw_std = "raw_std"
+    shaped_std = "shaped_std"
+    none = "none"
+
+
+class Baseline(Enum):
+    """Over what a correction group's mean and std are taken."""
+
+    group = "group"
+    with_attempt = "with_attempt"
+
+
+@dataclass
+class CorrectionConfig:
+    """The correction stream: ``attempts`` (K) prompts with ``rollouts`` (G') rollouts each, ``weight`` (lambda)."""
+
+    enabled: bool = True
+    attempts: int = 128  # K (paper)
+    rollouts: int = 8  # G', at least 2 (paper)
+    weight: float = 1.0  # lambda (F2F)
+    form: PromptForm = PromptForm.block
+    thinking: Thinking = Thinking.strip
+    max_prompt_length: int = 5632  # tokens of a correction prompt: problem + fixed words + attempt
+
+
+@dataclass
+class ReplayConfig:
+    """Which attempts are replayed (METHOD.md, "Replay selection")."""
+
+    band_low: float = 0.375  # delta_low (F2F)
+    band_high: float = 0.75  # delta_high (F2F)
+    max_attempts_per_prompt: int = 2  # (ours)
+    keep_probe: bool = True  # (ours)
+
+
+@dataclass
+class RatioConfig:
+    """The adaptive replay ratio rho (METHOD.md, item 7)."""
+
+    adaptive: bool = True
+    initial: float = 0.3  # rho_0 (F2F)
+    minimum: float = 0.2  # (F2F)
+    maximum: float = 0.8  # (F2F)
+    target_retention: float = 0.8  # tau (F2F)
+    w1: float = 0.8  # (F2F)
+    w2: float = 0.3  # (F2F)
+    w3: float = 0.05  # (F2F)
+    retention_ema: float = 0.0  # share of the last retention kept in the next (F2F: 0)
+
+
+@dataclass
+class RiskConfig:
+    """Risk-averse shaping: ``penalty`` (lambda_risk) for turning a correct attempt into a wrong answer."""
+
+    penalty: float = 1.0  # (F2F)
+
+
+@dataclass
+class AdvantageConfig:
+    """How a correction group's rewards become advantages (METHOD.md, "The penalty that does nothing")."""
+
+    scale: Scale = Scale.raw_std
+    baseline: Baseline = Baseline.group
+
+
+@dataclass
+class VerifierConfig:
+    """Our verifier, and what counts as correct when the reward function gives no ``acc``."""
+
+    correct_threshold: float = 1.0
+    workers: int = 2  # processes in each reward worker
+    deadline_s: float = 10.0  # seconds one check may take before its process is killed
+    retries: int = 2  # of an infrastructure error, not of a wrong answer
+
+
+@dataclass
+class RunConfig:
+    """Where a run leaves its files: ``<root>/<trainer.experiment_name>/<name>/``; no name means the start time."""
+
+    root: str = "outputs"
+    name: str | None = None
+
+
+@dataclass
+class Fail2FixConfig:
+    """The whole ``fail2fix:`` section."""
+
+    seed: int = 0
+    correction: CorrectionConfig = field(default_factory=CorrectionConfig)
+    replay: ReplayConfig = field(default_factory=ReplayConfig)
+    ratio: RatioConfig = field(default_factory=RatioConfig)
+    risk: RiskConfig = field(default_factory=RiskConfig)
+    advantage: AdvantageConfig = field(default_factory=AdvantageConfig)
+    verifier: VerifierConfig = field(default_factory=VerifierConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+
+
+def check(config: Fail2FixConfig) -> None:
+    """Refuse values that make no sense.
+
+    Raises:
+        BadInput: naming the key, its value and what is allowed.
+    """
+    c, r, q, v = config.correction, config.replay, config.ratio, config.verifier
+    _require(
+        c.attempts >= 1,
+        "correction.attempts",
+        c.attempts,
+        "at least 1 (correction.enabled=false turns it off)",
+    )
+    _require(
+        c.rollouts >= 2,
+        "correction.rollouts",
+        c.rollouts,
+        "at least 2: one rollout has no group to compare with",
+    )
+    _require(c.weight >= 0, "correction.weight", c.weight, "0 or more")
+    _require(c.max_prompt_length >= 1, "correction.max_prompt_length", c.max_prompt_length, "a number of tokens")
+    _require(0 <= r.band_low <= r.band_high <= 1, "replay.band_low", r.band_low, "0 <= band_low <= band_high <= 1")
+    _require(
+        r.max_attempts_per_prompt >= 1,
+        "replay.max_attempts_per_prompt",
+        r.max_attempts_per_prompt,
+        "1 or more",
+    )
+    _require(0 <= q.minimum <= q.maximum <= 1, "ratio.minimum", q.minimum, "0 <= minimum <= maximum <= 1")
+    _require(
+        q.minimum <= q.initial <= q.maximum or not q.adaptive,
+        "ratio.initial",
+        q.initial,
+        "in [minimum, maximum]",
+    )
+    _require(0 <= q.initial <= 1, "ratio.initial", q.initial, "a share in [0, 1]")
+    _require(0 <= q.target_retention <= 1, "ratio.target_retention", q.target_retention, "a share in [0, 1]")
+    _require(0 <= q.retention_ema < 1, "ratio.retention_ema", q.retention_ema, "in [0, 1)")
+    _require(config.risk.penalty >= 0, "risk.penalty", config.risk.penalty, "0 or more")
+    _require(v.workers >= 1, "verifier.workers", v.workers, "at least 1")
+    _require(v.deadline_s > 0, "verifier.deadline_s", v.deadline_s, "a number of seconds above 0")
+    _require(v.retries >= 0, "verifier.retries", v.retries, "0 or more")
+    name = config.run.name
+    _require(
+        name is None or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) is not None,
+        "run.name",
+        name,
+        "one folder name of letters, digits, '.', '_' and '-'",
+    )
+
+
+def _require(holds: bool, key: str, value: object, allowed: str) -> None:
+    if not holds:
+        raise BadInput(f"fail2fix.{key}={value}: must be {allowed}")

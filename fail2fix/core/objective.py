@@ -1,0 +1,117 @@
+"""The joint objective J = J_base + lambda J_corr: who is averaged over what (METHOD.md, item 6; ours).
+
+Each stream is averaged over itself inside each mini-batch, so lambda means the same whatever K and G' are.
+Here are the batch's shape (how many corrections fit, which row goes where) and the two denominators of
+every row; the loss itself is in ``fail2fix.verl_ext.loss``.
+
+Rows reach the ranks in contiguous chunks, and every rank cuts its chunk into M equal mini-batches, so the
+order of rows is rank by rank, in each rank mini-batch by mini-batch, in each mini-batch base rows first.
+
+Example::
+
+    feasible_attempts(128, 8, base_rows=1024, split=BatchSplit(ranks=8, mini_batches=1))  # 128
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+BASE, CORRECTION = 0, 1
+
+Partition = Callable[[Sequence[int], int], list[list[int]]]
+
+
+@dataclass(frozen=True)
+class BatchSplit:
+    """How a batch is cut.
+
+    Attributes:
+        ranks: data-parallel ranks.
+        mini_batches: M, optimiser steps a step.
+        update_micro: rows of a fixed micro-batch in the update; 1 with dynamic batch sizes.
+        infer_micro: rows of a fixed micro-batch in the log-prob passes; 1 with dynamic batch sizes.
+    """
+
+    ranks: int = 1
+    mini_batches: int = 1
+    update_micro: int = 1
+    infer_micro: int = 1
+
+    def divides(self, base_rows: int, correction_rows: int) -> bool:
+        """Whether both streams split into ranks and mini-batches in proportion, and ranks into micro-batches."""
+        parts = self.ranks * self.mini_batches
+        if base_rows % parts or correction_rows % parts:
+            return False
+        rows = base_rows + correction_rows
+        return (rows // parts) % self.update_micro == 0 and (rows // self.ranks) % self.infer_micro == 0
+
+
+def feasible_attempts(available: int, rollouts: int, base_rows: int, split: BatchSplit) -> int:
+    """The largest K <= ``available`` whose K * ``rollouts`` rows divide; 0 is a plain GRPO step."""
+    for k in range(available, 0, -1):
+        if split.divides(base_rows, k * rollouts):
+            return k
+    return 0
+
+
+def joint_layout(
+    streams: NDArray[np.int64], lengths: Sequence[int], split: BatchSplit, partition: Partition | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The order of rows that gives every rank and mini-batch both streams in proportion.
+
+    Args:
+        streams: (N,) BASE or CORRECTION.
+        lengths: (N,) tokens a row; what ``partition`` balances.
+        split: ranks and mini-batches.
+        partition: splits lengths into equal-sized parts of similar sums; contiguous parts without it.
+
+    Returns:
+        order (N,): row indices in their new order; mini_batch (N,): the mini-batch of each *new* row.
+    """
+    ranks, steps = split.ranks, split.mini_batches
+    chunks: list[list[list[int]]] = [[[] for _ in range(steps)] for _ in range(ranks)]
+    for stream in (BASE, CORRECTION):
+        rows = np.flatnonzero(streams == stream)
+        for step, step_rows in enumerate(np.array_split(rows, steps)):
+            for rank, part in enumerate(_parts(step_rows, lengths, ranks, partition)):
+                chunks[rank][step].extend(part)
+    order = [row for rank in chunks for step in rank for row in step]
+    steps_of = [step for rank in chunks for step, rows in enumerate(rank) for _ in rows]
+    return np.array(order, dtype=np.int64), np.array(steps_of, dtype=np.int64)
+
+
+def _parts(rows: NDArray[np.int64], lengths: Sequence[int], ranks: int, partition: Partition | None) -> list[list[int]]:
+    if ranks == 1 or partition is None or len(rows) == 0:
+        return [part.tolist() for part in np.array_split(rows, ranks)]
+    parts = partition([lengths[row] for row in rows], ranks)
+    return [[int(rows[i]) for i in sorted(part)] for part in parts]
+
+
+def stream_sizes(
+    streams: NDArray[np.int64],
+    mini_batch: NDArray[np.int64],
+    tokens: NDArray[np.int64],
+    included: NDArray[np.bool_],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """For every row the sequences and the tokens its own stream has in its own mini-batch.
+
+    Args:
+        streams, mini_batch, tokens: (N,) of the row's stream, mini-batch and valid response tokens.
+        included: (N,) False for rows that left the update; they are counted in neither.
+
+    Returns:
+        sequences (N,), tokens (N,): the denominators of the stream mean, at least 1.
+    """
+    sequences = np.ones(len(streams))
+    stream_tokens = np.ones(len(streams))
+    for step in np.unique(mini_batch):
+        for stream in (BASE, CORRECTION):
+            rows = (mini_batch == step) & (streams == stream)
+            counted = rows & included
+            sequences[rows] = max(1, int(counted.sum()))
+            stream_tokens[rows] = max(1, int(tokens[counted].sum()))
+    return sequences, stream_tokens

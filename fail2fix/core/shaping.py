@@ -1,0 +1,18 @@
+"""Risk-averse shaping: breaking a correct attempt costs extra (CIPO; METHOD.md, item 4).
+
+Example::
+
+    shape_reward(0.0, attempt_correct=True, correct=False, penalty=1.0)  # -1.0
+"""
+
+from __future__ import annotations
+
+
+def risk(attempt_correct: bool, correct: bool, penalty: float) -> float:
+    """lambda_risk * 1[v(y) = 1 and v(y-hat) = 0]."""
+    return penalty if attempt_correct and not correct else 0.0
+
+
+def shape_reward(reward: float, attempt_correct: bool, correct: bool, penalty: float) -> float:
+    """R~ = R - lambda_risk * 1[v(y) = 1 and v(y-hat) = 0], R with everything else already in it."""
+    return reward - risk(attempt_correct, correct, penalty)

@@ -1,0 +1,151 @@
+"""The method's keys: their defaults are METHOD.md's, and values that make no sense are refused by name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, is_dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fail2fix.core import config as config_module
+from fail2fix.core.config import BadInput, Baseline, Fail2FixConfig, PromptForm, Scale, Thinking, check
+
+SYMBOLS = {  # METHOD.md, "Symbols", and the constants its items name, with their marks
+    "correction.attempts": (128, "paper"),
+    "correction.rollouts": (8, "paper"),
+    "correction.weight": (1.0, "F2F"),
+    "replay.band_low": (3 / 8, "F2F"),
+    "replay.band_high": (6 / 8, "F2F"),
+    "replay.max_attempts_per_prompt": (2, "ours"),
+    "replay.keep_probe": (True, "ours"),
+    "ratio.initial": (0.3, "F2F"),
+    "ratio.minimum": (0.2, "F2F"),
+    "ratio.maximum": (0.8, "F2F"),
+    "ratio.target_retention": (0.8, "F2F"),
+    "ratio.w1": (0.8, "F2F"),
+    "ratio.w2": (0.3, "F2F"),
+    "ratio.w3": (0.05, "F2F"),
+    "ratio.retention_ema": (0.0, "F2F"),
+    "risk.penalty": (1.0, "F2F"),
+}
+CHOICES = {
+    "correction.enabled": True,
+    "correction.form": PromptForm.block,
+    "correction.thinking": Thinking.strip,
+    "ratio.adaptive": True,
+    "advantage.scale": Scale.raw_std,
+    "advantage.baseline": Baseline.group,
+    "verifier.correct_threshold": 1.0,
+}
+REFUSED = {
+    "correction.attempts": [0, -1],
+    "correction.rollouts": [1, 0],
+    "correction.weight": [-0.1],
+    "correction.max_prompt_length": [0],
+    "replay.band_low": [-0.1, 0.8, 1.1],
+    "replay.max_attempts_per_prompt": [0],
+    "ratio.minimum": [-0.1, 0.9],
+    "ratio.initial": [0.1, 0.9],
+    "ratio.target_retention": [-0.1, 1.1],
+    "ratio.retention_ema": [-0.1, 1.0],
+    "risk.penalty": [-1.0],
+    "verifier.workers": [0],
+    "verifier.deadline_s": [0.0, -1.0],
+    "verifier.retries": [-1],
+    "run.name": ["", "a/b", "..", "-x", "a b"],
+}
+
+
+def value_at(config: Fail2FixConfig, key: str) -> Any:
+    return reduce(getattr, key.split("."), config)
+
+
+def with_value(key: str, value: Any) -> Fail2FixConfig:
+    """The defaults with one key changed."""
+    config = Fail2FixConfig()
+    section, name = key.split(".")
+    setattr(getattr(config, section), name, value)
+    return config
+
+
+def keys(config: Any, prefix: str = "") -> list[str]:
+    """Every key of the section, dotted."""
+    found = []
+    for f in fields(config):
+        value, key = getattr(config, f.name), prefix + f.name
+        found += keys(value, f"{key}.") if is_dataclass(value) else [key]
+    return found
+
+
+@pytest.mark.parametrize("key", SYMBOLS)
+def test_a_symbol_has_its_default(key: str) -> None:
+    assert value_at(Fail2FixConfig(), key) == SYMBOLS[key][0]
+
+
+@pytest.mark.parametrize("key", CHOICES)
+def test_a_choice_has_its_default(key: str) -> None:
+    assert value_at(Fail2FixConfig(), key) == CHOICES[key]
+
+
+@pytest.mark.parametrize("key", SYMBOLS)
+def test_a_default_says_where_it_comes_from(key: str) -> None:
+    """No number can be taken for the paper's that is not: the mark stands on its line."""
+    source = Path(config_module.__file__).read_text()
+    section = type(value_at(Fail2FixConfig(), key.split(".")[0])).__name__
+    body = source.split(f"class {section}:")[1].split("@dataclass")[0]
+    (line,) = re.findall(rf"^    {key.split('.')[1]}: .*$", body, re.M)
+    assert re.search(rf"\b{SYMBOLS[key][1]}\b", line.partition("#")[2])
+    assert not any(
+        re.search(rf"\b{mark}\b", line.partition("#")[2]) for mark in {"paper", "F2F", "ours"} - {SYMBOLS[key][1]}
+    )
+
+
+def test_the_defaults_make_sense() -> None:
+    check(Fail2FixConfig())
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in REFUSED.items() for value in values])
+def test_a_senseless_value_is_refused_by_its_key_in_one_line(key: str, value: Any) -> None:
+    with pytest.raises(BadInput, match=re.escape(f"fail2fix.{key}={value}: must be ")) as refused:
+        check(with_value(key, value))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("correction.attempts", 1),
+        ("correction.rollouts", 2),
+        ("correction.weight", 0.0),
+        ("replay.band_low", 0.75),
+        ("ratio.initial", 0.2),
+        ("ratio.initial", 0.8),
+        ("ratio.target_retention", 1.0),
+        ("ratio.retention_ema", 0.0),
+        ("risk.penalty", 0.0),
+        ("verifier.retries", 0),
+        ("run.name", "2026-07-01_12.00-a"),
+        ("run.name", None),
+    ],
+)
+def test_the_last_sensible_value_is_accepted(key: str, value: Any) -> None:
+    check(with_value(key, value))
+
+
+def test_a_fixed_ratio_may_lie_outside_the_range() -> None:
+    """The failed-attempts-only ablation: rho 0 with the controller off."""
+    config = with_value("ratio.initial", 0.0)
+    config.ratio.adaptive = False
+    check(config)
+    config.ratio.initial = 1.1
+    with pytest.raises(BadInput, match=r"fail2fix\.ratio\.initial=1\.1"):
+        check(config)
+
+
+def test_every_number_of_the_section_is_held_against_something() -> None:
+    """A new key comes with a default of METHOD.md's or a refusal here."""
+    known = {*SYMBOLS, *CHOICES, *REFUSED, "seed", "run.root"}
+    assert set(keys(Fail2FixConfig())) == known
