@@ -1,0 +1,1 @@
+"""Verdicts on answers: model text is judged in worker processes under a deadline, nowhere else."""

@@ -1,0 +1,264 @@
+r"""Worker processes that judge math answers, under a deadline that holds.
+
+Knows: how to run `fail2fix.verify.math_answer.check` in another process, kill it, and tell a bad answer from
+a broken machine. Must not know: verl, ray, rewards, training. Model text is parsed in the workers only; this
+module itself never imports math-verify.
+
+A verdict's status:
+- "ok": the answer was judged. Text that cannot be parsed, or makes sympy raise, is a wrong answer and "ok".
+- "timeout": the answer ran into a limit, of time (the worker is killed) or of memory. It is wrong: limits are
+  the text's own doing, repeating them would cost the deadline again. Such a rollout is never replayed
+  (METHOD.md, "Verdict").
+- "error": no verdict could be had: workers died or could not be started, `retries` + 1 times in a row.
+
+Workers come from a fork server that has imported math-verify once, so replacing a killed one is quick. Each
+still imports the main script, as multiprocessing does: guard that with `if __name__ == "__main__"`.
+
+    pool = VerifierPool(max_workers=2, deadline_s=10.0)
+    verdict = await pool.verify(r"... so it is \boxed{12}.", "12")     # Verdict(True, "12", "ok")
+    pool.close()
+"""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import fcntl
+import logging
+import multiprocessing
+import os
+import resource
+import signal
+import threading
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Literal, TypeAlias
+
+from pebble import ProcessExpired, ProcessPool
+
+from fail2fix.verify.answer_text import MAX_RESPONSE_CHARS, find_answer, same_text
+
+logger = logging.getLogger(__name__)
+
+Status = Literal["ok", "timeout", "error"]
+CheckFuture: TypeAlias = "concurrent.futures.Future[tuple[bool, str]]"
+
+START_ALLOWANCE_S = 60.0
+"""How long starting workers may take before a pool that settles nothing counts as stuck."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`correct` is False unless `status` is "ok"; `pred` is the answer judged, "" where there is none."""
+
+    correct: bool
+    pred: str
+    status: Status
+
+
+@dataclass
+class _Workers:
+    """One running process pool, the checks it owes, and how many it has settled, however they ended."""
+
+    pool: ProcessPool
+    owed: set[CheckFuture] = field(default_factory=set)
+    settled: int = 0
+
+    def take(self, future: CheckFuture) -> None:
+        self.owed.add(future)
+        future.add_done_callback(self._settle)
+
+    def _settle(self, future: CheckFuture) -> None:
+        self.owed.discard(future)
+        self.settled += 1
+
+    def stop(self) -> None:
+        """Kill the processes, wait for that, and fail the checks still owed; pebble leaves them open."""
+        self.pool.stop()
+        self.pool.join()
+        for future in tuple(self.owed):
+            with contextlib.suppress(concurrent.futures.InvalidStateError):
+                future.set_exception(BrokenProcessPool("the verifier's workers were stopped"))
+
+
+class VerifierPool:
+    """Judges answers in `max_workers` processes; usable from several threads and event loops.
+
+    `deadline_s`: seconds a check may run, counted from when a worker takes it, so waiting in the queue costs
+    nothing.
+    `max_tasks`: checks after which a worker is replaced (0: never), which bounds what sympy's caches hold.
+    `memory_bytes`: address space a worker may add to what it holds once its imports are done.
+    `retries`: further attempts after an infrastructure failure. Processes start with the first check that
+    needs one.
+    """
+
+    def __init__(
+        self,
+        max_workers: int = 2,
+        deadline_s: float = 10.0,
+        max_tasks: int = 1000,
+        memory_bytes: int = 4 * 2**30,
+        retries: int = 2,
+    ) -> None:
+        if max_workers < 1 or deadline_s <= 0 or max_tasks < 0 or memory_bytes < 1 or retries < 0:
+            raise ValueError(
+                "VerifierPool needs max_workers >= 1, deadline_s > 0, max_tasks >= 0, memory_bytes >= 1,"
+                f" retries >= 0; got {max_workers}, {deadline_s}, {max_tasks}, {memory_bytes}, {retries}"
+            )
+        if find_spec("math_verify") is None:
+            raise ImportError("math-verify is not installed: pip install 'math-verify[antlr4_9_3]>=0.9,<0.10'")
+        self._max_workers = max_workers
+        self._deadline_s = deadline_s
+        self._max_tasks = max_tasks
+        self._memory_bytes = memory_bytes
+        self._retries = retries
+        self._lock = threading.Lock()
+        self._workers: _Workers | None = None
+        self._closed = False
+
+    async def verify(self, response: str, gold: str) -> Verdict:
+        r"""Judge the answer in the last 20,000 characters of `response` against the bare answer `gold`.
+
+        Never raises for anything in `response`. Raises `RuntimeError` once the pool is closed. Cancelling the
+        call stops the check. A boxed answer equal to the gold text is settled here, without a worker.
+        """
+        self._refuse_if_closed()
+        answer = find_answer(response)
+        if same_text(answer, gold):
+            return Verdict(True, answer.text, "ok")
+        for attempt in range(self._retries + 1):
+            try:
+                return await self._attempt(response[-MAX_RESPONSE_CHARS:], gold)
+            except (ProcessExpired, BrokenProcessPool) as failure:
+                logger.warning("verifier failure %d of %d: %s", attempt + 1, self._retries + 1, failure)
+        return Verdict(False, "", "error")
+
+    async def _attempt(self, response: str, gold: str) -> Verdict:
+        """One check in one worker. Raises `ProcessExpired` or `BrokenProcessPool` for want of a verdict."""
+        workers, future = self._schedule(response, gold)
+        try:
+            correct, pred = await self._settled(workers, future)
+        except (concurrent.futures.TimeoutError, MemoryError):
+            return Verdict(False, "", "timeout")
+        return Verdict(correct, pred, "ok")
+
+    async def _settled(self, workers: _Workers, future: CheckFuture) -> tuple[bool, str]:
+        """The result of `future`, or `BrokenProcessPool` where its pool has stopped settling checks.
+
+        A busy pool settles something at least every deadline, if only by a kill, so silence means that it is
+        stuck: a worker killed from outside while it held pebble's channel, or a pool that broke as the check
+        was queued.
+        """
+        waiting = asyncio.wrap_future(future)
+        try:
+            while True:
+                before = workers.settled
+                done, _ = await asyncio.wait({waiting}, timeout=self._deadline_s + START_ALLOWANCE_S)
+                if done:
+                    return waiting.result()
+                if workers.settled == before:
+                    self._retire(workers)
+                    raise BrokenProcessPool("the verifier's workers have stopped answering")
+        finally:
+            waiting.cancel()
+
+    def _schedule(self, response: str, gold: str) -> tuple[_Workers, CheckFuture]:
+        """Hand a check to the running workers, started or replaced where needed."""
+        with self._lock:
+            self._refuse_if_closed()
+            if self._workers is not None and not self._workers.pool.active:
+                self._discard(self._workers)
+            if self._workers is None:
+                self._workers = _Workers(self._new_pool())
+            workers = self._workers
+            try:
+                future = workers.pool.schedule(_check, args=(response, gold), timeout=self._deadline_s)
+            except (RuntimeError, OSError) as error:
+                self._discard(workers)
+                raise BrokenProcessPool(f"cannot start verifier workers: {error}") from error
+            workers.take(future)
+        return workers, future
+
+    def _new_pool(self) -> ProcessPool:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["fail2fix.verify.math_answer"])
+        return ProcessPool(
+            max_workers=self._max_workers,
+            max_tasks=self._max_tasks,
+            initializer=_prepare_worker,
+            initargs=(self._memory_bytes,),
+            context=context,
+        )
+
+    def _retire(self, workers: _Workers) -> None:
+        with self._lock:
+            if workers is self._workers:
+                self._discard(workers)
+
+    def _discard(self, workers: _Workers) -> None:
+        """Forget `workers` and stop them in the background: stopping waits, and callers are event loops."""
+        self._workers = None
+        threading.Thread(target=workers.stop, daemon=True).start()
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise RuntimeError("this VerifierPool is closed: make a new one")
+
+    def close(self) -> None:
+        """Stop the workers and wait for that; checks under way raise `RuntimeError`. May be called twice."""
+        with self._lock:
+            self._closed = True
+            workers, self._workers = self._workers, None
+        if workers is not None:
+            workers.stop()
+
+
+def _check(response: str, gold: str) -> tuple[bool, str]:
+    """Runs in a worker. The import is here so that the caller's process never loads sympy."""
+    from fail2fix.verify.math_answer import check
+
+    return check(response, gold)
+
+
+def _prepare_worker(memory_bytes: int) -> None:
+    """Runs in each new worker before its first check, outside any deadline."""
+    # pebble's own handler for SIGTERM is Python code, which a worker stuck in C (a power tower) never runs.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_parent()
+    logging.getLogger("math_verify").setLevel(logging.ERROR)
+    _check(r"\boxed{\frac{1}{2}}", "0.5")
+    _limit_memory(memory_bytes)
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end this worker when the process that owns the pool is gone.
+
+    A worker inside a long computation would otherwise outlive a killed trainer. Its end closes the pipe that
+    `multiprocessing` keeps between the two; that raises SIGIO, whose default action needs no Python code.
+    """
+    owner = multiprocessing.parent_process()
+    if owner is None:
+        return
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(owner.sentinel, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(owner.sentinel, fcntl.F_SETFL, fcntl.fcntl(owner.sentinel, fcntl.F_GETFL) | os.O_ASYNC)
+    if not owner.is_alive():
+        os._exit(1)
+
+
+def _limit_memory(memory_bytes: int) -> None:
+    """Let this process map `memory_bytes` more than now: imports of any size are paid for."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = _mapped_bytes() + memory_bytes
+    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _mapped_bytes() -> int:
+    """Address space of this process, in bytes; 0 where /proc does not exist."""
+    try:
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[0]) * resource.getpagesize()
+    except FileNotFoundError:
+        return 0

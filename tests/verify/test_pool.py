@@ -1,0 +1,253 @@
+"""The pool under bombs, kills and crowds. Deadlines are short; shared cores need the slack."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fail2fix.verify.pool import Verdict, VerifierPool
+
+DEADLINE_S = 3.0
+SLACK_S = 3.0
+HALF = r"\boxed{\frac{2}{4}}"
+BOMB = r"\boxed{99999999!}"
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[VerifierPool]:
+    pool = VerifierPool(max_workers=2, deadline_s=DEADLINE_S)
+    # Start the workers here: no test below means to measure that.
+    assert judge(pool, HALF, "0.5").correct
+    yield pool
+    pool.close()
+
+
+def judge(pool: VerifierPool, response: str, gold: str = "7") -> Verdict:
+    return asyncio.run(pool.verify(response, gold))
+
+
+def workers() -> list[psutil.Process]:
+    """This process's verifier workers: the children of its fork server (its resource tracker has none)."""
+    return [worker for child in psutil.Process().children() for worker in child.children()]
+
+
+def test_right_wrong_and_nothing(pool: VerifierPool) -> None:
+    assert judge(pool, "The answer is 12.", "12") == Verdict(True, "12", "ok")
+    assert judge(pool, HALF, "0.5") == Verdict(True, r"\frac{2}{4}", "ok")
+    assert judge(pool, r"\boxed{8} or maybe \boxed{7}") == Verdict(False, "8, 7", "ok")
+    assert judge(pool, "no idea") == Verdict(False, "", "ok")
+
+
+@pytest.mark.parametrize("bomb", [BOMB, r"\boxed{((9!)!)!}", r"\boxed{5^{5^{5^{5^5}}}}", r"\boxed{\binom{10^9}{10^8}}"])
+def test_a_hung_check_is_killed_and_the_next_one_works(pool: VerifierPool, bomb: str) -> None:
+    start = time.monotonic()
+    assert judge(pool, bomb) == Verdict(False, "", "timeout")
+    assert time.monotonic() - start < DEADLINE_S + SLACK_S
+    assert judge(pool, HALF, "0.5").correct
+
+
+def test_a_flat_power_tower_is_an_ordinary_wrong_answer(pool: VerifierPool) -> None:
+    assert not judge(pool, r"\boxed{5^5^5^5^5}").correct
+
+
+def test_bombs_in_every_worker_delay_honest_checks_by_their_deadline_only(pool: VerifierPool) -> None:
+    async def mixed() -> list[Verdict]:
+        return await asyncio.gather(*(pool.verify(text, "0.5") for text in [BOMB, BOMB, *[HALF] * 20]))
+
+    start = time.monotonic()
+    verdicts = asyncio.run(mixed())
+    assert [verdict.status for verdict in verdicts] == ["timeout"] * 2 + ["ok"] * 20
+    assert all(verdict.correct for verdict in verdicts[2:])
+    assert time.monotonic() - start < DEADLINE_S + 2 * SLACK_S
+
+
+def test_a_memory_bomb_is_wrong_and_the_next_check_works() -> None:
+    """2^(2^33) is a gigabyte long: with 64 MiB to spare it fails long before the deadline."""
+    pool = VerifierPool(max_workers=1, deadline_s=60, memory_bytes=64 * 2**20)
+    try:
+        verdict = judge(pool, r"\boxed{2^{2^{33}}}")
+        assert not verdict.correct
+        assert verdict.status in ("ok", "timeout")
+        assert judge(pool, HALF, "0.5") == Verdict(True, r"\frac{2}{4}", "ok")
+    finally:
+        pool.close()
+
+
+def test_many_concurrent_checks_of_long_responses(pool: VerifierPool) -> None:
+    async def crowd() -> list[Verdict]:
+        return await asyncio.gather(
+            *(pool.verify("so " * 20_000 + rf"\boxed{{{i}.0}}", str(i % 100)) for i in range(300))
+        )
+
+    assert [verdict.correct for verdict in asyncio.run(crowd())] == [i < 100 for i in range(300)]
+
+
+def test_works_in_another_thread_with_its_own_loop(pool: VerifierPool) -> None:
+    verdicts: list[Verdict] = []
+    threads = [threading.Thread(target=lambda: verdicts.append(judge(pool, HALF, "0.5"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert verdicts == [Verdict(True, r"\frac{2}{4}", "ok")] * 4
+
+
+def test_starts_in_a_thread_that_ends() -> None:
+    """Workers must outlive the thread whose check started them."""
+    pool = VerifierPool(max_workers=1, deadline_s=DEADLINE_S)
+    thread = threading.Thread(target=judge, args=(pool, HALF, "0.5"))
+    thread.start()
+    thread.join()
+    assert judge(pool, HALF, "0.5").correct
+    pool.close()
+
+
+def test_a_cancelled_check_frees_its_worker() -> None:
+    async def give_up(pool: VerifierPool) -> Verdict:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(pool.verify(BOMB, "7"), timeout=1)
+        return await asyncio.wait_for(pool.verify(HALF, "0.5"), timeout=20)
+
+    pool = VerifierPool(max_workers=1, deadline_s=120)
+    judge(pool, HALF, "0.5")
+    assert asyncio.run(give_up(pool)).correct
+    pool.close()
+
+
+def test_a_check_whose_worker_dies_is_repeated() -> None:
+    """Killed from outside while at work, the worker is replaced and the check still gets its verdict."""
+    pool = VerifierPool(max_workers=1, deadline_s=DEADLINE_S)
+    before = {worker.pid for worker in workers()}
+    judge(pool, HALF, "0.5")
+    (worker,) = (worker for worker in workers() if worker.pid not in before)
+    threading.Timer(0.5, os.kill, (worker.pid, signal.SIGKILL)).start()
+    assert judge(pool, BOMB).status == "timeout"
+    assert judge(pool, HALF, "0.5").correct
+    pool.close()
+
+
+def test_an_idle_worker_that_dies_is_replaced() -> None:
+    pool = VerifierPool(max_workers=1, deadline_s=DEADLINE_S)
+    before = {worker.pid for worker in workers()}
+    judge(pool, HALF, "0.5")
+    (worker,) = (worker for worker in workers() if worker.pid not in before)
+    os.kill(worker.pid, signal.SIGKILL)
+    assert judge(pool, HALF, "0.5").correct
+    time.sleep(0.5)
+    assert judge(pool, HALF, "0.5").correct
+    pool.close()
+
+
+def test_workers_that_cannot_work_are_an_error_not_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Infrastructure that stays broken: every worker dies on its way up."""
+    monkeypatch.setattr("fail2fix.verify.pool._prepare_worker", os._exit)
+    pool = VerifierPool(max_workers=1, deadline_s=DEADLINE_S, memory_bytes=3)
+    assert judge(pool, HALF, "0.5") == Verdict(False, "", "error")
+    # What needs no worker is still judged.
+    assert judge(pool, r"\boxed{7}") == Verdict(True, "7", "ok")
+    pool.close()
+
+
+def test_recycled_workers_lose_no_check() -> None:
+    async def crowd() -> list[Verdict]:
+        return await asyncio.gather(*(pool.verify(HALF, "0.5") for _ in range(12)))
+
+    pool = VerifierPool(max_workers=2, deadline_s=DEADLINE_S, max_tasks=3)
+    assert all(verdict.correct for verdict in asyncio.run(crowd()))
+    pool.close()
+
+
+def test_close_ends_the_checks_under_way_and_the_pool() -> None:
+    async def close_under_way() -> None:
+        pool = VerifierPool(max_workers=1, deadline_s=120)
+        under_way = asyncio.create_task(pool.verify(BOMB, "7"))
+        await asyncio.sleep(2)
+        await asyncio.to_thread(pool.close)
+        with pytest.raises(RuntimeError, match="closed"):
+            await asyncio.wait_for(under_way, timeout=20)
+        with pytest.raises(RuntimeError, match="closed"):
+            await pool.verify("7", "7")
+        pool.close()
+
+    asyncio.run(close_under_way())
+
+
+def test_no_worker_outlives_a_killed_process() -> None:
+    script = (
+        "import asyncio\nfrom fail2fix.verify.pool import VerifierPool\n"
+        f"if __name__ == '__main__':\n    asyncio.run(VerifierPool(deadline_s=120).verify({BOMB!r}, '7'))\n"
+    )
+    owner = psutil.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 30
+    while not (family := busy_family(owner)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    owner.kill()
+    owner.wait()
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert family
+    assert alive == []
+
+
+def busy_family(owner: psutil.Process) -> list[psutil.Process]:
+    """The descendants of `owner` once one of its workers has been computing for a second."""
+    family = owner.children(recursive=True)
+    grandchildren = [worker for child in owner.children() for worker in child.children()]
+    busy = [worker for worker in grandchildren if sum(worker.cpu_times()[:2]) > 1]
+    return family if busy else []
+
+
+def test_wrong_settings_are_refused() -> None:
+    with pytest.raises(ValueError, match="max_workers >= 1"):
+        VerifierPool(max_workers=0)
+    with pytest.raises(ValueError, match="deadline_s > 0"):
+        VerifierPool(deadline_s=0)
+
+
+def test_the_callers_process_never_loads_sympy() -> None:
+    script = "import sys, fail2fix.verify.pool; sys.exit('sympy' in sys.modules or 'math_verify' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script]).returncode == 0
+
+
+MATHS = st.lists(
+    st.sampled_from(
+        [
+            r"\boxed{",
+            "}",
+            "{",
+            r"\frac",
+            "7",
+            "^",
+            "!",
+            "(",
+            ")",
+            r"\sqrt",
+            ",",
+            "$",
+            " = ",
+            r"\text",
+            "x",
+            " or ",
+            ".",
+        ]
+        + ["answer is ", r"\begin{pmatrix}", r"\infty", "%", "\n", "\x00", r"\{", "∞", "9" * 50]
+    ),
+    max_size=40,
+).map("".join)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(response=st.one_of(st.text(max_size=300), MATHS), gold=st.sampled_from(["7", r"\frac{1}{2}", "x = 7", ""]))
+def test_arbitrary_text_never_raises_and_keeps_the_deadline(pool: VerifierPool, response: str, gold: str) -> None:
+    start = time.monotonic()
+    verdict = judge(pool, response, gold)
+    assert verdict.status in ("ok", "timeout")
+    assert time.monotonic() - start < DEADLINE_S + SLACK_S
