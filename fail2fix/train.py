@@ -1,0 +1,140 @@
+"""Train: ``python -m fail2fix.train [--config-name NAME] [--dry-run] key=value ...``
+
+A Hydra application on verl's own ``ppo_trainer`` config with one section of ours, ``fail2fix:``. Every verl
+override works. ``--dry-run`` composes and validates the whole config and prints it; nothing is started.
+Bad input ends in one line and exit status 2, before Ray starts; an error of the training itself keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import hydra
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fail2fix.core.config import BadInput, Fail2FixConfig
+from fail2fix.verl_ext.cpu import environment
+
+DRY_RUN = "--dry-run"
+
+
+def config_dir() -> str:
+    """The shipped configs: beside this file in a wheel, beside the package in a checkout."""
+    package = Path(__file__).parent
+    folder = package / "configs"
+    return str(folder if folder.is_dir() else package.parent / "configs")
+
+
+class VerlConfigs(SearchPathPlugin):
+    """Lets every config extend verl's own; Hydra allows a search path in a primary config only."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        search_path.append("verl", "pkg://verl.trainer.config")
+
+
+def register_configs() -> None:
+    """Make verl's configs and ``fail2fix_schema``, the types and defaults of our section, known to Hydra."""
+    ConfigStore.instance().store(name="fail2fix_schema", node=Fail2FixConfig)
+    Plugins.instance().register(VerlConfigs)
+
+
+def prepare(config: DictConfig, dry_run: bool) -> bool:
+    """Check everything and open the run's folder; say whether there is something to train.
+
+    Raises:
+        BadInput: naming the key or file, and what to do.
+    """
+    from fail2fix.verl_ext.compat import check_verl
+
+    check_verl()
+    from fail2fix.verl_ext import preflight
+    from fail2fix.verl_ext.run_folder import name_run, open_run
+
+    preflight.check_config(config)
+    folder = name_run(config)
+    for doubt in preflight.doubts(config):
+        print(f"fail2fix: warning: {doubt}", file=sys.stderr)
+    if dry_run:
+        print(OmegaConf.to_yaml(config, resolve=True))
+        print("\n".join(f"# not checked: {note}" for note in preflight.missing_inputs(config)))
+        return False
+    preflight.check_inputs(config)
+    open_run(config, folder)
+    print(f"run folder: {folder}", flush=True)
+    return True
+
+
+def train(config: DictConfig) -> None:
+    """Train on a prepared config, with verl's own start of Ray."""
+    import ray
+    from verl.trainer.main_ppo import run_ppo
+
+    from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
+
+    run_ppo(config, task_runner_class=ray.remote(num_cpus=1)(Fail2FixTaskRunner))
+
+
+def main() -> None:
+    """The command line."""
+    environment.set_defaults()
+    warnings.filterwarnings("ignore", message="(megatron|mindspeed) engine is not available")
+    register_configs()
+    dry_run = DRY_RUN in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != DRY_RUN]
+    wants_trace = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us instead of Hydra's own many lines
+    with errors_in_one_line(wants_trace):
+        configs = compose()
+    for config in configs:
+        with errors_in_one_line(wants_trace):
+            ready = prepare(config, dry_run)
+        if ready:
+            train(config)
+
+
+@contextmanager
+def errors_in_one_line(wants_trace: bool) -> Iterator[None]:
+    """End with one line and exit status 2 on any error in here; with ``wants_trace``, let it through."""
+    try:
+        yield
+    except Exception as error:  # also what no check foresaw: nothing has started, so a line serves better
+        if wants_trace:
+            raise
+        print(f"fail2fix: error: {one_line(error)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def compose() -> list[DictConfig]:
+    """The configs of this command line: one, or a sweep's. None for Hydra's own options (--help, --cfg, --info)."""
+    composed: list[DictConfig] = []
+    hydra.main(config_path=config_dir(), config_name="cipo", version_base="1.3")(composed.append)()
+    return composed
+
+
+def one_line(error: Exception) -> str:
+    """An error's message, and its cause's where Hydra wraps it, in one line; its type too where it is not ours."""
+    if not isinstance(error, BadInput | HydraException | OmegaConfBaseException):
+        message = " ".join(str(error).split()) or "no message"
+        return f"unexpected {type(error).__name__}: {message}; run again with HYDRA_FULL_ERROR=1 for the traceback"
+    parts = [str(error)]
+    if isinstance(error, HydraException) and error.__cause__ is not None:
+        parts.append(str(error.__cause__))
+    lines = [line.strip() for part in parts for line in part.splitlines()]
+    noise = ("full_key:", "object_type=", "reference_type=", "To append to your config use", "See https")
+    seen = dict.fromkeys(line for line in lines if line and not line.startswith(noise))
+    return " ".join(seen)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Everything that touches verl. Importing this package itself loads nothing."""

@@ -1,0 +1,32 @@
+"""Environment variables of a CPU run. They must be set before torch, Ray or vLLM are imported.
+
+Ray's workers inherit them from the process that starts the cluster.
+"""
+
+from __future__ import annotations
+
+import os
+
+DEFAULTS = {
+    # verl keeps its FSDP engines under the key "cuda"; this only selects the registry entry.
+    "VERL_ENGINE_DEVICE": "cuda",
+    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
+    # "auto" pins every replica to the same cores.
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "OMP_NUM_THREADS": str(os.cpu_count() or 1),
+    # Trainer and engine take turns on the same cores: idle threads spin briefly (long spinning starves the other
+    # process, none at all costs a wake-up in every operator).
+    "GOMP_SPINCOUNT": "20000",
+    "TORCHDYNAMO_DISABLE": "1",
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_memory_monitor_refresh_ms": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+}
+
+
+def set_defaults() -> None:
+    """Set what the user has not set, if this is a CPU run."""
+    if os.environ.get("VERL_PLATFORM") == "cpu":
+        for name, value in DEFAULTS.items():
+            os.environ.setdefault(name, value)

@@ -1,0 +1,124 @@
+"""A CPU platform for verl's public platform registry."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+import torch
+from verl.plugin.platform import PlatformBase, PlatformRegistry
+
+
+class _CPUDeviceModule(types.ModuleType):
+    """torch.cpu, plus the calls in torch.cuda's style that verl makes on its device module."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch.cpu, name)
+
+
+def _nothing(*_args: object, **_kwargs: object) -> None:
+    return None
+
+
+def _resident_bytes(*_args: object, **_kwargs: object) -> int:
+    return psutil.Process().memory_info().rss
+
+
+def _free_and_total_bytes(*_args: object, **_kwargs: object) -> tuple[int, int]:
+    memory = psutil.virtual_memory()
+    return memory.available, memory.total
+
+
+def _device_module() -> types.ModuleType:
+    module = _CPUDeviceModule("fail2fix.verl_ext.cpu.device_module")
+    for name in (
+        "empty_cache",
+        "ipc_collect",
+        "manual_seed",
+        "manual_seed_all",
+        "reset_accumulated_memory_stats",
+        "reset_peak_memory_stats",
+        "set_device",
+        "set_per_process_memory_fraction",
+        "synchronize",
+    ):
+        setattr(module, name, _nothing)
+    for name in ("max_memory_allocated", "max_memory_reserved", "memory_allocated", "memory_reserved"):
+        setattr(module, name, _resident_bytes)
+    module.mem_get_info = _free_and_total_bytes  # type: ignore[attr-defined]
+    module.get_device_name = lambda *_: "CPU"  # type: ignore[attr-defined]
+    module.current_device = lambda: torch.device("cpu")  # type: ignore[attr-defined]
+    module.get_rng_state = lambda *_: torch.get_rng_state()  # type: ignore[attr-defined]
+    module.set_rng_state = lambda state, *_: torch.set_rng_state(state)  # type: ignore[attr-defined]
+    module.is_available = lambda: True  # type: ignore[attr-defined]
+    return module
+
+
+@PlatformRegistry.register(platform="cpu")
+class PlatformCPU(PlatformBase):
+    """One CPU, seen by verl as a device of its own."""
+
+    device_name = "cpu"
+    vendor_name = "cpu"
+    device_module = _device_module()
+
+    def is_available(self) -> bool:
+        return True
+
+    def is_platform_available(self, use_smi_check: bool = False) -> bool:
+        # Chosen by VERL_PLATFORM only: on a GPU cluster, actors without a GPU see no CUDA either.
+        return False
+
+    def current_device(self) -> torch.device:
+        return torch.device("cpu")
+
+    def device_count(self) -> int:
+        return 1
+
+    def set_device(self, device_index: int) -> None: ...
+
+    def synchronize(self, device_index: int | None = None) -> None: ...
+
+    def manual_seed(self, seed: int) -> None:
+        torch.manual_seed(seed)
+
+    def manual_seed_all(self, seed: int) -> None:
+        torch.manual_seed(seed)
+
+    def set_allocator_settings(self, settings: str) -> None: ...
+
+    def empty_cache(self) -> None: ...
+
+    def get_device_capability(self, device_index: int = 0) -> tuple[None, None]:
+        return None, None
+
+    def communication_backend_name(self) -> str:
+        return "gloo"
+
+    def visible_devices_envvar(self) -> str:
+        return "CUDA_VISIBLE_DEVICES"
+
+    @contextmanager
+    def nvtx_range(self, msg: str) -> Iterator[None]:
+        yield
+
+    def profiler_start(self) -> None: ...
+
+    def profiler_stop(self) -> None: ...
+
+    def ray_resource_name(self) -> str:
+        # A logical resource: ray.init(num_gpus=N) is accepted on a machine without GPUs.
+        return "GPU"
+
+    def ray_noset_envvars(self) -> list[str]:
+        return []
+
+    def is_ipc_supported(self) -> bool:
+        # Weights then travel through POSIX shared memory.
+        return False
+
+    def cudart(self) -> None:
+        return None

@@ -1,0 +1,117 @@
+"""The joint loss: verl's own PPO loss, once a stream, each averaged over its own stream.
+
+    loss = L_base + lambda * L_corr
+
+``L_s`` is verl's ``ppo_loss`` (policy gradient of the configured kind, KL and entropy) on the stream's rows,
+with the stream's size in the mini-batch where verl puts the batch's. So every ``loss_agg_mode`` with a mean and
+every policy loss keep verl's meaning, and lambda = 0 is stock GRPO on the base rows.
+
+The trainer puts three columns on every row (METHOD.md, item 6; ``core.objective.stream_sizes``):
+``fail2fix_stream`` (0 base, 1 correction), ``fail2fix_sequences`` and ``fail2fix_tokens``, the sequences and
+valid tokens of the row's stream in the row's mini-batch, over all ranks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from tensordict import TensorDict
+from verl.utils import tensordict_utils as tu
+from verl.utils.metric import AggregationType, Metric
+from verl.workers.config import ActorConfig
+from verl.workers.utils.losses import ppo_loss
+
+from fail2fix.core.objective import BASE, CORRECTION
+
+STREAM, SEQUENCES, TOKENS = "fail2fix_stream", "fail2fix_sequences", "fail2fix_tokens"
+
+
+def joint_loss(
+    config: ActorConfig,
+    model_output: dict[str, torch.Tensor],
+    data: TensorDict,
+    correction_weight: float,
+    dp_group: Any = None,
+) -> tuple[torch.Tensor, dict[str, Any]]:
+    """One micro-batch's share of J_base + lambda * J_corr (as a loss).
+
+    Args:
+        config: verl's actor config.
+        model_output: nested ``log_probs`` and, if asked for, ``entropy``, (rows, prompt + response tokens).
+        data: the micro-batch in verl's no-padding form, with the three columns.
+        correction_weight: lambda.
+        dp_group: verl passes it; not needed, the columns are global already.
+
+    Returns:
+        scalar loss, and metrics: verl's names for the joint loss, ``fail2fix/<stream>/...`` for each stream.
+    """
+    base = _stream_loss(BASE, config, model_output, data)
+    correction = _stream_loss(CORRECTION, config, model_output, data)
+    loss = base.loss + correction_weight * correction.loss
+    metrics = base.constants | _joint_metrics(base, correction, correction_weight)
+    return loss, metrics | base.named("base") | correction.named("correction")
+
+
+@dataclass(frozen=True)
+class _StreamLoss:
+    """A stream's part of a micro-batch.
+
+    Attributes:
+        loss: scalar, this micro-batch's share of the stream's mean.
+        tokens: valid tokens of the stream in this micro-batch.
+        weight: turns a mean over those tokens into this micro-batch's share of the stream's token mean.
+        sums: verl's metrics that add up over micro-batches (losses).
+        means: verl's metrics that are means over this micro-batch's tokens (clip fractions, ppo_kl).
+        constants: verl's metrics that are plain numbers.
+    """
+
+    loss: torch.Tensor
+    tokens: float
+    weight: float
+    sums: dict[str, float]
+    means: dict[str, float]
+    constants: dict[str, float]
+
+    def named(self, stream: str) -> dict[str, Metric]:
+        values = self.sums | {name: mean * self.weight for name, mean in self.means.items()}
+        return {f"fail2fix/{stream}/{name}": Metric(AggregationType.SUM, value) for name, value in values.items()}
+
+
+def _stream_loss(
+    stream: int, config: ActorConfig, model_output: dict[str, torch.Tensor], data: TensorDict
+) -> _StreamLoss:
+    rows = data[STREAM] == stream
+    view = data.copy()
+    view["response_mask"] = data["response_mask"] * rows[:, None]
+    stream_tokens = _size(data[TOKENS], rows)
+    tu.assign_non_tensor(view, global_batch_size=_size(data[SEQUENCES], rows), batch_num_tokens=stream_tokens)
+    loss, metrics = ppo_loss(config, model_output, view)
+    tokens = float(view["response_mask"].sum())
+    values = {name.removeprefix("actor/"): metric for name, metric in metrics.items()}
+    return _StreamLoss(
+        loss=loss,
+        tokens=tokens,
+        weight=tokens / stream_tokens * data["dp_size"],
+        sums=_aggregated(values, AggregationType.SUM),
+        means=_aggregated(values, AggregationType.MEAN),
+        constants={name: value for name, value in values.items() if not isinstance(value, Metric)},
+    )
+
+
+def _size(column: torch.Tensor, rows: torch.Tensor) -> float:
+    """The stream's size in this mini-batch; 1 where the micro-batch holds none of its rows."""
+    return float(column[rows][0]) if bool(rows.any()) else 1.0
+
+
+def _aggregated(metrics: dict[str, Any], kind: AggregationType) -> dict[str, float]:
+    return {n: float(m.aggregate()) for n, m in metrics.items() if isinstance(m, Metric) and m.aggregation is kind}
+
+
+def _joint_metrics(base: _StreamLoss, correction: _StreamLoss, weight: float) -> dict[str, Metric]:
+    """verl's own names: losses as the objective adds them, token means over both streams' tokens."""
+    tokens = max(base.tokens + correction.tokens, 1.0)
+    sums = {n: Metric(AggregationType.SUM, v + weight * correction.sums[n]) for n, v in base.sums.items()}
+    pooled = {n: (v * base.tokens + correction.means[n] * correction.tokens) / tokens for n, v in base.means.items()}
+    return sums | {n: Metric(AggregationType.MEAN, v) for n, v in pooled.items()}

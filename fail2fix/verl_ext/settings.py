@@ -1,0 +1,74 @@
+"""Our section of a verl config, read into its dataclass; and the old verl keys that would be ignored silently."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fail2fix.core.config import BadInput, Baseline, Fail2FixConfig, Scale, check
+
+# Old key -> where verl 0.9 reads it. verl still parses the old ones and ignores them.
+LEGACY_REWARD_KEYS = {
+    "custom_reward_function.path": "reward.custom_reward_function.path",
+    "custom_reward_function.name": "reward.custom_reward_function.name",
+    "reward_model.enable": "reward.reward_model.enable",
+    "reward_model.model.path": "reward.reward_model.model_path",
+    "reward_model.num_workers": "reward.num_workers",
+    "reward_model.reward_kwargs": "reward.reward_kwargs",
+    "reward_model.reward_loop_class_name": "reward.reward_manager.name",
+    "reward_model.reward_loop_module_path": "reward.reward_manager.module.path",
+    "reward_model.reward_loop_source": "reward.reward_manager.source",
+    "reward_model.reward_manager": "reward.reward_manager.name",
+    "sandbox_fusion.url": "reward.sandbox_fusion.url",
+}
+
+
+def fail2fix_settings(config: DictConfig) -> Fail2FixConfig:
+    """The ``fail2fix:`` section as a checked dataclass; the defaults where a config has none (a stock verl run).
+
+    Raises:
+        BadInput: an unknown key, a wrong type, or a value that makes no sense.
+    """
+    section = config.get("fail2fix") or OmegaConf.create({})
+    if not OmegaConf.is_dict(section):
+        raise BadInput(f"fail2fix={section}: must be a section with keys of its own, like fail2fix.risk.penalty")
+    try:
+        # As plain values: a typed node would let keys through that were forced in with "+".
+        section = OmegaConf.to_container(section, resolve=True)
+        merged = OmegaConf.merge(OmegaConf.structured(Fail2FixConfig), section)
+        settings = OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        raise BadInput(f"fail2fix.{error.full_key or ''}: {str(error).splitlines()[0]}") from error
+    assert isinstance(settings, Fail2FixConfig)
+    check(settings)
+    return settings
+
+
+def refuse_legacy_reward_keys(config: DictConfig) -> None:
+    """Refuse reward keys of older verl versions by name.
+
+    Raises:
+        BadInput: the old key and the one to use.
+    """
+    for old, new in LEGACY_REWARD_KEYS.items():
+        if OmegaConf.select(config, old, default=None) not in (None, False):
+            raise BadInput(f"{old}: verl 0.9 ignores this key silently; set {new} instead")
+
+
+def inert_penalty(config: DictConfig, settings: Fail2FixConfig) -> str:
+    """The warning for a run whose normalisation removes the penalty; empty if it does not."""
+    if settings.risk.penalty == 0:
+        return ""
+    # A stock run may set the penalty in a section of ours; only our trainer reads how advantages are scaled.
+    if (config.get("fail2fix") or {}).get("advantage") and settings.correction.enabled:
+        advantage = settings.advantage
+        inert = advantage.scale is Scale.shaped_std and advantage.baseline is Baseline.group
+        remedy = "use fail2fix.advantage.scale=raw_std or fail2fix.advantage.baseline=with_attempt"
+    else:
+        algorithm = config.get("algorithm") or {}
+        inert = algorithm.get("adv_estimator") == "grpo" and bool(algorithm.get("norm_adv_by_std_in_grpo", True))
+        remedy = "set algorithm.norm_adv_by_std_in_grpo=false or train with fail2fix.train"
+    why = "all rollouts of a group share one attempt, so mean-and-std normalisation removes the risk penalty"
+    return (
+        f"fail2fix.risk.penalty={settings.risk.penalty} has no effect on the gradient: {why}; {remedy}" if inert else ""
+    )

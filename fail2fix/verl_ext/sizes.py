@@ -1,0 +1,30 @@
+"""The sizes of a step, read from verl's config."""
+
+from __future__ import annotations
+
+from math import lcm
+
+from omegaconf import DictConfig
+
+from fail2fix.core.objective import BatchSplit
+
+
+def data_parallel_ranks(config: DictConfig) -> int:
+    """FSDP's data-parallel ranks: all devices, less those that share a sequence (Ulysses)."""
+    world = config.trainer.n_gpus_per_node * config.trainer.nnodes
+    return max(1, world // config.actor_rollout_ref.actor.get("ulysses_sequence_parallel_size", 1))
+
+
+def mini_batches(config: DictConfig) -> int:
+    """M, optimiser steps a step (METHOD.md)."""
+    return max(1, config.data.train_batch_size // config.actor_rollout_ref.actor.ppo_mini_batch_size)
+
+
+def batch_split(config: DictConfig, ranks: int) -> BatchSplit:
+    """How a joint batch is cut into ranks, mini-batches and, without dynamic batch sizes, micro-batches."""
+    actor, rollout, ref = (config.actor_rollout_ref[name] for name in ("actor", "rollout", "ref"))
+    update = 1 if actor.use_dynamic_bsz else actor.ppo_micro_batch_size_per_gpu or 1
+    infer = 1 if rollout.log_prob_use_dynamic_bsz else rollout.log_prob_micro_batch_size_per_gpu or 1
+    if actor.use_kl_loss or config.algorithm.use_kl_in_reward:
+        infer = lcm(infer, 1 if ref.log_prob_use_dynamic_bsz else ref.log_prob_micro_batch_size_per_gpu or 1)
+    return BatchSplit(ranks=ranks, mini_batches=mini_batches(config), update_micro=update, infer_micro=infer)

@@ -1,0 +1,42 @@
+"""The driver of a run, in a Ray actor as in verl: workers, data, trainer."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig, OmegaConf
+from verl.trainer.main_ppo_v0 import BaseTaskRunner
+from verl.trainer.ppo.utils import create_rl_dataset, create_rl_sampler
+from verl.utils.config import omega_conf_to_dataclass
+from verl.utils.dataset.rl_dataset import collate_fn
+
+from fail2fix.verl_ext.trainer import Fail2FixTrainer
+
+
+class Fail2FixTaskRunner(BaseTaskRunner):
+    """verl's task runner with our trainer."""
+
+    def run(self, config: DictConfig) -> None:
+        """Build everything and train."""
+        OmegaConf.resolve(config)
+        _, worker_group = self.add_actor_rollout_worker(config)
+        model = omega_conf_to_dataclass(config.actor_rollout_ref.model)
+        tokenizer, processor, data = model.tokenizer, model.processor, config.data
+        train = create_rl_dataset(
+            data.train_files, data, tokenizer, processor, is_train=True, max_samples=data.train_max_samples
+        )
+        held_out = create_rl_dataset(
+            data.val_files, data, tokenizer, processor, is_train=False, max_samples=data.val_max_samples
+        )
+        trainer = Fail2FixTrainer(
+            config=config,
+            tokenizer=tokenizer,
+            processor=processor,
+            role_worker_mapping=self.role_worker_mapping,
+            resource_pool_manager=self.init_resource_pool_mgr(config),
+            ray_worker_group_cls=worker_group,
+            train_dataset=train,
+            val_dataset=held_out,
+            collate_fn=collate_fn,
+            train_sampler=create_rl_sampler(data, train),
+        )
+        trainer.init_workers()
+        trainer.fit()

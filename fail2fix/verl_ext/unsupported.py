@@ -1,0 +1,155 @@
+"""verl features that our loop does not carry, or that cannot compose with two generations a step, and why.
+
+A table, so that a reader sees at once what is refused and a test can walk it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from omegaconf import DictConfig
+from verl.trainer.distillation import is_distillation_enabled
+from verl.trainer.ppo.utils import need_critic
+
+from fail2fix.core.config import BadInput, Fail2FixConfig
+
+OUR_MANAGER = "fail2fix.verl_ext.rollout.Fail2FixAgentLoopManager"
+OUR_REWARD = "RiskAverseRewardManager"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A key, when it is refused, and the reason and remedy."""
+
+    key: str
+    when: Callable[[DictConfig], bool]
+    why: str
+
+
+ALWAYS = (
+    Refusal(
+        "trainer.use_v1",
+        lambda c: c.trainer.use_v1,
+        "this recipe subclasses verl's RayPPOTrainer; set it to false",
+    ),
+    Refusal(
+        "algorithm.adv_estimator",
+        lambda c: need_critic(c) or c.algorithm.adv_estimator in ("remax", "gdpo"),
+        "estimators with a critic, a greedy baseline or several rewards are not in our loop; use grpo, or verl itself",
+    ),
+    Refusal(
+        "reward.reward_model.enable",
+        lambda c: c.reward.reward_model.enable,
+        "a reward model shares the engines' devices, and corrections need the verdicts while the engines are awake",
+    ),
+    Refusal(
+        "distillation.enabled",
+        lambda c: is_distillation_enabled(c.get("distillation")),
+        "distillation is not in our loop; use verl itself",
+    ),
+    Refusal(
+        "data.gen_batch_size",
+        lambda c: c.data.get("gen_batch_size") not in (None, c.data.train_batch_size),
+        "verl's classic trainer would train on gen_batch_size prompts; set data.train_batch_size",
+    ),
+    Refusal(
+        "algorithm.filter_groups.enable",
+        lambda c: c.algorithm.filter_groups.enable,
+        "verl's classic trainer ignores it silently",
+    ),
+    Refusal(
+        "trainer.critic_warmup",
+        lambda c: c.trainer.critic_warmup > 0,
+        "there is no critic to warm up; set it to 0",
+    ),
+    Refusal(
+        "trainer.default_hdfs_dir",
+        lambda c: c.trainer.default_hdfs_dir is not None,
+        "verl's classic trainer cannot load a checkpoint from it; set it to null and copy checkpoints yourself",
+    ),
+    Refusal(
+        "actor_rollout_ref.actor.strategy",
+        lambda c: c.actor_rollout_ref.actor.strategy not in ("fsdp", "fsdp2"),
+        "our loss, of one stream or two, is scaled for FSDP's average over ranks; use fsdp2",
+    ),
+    Refusal(
+        "actor_rollout_ref.actor.shuffle",
+        lambda c: c.actor_rollout_ref.actor.shuffle,
+        "our loss counts each mini-batch's rows beforehand and shuffling would move them; set it to false",
+    ),
+    Refusal(
+        "actor_rollout_ref.actor.use_prefix_grouper",
+        lambda c: c.actor_rollout_ref.actor.use_prefix_grouper,
+        "it groups rows in an order of its own, against the layout of our mini-batches; set it to false",
+    ),
+    Refusal(
+        "actor_rollout_ref.actor.checkpoint.async_save",
+        lambda c: c.actor_rollout_ref.actor.checkpoint.async_save,
+        "with FSDP verl never records an asynchronous checkpoint as complete, so it could not be resumed",
+    ),
+)
+
+TWO_STREAMS = (
+    Refusal(
+        "algorithm.adv_estimator",
+        lambda c: c.algorithm.adv_estimator != "grpo",
+        "corrections are compared in groups as in GRPO; use grpo",
+    ),
+    Refusal(
+        "actor_rollout_ref.actor.loss_agg_mode",
+        lambda c: c.actor_rollout_ref.actor.loss_agg_mode == "token-sum",
+        "token-sum has no stream mean, so lambda would depend on K and G'; use a mode with a mean",
+    ),
+    Refusal(
+        "actor_rollout_ref.rollout.name",
+        lambda c: c.actor_rollout_ref.rollout.name != "vllm",
+        "two generations a step are verified with vllm only; use vllm",
+    ),
+    Refusal(
+        "actor_rollout_ref.rollout.multi_turn.enable",
+        lambda c: c.actor_rollout_ref.rollout.multi_turn.enable,
+        "an attempt with tool calls cannot be replayed as one text",
+    ),
+    Refusal(
+        "actor_rollout_ref.rollout.agent.default_agent_loop",
+        lambda c: c.actor_rollout_ref.rollout.agent.default_agent_loop != "single_turn_agent",
+        "an attempt must be one assistant turn to be replayed",
+    ),
+    Refusal(
+        "actor_rollout_ref.rollout.agent.agent_loop_manager_class",
+        lambda c: c.actor_rollout_ref.rollout.agent.get("agent_loop_manager_class") != OUR_MANAGER,
+        f"corrections need {OUR_MANAGER}, which hands token ids to the engine",
+    ),
+    Refusal(
+        "reward.reward_manager.name",
+        lambda c: c.reward.reward_manager.name != OUR_REWARD,
+        f"corrections need {OUR_REWARD}; your own scoring goes into reward.custom_reward_function",
+    ),
+    Refusal(
+        "skip.rollout.enable",
+        lambda c: c.skip.rollout.enable,
+        "its cache holds one generation a step, and a step has two",
+    ),
+    Refusal(
+        "algorithm.rollout_correction.bypass_mode",
+        lambda c: bool((c.algorithm.get("rollout_correction") or {}).get("bypass_mode")),
+        "it replaces the policy loss in the workers' config, which the joint loss does not see; use decoupled mode",
+    ),
+    Refusal(
+        "algorithm.rollout_correction.rollout_is_batch_normalize",
+        lambda c: bool((c.algorithm.get("rollout_correction") or {}).get("rollout_is_batch_normalize")),
+        "it would normalise importance weights over both streams together",
+    ),
+)
+
+
+def refuse_unsupported(config: DictConfig, settings: Fail2FixConfig) -> None:
+    """Refuse the first feature of the tables that the config turns on.
+
+    Raises:
+        BadInput: the key and the reason.
+    """
+    for refusal in ALWAYS + (TWO_STREAMS if settings.correction.enabled else ()):
+        if refusal.when(config):
+            raise BadInput(f"{refusal.key}: {refusal.why}")

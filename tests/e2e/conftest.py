@@ -1,0 +1,153 @@
+"""Running the real stack from tests: one process group a run, a time-out around it, its shared memory cleaned up."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fail2fix.tasks import arithmetic
+
+REWARDS = Path(__file__).with_name("rewards.py")
+FP32 = (
+    "actor_rollout_ref.rollout.dtype=float32",
+    "+actor_rollout_ref.actor.fsdp_config.mixed_precision={param_dtype:fp32,reduce_dtype:fp32,buffer_dtype:fp32}",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished process and the run folder it left."""
+
+    returncode: int
+    output: str
+    folder: Path
+
+    def metrics(self) -> dict[int, dict[str, Any]]:
+        lines = (self.folder / "metrics.jsonl").read_text().splitlines()
+        return {row["step"]: row for row in map(json.loads, lines)}
+
+    def rollouts(self, step: int) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.folder / "rollouts" / f"{step}.jsonl").read_text().splitlines()]
+
+    def validation(self, step: int) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.folder / "validation" / f"{step}.jsonl").read_text().splitlines()]
+
+    def ok(self) -> Run:
+        assert self.returncode == 0, self.output[-6000:]
+        return self
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where the end-to-end runs live: model, data, outputs."""
+
+    root: Path
+    model: Path
+
+    def train(self, name: str, *overrides: str, config: str = "quickstart", env: dict[str, str] | None = None) -> Run:
+        """``python -m fail2fix.train`` on the tiny model: 4 problems x 4, 4 attempts x 2, two steps."""
+        arguments = [
+            "-m", "fail2fix.train", "--config-name", config, *self.small(), *FP32,
+            f"fail2fix.run.root={self.root}/outputs", "trainer.experiment_name=e2e", f"fail2fix.run.name={name}",
+            *overrides,
+        ]  # fmt: skip
+        return self.python(arguments, self.root / "outputs" / "e2e" / name, env)
+
+    def small(self) -> list[str]:
+        return [
+            f"data.train_files={self.root}/arithmetic/train.parquet",
+            f"data.val_files={self.root}/arithmetic/test.parquet",
+            f"actor_rollout_ref.model.path={self.model}",
+            f"reward.custom_reward_function.path={REWARDS}",
+            "data.train_batch_size=4",
+            "data.max_prompt_length=96",
+            "fail2fix.correction.attempts=4",
+            "fail2fix.correction.rollouts=2",
+            "fail2fix.correction.max_prompt_length=512",
+            "actor_rollout_ref.rollout.n=4",
+            "actor_rollout_ref.rollout.temperature=1.0",
+            "actor_rollout_ref.rollout.max_model_len=1024",
+            "actor_rollout_ref.rollout.val_kwargs.n=1",
+            # As on a GPU: packed rows and dynamic batch sizes.
+            "actor_rollout_ref.model.use_remove_padding=true",
+            "actor_rollout_ref.actor.use_dynamic_bsz=true",
+            "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=1024",
+            "actor_rollout_ref.actor.optim.lr=1e-3",
+            "trainer.total_training_steps=2",
+            "trainer.val_before_train=false",
+            "trainer.test_freq=-1",
+            "trainer.save_freq=-1",
+        ]
+
+    def python(self, arguments: list[str], folder: Path, env: dict[str, str] | None = None) -> Run:
+        """Run Python to its end or its time-out; nothing of its process group survives."""
+        # Ray's sockets need a short path.
+        scratch = tempfile.mkdtemp(prefix="f2f", dir="/tmp")
+        log = Path(scratch) / "log"
+        segments = shared_memory()
+        environment = os.environ | {"VERL_PLATFORM": "cpu", "RAY_TMPDIR": scratch} | (env or {})
+        try:
+            with log.open("w") as output:
+                process = subprocess.Popen(
+                    [sys.executable, *arguments],
+                    cwd=self.root,
+                    env=environment,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+                try:
+                    code = process.wait(timeout=420)
+                except subprocess.TimeoutExpired:
+                    code = 124
+                finally:
+                    kill_group(process.pid)
+            return Run(code, log.read_text(errors="replace"), folder)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+            for segment in shared_memory() - segments:
+                segment.unlink(missing_ok=True)
+
+
+def kill_group(leader: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def shared_memory() -> set[Path]:
+    """vLLM's ring buffers, which it leaves behind when its worker dies with its parent."""
+    return set(Path("/dev/shm").glob("psm_*"))
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    from tests.e2e.tiny import make_model
+
+    root = tmp_path_factory.mktemp("bench")
+    arithmetic.main([str(root / "arithmetic"), "--seed", "0"])
+    return Bench(root, make_model(root / "tiny"))
+
+
+@pytest.fixture(scope="session")
+def once(bench: Bench) -> Callable[..., Run]:
+    """A run by name, started once a session: engines are slow to start, and many tests read the same run."""
+    runs: dict[str, Run] = {}
+
+    def get(name: str, *overrides: str, **options: Any) -> Run:
+        if name not in runs:
+            runs[name] = bench.train(name, *overrides, **options)
+        return runs[name].ok()
+
+    return get

@@ -1,0 +1,228 @@
+"""One run of the whole method on the real stack, and everything users rely on around a step."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Bench, Run
+from tests.e2e.rewards import compute_score
+
+pytestmark = pytest.mark.e2e
+
+MAIN = (
+    "trainer.total_training_steps=4",
+    "trainer.val_before_train=true",
+    "trainer.test_freq=2",
+    "trainer.save_freq=2",
+    "trainer.logger=[console,wandb,file]",
+    "trainer.log_val_generations=2",
+    "algorithm.rollout_correction.rollout_is=token",
+    "actor_rollout_ref.actor.use_kl_loss=true",
+    "actor_rollout_ref.actor.kl_loss_coef=0.05",
+    "actor_rollout_ref.actor.entropy_coeff=0.001",
+    "actor_rollout_ref.rollout.val_kwargs.do_sample=false",
+    "actor_rollout_ref.rollout.val_kwargs.temperature=0",
+)
+
+
+@pytest.fixture(scope="module")
+def run(once: Callable[..., Run], bench: Bench) -> Run:
+    env = {"WANDB_MODE": "offline", "VERL_FILE_LOGGER_PATH": str(bench.root / "tracker.jsonl")}
+    return once("main", *MAIN, env=env)
+
+
+def test_every_step_trains_both_streams(run: Run) -> None:
+    metrics = run.metrics()
+    assert sorted(metrics) == [0, 1, 2, 3, 4]
+    for step in range(1, 5):
+        row = metrics[step]
+        assert row["fail2fix/base/rollouts"] == 16
+        assert row["fail2fix/correction/rollouts"] == 8
+        assert row["fail2fix/replay/chosen"] == 4
+        assert row["actor/grad_norm"] > 0
+    assert sum(row.get("fail2fix/replay/correct_attempts", 0) for row in metrics.values()) > 0
+    assert sum(row.get("fail2fix/replay/failed_attempts", 0) for row in metrics.values()) > 0
+    taught = [
+        row["fail2fix/correction/groups"] - row["fail2fix/correction/zero_variance_groups"]
+        for s, row in metrics.items()
+        if s
+    ]
+    assert sum(taught) > 0
+
+
+def test_weights_stay_in_sync_after_real_updates(run: Run) -> None:
+    for step, row in run.metrics().items():
+        if step:
+            assert row["training/rollout_actor_probs_pearson_corr"] > 0.9999
+            assert row["actor/lr"] == pytest.approx(1e-3)
+
+
+def test_validation_runs_before_during_and_at_the_end_without_corrections(run: Run) -> None:
+    validated = [step for step, row in run.metrics().items() if any(name.startswith("val-core/") for name in row)]
+    assert validated == [0, 2, 4]
+    for step in validated:
+        rows = run.validation(step)
+        assert len(rows) == 32
+        assert {row["stream"] for row in rows} == {"base"}
+
+
+def test_rollout_dumps_hold_both_streams_with_their_verdicts(run: Run) -> None:
+    for step in range(1, 5):
+        rows = run.rollouts(step)
+        assert Counter(row["stream"] for row in rows) == {"base": 16, "correction": 8}
+        base_uids = {row["uid"] for row in rows if row["stream"] == "base"}
+        for row in rows:
+            if row["stream"] == "base":
+                assert row["attempt_correct"] == -1
+                assert row["shaped_reward"] == row["plain_reward"]
+            else:
+                assert row["attempt_id"] == row["uid"]
+                assert any(uid in row["attempt_id"] for uid in base_uids)
+                broke = row["attempt_correct"] == 1 and row["verdict"] == 0
+                assert row["shaped_reward"] == row["plain_reward"] - (1.0 if broke else 0.0)
+                assert "<attempt>" in row["input"]
+
+
+def test_transitions_in_the_metrics_are_those_in_the_dump(run: Run) -> None:
+    names = {(0, 1): "fixed", (1, 1): "kept", (1, 0): "broken", (0, 0): "still_wrong"}
+    for step in range(1, 5):
+        rows = [row for row in run.rollouts(step) if row["stream"] == "correction"]
+        counts = Counter(names[row["attempt_correct"], row["verdict"]] for row in rows)
+        metrics = run.metrics()[step]
+        assert {name: metrics[f"fail2fix/transition/{name}"] for name in names.values()} == {
+            name: counts[name] for name in names.values()
+        }
+
+
+def test_metrics_keep_verls_names_and_ours(run: Run) -> None:
+    row = run.metrics()[4]
+    verl = {
+        "actor/pg_loss", "actor/kl_loss", "actor/entropy_loss", "actor/pg_clipfrac", "actor/ppo_kl", "actor/entropy",
+        "critic/score/mean", "response_length/mean", "prompt_length/mean", "perf/throughput", "perf/mfu/actor",
+        "timing_s/gen", "timing_s/old_log_prob", "timing_s/ref", "timing_s/adv", "timing_s/update_actor",
+        "timing_s/update_weights", "timing_s/testing", "timing_s/save_checkpoint", "timing_s/step",
+        "training/global_step", "training/epoch", "rollout_corr/rollout_is_mean",
+    }  # fmt: skip
+    ours = {
+        f"fail2fix/{stream}/{name}"
+        for stream in ("base", "correction")
+        for name in (
+            "accuracy", "reward_plain", "reward_shaped", "response_length", "cut_off", "kl_loss", "entropy",
+            "pg_clipfrac", "zero_variance_groups", "rollouts", "prompt_tokens", "generated_tokens",
+        )
+    }  # fmt: skip
+    replay = {
+        f"fail2fix/replay/{n}"
+        for n in ("rho", "rho_effective", "retention_n", "medium", "fallback", "filled", "skipped")
+    }
+    assert verl | ours | replay | {"fail2fix/risk/effect", "timing_s/gen_base", "timing_s/gen_correction"} <= row.keys()
+
+
+def test_the_ratio_can_be_followed_from_the_metrics_alone(run: Run) -> None:
+    from fail2fix.core.config import RatioConfig
+    from fail2fix.core.ratio import RatioState, next_state
+
+    state = RatioState(RatioConfig().initial)
+    for step in range(1, 5):
+        row = run.metrics()[step]
+        assert row["fail2fix/replay/rho"] == pytest.approx(state.rho)
+        if row["fail2fix/replay/retention_n"]:
+            state = next_state(state, row["fail2fix/replay/retention"], RatioConfig())
+        assert row["fail2fix/replay/rho_next"] == pytest.approx(state.rho)
+
+
+def test_the_run_folder_explains_the_run(run: Run) -> None:
+    from omegaconf import OmegaConf
+
+    config = OmegaConf.load(run.folder / "config.yaml")
+    assert config.fail2fix.correction.attempts == 4
+    assert config.actor_rollout_ref.actor.strategy == "fsdp2"
+    versions = json.loads((run.folder / "versions.json").read_text())
+    assert versions["packages"]["verl"] == "0.9.1"
+    assert (run.folder / "checkpoints" / "latest_checkpointed_iteration.txt").read_text() == "4"
+    for step in (2, 4):
+        assert (run.folder / "checkpoints" / f"global_step_{step}" / "fail2fix_state.json").exists()
+
+
+def test_trackers_get_the_metrics(run: Run, bench: Bench) -> None:
+    assert list(bench.root.glob("wandb/offline-run-*/*.wandb"))
+    rows = [json.loads(line) for line in (bench.root / "tracker.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [0, 1, 2, 3, 4]
+    assert "fail2fix/replay/rho" in rows[1]["data"]
+    assert "Training Progress: 100%" in run.output
+
+
+def test_a_resumed_run_continues_with_the_controllers_state(run: Run, bench: Bench) -> None:
+    """A run cut off after step 3 goes on from its checkpoint of step 2; the lost step gets a file of its own."""
+    name = "resumed"
+    folder = bench.root / "outputs" / "e2e" / name
+    shutil.copytree(run.folder, folder)
+    shutil.rmtree(folder / "checkpoints" / "global_step_4")
+    (folder / "checkpoints" / "latest_checkpointed_iteration.txt").write_text("2")
+    lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (folder / "metrics.jsonl").write_text("".join(lines[:4]))
+    resumed = bench.train(name, *MAIN, "trainer.logger=[console]", "trainer.val_before_train=false").ok()
+
+    assert "Setting global step to 2" in resumed.output
+    assert sorted(resumed.metrics()) == [0, 1, 2, 3, 4]
+    before, after = run.metrics(), resumed.metrics()
+    assert after[2] == before[2]
+    assert after[3]["fail2fix/replay/rho"] == pytest.approx(before[2]["fail2fix/replay/rho_next"])
+    assert [row["input"] for row in resumed.rollouts(3) if row["stream"] == "base"] != []
+    base_inputs = [sorted({r["input"] for r in x.rollouts(3) if r["stream"] == "base"}) for x in (run, resumed)]
+    assert base_inputs[0] == base_inputs[1], "the data loader resumes with the same problems"
+    superseded = list(folder.glob("metrics.superseded-*.jsonl"))
+    assert len(superseded) == 1
+    assert [json.loads(line)["step"] for line in superseded[0].read_text().splitlines()] == [3]
+
+
+def test_a_finished_run_is_never_overwritten(run: Run, bench: Bench) -> None:
+    before = (run.folder / "metrics.jsonl").read_text()
+    again = bench.train("main", "trainer.resume_mode=disable")
+    assert again.returncode == 2
+    assert "belongs to another run" in again.output
+    assert (run.folder / "metrics.jsonl").read_text() == before
+
+
+def test_an_exported_checkpoint_repeats_the_validation_in_vllm(once: Callable[..., Run], bench: Bench) -> None:
+    """verl exports bf16, so this run's engine is bf16 too: the same weights, asked greedily, answer alike."""
+    run = once(
+        "exported",
+        "actor_rollout_ref.rollout.dtype=bfloat16",
+        "actor_rollout_ref.rollout.val_kwargs.do_sample=false",
+        "actor_rollout_ref.rollout.val_kwargs.temperature=0",
+        "trainer.test_freq=2",
+        "trainer.save_freq=2",
+    )
+    script = Path(__file__).parents[2] / "scripts" / "export.sh"
+    out = bench.root / "hf"
+    exported = subprocess.run(
+        [script, run.folder / "checkpoints" / "global_step_2", out],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"PYTHON": sys.executable},
+    )
+    assert exported.returncode == 0, exported.stdout[-2000:] + exported.stderr[-2000:]
+    data = bench.root / "arithmetic" / "test.parquet"
+    generate = Path(__file__).with_name("generate.py")
+    answered = bench.python([str(generate), str(out), str(data)], run.folder).ok()
+    line = next(line for line in answered.output.splitlines() if line.startswith('{"answers"'))
+    answers = json.loads(line)["answers"]
+    validated = [row["output"] for row in run.validation(2)]
+    same = sum(a == b for a, b in zip(answers, validated, strict=True)) / len(validated)
+    assert same >= 0.9, (answers[:3], validated[:3])
+    accuracy = [
+        sum(compute_score("", text, "")["acc"] for text in texts) / len(texts) for texts in (answers, validated)
+    ]
+    assert accuracy[0] == pytest.approx(accuracy[1], abs=0.1)
+    assert run.metrics()[2]["val-core/fail2fix/arithmetic/acc/mean@1"] == pytest.approx(accuracy[1])

@@ -1,0 +1,184 @@
+"""The same loop under other settings: ranks, forms, streams off, failing rewards, broken sync, stock verl."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet as parquet
+import pytest
+
+from tests.e2e.conftest import Bench, Run
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def ranks(once: Callable[..., Run]) -> Run:
+    """2 FSDP ranks, 2 vLLM replicas, fixed micro-batches, padding, M = 2, KL in the reward, a profiled step."""
+    return once(
+        "ranks",
+        "trainer.n_gpus_per_node=2",
+        "fail2fix.correction.form=turn",
+        "fail2fix.advantage.baseline=with_attempt",
+        "actor_rollout_ref.actor.ppo_mini_batch_size=2",
+        "actor_rollout_ref.actor.use_dynamic_bsz=false",
+        "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=2",
+        "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=4",
+        "actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu=4",
+        "actor_rollout_ref.model.use_remove_padding=false",
+        "actor_rollout_ref.actor.use_kl_loss=false",
+        "algorithm.use_kl_in_reward=true",
+        "global_profiler.tool=torch",
+        "global_profiler.steps=[2]",
+        "actor_rollout_ref.actor.profiler.enable=true",
+        "actor_rollout_ref.actor.profiler.all_ranks=true",
+        "actor_rollout_ref.actor.profiler.tool_config.torch.contents=[cpu]",
+        "global_profiler.save_path=profile",
+    )
+
+
+def test_two_ranks_and_two_replicas_with_the_turn_form(ranks: Run) -> None:
+    for step in (1, 2):
+        row = ranks.metrics()[step]
+        assert row["training/rollout_actor_probs_pearson_corr"] > 0.9999
+        assert row["fail2fix/correction/rollouts"] == 8
+        assert "actor/reward_kl_penalty" in row
+        dumped = [r for r in ranks.rollouts(step) if r["stream"] == "correction"]
+        turned = [r for r in dumped if "<attempt>" not in r["input"]]
+        assert turned, "every attempt fell back to the block form"
+        assert len(dumped) - len(turned) == 2 * row["fail2fix/replay/fell_back_to_block"]
+
+
+def test_profiled_steps_leave_traces(ranks: Run, bench: Bench) -> None:
+    assert ranks.metrics()
+    assert list((bench.root / "profile").rglob("*.json*"))
+
+
+def test_grpo_is_the_same_loop_with_the_correction_stream_off(once: Callable[..., Run]) -> None:
+    """Our own math verifier in the reward workers, offload on, LoRA off; no correction metric but the ratio's."""
+    run = once(
+        "grpo",
+        "fail2fix.correction.enabled=false",
+        "reward.custom_reward_function.path=null",
+        "actor_rollout_ref.actor.use_kl_loss=false",
+        "actor_rollout_ref.actor.fsdp_config.param_offload=true",
+        "actor_rollout_ref.actor.fsdp_config.optimizer_offload=true",
+    )
+    for step in (1, 2):
+        row = run.metrics()[step]
+        assert row["fail2fix/base/rollouts"] == 16
+        assert "fail2fix/correction/rollouts" not in row
+        assert row["fail2fix/base/verifier_errors"] == 0
+        assert {r["verify_status"] for r in run.rollouts(step)} == {"ok"}
+
+
+def test_groups_whose_verifier_fails_leave_the_step_and_are_counted(once: Callable[..., Run], bench: Bench) -> None:
+    """The reward function raises on one problem in four; an expiring instance saves a checkpoint at once."""
+    failing = Path(__file__).with_name("failing_rewards.py")
+    run = once(
+        "failing",
+        f"reward.custom_reward_function.path={failing}",
+        "fail2fix.verifier.retries=1",
+        "data.train_batch_size=8",
+        "trainer.save_freq=100",
+        "trainer.esi_redundant_time=100000",
+        "trainer.total_training_steps=3",
+        env={"SAGEMAKER_CURRENT_CAPACITY_BLOCK_EXPIRATION_TIMESTAMP": str(int(time.time()) + 3600)},
+    )
+    excluded = 0
+    for step in (1, 2, 3):
+        row, rows = run.metrics()[step], run.rollouts(step)
+        failed = {r["uid"] for r in rows if r["verify_status"] == "error" and r["stream"] == "base"}
+        assert row["fail2fix/base/excluded_groups"] == len(failed)
+        assert row["fail2fix/base/groups"] == 8 - len(failed)
+        replayed = {r["uid"].removeprefix("f2f-").rsplit("-", 1)[0] for r in rows if r["stream"] == "correction"}
+        assert not failed & replayed
+        assert {"note"} <= rows[0].keys(), "the reward function's own fields reach the dump"
+        excluded += len(failed)
+    assert excluded > 0
+    assert (run.folder / "checkpoints" / "global_step_2").exists(), "saved before the instance expires"
+
+
+def test_a_broken_weight_sync_shows(once: Callable[..., Run]) -> None:
+    """Negative control of the sync metric: it falls as soon as an update does not reach the engine."""
+    run = once(
+        "broken",
+        "trainer.total_training_steps=3",
+        "+actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls=tests.e2e.broken_sync.BrokenSync",
+        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    corr = {step: row["training/rollout_actor_probs_pearson_corr"] for step, row in run.metrics().items()}
+    assert corr[1] > 0.9999
+    assert corr[3] < 0.99
+
+
+@pytest.fixture(scope="module")
+def mixed_data(bench: Bench) -> Path:
+    """Plain rows and prebuilt correction rows, as another recipe would write them."""
+    rows = parquet.read_table(bench.root / "arithmetic" / "train.parquet").to_pylist()[:16]
+    for number, row in enumerate(rows):
+        correct = bool(number % 4)
+        contract = {"stream": "correction", "attempt_id": f"a{number}", "attempt_correct": correct}
+        row["extra_info"] = {"index": number, "fail2fix": contract if number % 2 else None}
+    path = bench.root / "mixed.parquet"
+    parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    return path
+
+
+@pytest.mark.parametrize("use_v1", [True, False], ids=["verl's default trainer", "RayPPOTrainer"])
+def test_stock_verl_trains_with_our_reward_manager_by_configuration(
+    bench: Bench, mixed_data: Path, use_v1: bool
+) -> None:
+    name = f"stock-{'v1' if use_v1 else 'v0'}"
+    folder = bench.root / "outputs" / name
+    arguments = [
+        "-m", "verl.trainer.main_ppo",
+        # The three lines of README.md:
+        "reward.reward_manager.source=importlib",
+        "reward.reward_manager.name=RiskAverseRewardManager",
+        "reward.reward_manager.module.path=pkg://fail2fix.verl_ext.reward_manager",
+        *(argument for argument in bench.small() if not argument.startswith("fail2fix.")),
+        f"data.train_files={mixed_data}",
+        f"trainer.use_v1={use_v1}",
+        "data.train_batch_size=8", "data.max_response_length=16", "data.dataloader_num_workers=0",
+        "algorithm.adv_estimator=grpo", "algorithm.use_kl_in_reward=false",
+        "actor_rollout_ref.actor.strategy=fsdp2", "actor_rollout_ref.ref.strategy=fsdp2",
+        "actor_rollout_ref.actor.ppo_mini_batch_size=8", "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=8",
+        "actor_rollout_ref.actor.use_torch_compile=false", "actor_rollout_ref.model.use_remove_padding=false",
+        "actor_rollout_ref.model.enable_gradient_checkpointing=false",
+        "+actor_rollout_ref.model.override_config.attn_implementation=sdpa",
+        "actor_rollout_ref.rollout.name=vllm", "actor_rollout_ref.rollout.tensor_model_parallel_size=1",
+        "actor_rollout_ref.rollout.enforce_eager=true", "actor_rollout_ref.rollout.free_cache_engine=false",
+        "+actor_rollout_ref.rollout.enable_sleep_mode=false", "actor_rollout_ref.rollout.max_num_seqs=32",
+        "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=8",
+        "actor_rollout_ref.rollout.agent.num_workers=1",
+        "actor_rollout_ref.rollout.checkpoint_engine.update_weights_bucket_megabytes=64", "reward.num_workers=1",
+        "trainer.device=cpu", "trainer.n_gpus_per_node=1", "trainer.nnodes=1", "trainer.logger=[console]",
+        "trainer.total_training_steps=1", f"trainer.rollout_data_dir={folder}/rollouts",
+        "transfer_queue.backend.SimpleStorage.num_data_storage_units=1",
+        "ray_kwargs.ray_init.num_cpus=16", "+ray_kwargs.ray_init.num_gpus=1",
+        "+ray_kwargs.ray_init.include_dashboard=false",
+    ]  # fmt: skip
+    run = bench.python(arguments, folder).ok()
+    assert "has no effect on the gradient" in run.output
+    rows = run.rollouts(1)
+    assert rows
+    if use_v1:  # verl's default trainer dumps no reward extras; the score is what the manager gave
+        assert {row["score"] for row in rows} <= {-1.0, 0.0, 1.0}
+        assert any(row["score"] == -1.0 for row in rows)
+        return
+    assert Counter(row["stream"] for row in rows) == {"base": 16, "correction": 16}
+    for row in rows:
+        broke = row["attempt_correct"] == 1 and row["verdict"] == 0
+        assert row["score"] == row["shaped_reward"] == row["plain_reward"] - (1.0 if broke else 0.0)
+    assert any(row["shaped_reward"] == -1.0 for row in rows)
+
+
+@pytest.mark.slow
+def test_lora_trains(once: Callable[..., Run]) -> None:
+    run = once("lora", "actor_rollout_ref.model.lora_rank=8", "actor_rollout_ref.model.target_modules=all-linear")
+    assert all(run.metrics()[step]["actor/grad_norm"] > 0 for step in (1, 2))

@@ -1,0 +1,387 @@
+"""Bad input ends before Ray starts, with one clear line and a non-zero exit."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet as parquet
+import pytest
+from omegaconf import DictConfig
+
+from fail2fix import train
+from fail2fix.core.config import BadInput
+from fail2fix.tasks import arithmetic
+from fail2fix.verl_ext import preflight
+from tests.e2e.tiny import make_model
+from tests.test_contract import config
+
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("inputs")
+    arithmetic.main([str(root), "--seed", "0"])
+    make_model(root / "model")
+    return root
+
+
+def refused(folder: Path, *overrides: str, env: dict[str, str] | None = None) -> str:
+    """The one line a run ends with; it must come before Ray starts."""
+    arguments = [
+        "-m", "fail2fix.train", "--config-name", "quickstart", f"data.train_files={folder}/train.parquet",
+        f"data.val_files={folder}/test.parquet", f"actor_rollout_ref.model.path={folder}/model",
+        f"fail2fix.run.root={folder}/outputs", *overrides,
+    ]  # fmt: skip
+    environment = os.environ | {"VERL_PLATFORM": "cpu", "HF_HUB_OFFLINE": "1"} | (env or {})
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=120, env=environment, cwd=folder
+    )
+    assert done.returncode == 2, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "Started a local Ray instance" not in done.stdout + done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("fail2fix: error: ")]
+    assert len(errors) == 1, done.stderr[-3000:]
+    assert "Traceback" not in done.stderr
+    return errors[0].removeprefix("fail2fix: error: ")
+
+
+CASES = {
+    "unknown key": (["fail2fix.correction.atempts=4"], ["fail2fix.correction.atempts"]),
+    "unknown verl key": (["trainer.no_such_key=4"], ["trainer.no_such_key"]),
+    "forced unknown key": (["+fail2fix.replay.no_such_key=4"], ["fail2fix.replay.no_such_key"]),
+    "wrong type": (["fail2fix.correction.attempts=many"], ["fail2fix.correction.attempts", "many"]),
+    "wrong choice": (["fail2fix.advantage.scale=std"], ["raw_std", "shaped_std", "none"]),
+    "missing file": (["data.train_files=nowhere.parquet"], ["data.train_files=nowhere.parquet", "no such file"]),
+    "missing model": (["actor_rollout_ref.model.path=./nowhere"], ["actor_rollout_ref.model.path=./nowhere"]),
+    "model not on the hub": (["actor_rollout_ref.model.path=nobody/nothing"], ["nobody/nothing", "hub"]),
+    "prompt budget too small": (
+        ["fail2fix.correction.max_prompt_length=80"], ["fail2fix.correction.max_prompt_length=80", "raise it"],
+    ),
+    "prompt longer than the engine takes": (
+        ["actor_rollout_ref.rollout.prompt_length=100"], ["rollout.prompt_length=100", "cut prompts from the left"],
+    ),
+    "indivisible sizes": (
+        ["trainer.n_gpus_per_node=2", "fail2fix.correction.attempts=7", "fail2fix.correction.rollouts=3"],
+        ["fail2fix.correction.attempts=7", "6"],
+    ),
+    "indivisible mini-batches": (["actor_rollout_ref.actor.ppo_mini_batch_size=3"], ["ppo_mini_batch_size=3"]),
+    "G' = 1": (["fail2fix.correction.rollouts=1"], ["fail2fix.correction.rollouts=1", "at least 2"]),
+    "unsupported feature": (["algorithm.adv_estimator=gae"], ["algorithm.adv_estimator"]),
+    "legacy reward key": (
+        ["custom_reward_function.path=reward.py"],
+        ["custom_reward_function.path", "reward.custom_reward_function.path"],
+    ),
+    "legacy reward manager": (["reward_model.reward_manager=dapo"], ["reward.reward_manager.name"]),
+    "too few rows": (["data.train_batch_size=128"], ["96 rows", "data.train_batch_size=128"]),
+    "steps out of reach": (["trainer.total_epochs=1", "trainer.total_training_steps=50"], ["trainer.total_epochs=1"]),
+    "missing reward function": (
+        ["reward.custom_reward_function.path=nowhere.py"], ["reward.custom_reward_function.path=nowhere.py"],
+    ),
+    "attention without its package": (
+        ["actor_rollout_ref.model.override_config.attn_implementation=flash_attention_2"], ["flash-attn", "sdpa"],
+    ),
+    "wrong type of a verl key": (["actor_rollout_ref.rollout.n=null"], ["actor_rollout_ref.rollout.n=null", "number"]),
+    "a section that Hydra cannot drop": (["algorithm=null"], ["unexpected ValueError", "HYDRA_FULL_ERROR=1"]),
+    "no experiment": (["trainer.experiment_name=null"], ["trainer.experiment_name=null", "folder name"]),
+    "run name": (["fail2fix.run.name=a/b"], ["fail2fix.run.name=a/b"]),
+    "no such config": (["--config-name", "nothing"], ["nothing"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.replace(" ", "-"))
+def test_bad_input_ends_in_one_clear_line(folder: Path, case: str) -> None:
+    overrides, named = CASES[case]
+    line = refused(folder, *overrides)
+    assert all(part in line for part in named), line
+
+
+def spoil(row: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {**row, **fields}
+
+
+DATA: dict[str, tuple[Callable[[Rows], Rows], list[str]]] = {
+    "empty": (lambda rows: rows[:0], ["no rows"]),
+    "column missing": (
+        lambda rows: [{k: v for k, v in r.items() if k != "reward_model"} for r in rows],
+        ["reward_model"],
+    ),
+    "no ground truth": (
+        lambda rows: [*rows[:5], spoil(rows[5], reward_model={"ground_truth": None, "style": "rule"}), *rows[6:]],
+        ["row 5", "ground_truth"],
+    ),
+    "prompt without messages": (lambda rows: [spoil(rows[0], prompt=[]), *rows[1:]], ["row 0", "prompt"]),
+    "prompt ends with the assistant": (
+        lambda rows: [spoil(rows[0], prompt=[*rows[0]["prompt"], {"role": "assistant", "content": "12"}]), *rows[1:]],
+        ["row 0", "user"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DATA, ids=lambda case: case.replace(" ", "-"))
+def test_malformed_data_names_the_file_and_the_row(folder: Path, tmp_path: Path, case: str) -> None:
+    change, named = DATA[case]
+    table = parquet.read_table(folder / "train.parquet")
+    rows = change(table.to_pylist())
+    path = tmp_path / "bad.parquet"
+    parquet.write_table(pyarrow.Table.from_pylist(rows) if rows else table.slice(0, 0), path)
+    line = refused(folder, f"data.train_files={path}")
+    assert all(part in line for part in [str(path), *named]), line
+
+
+def test_a_file_that_is_no_parquet_says_so(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "text.parquet"
+    path.write_text("not parquet")
+    assert "not a readable parquet file" in refused(folder, f"data.train_files={path}")
+
+
+def test_another_verl_is_refused(folder: Path, tmp_path: Path) -> None:
+    """Metadata of another version, found first on the path."""
+    info = tmp_path / "verl-0.8.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: verl\nVersion: 0.8.0\n")
+    line = refused(folder, env={"PYTHONPATH": str(tmp_path)})
+    assert "verl 0.8.0" in line
+    assert "verl==0.9.1" in line
+
+
+def test_a_cpu_config_without_the_cpu_platform_is_refused(folder: Path) -> None:
+    assert "VERL_PLATFORM" in refused(folder, env={"VERL_PLATFORM": ""})
+
+
+def test_a_folder_of_another_run_is_refused(folder: Path) -> None:
+    other = folder / "outputs" / "quickstart" / "taken"
+    other.mkdir(parents=True)
+    (other / "metrics.jsonl").write_text('{"step": 1}\n')
+    assert "belongs to another run" in refused(folder, "fail2fix.run.name=taken")
+    assert (other / "metrics.jsonl").read_text() == '{"step": 1}\n'
+
+
+# From here on in this process: a subprocess takes seconds, and these are many.
+
+
+@pytest.fixture(autouse=True)
+def on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERL_PLATFORM", "cpu")
+
+
+def composed(folder: Path, *overrides: str) -> DictConfig:
+    """The quickstart on the tiny model, whose tokenizer needs more tokens for the same words."""
+    return config(
+        f"data.train_files={folder}/train.parquet", f"data.val_files={folder}/test.parquet",
+        f"actor_rollout_ref.model.path={folder}/model", f"fail2fix.run.root={folder}/outputs",
+        "fail2fix.correction.max_prompt_length=2048", "actor_rollout_ref.rollout.max_model_len=null", *overrides,
+        name="quickstart",
+    )  # fmt: skip
+
+
+def refusal(check: Callable[[DictConfig], None], given: DictConfig) -> str:
+    """The one line that a check refuses a config with."""
+    with pytest.raises(BadInput) as caught:
+        check(given)
+    line = str(caught.value)
+    assert len(line.splitlines()) == 1, line
+    return line
+
+
+def test_what_the_cases_below_change_is_accepted(folder: Path) -> None:
+    given = composed(folder)
+    preflight.check_config(given)
+    preflight.check_inputs(given)
+
+
+WRONG_VALUES = [
+    "data.train_files=null", "data.train_files=5", "data.train_files=[null]", "data.train_files=[]",
+    "data.val_files=''", "data.train_batch_size=abc", "data.train_batch_size=0", "data.train_batch_size=8.0",
+    "data.max_prompt_length=null", "data.train_max_samples=null", "data.apply_chat_template_kwargs=5",
+    "actor_rollout_ref=null", "actor_rollout_ref.model=null", "actor_rollout_ref.model.path=null",
+    "actor_rollout_ref.model.path=7", "actor_rollout_ref.actor=5", "actor_rollout_ref.actor.use_dynamic_bsz=maybe",
+    "actor_rollout_ref.actor.ppo_mini_batch_size=-8", "actor_rollout_ref.actor.ulysses_sequence_parallel_size=0",
+    "actor_rollout_ref.rollout=null", "actor_rollout_ref.rollout.n=null", "actor_rollout_ref.rollout.n=true",
+    "actor_rollout_ref.rollout.prompt_length=abc", "actor_rollout_ref.rollout.max_model_len=long",
+    "actor_rollout_ref.rollout.val_kwargs.n=0", "algorithm.filter_groups=null", "algorithm.rollout_correction=yes",
+    "algorithm.adv_estimator=null", "reward.reward_manager=null", "reward.custom_reward_function=mine.py",
+    "fail2fix=null", "fail2fix=5", "trainer=null", "trainer.n_gpus_per_node=0", "trainer.nnodes=null",
+    "trainer.experiment_name=null", "trainer.experiment_name=5", "trainer.experiment_name=a/b",
+    "trainer.experiment_name=..", "trainer.total_training_steps=0", "trainer.total_epochs=null",
+    "trainer.critic_warmup=null", "trainer.save_freq=null", "trainer.test_freq=often", "trainer.resume_mode=bogus",
+    "trainer.logger=[console,bogus]", "trainer.logger=bogus", "trainer.logger=null", "global_profiler=null",
+    "~trainer.save_freq", "global_profiler.steps=5", "global_profiler.steps=[one]", "skip=null",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("override", WRONG_VALUES)
+def test_a_value_of_the_wrong_kind_names_its_key(folder: Path, override: str) -> None:
+    line = refusal(preflight.check_config, composed(folder, override))
+    assert line.startswith(override.strip("~").partition("=")[0] + "="), line
+    assert "must be" in line
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["trainer.logger=console", "trainer.logger=[]", "global_profiler.steps=[1,2]", "trainer.save_freq=-1",
+     "algorithm.rollout_correction=null", "data.train_files=[a.parquet,b.parquet]"],
+)  # fmt: skip
+def test_other_forms_that_verl_takes_pass(folder: Path, override: str) -> None:
+    preflight.check_config(composed(folder, override))
+
+
+RESUMED = {
+    "null": "null",
+    "{folder}/outputs": "global_step_50",
+    "{folder}/global_step_5/": "global_step_50",
+    "{folder}/global_step_7": "no such folder",
+}
+
+
+@pytest.mark.parametrize("path", RESUMED)
+def test_a_checkpoint_to_resume_must_be_there(folder: Path, path: str) -> None:
+    path, named = path.format(folder=folder), RESUMED[path]
+    given = composed(folder, "trainer.resume_mode=resume_path", f"trainer.resume_from_path={path}")
+    line = refusal(preflight.check_config, given)
+    assert f"trainer.resume_from_path={path}" in line
+    assert named in line
+
+
+def test_a_checkpoint_that_is_there_can_be_resumed(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "global_step_5").mkdir()
+    path = f"trainer.resume_from_path={tmp_path}/global_step_5"
+    preflight.check_config(composed(folder, "trainer.resume_mode=resume_path", path))
+
+
+def test_runs_cannot_be_kept_in_a_file(folder: Path) -> None:
+    line = refusal(preflight.check_config, composed(folder, f"fail2fix.run.root={folder}/train.parquet"))
+    assert "fail2fix.run.root=" in line
+    assert "is a file" in line
+
+
+def rows_of(folder: Path) -> Rows:
+    return parquet.read_table(folder / "train.parquet").to_pylist()
+
+
+def write_json(path: Path, rows: Rows, indent: int | None = None) -> str:
+    path.write_text("\n".join(json.dumps(row, indent=indent) for row in rows))
+    return f"data.train_files={path}"
+
+
+def latin1_parquet(folder: Path, path: Path) -> str:
+    """A file whose text is not UTF-8: bytes relabelled as text, which Arrow writes unchecked."""
+    table = pyarrow.Table.from_pylist(rows_of(folder))
+    source = pyarrow.array([b"caf\xe9"] * len(table), pyarrow.binary()).view(pyarrow.string())
+    parquet.write_table(table.set_column(table.column_names.index("data_source"), "data_source", source), path)
+    return f"data.train_files={path}"
+
+
+FILES: dict[str, tuple[Callable[[Path, Path], str], list[str]]] = {
+    "folder": (lambda f, t: f"data.train_files={(t / 'd.parquet').mkdir() or t}/d.parquet", ["is a folder"]),
+    "other format": (lambda f, t: f"data.train_files={f}/train.csv", ["train.csv", ".parquet, .json, .jsonl"]),
+    "text that is not UTF-8": (lambda f, t: latin1_parquet(f, t / "x.parquet"), ["x.parquet", "not a readable"]),
+    "no JSON": (
+        lambda f, t: f"data.train_files={(t / 'x.json').write_text('[{') and t}/x.json", ["not a readable JSON"],
+    ),
+    "JSON row without a field": (
+        lambda f, t: write_json(t / "x.jsonl", [*rows_of(f)[:3], {"prompt": [], "data_source": "a"}]),
+        ["x.jsonl", "row 3", "reward_model"],
+    ),
+    "JSON row that is a number": (lambda f, t: write_json(t / "x.jsonl", [*rows_of(f)[:2], 7]), ["row 2", "object"]),
+    "JSON with too few rows": (
+        lambda f, t: write_json(t / "x.json", rows_of(f)[:7]), ["7 rows", "data.train_batch_size=8"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FILES, ids=lambda case: case.replace(" ", "-"))
+def test_a_data_file_that_cannot_serve_is_named(folder: Path, tmp_path: Path, case: str) -> None:
+    make, named = FILES[case]
+    line = refusal(preflight.check_inputs, composed(folder, make(folder, tmp_path)))
+    assert all(part in line for part in ["data.train_files", *named]), line
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_json_rows_are_counted(folder: Path, tmp_path: Path, indent: int | None) -> None:
+    preflight.check_inputs(composed(folder, write_json(tmp_path / "x.json", rows_of(folder), indent)))
+
+
+def test_rows_that_only_verl_can_count_refuse_nothing(folder: Path) -> None:
+    """A remote file may have any number of rows, so no number of steps is out of reach."""
+    remote = "data.train_files=hdfs://far/away.parquet"
+    preflight.check_inputs(composed(folder, remote, "trainer.total_epochs=1", "trainer.total_training_steps=500"))
+
+
+def test_a_model_without_a_tokenizer_is_named(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text((folder / "model" / "config.json").read_text())
+    for stream in ("true", "false"):
+        given = composed(folder, f"actor_rollout_ref.model.path={tmp_path}", f"fail2fix.correction.enabled={stream}")
+        line = refusal(preflight.check_inputs, given)
+        assert f"actor_rollout_ref.model.path={tmp_path}" in line
+        assert "tokenizer" in line
+
+
+def test_a_reward_file_that_fails_without_a_message_is_named(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "reward.py").write_text("raise IndexError\n")
+    path = f"reward.custom_reward_function.path={tmp_path}/reward.py"
+    assert "IndexError: no message" in refusal(preflight.check_inputs, composed(folder, path))
+
+
+DOUBTS = {
+    "none, divided base": (["fail2fix.advantage.scale=none"], ["fail2fix.advantage.scale=none", "in_grpo=false"]),
+    "raw_std, plain base": (["algorithm.norm_adv_by_std_in_grpo=false"], ["scale=raw_std", "in_grpo=true"]),
+    "inert penalty": (["fail2fix.advantage.scale=shaped_std"], ["fail2fix.risk.penalty=1.0 has no effect"]),
+    "defaults": ([], []),
+    "Dr. GRPO": (["fail2fix.advantage.scale=none", "algorithm.norm_adv_by_std_in_grpo=false"], []),
+    "one stream": (["fail2fix.advantage.scale=none", "fail2fix.correction.enabled=false"], []),
+}
+
+
+@pytest.mark.parametrize("case", DOUBTS)
+def test_what_is_hardly_meant_is_warned_of_once(folder: Path, case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    overrides, named = DOUBTS[case]
+    assert train.prepare(composed(folder, *overrides), dry_run=True) is False
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("fail2fix: warning: ")]
+    assert len(lines) == bool(named), lines
+    assert all(part in lines[0] for part in named)
+
+
+def fails_with(error: Exception) -> Callable[..., Any]:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    return fail
+
+
+@pytest.fixture
+def one_config(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``main`` on one config, without Hydra and without changing this process's environment."""
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    monkeypatch.setattr(sys, "argv", ["train"])
+    monkeypatch.setattr(train.environment, "set_defaults", lambda: None)
+    monkeypatch.setattr(train, "compose", lambda: [DictConfig({})])
+
+
+@pytest.mark.usefixtures("one_config")
+@pytest.mark.parametrize(
+    "error", [KeyError("no\nsuch"), AssertionError(), ZeroDivisionError("zero"), OSError(28, "full")]
+)
+def test_an_unforeseen_error_before_training_is_one_line(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(train, "prepare", fails_with(error))
+    with pytest.raises(SystemExit, match="2"):
+        train.main()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"fail2fix: error: unexpected {type(error).__name__}: ")
+    assert "HYDRA_FULL_ERROR=1" in line
+
+
+@pytest.mark.usefixtures("one_config")
+def test_an_error_of_the_training_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "prepare", lambda *_: True)
+    monkeypatch.setattr(train, "train", fails_with(BadInput("from a worker")))
+    with pytest.raises(BadInput, match="from a worker"):
+        train.main()

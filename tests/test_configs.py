@@ -1,0 +1,116 @@
+"""Every shipped config and script composes and passes its checks, from a checkout and from a wheel alike."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.yaml") if path.stem != "base")
+GPU = {name: value for name, value in os.environ.items() if name != "VERL_PLATFORM"}
+
+
+def dry_run(*arguments: str, env: dict[str, str] | None = None) -> DictConfig:
+    """Compose and validate on the command line; the printed config."""
+    command = [sys.executable, "-m", "fail2fix.train", "--dry-run", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=env, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return OmegaConf.create("\n".join(line for line in done.stdout.splitlines() if not line.startswith("[")))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_shipped_configs_compose_and_pass_their_checks(name: str) -> None:
+    on_cpu = name == "quickstart"
+    config = dry_run("--config-name", name, env=dict(os.environ, VERL_PLATFORM="cpu") if on_cpu else GPU)
+    assert config.actor_rollout_ref.actor.strategy == config.actor_rollout_ref.ref.strategy == "fsdp2"
+    assert config.trainer.use_v1 is False
+    assert config.fail2fix.correction.enabled == (name != "grpo")
+
+
+def test_the_methods_defaults_are_the_configs() -> None:
+    """METHOD.md's table of symbols, in cipo.yaml."""
+    c = dry_run("--config-name", "cipo", env=GPU)
+    actor, rollout = c.actor_rollout_ref.actor, c.actor_rollout_ref.rollout
+    assert (c.data.train_batch_size, rollout.n) == (128, 8)
+    assert (c.fail2fix.correction.attempts, c.fail2fix.correction.rollouts) == (128, 8)
+    assert (actor.kl_loss_coef, actor.kl_loss_type, actor.loss_agg_mode) == (1e-4, "low_var_kl", "seq-mean-token-mean")
+    assert (actor.optim.lr, actor.clip_ratio, rollout.temperature, rollout.top_p) == (1e-6, 0.2, 1.0, 1.0)
+    assert (c.data.max_response_length, c.trainer.total_training_steps) == (4096, 500)
+    assert actor.ppo_mini_batch_size == 128
+
+
+def test_any_verl_override_still_works_after_ours() -> None:
+    config = dry_run(
+        "--config-name", "cipo", "actor_rollout_ref.actor.clip_ratio_high=0.28", "+trainer.a_key_of_mine=1",
+        "actor_rollout_ref.actor.fsdp_config.param_offload=true", "trainer.logger=[console,wandb]",
+        "actor_rollout_ref.actor.ulysses_sequence_parallel_size=2", env=GPU,
+    )  # fmt: skip
+    assert config.actor_rollout_ref.actor.clip_ratio_high == 0.28
+    assert config.trainer.a_key_of_mine == 1
+
+
+def test_lora_passes_the_checks() -> None:
+    """verl's own check of LoRA asks for the installed vLLM; here that is the CPU build."""
+    arguments = ["--config-name", "quickstart", "actor_rollout_ref.model.lora_rank=16"]
+    config = dry_run(*arguments, env=dict(os.environ, VERL_PLATFORM="cpu"))
+    assert config.actor_rollout_ref.model.lora_rank == 16
+
+
+@pytest.mark.parametrize(
+    ("script", "sizes"),
+    [("train_gsm8k_1gpu.sh", {"trainer.n_gpus_per_node": 1}), ("train_deepscaler_8gpu.sh", {
+        "trainer.n_gpus_per_node": 8, "data.train_batch_size": 128, "actor_rollout_ref.rollout.n": 8,
+        "fail2fix.correction.attempts": 128, "fail2fix.correction.rollouts": 8, "data.max_response_length": 4096,
+        "trainer.total_training_steps": 500, "data.apply_chat_template_kwargs.enable_thinking": False,
+    })],
+)  # fmt: skip
+def test_training_scripts_dry_run_and_take_overrides_last(script: str, sizes: dict[str, object]) -> None:
+    env = GPU | {"PYTHON": sys.executable, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = [ROOT / "scripts" / script, "--dry-run", "trainer.save_freq=7"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=env)
+    assert done.returncode == 0, done.stderr[-3000:]
+    text = done.stdout[done.stdout.index("actor_rollout_ref:") :]
+    config = OmegaConf.create(text)
+    assert config.trainer.save_freq == 7
+    assert list(config.trainer.logger) == ["console", "file", "wandb"]
+    assert config.actor_rollout_ref.actor.strategy == "fsdp2"
+    for key, value in sizes.items():
+        assert OmegaConf.select(config, key) == value, key
+
+
+def test_a_wheel_carries_every_module_and_config(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(tmp_path),
+        ".",
+    ]
+    source = tmp_path / "source"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(source)], check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=120, cwd=source, capture_output=True)
+    wheel = next(tmp_path.glob("*.whl"))
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    modules = {str(path.relative_to(source)) for path in (source / "fail2fix").rglob("*.py")}
+    configs = {f"fail2fix/{path.relative_to(source)}" for path in (source / "configs").rglob("*.yaml")}
+    assert modules | configs <= packed
+
+    unpacked = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(unpacked)
+    ask = "import fail2fix.train as t; print(t.__file__); print(t.config_dir())"
+    env = os.environ | {"PYTHONPATH": str(unpacked)}
+    told = subprocess.run(
+        [sys.executable, "-c", ask], capture_output=True, text=True, env=env, cwd=tmp_path, timeout=60
+    )
+    assert told.stdout.split() == [str(unpacked / "fail2fix/train.py"), str(unpacked / "fail2fix/configs")], told.stderr

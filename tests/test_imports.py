@@ -1,0 +1,93 @@
+"""Who may know whom: importing fail2fix is instant, the core is plain Python, one package touches verl."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+import fail2fix
+
+PACKAGE = Path(fail2fix.__file__).parent
+VERL = PACKAGE / "verl_ext"
+HEAVY = {"torch", "verl", "ray", "vllm", "transformers", "hydra"}
+BOUNDARY = {"verl", "ray", "vllm"}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+CORE = [f"fail2fix.core.{path.stem}" for path in sorted((PACKAGE / "core").glob("*.py")) if path.stem != "__init__"]
+
+
+def loaded_by(*modules: str) -> set[str]:
+    """The top-level packages in a fresh interpreter after importing these modules."""
+    code = f"import sys, {', '.join(modules)}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    return set(done.stdout.split())
+
+
+def imports(body: Iterable[ast.AST], *, lazy: bool) -> Iterator[str]:
+    """Top-level packages imported when the module is (``lazy``: or later, inside a function)."""
+    for node in body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield (node.module or "").partition(".")[0]
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not lazy:
+            continue
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            yield from imports(node.orelse, lazy=lazy)
+        else:
+            yield from imports(ast.iter_child_nodes(node), lazy=lazy)
+
+
+def imported(path: Path, *, lazy: bool) -> set[str]:
+    return set(imports(ast.parse(path.read_text()).body, lazy=lazy))
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert loaded_by("fail2fix").isdisjoint(HEAVY)
+
+
+def test_the_core_runs_without_verl_ray_and_vllm() -> None:
+    assert loaded_by(*CORE).isdisjoint(BOUNDARY)
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if VERL not in p.parents], ids=name)
+def test_only_one_package_touches_verl(path: Path) -> None:
+    """The command line starts verl, inside a function and after its checks; nothing else imports it at all."""
+    allowed = BOUNDARY if path == PACKAGE / "train.py" else set()
+    assert imported(path, lazy=False).isdisjoint(BOUNDARY)
+    assert (imported(path, lazy=True) & BOUNDARY) <= allowed
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if PACKAGE / "core" in p.parents], ids=name)
+def test_the_core_knows_nothing_of_the_rest(path: Path) -> None:
+    """Neither torch, nor our other packages."""
+    assert "torch" not in imported(path, lazy=True)
+    modules = {node.module for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)}
+    ours = {module for module in modules if module and module.startswith("fail2fix")}
+    assert all(module.startswith("fail2fix.core") for module in ours)
+
+
+def test_the_scan_sees_what_it_looks_for() -> None:
+    """Module level, class bodies, ``try`` and ``else`` count; functions only when lazy imports are asked for."""
+    source = """
+import verl.trainer
+try:
+    from ray import remote
+except ImportError:
+    remote = None
+if TYPE_CHECKING:
+    import hydra
+def f():
+    import vllm
+"""
+    body = ast.parse(source).body
+    assert set(imports(body, lazy=False)) == {"verl", "ray"}
+    assert set(imports(body, lazy=True)) == {"verl", "ray", "vllm"}

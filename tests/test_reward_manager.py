@@ -1,0 +1,186 @@
+"""The reward manager alone: contract, verdicts, shaping, uniform fields, warnings, refusals."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from verl import DataProto
+
+from fail2fix.core.config import BadInput
+from fail2fix.verl_ext.reward_manager import RiskAverseRewardManager, RowContext, with_verdict
+from tests.e2e.tiny import make_tokenizer
+
+TOKENIZER = make_tokenizer()
+KEYS = {
+    "acc", "pred", "verdict", "plain_reward", "shaped_reward", "stream", "attempt_id", "attempt_correct",
+    "verify_status",
+}  # fmt: skip
+
+
+def config(**sections: Any) -> Any:
+    base = {"reward": {"custom_reward_function": {"path": "given.py", "name": "f"}}, "algorithm": {}}
+    return OmegaConf.create(base | sections)
+
+
+def manager(score: Any, **sections: Any) -> RiskAverseRewardManager:
+    return RiskAverseRewardManager(config=config(**sections), tokenizer=TOKENIZER, compute_score=score)
+
+
+def row(text: str, extra_info: dict[str, Any] | None = None) -> DataProto:
+    responses = torch.tensor([TOKENIZER(text)["input_ids"]])
+    columns = {
+        "data_source": ["test"],
+        "reward_model": [{"ground_truth": "12"}],
+        "extra_info": [extra_info if extra_info is not None else {}],
+    }
+    arrays = {}
+    for name, values in columns.items():
+        arrays[name] = np.empty(1, dtype=object)
+        arrays[name][0] = values[0]
+    tensors = {"responses": responses, "attention_mask": torch.ones_like(responses)}
+    return DataProto.from_dict(tensors=tensors, non_tensors=arrays)
+
+
+def scored(m: RiskAverseRewardManager, text: str, extra_info: dict[str, Any] | None = None) -> dict[str, Any]:
+    return m.loop.run_until_complete(m.run_single(row(text, extra_info)))
+
+
+def correction(correct: bool) -> dict[str, Any]:
+    return {"fail2fix": {"stream": "correction", "attempt_id": "a", "attempt_correct": correct}}
+
+
+def exact(data_source: str, solution_str: str, ground_truth: str, extra_info: Any = None) -> float:
+    return float(solution_str == ground_truth)
+
+
+@pytest.mark.parametrize(("before", "text", "reward"), [(1, "12", 1), (1, "11", -1), (0, "12", 1), (0, "11", 0)])
+def test_only_breaking_a_correct_attempt_costs_extra(before: int, text: str, reward: float) -> None:
+    result = scored(manager(exact), text, correction(bool(before)))
+    extra = result["reward_extra_info"]
+    assert result["reward_score"] == extra["shaped_reward"] == reward
+    assert extra["plain_reward"] == float(text == "12")
+    assert (extra["stream"], extra["attempt_correct"], extra["attempt_id"]) == ("correction", before, "a")
+
+
+def test_rows_without_the_contract_are_scored_plainly() -> None:
+    result = scored(manager(exact), "11")
+    assert result["reward_score"] == 0
+    assert result["reward_extra_info"]["stream"] == "base"
+    assert result["reward_extra_info"]["attempt_correct"] == -1
+
+
+def test_every_row_has_the_same_fields() -> None:
+    m = manager(exact)
+    rows = [scored(m, "12"), scored(m, "11", correction(True)), scored(m, "12", correction(False))]
+    assert all(r["reward_extra_info"].keys() == KEYS for r in rows)
+
+
+def test_the_penalty_is_the_configs() -> None:
+    m = manager(exact, fail2fix={"risk": {"penalty": 0.25}})
+    assert scored(m, "11", correction(True))["reward_score"] == -0.25
+
+
+def test_a_functions_own_fields_come_along_and_async_functions_are_awaited() -> None:
+    async def score(data_source: str, solution_str: str, ground_truth: str, extra_info: Any = None) -> dict[str, Any]:
+        return {"score": 0.5, "acc": 1, "format": 0.25}
+
+    extra = scored(manager(score), "11", correction(True))["reward_extra_info"]
+    assert (extra["format"], extra["plain_reward"], extra["verdict"]) == (0.25, 0.5, 1)
+
+
+def test_a_failing_function_is_retried_and_then_says_so() -> None:
+    calls = []
+
+    def score(**_: Any) -> float:
+        calls.append(1)
+        if len(calls) < 3:
+            raise ConnectionError
+        return 1.0
+
+    m = manager(score)
+    assert scored(m, "12")["reward_extra_info"]["verify_status"] == "ok"
+    assert len(calls) == 3
+
+    def down(**_: Any) -> float:
+        raise ConnectionError("down")
+
+    result = scored(manager(down), "12", correction(True))
+    assert (result["reward_score"], result["reward_extra_info"]["verify_status"]) == (0.0, "error")
+
+
+def test_our_verifier_judges_when_no_function_is_given() -> None:
+    m = manager(None, reward={"custom_reward_function": {"path": None}})
+    assert scored(m, "So it is \\boxed{12}.")["reward_extra_info"]["verdict"] == 1
+    assert scored(m, "So it is \\boxed{13}.")["reward_extra_info"]["verdict"] == 0
+
+
+VERDICTS = [
+    (1.0, 1),
+    (0.99, 0),
+    (2, 1),
+    ({"score": 0, "acc": True}, 1),
+    ({"score": 1, "acc": 0.5}, 0),
+    ({"score": 1, "acc": None}, 1),
+    ({"score": 1}, 1),
+]
+
+
+@pytest.mark.parametrize(("result", "verdict"), VERDICTS)
+def test_correct_means_acc_if_given_else_a_full_score(result: Any, verdict: int) -> None:
+    assert with_verdict(result, correct_threshold=1.0)["verdict"] == verdict
+
+
+def test_a_reward_that_is_no_number_is_an_error() -> None:
+    with pytest.raises(ValueError, match="nan"):
+        with_verdict(float("nan"), 1.0)
+    with pytest.raises(BadInput, match="'score'"):
+        with_verdict({"acc": 1}, 1.0)
+
+
+@pytest.mark.parametrize("given", [{"stream": "other"}, {"stream": "correction"}, "correction", {"attempt_correct": 1}])
+def test_a_malformed_contract_names_the_field(given: Any) -> None:
+    with pytest.raises(BadInput, match="fail2fix"):
+        RowContext.of({"fail2fix": given})
+
+
+def test_a_contract_of_empty_fields_is_a_base_row() -> None:
+    assert RowContext.of({"fail2fix": {"stream": None, "attempt_id": None, "attempt_correct": None}}) == RowContext()
+
+
+def test_an_answer_of_zero_is_an_answer() -> None:
+    assert with_verdict({"score": 1, "pred": 0}, 1.0)["pred"] == "0"
+
+
+def test_legacy_keys_are_refused_by_name() -> None:
+    with pytest.raises(BadInput, match=r"custom_reward_function\.path"):
+        manager(exact, custom_reward_function={"path": "old.py"})
+
+
+GRPO = {"adv_estimator": "grpo", "norm_adv_by_std_in_grpo": True}
+
+
+@pytest.mark.parametrize(
+    ("sections", "warned"),
+    [
+        ({"algorithm": GRPO}, True),
+        ({"algorithm": GRPO | {"norm_adv_by_std_in_grpo": False}}, False),
+        ({"algorithm": GRPO, "fail2fix": {"risk": {"penalty": 0.0}}}, False),
+        ({"algorithm": GRPO, "fail2fix": {"risk": {"penalty": 0.5}}}, True),
+        ({"algorithm": GRPO, "fail2fix": {"advantage": {"scale": "raw_std"}}}, False),
+        ({"algorithm": GRPO, "fail2fix": {"advantage": {"scale": "shaped_std"}}}, True),
+        ({"algorithm": GRPO, "fail2fix": {"advantage": {"scale": "shaped_std", "baseline": "with_attempt"}}}, False),
+    ],
+)
+def test_one_warning_says_when_the_penalty_is_inert(
+    sections: dict[str, Any], warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    m = manager(exact, **sections)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            scored(m, "11", correction(True))
+    assert sum("no effect on the gradient" in record.message for record in caplog.records) == int(warned)

@@ -1,0 +1,111 @@
+"""Streams as verl batches: joining, excluded groups, reward extras, replays that find no room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from verl import DataProto
+
+from fail2fix.core.config import ReplayConfig
+from fail2fix.core.objective import BatchSplit
+from fail2fix.core.prompts import AttemptContext, CorrectionPrompt
+from fail2fix.core.selection import Attempt, PromptGroup, Selection, distinct_candidates, select_attempts
+from fail2fix.verl_ext.corrections import fill_replays
+from fail2fix.verl_ext.streams import JointBatch, Source, Stream, join, prompt_groups
+
+P, R = 5, 4
+
+
+def stream(groups: int, rollouts: int, first: int = 0, **columns: list[Any]) -> Stream:
+    """Rows that carry their own number in every tensor and column."""
+    n = groups * rollouts
+    number = torch.arange(first, first + n)
+    mask = torch.ones(n, P + R, dtype=torch.long)
+    mask[:, 0] = 0
+    tensors = {
+        "prompts": number[:, None].expand(n, P).contiguous(),
+        "responses": (number[:, None] * 10 + torch.arange(R)).contiguous(),
+        "attention_mask": mask,
+        "response_mask": mask[:, P:].clone(),
+        "rm_scores": torch.nn.functional.pad(number.float()[:, None], (R - 1, 0)),
+    }
+    given = {"uid": [f"u{(first + i) // rollouts}" for i in range(n)], "verify_status": ["ok"] * n} | columns
+    extras = [key for key in given if key not in ("uid", "raw_prompt")]
+    arrays = {}
+    for name, values in given.items():
+        arrays[name] = np.empty(n, dtype=object)
+        for i, value in enumerate(values):
+            arrays[name][i] = value
+    rows = DataProto.from_dict(tensors=tensors, non_tensors=arrays, meta_info={"reward_extra_keys": extras})
+    return Stream(rows, rollouts, Source(rows, rows))
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("balance", [True, False])
+def test_joining_moves_whole_rows_and_can_be_undone(ranks: int, balance: bool) -> None:
+    base, correction = stream(4, 4), stream(4, 2, first=16)
+    joint = join(base, correction, [], BatchSplit(ranks=ranks, mini_batches=2), balance)
+    number = joint.rows.batch["prompts"][:, 0].numpy()
+    assert joint.natural(number).tolist() == list(range(24))
+    assert joint.rows.batch["rm_scores"].sum(-1).int().tolist() == number.tolist()
+    assert (joint.rows.batch["responses"][:, 0].numpy() == number * 10).all()
+    assert joint.streams.tolist() == (number >= 16).astype(int).tolist()
+    sizes = {(step, s): ((joint.mini_batch == step) & (joint.streams == s)).sum() for step in (0, 1) for s in (0, 1)}
+    assert sizes == {(0, 0): 8, (1, 0): 8, (0, 1): 4, (1, 1): 4}
+
+
+def test_streams_that_differ_in_a_tensor_are_refused() -> None:
+    base, correction = stream(2, 2), stream(2, 2, first=4)
+    correction.rows.batch["extra"] = torch.zeros(4)
+    with pytest.raises(ValueError, match="extra"):
+        join(base, correction, [], BatchSplit(), balance=False)
+
+
+def test_a_reward_field_of_one_stream_only_is_filled_in_the_other() -> None:
+    base, correction = stream(2, 2, hint=["a", "b", "c", "d"]), stream(2, 2, first=4)
+    joint: JointBatch = join(base, correction, [], BatchSplit(), balance=False)
+    assert joint.rows.non_tensor_batch["hint"].tolist() == ["a", "b", "c", "d", "", "", "", ""]
+    assert "hint" in joint.rows.meta_info["reward_extra_keys"]
+
+
+def test_a_failed_check_takes_its_whole_group_out_of_everything() -> None:
+    base = stream(3, 2, verify_status=["ok", "error", "ok", "ok", "timeout", "ok"])
+    assert base.excluded.tolist() == [True, False, False]
+    groups = prompt_groups(base, np.ones(3, dtype=bool), {0})
+    assert [group.attempts[0].group for group in groups] == [1, 2]
+    replayable = [[a.replayable for a in group.attempts] for group in groups]
+    assert replayable == [[True, True], [False, True]], "a check that timed out is never replayed"
+    joint = join(base, None, [], BatchSplit(), balance=False)
+    assert joint.rows.batch["response_mask"].sum(-1).tolist() == [0, 0, 4, 4, 4, 4]
+
+
+class NoRoomFor:
+    """A prompt builder in whose eyes some attempts find no room."""
+
+    def __init__(self, refused: set[int]) -> None:
+        self.refused = refused
+
+    def build(self, contexts: list[AttemptContext]) -> list[CorrectionPrompt | None]:
+        prompt = CorrectionPrompt([1, 2], "block", shortened=False, fell_back=False)
+        return [None if c.response_ids[0] in self.refused else prompt for c in contexts]
+
+
+def test_an_attempt_without_room_gives_its_place_to_the_next() -> None:
+    base = stream(4, 4, raw_prompt=[[{"role": "user", "content": "?"}]] * 16)
+    groups = [PromptGroup(str(g), tuple(Attempt(g, s, s < 2, bytes([g, s])) for s in range(4))) for g in range(4)]
+
+    def choose(groups: list[PromptGroup]) -> Selection:
+        k = min(6, len(distinct_candidates(groups)[0]))
+        return select_attempts(groups, k, 0.5, ReplayConfig(), seed=0, step=1)
+
+    refused = {row * 10 for row in (0, 1, 4, 5, 8)}  # first tokens of rows: most of the correct attempts
+    replays, selection = fill_replays(base, groups, NoRoomFor(refused), choose)  # type: ignore[arg-type]
+    assert len(replays) == 6
+    assert [r.attempt for r in replays] == selection.attempts
+    assert any(r.attempt.correct for r in replays), "the probe of the correct side survives"
+    assert selection.counts["skipped"] > 0
+    places = sum(selection.counts[name] for name in ("medium", "fallback", "filled", "relaxed"))
+    assert places == len(replays)
