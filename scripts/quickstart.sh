@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# The whole method on a CPU, in minutes: a 135 M model learns single-digit arithmetic from its own answers and from
+# corrections of its own mistakes. Builds its environment, model and data on the first call; ends with a table.
+#
+#   scripts/quickstart.sh [--dry-run] [any Hydra override]
+#   SEED=1 LIMIT=3600 scripts/quickstart.sh trainer.total_training_steps=100
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+SEED=${SEED:-0}
+RUN=${RUN:-$(date +%Y%m%d-%H%M%S)-seed$SEED}
+RUN_DIR=outputs/quickstart/$RUN
+MODEL=${MODEL:-}                      # a model folder (absolute path) or hub id; empty: SmolLM2-135M-Instruct
+DATA=${DATA:-$PWD/data/arithmetic}
+LIMIT=${LIMIT:-840}                   # seconds of training, then it is stopped
+
+DRY_RUN=
+for argument in "$@"; do [[ $argument != --dry-run ]] || DRY_RUN=1; done
+
+scripts/setup_env.sh
+export PATH=$PWD/.venv/bin:$PATH
+export VERL_PLATFORM=cpu
+
+if [[ -z $MODEL ]]; then
+  MODEL=$PWD/.models/smollm2-135m-instruct
+  [[ $DRY_RUN ]] || python -m fail2fix.tasks.smollm2 "$MODEL"
+fi
+[[ $DRY_RUN ]] || python -m fail2fix.tasks.arithmetic "$DATA" --seed "$SEED"
+
+ARGS=(
+  actor_rollout_ref.model.path="$MODEL"
+  data.train_files="$DATA/train.parquet"
+  data.val_files="$DATA/test.parquet"
+  trainer.experiment_name=quickstart
+  fail2fix.seed="$SEED"
+  fail2fix.run.name="$RUN"
+)
+
+# --foreground: Ctrl-C reaches the training. Ray's own processes end with their driver.
+STATUS=0
+timeout --foreground --kill-after=30 "$LIMIT" python -m fail2fix.train --config-name quickstart "${ARGS[@]}" "$@" \
+  || STATUS=$?
+
+if ((STATUS == 124)); then echo "quickstart: stopped after $LIMIT s; LIMIT=SECONDS gives it longer" >&2; fi
+if [[ ! $DRY_RUN ]] && ((STATUS == 0 || STATUS == 124)); then python -m fail2fix.report "$RUN_DIR"; fi
+exit "$STATUS"

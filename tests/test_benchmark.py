@@ -1,0 +1,29 @@
+"""The driver's benchmark runs and reports; its seconds are read by people, not asserted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.e2e.tiny import make_tokenizer
+
+SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "benchmark_driver.py"
+
+
+def test_the_benchmark_prints_parts_total_and_ratio_for_both_forms(tmp_path: Path) -> None:
+    make_tokenizer().save_pretrained(tmp_path)
+    command = [sys.executable, str(SCRIPT), "--tokenizer", str(tmp_path), "--problems", "8", "--repeats", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    result = json.loads(done.stdout[done.stdout.index("{") :])
+    assert result["rows"] == 128
+    for form in ("block", "turn"):
+        assert result[form]["attempts"] == 8
+        assert form in result[form]["forms"]
+        for ranks in ("ranks_1", "ranks_8"):
+            figures = result[form][ranks]
+            assert {"selection", "prompts", "metrics", "join"} <= figures["seconds"].keys()
+            assert figures["total"] > 0
+            assert figures["ratio_to_verl"] > 0
