@@ -16,6 +16,13 @@ import re
 from dataclasses import dataclass, field
 from enum import Enum
 
+DEFAULT_HEADER = "Below is an attempt at this problem, quoted as it was written."
+DEFAULT_INSTRUCTION = (
+    "The attempt above may be right or wrong. Check it step by step, preserve what is right and repair what "
+    "is wrong. Then write out the full corrected solution and give the final answer in the form the problem "
+    "asks for."
+)
+
 
 class BadInput(ValueError):
     """Something the user gave is wrong. The message is one line: which key, file or row, what, and what to do."""
@@ -61,6 +68,8 @@ class CorrectionConfig:
     form: PromptForm = PromptForm.block
     thinking: Thinking = Thinking.strip
     max_prompt_length: int = 5632  # tokens of a correction prompt: problem + fixed words + attempt
+    header: str = DEFAULT_HEADER  # before a quoted attempt (block); says nothing of its verdict
+    instruction: str = DEFAULT_INSTRUCTION  # after the attempt: check, preserve what is right, repair what is wrong
 
 
 @dataclass
@@ -156,6 +165,8 @@ def check(config: Fail2FixConfig) -> None:
     )
     _require(c.weight >= 0, "correction.weight", c.weight, "0 or more")
     _require(c.max_prompt_length >= 1, "correction.max_prompt_length", c.max_prompt_length, "a number of tokens")
+    for key, words in (("correction.header", c.header), ("correction.instruction", c.instruction)):
+        _require(words.strip() != "", key, words, "words; every attempt needs them around it")
     _require(0 <= r.band_low <= r.band_high <= 1, "replay.band_low", r.band_low, "0 <= band_low <= band_high <= 1")
     _require(
         r.max_attempts_per_prompt >= 1,

@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tokenizers import Encoding, Tokenizer
 
+from fail2fix.core.config import DEFAULT_HEADER, DEFAULT_INSTRUCTION
 from fail2fix.core.markers import CLOSE_DELIMITER, OPEN_DELIMITER, Markers, omission_notice
 from fail2fix.core.templates import ChatTemplate, unused_character
 
@@ -42,13 +43,6 @@ if TYPE_CHECKING:
 
 Form = Literal["block", "turn"]
 Thinking = Literal["strip", "keep"]
-
-DEFAULT_HEADER = "Below is an attempt at this problem, quoted as it was written."
-DEFAULT_INSTRUCTION = (
-    "The attempt above may be right or wrong. Check it step by step, preserve what is right and repair what "
-    "is wrong. Then write out the full corrected solution and give the final answer in the form the problem "
-    "asks for."
-)
 
 # Fewer tokens of a shortened attempt are not worth a correction.
 MIN_ATTEMPT_TOKENS = 16

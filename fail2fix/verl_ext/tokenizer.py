@@ -19,6 +19,8 @@ def correction_prompt_builder(config: DictConfig, tokenizer: Any) -> CorrectionP
         form=correction.form.value,
         thinking=correction.thinking.value,
         max_tokens=correction.max_prompt_length,
+        header=correction.header,
+        instruction=correction.instruction,
         chat_template_kwargs=OmegaConf.to_container(
             config.data.get("apply_chat_template_kwargs") or OmegaConf.create({})
         ),

@@ -45,6 +45,8 @@ REFUSED = {
     "correction.rollouts": [1, 0],
     "correction.weight": [-0.1],
     "correction.max_prompt_length": [0],
+    "correction.header": ["", " "],
+    "correction.instruction": ["", " "],
     "replay.band_low": [-0.1, 0.8, 1.1],
     "replay.max_attempts_per_prompt": [0],
     "ratio.minimum": [-0.1, 0.9],

@@ -194,10 +194,10 @@ def test_a_finished_run_is_never_overwritten(run: Run, bench: Bench) -> None:
 
 
 def test_an_exported_checkpoint_repeats_the_validation_in_vllm(once: Callable[..., Run], bench: Bench) -> None:
-    """verl exports bf16, so this run's engine is bf16 too: the same weights, asked greedily, answer alike."""
+    """verl exports bf16, so this run trains bf16 weights; both engines compute in fp32, where greedy ties are rare."""
     run = once(
         "exported",
-        "actor_rollout_ref.rollout.dtype=bfloat16",
+        "actor_rollout_ref.actor.fsdp_config.model_dtype=bf16",
         "actor_rollout_ref.rollout.val_kwargs.do_sample=false",
         "actor_rollout_ref.rollout.val_kwargs.temperature=0",
         "trainer.test_freq=2",

@@ -17,6 +17,8 @@ DEFAULTS = {
     # Trainer and engine take turns on the same cores: idle threads spin briefly (long spinning starves the other
     # process, none at all costs a wake-up in every operator).
     "GOMP_SPINCOUNT": "20000",
+    # Logits of a whole vocabulary are allocated anew in every micro-batch: huge pages fault in several times faster.
+    "THP_MEM_ALLOC_ENABLE": "1",
     "TORCHDYNAMO_DISABLE": "1",
     "RAY_AUTH_MODE": "disabled",
     "RAY_memory_monitor_refresh_ms": "0",
