@@ -37,7 +37,7 @@ class Advantages:
 
 
 def correction_advantages(
-    shaped_KG: Array, plain_KG: Array, attempt_K: Array, scale: Scale, baseline: Baseline
+    shaped_KG: Array, plain_KG: Array, attempt_K: Array, scale: Scale, baseline: Baseline, leave_one_out: bool = False
 ) -> Advantages:
     """One advantage a rollout.
 
@@ -47,6 +47,7 @@ def correction_advantages(
         attempt_K: the attempts' own unshaped rewards; read by ``with_attempt`` only.
         scale: what to divide by.
         baseline: over what the mean and the std are taken.
+        leave_one_out: compare each rollout with the mean of the others only (RLOO).
 
     Raises:
         ValueError: fewer than two rollouts a group, or shapes that differ.
@@ -60,6 +61,9 @@ def correction_advantages(
         shaped_ref = np.concatenate([shaped_KG, attempt_K[:, None]], axis=1)
         plain_ref = np.concatenate([plain_KG, attempt_K[:, None]], axis=1)
     centred = shaped_KG - shaped_ref.mean(axis=1, keepdims=True)
+    if leave_one_out:
+        # x - mean of the n - 1 others = (x - mean of all n) n / (n - 1)
+        centred = centred * shaped_ref.shape[1] / (shaped_ref.shape[1] - 1)
     std_K = (shaped_ref if scale is Scale.shaped_std else plain_ref).std(axis=1, ddof=1)
     if scale is Scale.none:
         zero = np.abs(centred).max(axis=1) < ZERO_VARIANCE
@@ -70,10 +74,12 @@ def correction_advantages(
     return Advantages(np.where(zero[:, None], 0.0, values), zero)
 
 
-def risk_effect(shaped_KG: Array, plain_KG: Array, attempt_K: Array, scale: Scale, baseline: Baseline) -> float:
+def risk_effect(
+    shaped_KG: Array, plain_KG: Array, attempt_K: Array, scale: Scale, baseline: Baseline, leave_one_out: bool = False
+) -> float:
     """mean |A(lambda_risk) - A(0)|: how much the risk term changes what is learned (ours)."""
     if shaped_KG.size == 0:
         return 0.0
-    with_risk = correction_advantages(shaped_KG, plain_KG, attempt_K, scale, baseline).values
-    without = correction_advantages(plain_KG, plain_KG, attempt_K, scale, baseline).values
+    with_risk = correction_advantages(shaped_KG, plain_KG, attempt_K, scale, baseline, leave_one_out).values
+    without = correction_advantages(plain_KG, plain_KG, attempt_K, scale, baseline, leave_one_out).values
     return float(np.abs(with_risk - without).mean())

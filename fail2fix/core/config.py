@@ -24,6 +24,9 @@ DEFAULT_INSTRUCTION = (
 )
 
 
+SOURCES_ALLOWED = "online, offline, lagged, or the dotted path of a class of your own"
+
+
 class BadInput(ValueError):
     """Something the user gave is wrong. The message is one line: which key, file or row, what, and what to do."""
 
@@ -74,12 +77,42 @@ class CorrectionConfig:
 
 @dataclass
 class ReplayConfig:
-    """Which attempts are replayed (METHOD.md, "Replay selection")."""
+    """Which attempts are replayed (METHOD.md, "Replay selection").
 
+    ``source``: online, offline, lagged, or the dotted path of an ``AttemptSource`` of your own.
+    """
+
+    source: str = "online"
     band_low: float = 0.375  # delta_low (F2F)
     band_high: float = 0.75  # delta_high (F2F)
     max_attempts_per_prompt: int = 2  # (ours)
+    difficulty: bool = True  # problems inside the band first; False: all alike
     keep_probe: bool = True  # (ours)
+
+
+@dataclass
+class OfflineConfig:
+    """The pool of ``replay.source=offline``: ``prompts`` training problems, G rollouts each, by the starting model.
+
+    ``file`` is written by the first run that does not find it and read by the others; null puts it into the run's
+    own folder.
+    """
+
+    prompts: int | None = None  # null: 4 B (METHOD.md)
+    file: str | None = None
+
+
+@dataclass
+class HeldOutConfig:
+    """Held-out corrections: at most one right and one wrong attempt of the starting model a validation problem.
+
+    They are frozen in ``file`` (null: in the run's folder), so that runs which share it answer the same prompts.
+    """
+
+    enabled: bool = False
+    problems: int | None = None  # null: the whole validation set
+    samples: int = 4  # corrections a prompt at each validation
+    file: str | None = None
 
 
 @dataclass
@@ -123,6 +156,18 @@ class VerifierConfig:
 
 
 @dataclass
+class BudgetConfig:
+    """When a run ends, beside ``trainer.total_training_steps``; and what an equal cost is.
+
+    ``rollouts``: no step starts that would take the run past so many training rollouts; null: steps alone decide.
+    ``matched_prompts``: problems a step of a run without corrections that spends what both streams do: B + K G'/G.
+    """
+
+    rollouts: int | None = None
+    matched_prompts: int = 256  # (paper: GRPO BS256)
+
+
+@dataclass
 class RunConfig:
     """Where a run leaves its files: ``<root>/<trainer.experiment_name>/<name>/``; no name means the start time."""
 
@@ -137,10 +182,13 @@ class Fail2FixConfig:
     seed: int = 0
     correction: CorrectionConfig = field(default_factory=CorrectionConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
+    offline: OfflineConfig = field(default_factory=OfflineConfig)
     ratio: RatioConfig = field(default_factory=RatioConfig)
     risk: RiskConfig = field(default_factory=RiskConfig)
     advantage: AdvantageConfig = field(default_factory=AdvantageConfig)
     verifier: VerifierConfig = field(default_factory=VerifierConfig)
+    held_out: HeldOutConfig = field(default_factory=HeldOutConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
     run: RunConfig = field(default_factory=RunConfig)
 
 
@@ -188,6 +236,15 @@ def check(config: Fail2FixConfig) -> None:
     _require(v.workers >= 1, "verifier.workers", v.workers, "at least 1")
     _require(v.deadline_s > 0, "verifier.deadline_s", v.deadline_s, "a number of seconds above 0")
     _require(v.retries >= 0, "verifier.retries", v.retries, "0 or more")
+    for key, count in (
+        ("offline.prompts", config.offline.prompts),
+        ("held_out.problems", config.held_out.problems),
+        ("held_out.samples", config.held_out.samples),
+        ("budget.rollouts", config.budget.rollouts),
+        ("budget.matched_prompts", config.budget.matched_prompts),
+    ):
+        _require(count is None or count >= 1, key, count, "at least 1")
+    _require(re.fullmatch(r"[\w.]+", r.source) is not None, "replay.source", r.source, SOURCES_ALLOWED)
     name = config.run.name
     _require(
         name is None or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) is not None,

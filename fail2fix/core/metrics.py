@@ -121,6 +121,31 @@ def constant_policy_metrics(attempt_K: Bools, pass_rate_K: Floats, correct_KG: B
     }
 
 
+def held_out_metrics(attempt_K: Bools, resolve_K: Floats, correct_KG: Bools) -> Metrics:
+    """Corrections of frozen attempts on held-out problems, against the two constant policies.
+
+    ``resolve_K`` is the current policy's accuracy on each attempt's problem, from scratch. The *keep* policy repeats
+    the attempt's answer; the *re-solve* policy ignores the attempt.
+    """
+    right, wrong = correct_KG[attempt_K], correct_KG[~attempt_K]
+    metrics = {"corrections": float(correct_KG.size)}
+    if wrong.size:
+        metrics["fix_rate"] = float(wrong.mean())
+    if right.size:
+        metrics["keep_rate"] = float(right.mean())
+        metrics["break_rate"] = 1.0 - metrics["keep_rate"]
+    if correct_KG.size:
+        accuracy, keep, resolve = float(correct_KG.mean()), float(attempt_K.mean()), float(resolve_K.mean())
+        metrics |= {
+            "accuracy": accuracy,
+            "keep_policy": keep,
+            "resolve_policy": resolve,
+            "gain_over_keep": accuracy - keep,
+            "gain_over_resolve": accuracy - resolve,
+        }
+    return {f"fail2fix/held_out/{name}": value for name, value in metrics.items()}
+
+
 def changed_share(attempt_answers: list[str], answers: list[list[str]]) -> Metrics:
     """Share of corrections whose extracted answer differs from their attempt's; pairs without both are left out."""
     pairs = [(a, b) for a, row in zip(attempt_answers, answers, strict=True) for b in row if a and b]

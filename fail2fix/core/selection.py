@@ -159,7 +159,9 @@ def select_attempts(
 
 
 def _medium_problems(groups: Sequence[PromptGroup], config: ReplayConfig) -> set[str]:
-    """Keys of the problems inside the band, over all their groups."""
+    """Keys of the problems that come first: those inside the band, over all their groups; all without difficulty."""
+    if not config.difficulty:
+        return {group.key for group in groups}
     solved: Counter[str] = Counter()
     rollouts: Counter[str] = Counter()
     for group in groups:

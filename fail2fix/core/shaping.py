@@ -16,3 +16,12 @@ def risk(attempt_correct: bool, correct: bool, penalty: float) -> float:
 def shape_reward(reward: float, attempt_correct: bool, correct: bool, penalty: float) -> float:
     """R~ = R - lambda_risk * 1[v(y) = 1 and v(y-hat) = 0], R with everything else already in it."""
     return reward - risk(attempt_correct, correct, penalty)
+
+
+def overlong_penalty(length: int, maximum: int, buffer: int, factor: float) -> float:
+    """DAPO's soft overlong punishment (arXiv 2503.14476, eq. 13): 0 up to ``maximum - buffer`` tokens, then linear.
+
+    Returns:
+        a number in [-factor, 0] for ``length`` <= ``maximum``, to be added to the reward.
+    """
+    return min(0.0, (maximum - buffer - length) / buffer * factor)

@@ -124,6 +124,30 @@ class TestProperties:
             assert together.zero_variance[i] == alone.zero_variance[0]
 
 
+class TestLeaveOneOut:
+    """RLOO (arXiv 2402.14740): each rollout against the mean of the others."""
+
+    def advantages(self, verdicts: list[int], attempt: int, baseline: Baseline = Baseline.group) -> np.ndarray:
+        plain = np.array([verdicts], dtype=float)
+        shaped = plain - attempt * (plain == 0)
+        rewards = np.array([float(attempt)])
+        return correction_advantages(shaped, plain, rewards, Scale.none, baseline, leave_one_out=True).values[0]
+
+    @given(verdicts=mixed_groups(), attempt=st.integers(0, 1))
+    def test_it_is_the_reward_less_the_mean_of_the_others(self, verdicts: list[int], attempt: int) -> None:
+        shaped = [float(v) - attempt * (v == 0) for v in verdicts]
+        expected = [x - (sum(shaped) - x) / (len(shaped) - 1) for x in shaped]
+        np.testing.assert_allclose(self.advantages(verdicts, attempt), expected, atol=1e-9)
+
+    def test_it_is_verls_rloo_on_an_attempt_that_failed(self) -> None:
+        """1, 0, 0, 1: 1 - 1/3 and 0 - 2/3."""
+        np.testing.assert_allclose(self.advantages([1, 0, 0, 1], 0), [2 / 3, -2 / 3, -2 / 3, 2 / 3])
+
+    def test_with_attempt_an_all_broken_group_teaches(self) -> None:
+        """Four rewards of -1 beside the attempt's 1: -1 - (3 (-1) + 1) / 4."""
+        np.testing.assert_allclose(self.advantages(4 * [0], 1, WITH_ATTEMPT), 4 * [-0.5])
+
+
 class TestContinuousRewards:
     """Rewards are verdicts plus a small term that differs a rollout, such as KL in the reward."""
 

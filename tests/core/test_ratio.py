@@ -112,3 +112,52 @@ def test_a_resumed_controller_goes_on_exactly(before: list[list[int]], later: li
         ratio.update(*step)
         resumed.update(*step)
     assert resumed.state == ratio.state
+
+
+TRACE = [  # retention, expected rho and c; None: nothing measured. METHOD.md, item 7, in exact fractions
+    (None, 0.3000000000, 0),
+    (0.9, 0.2760000000, 0),
+    (0.85, 0.2691000000, 0),
+    (0.8, 0.2731365000, 0),
+    (0.75, 0.3018158325, 1),
+    (0.7, 0.3606699198, 2),
+    (0.6, 0.4832976926, 3),
+    (0.5, 0.6862827235, 4),
+    (None, 0.6862827235, 4),
+    (0.5, 0.8000000000, 5),
+    (0.55, 0.8000000000, 6),
+    (0.65, 0.8000000000, 7),
+    (0.75, 0.8000000000, 8),
+    (0.8, 0.8000000000, 0),
+    (0.9, 0.7360000000, 0),
+    (1, 0.6182400000, 0),
+    (1, 0.5193216000, 0),
+    (1, 0.4362301440, 0),
+    (0.95, 0.3904259789, 0),
+    (0.7, 0.4704633046, 1),
+    (None, 0.4704633046, 1),
+    (None, 0.4704633046, 1),
+    (0.6, 0.6068976629, 2),
+    (0.3, 0.8000000000, 3),
+    (0, 0.8000000000, 4),
+    (0, 0.8000000000, 5),
+    (0.2, 0.8000000000, 6),
+    (0.79, 0.8000000000, 7),
+    (0.81, 0.7936000000, 0),
+    (1, 0.6666240000, 0),
+]
+
+
+def test_a_trace_of_thirty_steps_is_followed_exactly() -> None:
+    """Rising, falling and missing retention; both ends of the range."""
+    state = RatioState(rho=0.3)
+    rhos = []
+    for measured, rho, below in TRACE:
+        if measured is not None:
+            state = next_state(state, measured, CONFIG)
+        rhos.append(state.rho)
+        assert state.rho == pytest.approx(rho, abs=1e-9)
+        assert state.below == below
+    assert len(TRACE) == 30
+    assert min(rhos) >= CONFIG.minimum
+    assert max(rhos) == CONFIG.maximum
