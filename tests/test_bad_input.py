@@ -68,10 +68,13 @@ CASES = {
         ["actor_rollout_ref.rollout.prompt_length=100"], ["rollout.prompt_length=100", "cut prompts from the left"],
     ),
     "indivisible sizes": (
-        ["trainer.n_gpus_per_node=2", "fail2fix.correction.attempts=7", "fail2fix.correction.rollouts=3"],
+        [
+            "trainer.n_gpus_per_node=2", "fail2fix.correction.attempts=7", "fail2fix.correction.rollouts=3",
+            "actor_rollout_ref.actor.use_dynamic_bsz=true",
+        ],
         ["fail2fix.correction.attempts=7", "6"],
     ),
-    "indivisible mini-batches": (["actor_rollout_ref.actor.ppo_mini_batch_size=3"], ["ppo_mini_batch_size=3"]),
+    "indivisible mini-batches": (["actor_rollout_ref.actor.ppo_mini_batch_size=4"], ["ppo_mini_batch_size=4"]),
     "G' = 1": (["fail2fix.correction.rollouts=1"], ["fail2fix.correction.rollouts=1", "at least 2"]),
     "unsupported feature": (["algorithm.adv_estimator=gae"], ["algorithm.adv_estimator"]),
     "legacy reward key": (
@@ -79,7 +82,7 @@ CASES = {
         ["custom_reward_function.path", "reward.custom_reward_function.path"],
     ),
     "legacy reward manager": (["reward_model.reward_manager=dapo"], ["reward.reward_manager.name"]),
-    "too few rows": (["data.train_batch_size=128"], ["96 rows", "data.train_batch_size=128"]),
+    "too few rows": (["data.train_batch_size=120"], ["96 rows", "data.train_batch_size=120"]),
     "steps out of reach": (["trainer.total_epochs=1", "trainer.total_training_steps=50"], ["trainer.total_epochs=1"]),
     "missing reward function": (
         ["reward.custom_reward_function.path=nowhere.py"], ["reward.custom_reward_function.path=nowhere.py"],
@@ -91,6 +94,26 @@ CASES = {
     "a section that Hydra cannot drop": (["algorithm=null"], ["unexpected ValueError", "HYDRA_FULL_ERROR=1"]),
     "no experiment": (["trainer.experiment_name=null"], ["trainer.experiment_name=null", "folder name"]),
     "run name": (["fail2fix.run.name=a/b"], ["fail2fix.run.name=a/b"]),
+    "unknown source": (["fail2fix.replay.source=onlin"], ["fail2fix.replay.source=onlin", "lagged"]),
+    "budget below a step": (["fail2fix.budget.rollouts=71"], ["fail2fix.budget.rollouts=71", "72"]),
+    "rounds without bound": (
+        ["algorithm.filter_groups.enable=true", "algorithm.filter_groups.max_num_gen_batches=0"], ["must be bounded"],
+    ),
+    "overlong buffer": (
+        ["reward.reward_kwargs.overlong_buffer_cfg.enable=true", "reward.reward_kwargs.overlong_buffer_cfg.len=17"],
+        ["overlong_buffer_cfg.len=17", "max_resp_len=16"],
+    ),
+    "held-out problems in another order": (
+        ["fail2fix.held_out.enabled=true", "data.validation_shuffle=true"], ["data.validation_shuffle=true"],
+    ),
+    "a pool that is none": (
+        [
+            "fail2fix.replay.source=offline", "fail2fix.offline.file=train.parquet",
+            "fail2fix.correction.max_prompt_length=2048", "actor_rollout_ref.rollout.max_model_len=null",
+        ],
+        ["train.parquet", "not a file of"],
+    ),
+    "no words": (["fail2fix.correction.instruction=''"], ["fail2fix.correction.instruction="]),
     "no such config": (["--config-name", "nothing"], ["nothing"]),
 }  # fmt: skip
 
@@ -291,7 +314,7 @@ FILES: dict[str, tuple[Callable[[Path, Path], str], list[str]]] = {
     ),
     "JSON row that is a number": (lambda f, t: write_json(t / "x.jsonl", [*rows_of(f)[:2], 7]), ["row 2", "object"]),
     "JSON with too few rows": (
-        lambda f, t: write_json(t / "x.json", rows_of(f)[:7]), ["7 rows", "data.train_batch_size=8"],
+        lambda f, t: write_json(t / "x.json", rows_of(f)[:5]), ["5 rows", "data.train_batch_size=6"],
     ),
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from fail2fix.core.config import BadInput
 from fail2fix.train import config_dir, register_configs
 from fail2fix.verl_ext import compat
 from fail2fix.verl_ext.settings import fail2fix_settings
-from fail2fix.verl_ext.unsupported import ALWAYS, TWO_STREAMS, refuse_unsupported
+from fail2fix.verl_ext.unsupported import ALWAYS, CORRECTION_PROMPTS, TWO_STREAMS, refuse_unsupported
 from fail2fix.verl_ext.verl_keys import KEYS, SECTION, check_keys
 
 
@@ -59,7 +59,8 @@ REFUSED: dict[str, Any] = {
     "reward.reward_model.enable": True,
     "distillation.enabled": True,
     "data.gen_batch_size": 64,
-    "algorithm.filter_groups.enable": True,
+    "algorithm.filter_groups.metric": "seq_length",
+    "algorithm.filter_groups.max_num_gen_batches": 0,
     "trainer.critic_warmup": 5,
     "trainer.default_hdfs_dir": "hdfs://there",
     "actor_rollout_ref.actor.checkpoint.async_save": True,
@@ -78,26 +79,41 @@ REFUSED: dict[str, Any] = {
 }
 
 
+TABLES = ALWAYS + TWO_STREAMS + CORRECTION_PROMPTS
+
+
+def changed_in(key: str, *overrides: str) -> DictConfig:
+    """A config with one refused value; groups are filtered, where it is about that."""
+    changed = config(*overrides)
+    refuse_unsupported(changed, fail2fix_settings(changed))
+    OmegaConf.set_struct(changed, False)
+    changed.algorithm.filter_groups.enable = "filter_groups" in key
+    OmegaConf.update(changed, key, REFUSED[key])
+    return changed
+
+
 def test_the_table_of_refusals_is_tested_completely() -> None:
-    assert {refusal.key for refusal in ALWAYS + TWO_STREAMS} == REFUSED.keys()
+    assert {refusal.key for refusal in TABLES} == REFUSED.keys()
 
 
 @pytest.mark.parametrize("key", REFUSED)
 def test_what_cannot_compose_is_refused_with_a_reason(key: str) -> None:
-    changed = config()
-    refuse_unsupported(changed, fail2fix_settings(changed))
-    OmegaConf.set_struct(changed, False)
-    OmegaConf.update(changed, key, REFUSED[key])
+    changed = changed_in(key)
     with pytest.raises(BadInput, match=f"^{key.replace('.', '[.]')}: .{{20,}}"):
         refuse_unsupported(changed, fail2fix_settings(changed))
 
 
-@pytest.mark.parametrize("key", sorted({r.key for r in TWO_STREAMS} - {r.key for r in ALWAYS}))
+@pytest.mark.parametrize("key", sorted({r.key for r in TWO_STREAMS + CORRECTION_PROMPTS} - {r.key for r in ALWAYS}))
 def test_what_only_two_streams_cannot_do_is_allowed_with_one(key: str) -> None:
-    changed = config(name="grpo")
-    OmegaConf.set_struct(changed, False)
-    OmegaConf.update(changed, key, REFUSED[key])
+    changed = changed_in(key, "fail2fix.correction.enabled=false")
     refuse_unsupported(changed, fail2fix_settings(changed))
+
+
+@pytest.mark.parametrize("key", sorted({r.key for r in CORRECTION_PROMPTS}))
+def test_held_out_corrections_ask_as_much_of_the_engine_without_a_correction_stream(key: str) -> None:
+    changed = changed_in(key, "fail2fix.correction.enabled=false", "fail2fix.held_out.enabled=true")
+    with pytest.raises(BadInput, match=key.replace(".", "[.]")):
+        refuse_unsupported(changed, fail2fix_settings(changed))
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from tests.e2e.tiny import make_tokenizer
 TOKENIZER = make_tokenizer()
 KEYS = {
     "acc", "pred", "verdict", "plain_reward", "shaped_reward", "stream", "attempt_id", "attempt_correct",
-    "verify_status",
+    "verify_status", "verifier_calls",
 }  # fmt: skip
 
 
@@ -184,3 +184,43 @@ def test_one_warning_says_when_the_penalty_is_inert(
         for _ in range(3):
             scored(m, "11", correction(True))
     assert sum("no effect on the gradient" in record.message for record in caplog.records) == int(warned)
+
+
+def overlong(length: int, maximum: int, factor: float = 1.0) -> dict[str, Any]:
+    return {
+        "custom_reward_function": {"path": "given.py", "name": "f"},
+        "reward_kwargs": {
+            "max_resp_len": maximum,
+            "overlong_buffer_cfg": {"enable": True, "len": length, "penalty_factor": factor},
+        },
+    }
+
+
+def test_an_overlong_response_is_punished_in_the_plain_reward_and_keeps_its_verdict() -> None:
+    """As verl's dapo manager counts: tokens beyond maximum - buffer, over the buffer."""
+    tokens = len(TOKENIZER("12")["input_ids"])
+    m = manager(exact, reward=overlong(length=2, maximum=tokens + 1))
+    extra = scored(m, "12", correction(True))["reward_extra_info"]
+    assert extra["overlong_reward"] == -0.5
+    assert (extra["plain_reward"], extra["shaped_reward"], extra["verdict"]) == (0.5, 0.5, 1)
+    m = manager(exact, reward=overlong(length=2, maximum=tokens + 2))
+    assert scored(m, "12")["reward_extra_info"]["overlong_reward"] == 0
+
+
+@pytest.mark.parametrize(("length", "maximum"), [(0, 4), (5, 4), (2, None)])
+def test_a_senseless_overlong_buffer_is_refused_by_its_key(length: int, maximum: int) -> None:
+    with pytest.raises(BadInput, match="reward.reward_kwargs"):
+        manager(exact, reward=overlong(length, maximum))
+
+
+def test_calls_of_the_reward_function_are_counted_with_their_retries() -> None:
+    calls = []
+
+    def failing_once(**row: Any) -> float:
+        calls.append(row)
+        if len(calls) == 1:
+            raise ConnectionError("busy")
+        return 1.0
+
+    assert scored(manager(failing_once), "12")["reward_extra_info"]["verifier_calls"] == 2
+    assert scored(manager(exact), "12")["reward_extra_info"]["verifier_calls"] == 1

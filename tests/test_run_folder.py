@@ -17,7 +17,17 @@ from fail2fix.verl_ext.run_folder import TRACKER, MetricsFile, name_run, open_ru
 def config(root: Path, name: str | None = None, **trainer: Any) -> DictConfig:
     checkpoints = "${fail2fix.run.root}/${trainer.experiment_name}/${fail2fix.run.name}/checkpoints"
     keys = {"experiment_name": "test", "resume_mode": "auto", "default_local_dir": checkpoints} | trainer
-    return OmegaConf.create({"fail2fix": {"run": {"root": str(root), "name": name}}, "trainer": keys})
+    ours = {"run": {"root": str(root), "name": name}, "offline": {"file": None}, "held_out": {"file": None}}
+    return OmegaConf.create({"fail2fix": ours, "trainer": keys})
+
+
+def test_files_that_runs_share_are_found_from_any_working_directory(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    named = config(tmp_path)
+    named.fail2fix.offline.file, named.fail2fix.held_out.file = "pools/a.parquet", "/b.parquet"
+    name_run(named)
+    assert named.fail2fix.offline.file == str(tmp_path / "pools" / "a.parquet")
+    assert named.fail2fix.held_out.file == "/b.parquet"
 
 
 def test_two_starts_in_one_second_get_folders_of_their_own(tmp_path: Path) -> None:

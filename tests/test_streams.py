@@ -10,11 +10,12 @@ import torch
 from verl import DataProto
 
 from fail2fix.core.config import ReplayConfig
+from fail2fix.core.ledger import Cost
 from fail2fix.core.objective import BatchSplit
 from fail2fix.core.prompts import AttemptContext, CorrectionPrompt
 from fail2fix.core.selection import Attempt, PromptGroup, Selection, distinct_candidates, select_attempts
 from fail2fix.verl_ext.corrections import fill_replays
-from fail2fix.verl_ext.streams import JointBatch, Source, Stream, join, prompt_groups
+from fail2fix.verl_ext.streams import JointBatch, Source, Stream, concatenated, join, prompt_groups
 
 P, R = 5, 4
 
@@ -104,8 +105,32 @@ def test_an_attempt_without_room_gives_its_place_to_the_next() -> None:
     refused = {row * 10 for row in (0, 1, 4, 5, 8)}  # first tokens of rows: most of the correct attempts
     replays, selection = fill_replays(base, groups, NoRoomFor(refused), choose)  # type: ignore[arg-type]
     assert len(replays) == 6
-    assert [r.attempt for r in replays] == selection.attempts
-    assert any(r.attempt.correct for r in replays), "the probe of the correct side survives"
+    assert replays.attempts == selection.attempts
+    assert any(attempt.correct for attempt in replays.attempts), "the probe of the correct side survives"
     assert selection.counts["skipped"] > 0
     places = sum(selection.counts[name] for name in ("medium", "fallback", "filled", "relaxed"))
     assert places == len(replays)
+
+
+def test_an_attempts_reward_is_the_steps_own_or_its_pools() -> None:
+    """Online, KL in the reward is in it (METHOD.md, item 4); another pool's rewards are as they were stored."""
+    base, pool, correction = stream(2, 2), stream(3, 2, first=50), stream(1, 2, first=4)
+    attempt = Attempt(1, 1, True, b"")
+    joined = join(base, correction, [attempt], BatchSplit(), balance=False, pool=base)
+    assert joined.attempt_rewards(np.array([0.0, 0.1, 0.2, 0.3])).tolist() == [0.3]
+    joined = join(base, correction, [attempt], BatchSplit(), balance=False, pool=pool)
+    assert joined.attempt_rewards(np.array([0.0, 0.1, 0.2, 0.3])).tolist() == [53.0]
+
+
+def test_streams_are_concatenated_and_taken_apart_group_by_group() -> None:
+    whole = concatenated([stream(2, 2), stream(3, 2, first=4)])
+    assert (whole.groups, whole.reward.tolist()) == (5, list(range(10)))
+    part = whole.groups_at(np.array([4, 1]))
+    assert part.reward.tolist() == [8, 9, 2, 3]
+    assert part.source.head.non_tensor_batch["uid"].tolist() == ["u4", "u4", "u1", "u1"]
+
+
+def test_a_stream_costs_what_it_generated_and_every_call_of_the_verifier() -> None:
+    cost = stream(2, 2, verifier_calls=[1, 3, 1, 1]).cost(seconds=2.5)
+    assert cost == Cost(rollouts=4, prompt_tokens=4 * (P - 1), generated_tokens=4 * R, verifier_calls=6, seconds=2.5)
+    assert stream(2, 2).cost(0).verifier_calls == 4

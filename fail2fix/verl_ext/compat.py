@@ -23,7 +23,14 @@ SEAMS: dict[str, tuple[str, ...]] = {
     f"{TRAINER}._compute_old_log_prob": ("self", "batch"),
     f"{TRAINER}._compute_ref_log_prob": ("self", "batch"),
     f"{TRAINER}._update_actor": ("self", "batch"),
-    f"{TRAINER}._validate": ("self",),
+    f"{TRAINER}._validate": ("self", "merged"),
+    f"{TRAINER}._val_metrics_update": (
+        "self",
+        "data_sources",
+        "sample_uids",
+        "reward_extra_infos_dict",
+        "sample_turns",
+    ),
     f"{TRAINER}._save_checkpoint": ("self",),
     f"{TRAINER}._load_checkpoint": ("self",),
     f"{TRAINER}._log_rollout_data": (

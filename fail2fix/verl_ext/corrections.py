@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from verl import DataProto
 from fail2fix.core.prompts import AttemptContext, CorrectionPrompt, CorrectionPromptBuilder
 from fail2fix.core.selection import Attempt, PromptGroup, Selection
 from fail2fix.verl_ext.rollout import PROMPT_IDS, PROMPT_IDS_AGENT
-from fail2fix.verl_ext.streams import Source, Stream
+from fail2fix.verl_ext.streams import Source, Stream, objects
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,26 @@ class Replay:
     prompt: CorrectionPrompt
 
 
+@dataclass(frozen=True)
+class Replays:
+    """What a step replays: ``pool``, the rollouts the attempts are of, and one entry a correction group."""
+
+    pool: Stream | None = None
+    replays: Sequence[Replay] = ()
+
+    def __len__(self) -> int:
+        return len(self.replays)
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        return [replay.attempt for replay in self.replays]
+
+
 def build_replays(
-    base: Stream, attempts: list[Attempt], builder: CorrectionPromptBuilder
+    pool: Stream, attempts: list[Attempt], builder: CorrectionPromptBuilder
 ) -> tuple[list[Replay], Counter[str]]:
     """The attempts whose correction prompt fits, and how the others and the shortened ones count."""
-    contexts = [_context(base, attempt) for attempt in attempts]
+    contexts = [_context(pool, attempt) for attempt in attempts]
     prompts = builder.build(contexts)
     replays = [Replay(a, p) for a, p in zip(attempts, prompts, strict=True) if p is not None]
     counts = Counter(
@@ -39,20 +54,20 @@ def build_replays(
 
 
 def fill_replays(
-    base: Stream,
+    pool: Stream,
     groups: list[PromptGroup],
     builder: CorrectionPromptBuilder,
     choose: Callable[[list[PromptGroup]], Selection],
-) -> tuple[list[Replay], Selection]:
+) -> tuple[Replays, Selection]:
     """Choose attempts until each has a prompt: one without gives its place to the next in line, and is counted."""
     skipped = 0
     while True:
         selection = choose(groups)
-        replays, counts = build_replays(base, selection.attempts, builder)
+        replays, counts = build_replays(pool, selection.attempts, builder)
         skipped += counts.pop("skipped")
         if len(replays) == len(selection.attempts):
             selection.counts.update(counts, skipped=skipped)
-            return replays, selection
+            return Replays(pool, replays), selection
         built = {id(replay.attempt) for replay in replays}
         unfit = {id(attempt) for attempt in selection.attempts} - built
         groups = [_without(group, unfit) for group in groups]
@@ -63,23 +78,23 @@ def _without(group: PromptGroup, unfit: set[int]) -> PromptGroup:
     return PromptGroup(group.key, attempts)
 
 
-def _context(base: Stream, attempt: Attempt) -> AttemptContext:
-    row = base.row_of(attempt)
+def _context(pool: Stream, attempt: Attempt) -> AttemptContext:
+    row = pool.row_of(attempt)
     return AttemptContext(
-        messages=list(base.rows.non_tensor_batch["raw_prompt"][row]),
-        prompt_ids=base.prompt_ids(row),
-        response_ids=base.response_ids(row),
+        messages=list(pool.rows.non_tensor_batch["raw_prompt"][row]),
+        prompt_ids=pool.prompt_ids(row),
+        response_ids=pool.response_ids(row),
     )
 
 
-def correction_source(base: Stream, replays: list[Replay]) -> Source:
+def correction_source(pool: Stream, replays: Sequence[Replay]) -> Source:
     """One row a replay, to be repeated G' times.
 
     Every column a data set or a reward function needs comes along by taking the attempt's own row; then the row
     gets a group id, METHOD.md's contract in ``extra_info["fail2fix"]`` and the prompt's ids.
     """
-    index = np.array([base.row_of(r.attempt) for r in replays])
-    source = base.source.rows(index)
+    index = np.array([pool.row_of(r.attempt) for r in replays])
+    source = pool.source.rows(index)
     uids = [f"f2f-{u}-{r.attempt.sample}" for u, r in zip(source.head.non_tensor_batch["uid"], replays, strict=True)]
     infos = [
         dict(info) | {"fail2fix": {"stream": "correction", "attempt_id": uid, "attempt_correct": r.attempt.correct}}
@@ -87,21 +102,13 @@ def correction_source(base: Stream, replays: list[Replay]) -> Source:
     ]
     for rows in (source.head, source.request):
         rows.non_tensor_batch["uid"] = np.array(uids, dtype=object)
-        rows.non_tensor_batch["extra_info"] = _objects(infos)
+        rows.non_tensor_batch["extra_info"] = objects(infos)
     request = source.request.non_tensor_batch
     request["agent_name"] = np.array([PROMPT_IDS_AGENT] * len(replays), dtype=object)
-    request[PROMPT_IDS] = _objects([np.array(r.prompt.ids) for r in replays])
+    request[PROMPT_IDS] = objects([np.array(r.prompt.ids) for r in replays])
     return source
 
 
 def _extra_info(rows: DataProto) -> list[dict]:
     given = rows.non_tensor_batch.get("extra_info")
     return [{} for _ in range(len(rows))] if given is None else [info or {} for info in given]
-
-
-def _objects(values: list) -> np.ndarray:
-    """An object array of the values themselves; numpy would stack equal-sized ones."""
-    array = np.empty(len(values), dtype=object)
-    for i, value in enumerate(values):
-        array[i] = value
-    return array

@@ -22,8 +22,11 @@ from verl.utils.config import validate_config
 
 from fail2fix.core.config import BadInput, Fail2FixConfig, Scale
 from fail2fix.core.objective import feasible_attempts
-from fail2fix.verl_ext.settings import fail2fix_settings, inert_penalty, refuse_legacy_reward_keys
-from fail2fix.verl_ext.sizes import batch_split, data_parallel_ranks
+from fail2fix.verl_ext.held_out import held_out_file
+from fail2fix.verl_ext.provenance import check_provenance, provenance
+from fail2fix.verl_ext.settings import fail2fix_settings, inert_penalty, overlong_buffer, refuse_legacy_reward_keys
+from fail2fix.verl_ext.sizes import batch_split, data_parallel_ranks, rollouts_a_step
+from fail2fix.verl_ext.sources import source_class
 from fail2fix.verl_ext.unsupported import refuse_unsupported
 from fail2fix.verl_ext.verl_keys import check_keys
 
@@ -45,6 +48,8 @@ def check_config(config: DictConfig) -> None:
     _check_device(config)
     _check_lengths(config, settings)
     _check_sizes(config, settings)
+    _check_sources(config, settings)
+    overlong_buffer(config)
     _check_verl_config(config)
 
 
@@ -59,7 +64,9 @@ def check_inputs(config: DictConfig) -> None:
     _check_reward_function(config)
     train, held_out = (_check_data_files(config, key) for key in ("train_files", "val_files"))
     _check_counts(config, train, held_out)
-    _check_prompt_budget(config, _tokenizer(config))
+    tokenizer = _tokenizer(config)
+    _check_prompt_budget(config, tokenizer)
+    _check_rollout_files(config, tokenizer)
 
 
 def doubts(config: DictConfig) -> list[str]:
@@ -73,6 +80,10 @@ def doubts(config: DictConfig) -> list[str]:
 def _mismatched_scales(config: DictConfig, settings: Fail2FixConfig) -> str:
     """The warning for two streams of which only one divides its advantages by a std; empty if they agree."""
     scale, divides = settings.advantage.scale, config.algorithm.norm_adv_by_std_in_grpo
+    estimator = config.algorithm.adv_estimator
+    if estimator != "grpo":  # RLOO's advantages are never divided
+        remedy = "fail2fix.advantage.scale=none"
+        return "" if scale is Scale.none else f"fail2fix.advantage.scale={scale.value} with {estimator}; set {remedy}"
     if (scale is not Scale.none) == divides:
         return ""
     base, fitting = ("", "false") if divides else (" not", "true")
@@ -126,7 +137,7 @@ def _check_device(config: DictConfig) -> None:
 def _check_lengths(config: DictConfig, settings: Fail2FixConfig) -> None:
     rollout, data = config.actor_rollout_ref.rollout, config.data
     needed = {"data.max_prompt_length": data.max_prompt_length}
-    if settings.correction.enabled:
+    if _asks_for_corrections(settings):
         needed["fail2fix.correction.max_prompt_length"] = settings.correction.max_prompt_length
     for key, length in needed.items():
         if rollout.prompt_length < length:
@@ -146,6 +157,33 @@ def _check_lengths(config: DictConfig, settings: Fail2FixConfig) -> None:
             f"actor_rollout_ref.actor.ppo_max_token_len_per_gpu={actor.ppo_max_token_len_per_gpu} is below the "
             f"longest row, prompt_length + response_length = {total}; raise it"
         )
+
+
+def _asks_for_corrections(settings: Fail2FixConfig) -> bool:
+    return settings.correction.enabled or settings.held_out.enabled
+
+
+def _check_sources(config: DictConfig, settings: Fail2FixConfig) -> None:
+    source_class(settings.replay.source)
+    if settings.held_out.enabled and config.data.get("validation_shuffle"):
+        raise BadInput(
+            "data.validation_shuffle=true: held-out corrections know their problems by their place in the validation "
+            "set; set it to false, or fail2fix.held_out.enabled=false"
+        )
+    step, budget = rollouts_a_step(config, settings), settings.budget.rollouts
+    if budget is not None and budget < step:
+        raise BadInput(f"fail2fix.budget.rollouts={budget} is below one step's {step} rollouts; raise it")
+
+
+def _check_rollout_files(config: DictConfig, tokenizer: Any) -> None:
+    """Files of rollouts that are there already must be of this run's tokenizer and data."""
+    settings = fail2fix_settings(config)
+    ours = provenance(config, tokenizer)
+    held_out, pool = settings.held_out, settings.offline.file
+    if held_out.enabled and held_out_file(config).exists():
+        check_provenance(held_out_file(config), ours, "fail2fix.held_out.file", ("tokenizer", "val_files"))
+    if settings.replay.source == "offline" and pool and Path(pool).exists():
+        check_provenance(Path(pool), ours, "fail2fix.offline.file", ("tokenizer", "train_files"))
 
 
 def _check_sizes(config: DictConfig, settings: Fail2FixConfig) -> None:
@@ -359,7 +397,7 @@ def _tokenizer(config: DictConfig) -> Any:
 def _check_prompt_budget(config: DictConfig, tokenizer: Any) -> None:
     """A correction prompt must have room for the longest problem, the fixed words and some of the attempt."""
     settings = fail2fix_settings(config)
-    if not settings.correction.enabled:
+    if not _asks_for_corrections(settings):
         return
     from fail2fix.verl_ext.tokenizer import correction_prompt_builder
 

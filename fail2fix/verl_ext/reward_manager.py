@@ -14,7 +14,11 @@ without our section; 1.0 by default).
 
 Every row carries the same ``reward_extra_info`` keys: ``acc``, ``pred``, ``verdict`` (0/1), ``plain_reward`` R,
 ``shaped_reward`` R~ (what the trainer gets), ``stream``, ``attempt_id``, ``attempt_correct`` (1, 0, or -1 for a base
-row), ``verify_status`` (ok, timeout, error), and whatever else the reward function returned.
+row), ``verify_status`` (ok, timeout, error), ``verifier_calls`` (retries included), with an overlong buffer
+``overlong_reward``, and whatever else the reward function returned.
+
+An overlong buffer, under the keys of verl's ``dapo`` manager (``reward.reward_kwargs.{overlong_buffer_cfg,
+max_resp_len}``), is part of R.
 """
 
 from __future__ import annotations
@@ -32,9 +36,9 @@ from verl import DataProto
 from verl.experimental.reward_loop.reward_manager.naive import NaiveRewardManager
 
 from fail2fix.core.config import BadInput, Fail2FixConfig
-from fail2fix.core.shaping import shape_reward
+from fail2fix.core.shaping import overlong_penalty, shape_reward
 from fail2fix.verify.pool import VerifierPool
-from fail2fix.verl_ext.settings import fail2fix_settings, inert_penalty, refuse_legacy_reward_keys
+from fail2fix.verl_ext.settings import fail2fix_settings, inert_penalty, overlong_buffer, refuse_legacy_reward_keys
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +65,7 @@ class RiskAverseRewardManager(NaiveRewardManager):
             self._plain_score = MathScore(self.settings)
         self._known_extras: dict[str, Any] = {}
         self._warning = inert_penalty(config, self.settings)
+        self._overlong = overlong_buffer(config)
         super().__init__(config, tokenizer, self._verdict, reward_router_address, reward_model_tokenizer)
 
     async def run_single(self, data: DataProto) -> dict[str, Any]:
@@ -72,6 +77,11 @@ class RiskAverseRewardManager(NaiveRewardManager):
         row = RowContext.of(data[-1:][0].non_tensor_batch.get("extra_info"))
         extra = (await super().run_single(data))["reward_extra_info"]
         plain = extra.pop("score")
+        if self._overlong:
+            extra["overlong_reward"] = overlong_penalty(
+                _response_length(data), self._overlong.maximum, self._overlong.buffer, self._overlong.factor
+            )
+            plain += extra["overlong_reward"]
         shaped = plain
         # A check that failed says nothing about the answer: no penalty for it.
         if row.stream == "correction" and extra["verify_status"] != "error":
@@ -89,7 +99,7 @@ class RiskAverseRewardManager(NaiveRewardManager):
     async def _verdict(self, **row: Any) -> dict[str, Any]:
         """The reward function's result with a verdict; an error is retried, and if it persists, says so."""
         settings = self.settings.verifier
-        for _ in range(settings.retries + 1):
+        for call in range(1, settings.retries + 2):
             try:
                 scored = with_verdict(await self._call(**row), settings.correct_threshold)
             except BadInput:
@@ -98,9 +108,15 @@ class RiskAverseRewardManager(NaiveRewardManager):
                 logger.warning("reward function failed, retrying: %s: %s", type(error).__name__, error)
                 continue
             self._known_extras |= dict.fromkeys(scored.keys() - UNIFORM)
-            return scored
-        failed = {"score": 0.0, "acc": 0.0, "pred": "", "verdict": 0, "verify_status": "error"}
-        return dict(self._known_extras) | failed
+            return scored | {"verifier_calls": call}
+        failed = {
+            "score": 0.0,
+            "acc": 0.0,
+            "pred": "",
+            "verdict": 0,
+            "verify_status": "error",
+        }
+        return dict(self._known_extras) | failed | {"verifier_calls": settings.retries + 1}
 
     async def _call(self, **row: Any) -> Any:
         if isinstance(self._plain_score, MathScore) or inspect.iscoroutinefunction(_unwrapped(self._plain_score)):
@@ -113,7 +129,7 @@ class RiskAverseRewardManager(NaiveRewardManager):
             self._warning = ""
 
 
-UNIFORM = frozenset({"score", "acc", "pred", "verdict", "verify_status"})
+UNIFORM = frozenset({"score", "acc", "pred", "verdict", "verify_status", "verifier_calls"})
 
 
 @dataclass(frozen=True)
@@ -178,6 +194,12 @@ def with_verdict(result: Any, correct_threshold: float) -> dict[str, Any]:
     fields.pop("reward", None)  # verl's validation adds a key of this name and would count it twice
     status = fields.get("verify_status", "ok")
     return fields | given | {"score": score, "verdict": int(correct), "verify_status": status}
+
+
+def _response_length(data: DataProto) -> int:
+    """Tokens of the last row's response."""
+    batch = data[-1:].batch
+    return int(batch["attention_mask"][0, -batch["responses"].shape[-1] :].sum())
 
 
 def _unwrapped(function: Score) -> Score:

@@ -39,13 +39,15 @@ TRACKER = "latest_checkpointed_iteration.txt"  # verl's: names the newest comple
 
 
 def name_run(config: DictConfig) -> Path:
-    """Give the run its name and an absolute root; return its folder, not yet created.
+    """Give the run its name and absolute paths; return its folder, not yet created.
 
     Raises:
         BadInput: the folder belongs to another run.
     """
     with open_dict(config):
         config.fail2fix.run.root = os.path.abspath(config.fail2fix.run.root)
+        for shared in (config.fail2fix.offline, config.fail2fix.held_out):
+            shared.file = shared.file and os.path.abspath(shared.file)
         parent = Path(config.fail2fix.run.root) / config.trainer.experiment_name
         if config.fail2fix.run.name is None:
             # The random part keeps two starts in the same second apart.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -53,6 +55,36 @@ def refuse_legacy_reward_keys(config: DictConfig) -> None:
     for old, new in LEGACY_REWARD_KEYS.items():
         if OmegaConf.select(config, old, default=None) not in (None, False):
             raise BadInput(f"{old}: verl 0.9 ignores this key silently; set {new} instead")
+
+
+@dataclass(frozen=True)
+class OverlongBuffer:
+    """DAPO's soft punishment of long responses, in tokens (verl's ``overlong_buffer_cfg`` and ``max_resp_len``)."""
+
+    maximum: int
+    buffer: int
+    factor: float
+
+
+def overlong_buffer(config: DictConfig) -> OverlongBuffer | None:
+    """The run's overlong punishment, under the keys of verl's own ``dapo`` reward manager; None if it is off.
+
+    Raises:
+        BadInput: sizes that make no sense.
+    """
+    given = config.reward.get("reward_kwargs") or {}
+    buffer, maximum = given.get("overlong_buffer_cfg") or {}, given.get("max_resp_len")
+    if not buffer.get("enable"):
+        return None
+    key = "reward.reward_kwargs"
+    if not isinstance(maximum, int) or maximum < 1:
+        raise BadInput(f"{key}.max_resp_len={maximum}: the overlong buffer needs the longest response, in tokens")
+    length, factor = buffer.get("len"), buffer.get("penalty_factor")
+    if not isinstance(length, int) or not 1 <= length <= maximum:
+        raise BadInput(f"{key}.overlong_buffer_cfg.len={length}: must be 1 to max_resp_len={maximum} tokens")
+    if not isinstance(factor, int | float) or factor < 0:
+        raise BadInput(f"{key}.overlong_buffer_cfg.penalty_factor={factor}: must be 0 or more")
+    return OverlongBuffer(maximum, length, float(factor))
 
 
 def inert_penalty(config: DictConfig, settings: Fail2FixConfig) -> str:

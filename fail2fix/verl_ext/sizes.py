@@ -6,6 +6,7 @@ from math import lcm
 
 from omegaconf import DictConfig
 
+from fail2fix.core.config import Fail2FixConfig
 from fail2fix.core.objective import BatchSplit
 
 
@@ -28,3 +29,10 @@ def batch_split(config: DictConfig, ranks: int) -> BatchSplit:
     if actor.use_kl_loss or config.algorithm.use_kl_in_reward:
         infer = lcm(infer, 1 if ref.log_prob_use_dynamic_bsz else ref.log_prob_micro_batch_size_per_gpu or 1)
     return BatchSplit(ranks=ranks, mini_batches=mini_batches(config), update_micro=update, infer_micro=infer)
+
+
+def rollouts_a_step(config: DictConfig, settings: Fail2FixConfig) -> int:
+    """B G + K G', what a full step generates before any refill."""
+    correction = settings.correction
+    corrections = correction.attempts * correction.rollouts if correction.enabled else 0
+    return int(config.data.train_batch_size * config.actor_rollout_ref.rollout.n + corrections)

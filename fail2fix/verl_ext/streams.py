@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from verl import DataProto
 from verl.utils.seqlen_balancing import get_seqlen_balanced_partitions
 
+from fail2fix.core.ledger import Cost
 from fail2fix.core.metrics import Rollouts
 from fail2fix.core.objective import BASE, CORRECTION, BatchSplit, joint_layout
 from fail2fix.core.selection import Attempt, PromptGroup
@@ -142,6 +143,29 @@ class Stream:
         ended = np.isin(responses[:, -1].numpy(), list(end_of_turn))
         return full & ~ended
 
+    @cached_property
+    def problem_keys(self) -> list[str]:
+        """What identifies each group's problem (groups): a digest of its prompt's ids."""
+        prompts = self.rows.batch["prompts"].numpy()
+        firsts = range(0, len(self.rows), self.rollouts)
+        return [_digest(prompts[row, -int(self.prompt_tokens[row]) :]) for row in firsts]
+
+    def cost(self, seconds: float) -> Cost:
+        """What the stream's rollouts cost; a reward manager that does not count its calls made one a rollout."""
+        calls = self.rows.non_tensor_batch.get("verifier_calls")
+        return Cost(
+            rollouts=len(self.rows),
+            prompt_tokens=int(self.prompt_tokens.sum()),
+            generated_tokens=int(self.response_tokens.sum()),
+            verifier_calls=len(self.rows) if calls is None else int(calls.astype(int).sum()),
+            seconds=seconds,
+        )
+
+    def groups_at(self, index: Ints) -> Stream:
+        """The stream of these groups, in this order."""
+        rows = (index[:, None] * self.rollouts + np.arange(self.rollouts)).ravel()
+        return Stream(self.rows[rows], self.rollouts, self.source.rows(rows), self.correct_threshold)
+
     def row_of(self, attempt: Attempt) -> int:
         """The row of a base rollout."""
         return attempt.group * self.rollouts + attempt.sample
@@ -179,12 +203,10 @@ def prompt_groups(base: Stream, has_room: Bools, end_of_turn: set[int]) -> list[
     ``has_room`` (B,): problems whose correction prompt has room for an attempt.
     """
     correct, cut_off, timed_out = base.correct, base.cut_off(end_of_turn), base.status("timeout")
-    prompt_length, response_length = base.prompt_tokens, base.response_tokens
-    prompts, responses = base.rows.batch["prompts"].numpy(), base.rows.batch["responses"].numpy()
+    response_length, responses = base.response_tokens, base.rows.batch["responses"].numpy()
     groups = []
     for group in np.flatnonzero(~base.excluded):
         first = int(group) * base.rollouts
-        key = hashlib.blake2b(prompts[first, -int(prompt_length[first]) :].tobytes(), digest_size=16).hexdigest()
         attempts = tuple(
             Attempt(
                 group=int(group),
@@ -196,8 +218,34 @@ def prompt_groups(base: Stream, has_room: Bools, end_of_turn: set[int]) -> list[
             )
             for row in range(first, first + base.rollouts)
         )
-        groups.append(PromptGroup(key=key, attempts=attempts))
+        groups.append(PromptGroup(key=base.problem_keys[int(group)], attempts=attempts))
     return groups
+
+
+def concatenated(streams: Sequence[Stream]) -> Stream:
+    """Streams of equally large groups as one, in order."""
+    first = streams[0]
+    if len(streams) == 1:
+        return first
+    parts = [stream.rows for stream in streams]
+    same_reward_extras(parts)
+    source = Source(
+        DataProto.concat([stream.source.head for stream in streams]),
+        DataProto.concat([stream.source.request for stream in streams]),
+    )
+    return Stream(DataProto.concat(parts), first.rollouts, source, first.correct_threshold)
+
+
+def objects(values: Sequence) -> NDArray:
+    """An object array of the values themselves; numpy would stack equal-sized ones."""
+    array = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):
+        array[i] = value
+    return array
+
+
+def _digest(ids: NDArray) -> str:
+    return hashlib.blake2b(ids.tobytes(), digest_size=8).hexdigest()
 
 
 @dataclass
@@ -210,6 +258,7 @@ class JointBatch:
         mini_batch: (N,) the mini-batch of each laid-out row.
         base, correction: the streams in natural order; no correction on a plain GRPO step.
         attempts: the K replayed attempts, in the order of the correction groups.
+        pool: the rollouts they are of; the base stream, or another's.
     """
 
     rows: DataProto
@@ -218,6 +267,7 @@ class JointBatch:
     base: Stream
     correction: Stream | None = None
     attempts: list[Attempt] = field(default_factory=list)
+    pool: Stream | None = None
 
     def natural(self, laid_out: NDArray) -> NDArray:
         values = np.empty_like(laid_out)
@@ -244,23 +294,32 @@ class JointBatch:
         kept_columns = [name for name in columns if name in self.rows.non_tensor_batch]
         return self.rows.select(kept_tensors, kept_columns).select_idxs(torch.from_numpy(self.streams == BASE))
 
-    @property
-    def attempt_rows(self) -> Ints:
-        """(K,) the natural base row of each replayed attempt."""
-        return np.array([self.base.row_of(attempt) for attempt in self.attempts], dtype=np.int64)
+    def attempt_rewards(self, base_rewards: Floats) -> Floats:
+        """(K,) the attempts' own unshaped rewards: this step's, (N base rows,), or what another pool holds."""
+        pool = self.pool or self.base
+        rewards = base_rewards if pool is self.base else pool.reward
+        return rewards[np.array([pool.row_of(attempt) for attempt in self.attempts], dtype=np.int64)]
 
 
 def join(
-    base: Stream, correction: Stream | None, attempts: list[Attempt], split: BatchSplit, balance: bool
+    base: Stream,
+    correction: Stream | None,
+    attempts: list[Attempt],
+    split: BatchSplit,
+    balance: bool,
+    pool: Stream | None = None,
 ) -> JointBatch:
-    """One batch of both streams, every rank and mini-batch holding both in proportion."""
+    """One batch of both streams, every rank and mini-batch holding both in proportion.
+
+    ``pool``: what the attempts are rollouts of, if not of ``base``.
+    """
     streams = [base] if correction is None else [base, correction]
     same_reward_extras([stream.rows for stream in streams])
     stream_of = np.repeat([BASE, CORRECTION][: len(streams)], [len(stream.rows) for stream in streams])
     lengths = np.concatenate([stream.prompt_tokens + stream.response_tokens for stream in streams]).tolist()
     order, mini_batch = joint_layout(stream_of, lengths, split, _balanced if balance else None)
     rows = _interleave([stream.rows for stream in streams], order)
-    joint = JointBatch(rows, order, mini_batch, base, correction, attempts)
+    joint = JointBatch(rows, order, mini_batch, base, correction, attempts, pool)
     # From here on no statistic and no loss sees the rows of a group whose verifier failed.
     rows.batch["response_mask"] = rows.batch["response_mask"] * torch.from_numpy(joint.included)[:, None]
     return joint

@@ -1,53 +1,41 @@
 """The trainer: METHOD.md's step on verl's workers.
 
 ``train_step`` is the method, top to bottom; each of its lines is a method of this class or a function of
-``fail2fix.core``. Everything else is what verl's own loop does around a step (checkpoints, validation, dumps,
-trackers, profiling), called from verl's own pieces.
+``fail2fix.core``. What surrounds a step (checkpoints, validation, dumps, trackers, profiling) is ``loop.py``'s.
 
 Legend: B problems, G rollouts each; K attempts, G' corrections each; M mini-batches; R response width.
 """
 
 from __future__ import annotations
 
-import os
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
-from pprint import pprint
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import OmegaConf
-from tqdm import tqdm
 from verl import DataProto
 from verl.trainer.ppo.core_algos import agg_loss
-from verl.trainer.ppo.metric_utils import (
-    compute_data_metrics,
-    compute_throughout_metrics,
-    compute_timing_metrics,
-    compute_variance_proxy_metrics,
-)
-from verl.trainer.ppo.ray_trainer import RayPPOTrainer, apply_kl_penalty, compute_advantage
+from verl.trainer.ppo.ray_trainer import apply_kl_penalty, compute_advantage
 from verl.trainer.ppo.reward import extract_reward
 from verl.trainer.ppo.rollout_corr_helper import (
     apply_bypass_mode,
     compute_rollout_correction_and_add_to_batch,
 )
 from verl.utils import tensordict_utils as tu
-from verl.utils.checkpoint.checkpoint_manager import should_save_ckpt_esi
 from verl.utils.config import omega_conf_to_dataclass
-from verl.utils.debug import marked_timer
 from verl.utils.debug.metrics import calculate_debug_metrics
 from verl.utils.metric import reduce_metrics
 from verl.utils.py_functional import rename_dict
-from verl.utils.skip import SkipManager
-from verl.utils.tracking import Tracking
 from verl.workers.utils.padding import left_right_2_no_padding
 
 from fail2fix.core.advantage import ZERO_VARIANCE, correction_advantages, risk_effect
+from fail2fix.core.ledger import INITIAL, Ledger
 from fail2fix.core.metrics import (
     changed_share,
     constant_policy_metrics,
@@ -59,48 +47,33 @@ from fail2fix.core.metrics import (
 from fail2fix.core.objective import BASE, CORRECTION, feasible_attempts, stream_sizes
 from fail2fix.core.ratio import ReplayRatio
 from fail2fix.core.selection import PromptGroup, Selection, distinct_candidates, select_attempts
-from fail2fix.verl_ext.checkpoint_state import load_state, save_state
-from fail2fix.verl_ext.corrections import Replay, correction_source, fill_replays
+from fail2fix.verl_ext.corrections import Replays, correction_source, fill_replays
+from fail2fix.verl_ext.dynamic_sampling import refilled
+from fail2fix.verl_ext.held_out import DUMPS, HeldOutCorrections, load_held_out, validated_accuracy
+from fail2fix.verl_ext.loop import Step, TrainingLoop
 from fail2fix.verl_ext.loss import SEQUENCES, STREAM, TOKENS, joint_loss
-from fail2fix.verl_ext.profiling import ProfilePlan, plan_profiling
-from fail2fix.verl_ext.run_folder import MetricsFile
-from fail2fix.verl_ext.settings import fail2fix_settings
+from fail2fix.verl_ext.provenance import provenance
 from fail2fix.verl_ext.sizes import batch_split, mini_batches
+from fail2fix.verl_ext.sources import source_class
 from fail2fix.verl_ext.streams import JointBatch, Source, Stream, join, prompt_groups
 from fail2fix.verl_ext.tokenizer import correction_prompt_builder, end_of_turn_ids
+from fail2fix.verl_ext.training_prompts import drawn_prompts, first_prompts
 
-# What verl's compute_data_metrics reads.
-DATA_METRICS_TENSORS = (
-    "prompts", "responses", "attention_mask", "response_mask",
-    "token_level_scores", "token_level_rewards", "advantages", "returns",
-)  # fmt: skip
-DATA_METRICS_COLUMNS = ("__num_turns__", "tool_call_counts")
+LEAVE_ONE_OUT = ("rloo", "rloo_vectorized")
+# Corrections' requests are numbered from here, whichever stream is asked first.
+CORRECTION_REQUESTS = 1 << 30
 
 
-@dataclass
-class Step:
-    """One step's number, what it measured, and how long its parts took."""
-
-    number: int
-    epoch: int
-    last: bool
-    profile: ProfilePlan
-    metrics: dict[str, Any] = field(default_factory=dict)
-    timing: dict[str, float] = field(default_factory=dict)
-
-    def timer(self, name: str) -> AbstractContextManager[None]:
-        return marked_timer(name, self.timing)
-
-
-class Fail2FixTrainer(RayPPOTrainer):
+class Fail2FixTrainer(TrainingLoop):
     """CIPO on verl: solving and correcting in one step. With ``fail2fix.correction.enabled=false``, GRPO."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.settings = fail2fix_settings(self.config)
         self.ratio = ReplayRatio(self.settings.ratio)
-        if self.settings.correction.enabled:
+        self.source = source_class(self.settings.replay.source)(self.config)
+        if self.settings.correction.enabled or self.settings.held_out.enabled:
             self.prompt_builder = correction_prompt_builder(self.config, self.tokenizer)
+        self.held_out: HeldOutCorrections | None = None
         self.end_of_turn = end_of_turn_ids(self.tokenizer, self.config.actor_rollout_ref.model.path)
 
     def init_workers(self) -> None:
@@ -112,64 +85,69 @@ class Fail2FixTrainer(RayPPOTrainer):
 
     # ------------------------------------------------------------------------------------------- the method
 
-    def fit(self) -> None:
-        """Train: validation first, then steps, then the end of the run."""
-        self._begin_run()
-        if not self.config.trainer.get("val_only", False):
-            for step, prompts in self._steps():
-                self._around_step(step, prompts)
-        self._end_run()
-
     def train_step(self, prompts: DataProto, step: Step) -> JointBatch:
         """One step (METHOD.md, "One step"; the numbers are its items)."""
         with step.timer("gen"), self._engines_awake(step):
-            base = self.base_rollouts(prompts, step)  # 1
-            replays = self.select_replays(base, step)  # 2
-            correction = self.correction_rollouts(base, replays, step)  # 3, and 4 in the reward manager
+            if self.source.waits_for_base:
+                base = self.base_rollouts(prompts, step)  # 1
+                replays = self.select_replays(self.source.attempts(base), step)  # 2
+                correction = self.correction_rollouts(replays, step)  # 3, and 4 in the reward manager
+            else:
+                replays = self.select_replays(self.source.attempts(None), step)
+                base, correction = self.rollouts_at_once(prompts, replays, step)
         joint = self.join_streams(base, correction, replays, step)
         self.log_probs(joint, step)
         self.rewards(joint, step)
         self.advantages(joint, step)  # 5
         self.update_policy(joint, step)  # 6
         self.update_replay_ratio(joint, step)  # 7
+        self.source.end_step(base)
         return joint
 
     def base_rollouts(self, prompts: DataProto, step: Step) -> Stream:
-        """G rollouts of each of the B problems, verified."""
-        prompts.non_tensor_batch["uid"] = np.array([str(uuid.uuid4()) for _ in range(len(prompts))], dtype=object)
-        request = self._get_gen_batch(prompts)
-        rollouts = self.config.actor_rollout_ref.rollout.n
-        source = Source(prompts.repeat(rollouts, interleave=True), request.repeat(rollouts, interleave=True))
+        """G rollouts of each of the B problems, verified; groups that teach nothing are refilled if so configured."""
+        filter_groups = self.config.algorithm.filter_groups
         with step.timer("gen_base"):
-            return self._generate(source, rollouts, first_request=0, step=step, stream="base")
+            base = self._solve(prompts, step)
+            if filter_groups.enable:
+                more = partial(self._solve_others, step=step)
+                base, counts = refilled(base, more, filter_groups.metric, filter_groups.max_num_gen_batches)
+                step.metrics |= counts
+        return base
 
-    def select_replays(self, base: Stream, step: Step) -> list[Replay]:
+    def select_replays(self, pool: Stream | None, step: Step) -> Replays:
         """At most K attempts and their correction prompts; a K whose rows divide, never padding."""
         wanted = self.settings.correction
-        if not wanted.enabled:
-            return []
+        if not wanted.enabled or pool is None:
+            return Replays()
         with step.timer("select"):
-            groups = prompt_groups(base, self._has_room(base), self.end_of_turn)
-            choose = partial(self._choose, base_rows=len(base.rows), step=step)
-            replays, selection = fill_replays(base, groups, self.prompt_builder, choose)
+            groups = self._replayable_groups(pool)
+            replays, selection = fill_replays(pool, groups, self.prompt_builder, partial(self._choose, step=step))
         step.metrics |= replay_metrics(selection, wanted.attempts, self.ratio.rho)
         return replays
 
-    def correction_rollouts(self, base: Stream, replays: list[Replay], step: Step) -> Stream | None:
+    def correction_rollouts(self, replays: Replays, step: Step) -> Stream | None:
         """G' corrections of each attempt, verified and shaped; None when nothing is replayed."""
-        if not replays:
+        if not replays.pool or not replays:
             return None
         rollouts = self.settings.correction.rollouts
-        source = correction_source(base, replays).repeat(rollouts)
+        source = correction_source(replays.pool, replays.replays).repeat(rollouts)
         with step.timer("gen_correction"):
-            return self._generate(source, rollouts, first_request=len(base.rows), step=step, stream="correction")
+            return self._generate(source, rollouts, CORRECTION_REQUESTS, step, stream="correction")
 
-    def join_streams(self, base: Stream, correction: Stream | None, replays: list[Replay], step: Step) -> JointBatch:
+    def rollouts_at_once(self, prompts: DataProto, replays: Replays, step: Step) -> tuple[Stream, Stream | None]:
+        """Both streams' rollouts in the engines together: attempts that exist already need no base rollouts first."""
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            correction = beside.submit(self.correction_rollouts, replays, step)
+            base = self.base_rollouts(prompts, step)
+            return base, correction.result()
+
+    def join_streams(self, base: Stream, correction: Stream | None, replays: Replays, step: Step) -> JointBatch:
         """Both streams in one batch, and what each of them did."""
         step.metrics |= self._rollout_metrics(base, correction, replays)
         with step.timer("join"):
             balance = self.config.trainer.balance_batch
-            joint = join(base, correction, [r.attempt for r in replays], self.split, balance)
+            joint = join(base, correction, replays.attempts, self.split, balance, replays.pool)
             rows = joint.rows
             rows.meta_info["temperature"] = self.config.actor_rollout_ref.rollout.temperature
             rows.meta_info["global_token_num"] = rows.batch["attention_mask"].sum(-1).tolist()
@@ -242,6 +220,7 @@ class Fail2FixTrainer(RayPPOTrainer):
         batch[TOKENS] = torch.from_numpy(stream_tokens).float()
         with step.timer("update_actor"):
             output = self._update_actor(joint.rows)
+        self.ledger.optimizer_steps += self.split.mini_batches * self.config.actor_rollout_ref.actor.ppo_epochs
         step.metrics |= reduce_metrics(output.meta_info["metrics"])
 
     def update_replay_ratio(self, joint: JointBatch, step: Step) -> None:
@@ -263,24 +242,45 @@ class Fail2FixTrainer(RayPPOTrainer):
 
     # ------------------------------------------------------------------------------------------- its parts
 
-    def _choose(self, groups: list[PromptGroup], base_rows: int, step: Step) -> Selection:
+    def _choose(self, groups: list[PromptGroup], step: Step) -> Selection:
         """The step's attempts from what may be replayed."""
         wanted = self.settings.correction
+        base_rows = self.config.data.train_batch_size * self.config.actor_rollout_ref.rollout.n
         available = min(wanted.attempts, len(distinct_candidates(groups)[0]))
         k = feasible_attempts(available, wanted.rollouts, base_rows, self.split)
         chosen = select_attempts(groups, k, self.ratio.rho, self.settings.replay, self.settings.seed, step.number)
         chosen.counts["trimmed"] = available - k
         return chosen
 
+    def _solve(self, prompts: DataProto, step: Step, first_request: int = 0, stream: str = "base") -> Stream:
+        """G rollouts of each problem."""
+        prompts.non_tensor_batch["uid"] = np.array([str(uuid.uuid4()) for _ in range(len(prompts))], dtype=object)
+        request = self._get_gen_batch(prompts)
+        rollouts = self.config.actor_rollout_ref.rollout.n
+        source = Source(prompts, request).repeat(rollouts)
+        return self._generate(source, rollouts, first_request, step, stream)
+
+    def _solve_others(self, problems: int, round_number: int, step: Step) -> Stream:
+        """G rollouts of each of ``problems`` training problems that the data loader did not give."""
+        prompts = drawn_prompts(self.train_dataset, problems, self.settings.seed, "refill", step.number, round_number)
+        prompts.meta_info["temperature"] = self.config.actor_rollout_ref.rollout.temperature
+        first = self.config.data.train_batch_size * self.config.actor_rollout_ref.rollout.n * round_number
+        return self._solve(prompts, step, first)
+
     def _generate(self, source: Source, rollouts: int, first_request: int, step: Step, stream: str) -> Stream:
-        """Generate and verify one response a row."""
+        """Generate and verify one response a row, and enter it into the ledger."""
+        started = time.perf_counter()
         # Request priorities name a request under full determinism: no two of a step may be equal.
         priority = np.arange(first_request, first_request + len(source), dtype=np.int64)
         output = self.async_rollout_manager.generate_sequences(source.asked(priority, step.number))
         timing = output.meta_info.pop("timing")
         prefix = "agent_loop" if stream == "base" else f"agent_loop_{stream}"
         step.timing |= {name.replace("agent_loop", prefix, 1): value for name, value in timing.items()}
-        return Stream(source.answered(output), rollouts, source, self.settings.verifier.correct_threshold)
+        done = Stream(source.answered(output), rollouts, source, self.settings.verifier.correct_threshold)
+        self.ledger.spend(
+            stream, done.cost(time.perf_counter() - started), done.problem_keys if stream != "correction" else ()
+        )
+        return done
 
     @contextmanager
     def _engines_awake(self, step: Step) -> Iterator[None]:
@@ -292,29 +292,31 @@ class Fail2FixTrainer(RayPPOTrainer):
         if step.profile.active:
             self.llm_server_manager.stop_profile()
 
-    def _has_room(self, base: Stream) -> np.ndarray:
-        firsts = range(0, len(base.rows), base.rollouts)
-        messages = base.rows.non_tensor_batch["raw_prompt"]
-        room = [self.prompt_builder.fits(list(messages[row]), int(base.prompt_tokens[row])) for row in firsts]
-        return np.array(room, dtype=bool)
+    def _replayable_groups(self, pool: Stream) -> list[PromptGroup]:
+        """The pool's problems and attempts as selection reads them; a problem needs room for an attempt."""
+        firsts = range(0, len(pool.rows), pool.rollouts)
+        messages = pool.rows.non_tensor_batch["raw_prompt"]
+        room = [self.prompt_builder.fits(list(messages[row]), int(pool.prompt_tokens[row])) for row in firsts]
+        return prompt_groups(pool, np.array(room, dtype=bool), self.end_of_turn)
 
-    def _rollout_metrics(self, base: Stream, correction: Stream | None, replays: list[Replay]) -> dict[str, float]:
+    def _rollout_metrics(self, base: Stream, correction: Stream | None, replays: Replays) -> dict[str, float]:
         metrics = stream_metrics("base", base.summary(self.end_of_turn))
-        if correction is None:
+        pool = replays.pool
+        if correction is None or pool is None:
             return metrics
         kept = ~correction.excluded
-        attempts = np.array([r.attempt.correct for r in replays])[kept]
+        chosen = [attempt for attempt, keep in zip(replays.attempts, kept, strict=True) if keep]
+        attempts = np.array([attempt.correct for attempt in chosen], dtype=bool)
         correct = correction.by_group(correction.correct)[kept]
-        pass_rate = base.by_group(base.correct).mean(axis=1)
-        problems = np.array([r.attempt.group for r in replays])[kept]
-        answers = base.answers
-        before = [answers[base.row_of(r.attempt)] for r, keep in zip(replays, kept, strict=True) if keep]
+        pass_rate = pool.by_group(pool.correct).mean(axis=1)[[attempt.group for attempt in chosen]]
+        answers = pool.answers
+        before = [answers[pool.row_of(attempt)] for attempt in chosen]
         after = correction.by_group(np.array(correction.answers, dtype=object))[kept].tolist()
         return (
             metrics
             | stream_metrics("correction", correction.summary(self.end_of_turn))
             | transition_metrics(attempts, correct)
-            | constant_policy_metrics(attempts, pass_rate[problems], correct)
+            | constant_policy_metrics(attempts, pass_rate, correct)
             | changed_share(before, after)
         )
 
@@ -334,13 +336,12 @@ class Fail2FixTrainer(RayPPOTrainer):
         settings, n_base = self.settings.advantage, len(joint.base.rows)
         shaped = correction.by_group(rewards[n_base:])
         plain = shaped + correction.by_group(correction.risk)
-        attempt = rewards[joint.attempt_rows]
-        result = correction_advantages(shaped, plain, attempt, settings.scale, settings.baseline)
+        attempt = joint.attempt_rewards(rewards[:n_base])
+        rule = (settings.scale, settings.baseline, self.config.algorithm.adv_estimator in LEAVE_ONE_OUT)
+        result = correction_advantages(shaped, plain, attempt, *rule)
         kept = ~correction.excluded
         step.metrics |= group_metrics("correction", result.zero_variance[kept], int((~kept).sum()))
-        step.metrics["fail2fix/risk/effect"] = risk_effect(
-            shaped[kept], plain[kept], attempt[kept], settings.scale, settings.baseline
-        )
+        step.metrics["fail2fix/risk/effect"] = risk_effect(shaped[kept], plain[kept], attempt[kept], *rule)
         batch = joint.rows.batch
         values = joint.laid_out(np.concatenate([np.zeros(n_base), result.values.ravel()]))
         ours = torch.from_numpy(values).float()[:, None] * batch["response_mask"]
@@ -372,132 +373,73 @@ class Fail2FixTrainer(RayPPOTrainer):
         metrics["perf/mfu/actor"] = metrics.pop("actor/mfu")
         return DataProto.from_single_dict(data={}, meta_info={"metrics": metrics | ours})
 
-    # ------------------------------------------------------------------------------------------- around a step
+    # ------------------------------------------------------------------------------------------- around training
 
-    def _begin_run(self) -> None:
-        """Checkpoint, first weight sync, trackers, validation before training."""
-        if self._dump_executor._shutdown:
-            self._init_dump_executor()
-        trainer = self.config.trainer
-        self.tracking = Tracking(
-            project_name=trainer.project_name,
-            experiment_name=trainer.experiment_name,
-            default_backend=trainer.logger,
-            config=OmegaConf.to_container(self.config, resolve=True),
-        )
-        self.global_steps = 0
-        self.max_steps_duration = 0.0
-        self.last_val_metrics: dict[str, Any] | None = None
-        self._load_checkpoint()
-        run = self.settings.run
-        folder = os.path.join(run.root, trainer.experiment_name, run.name or "")
-        trains = not trainer.get("val_only", False)
-        self.metrics_file = MetricsFile(folder, resumed_step=self.global_steps if trains else None)
-        self.checkpoint_manager.update_weights(self.global_steps)
-        SkipManager.init(self.config)
-        if trainer.get("val_before_train", True) or not trains:
-            self.last_val_metrics = self._validate()
-            pprint(f"Initial validation metrics: {self.last_val_metrics}")
-            self._record(self.last_val_metrics, self.global_steps)
-        self.progress = tqdm(total=self.total_training_steps, initial=self.global_steps, desc="Training Progress")
+    def before_training(self) -> None:
+        """What the starting model writes: an offline pool, held-out attempts."""
+        if self.settings.correction.enabled and not self.config.trainer.get("val_only", False):
+            self.source.begin(self)
+        if self.settings.held_out.enabled:
+            self.held_out = load_held_out(self.config, self, self.prompt_builder, self._replayable_groups)
 
-    def _steps(self) -> Iterator[tuple[Step, DataProto]]:
-        """Every step still to train, with its B problems."""
-        epochs = range(self.global_steps // len(self.train_dataloader), self.config.trainer.total_epochs)
-        for epoch in epochs:
-            for rows in self.train_dataloader:
-                if self.global_steps >= self.total_training_steps:
-                    return
-                self.global_steps += 1
-                SkipManager.set_step(self.global_steps)
-                last = self.global_steps >= self.total_training_steps
-                plan = plan_profiling(self.config, self.global_steps, last)
-                yield Step(self.global_steps, epoch, last, plan), DataProto.from_single_dict(rows)
+    @property
+    def provenance(self) -> dict[str, object]:
+        return provenance(self.config, self.tokenizer)
 
-    def _around_step(self, step: Step, prompts: DataProto) -> None:
-        """A step with what verl's loop does around it: profile, save, sync, dump, validate, log."""
-        with step.timer("start_profile"):
-            self._start_profiling(step.profile.start)
-        prompts.meta_info["temperature"] = self.config.actor_rollout_ref.rollout.temperature
-        with step.timer("step"):
-            joint = self.train_step(prompts, step)
-            self._save_if_due(step)
-            with step.timer("update_weights"):
-                self.checkpoint_manager.update_weights(step.number)
-            self._dump_rollouts(joint, step)
-        self._validate_if_due(step)
-        with step.timer("stop_profile"):
-            self._stop_profiling(step.profile.stop, run_command=step.profile.finish)
-        self.max_steps_duration = max(self.max_steps_duration, step.timing["step"])
-        self._log_step(joint, step)
-        if hasattr(self.train_dataset, "on_batch_end"):
-            self.train_dataset.on_batch_end(batch=joint.rows)
+    def initial_rollouts(self, problems: int) -> Stream:
+        """G rollouts each of ``problems`` training problems (``sources.StartingPolicy``)."""
+        self._require_start("the offline pool")
+        prompts = drawn_prompts(self.train_dataset, problems, self.settings.seed, INITIAL)
+        return self._solve(prompts, Step.outside(), stream=INITIAL)
 
-    def _save_if_due(self, step: Step) -> None:
-        trainer = self.config.trainer
-        if trainer.save_freq <= 0:
-            return
-        expiring = should_save_ckpt_esi(
-            max_steps_duration=self.max_steps_duration, redundant_time=trainer.esi_redundant_time
-        )
-        if step.last or step.number % trainer.save_freq == 0 or expiring:
-            if expiring:
-                print("Force saving checkpoint: ESI instance expiration approaching.")
-            with step.timer("save_checkpoint"):
-                self._save_checkpoint()
+    def held_out_rollouts(self, problems: int | None) -> Stream:
+        """G rollouts each of the first validation problems; not a cost of training."""
+        self._require_start("the file of held-out attempts")
+        spent = self.ledger
+        self.ledger = Ledger()
+        try:
+            return self._solve(first_prompts(self.val_dataset, problems), Step.outside())
+        finally:
+            self.ledger = spent
 
-    def _dump_rollouts(self, joint: JointBatch, step: Step) -> None:
-        folder = self.config.trainer.get("rollout_data_dir", None)
-        if folder:
-            _, extras = extract_reward(joint.rows)
-            extras = extras | {"uid": joint.rows.non_tensor_batch["uid"]}
-            self._log_rollout_data(joint.rows, extras, step.timing, folder)
+    def _require_start(self, what: str) -> None:
+        if self.global_steps > 0:
+            raise RuntimeError(f"step {self.global_steps}: {what} is missing, and only the starting model can write it")
 
-    def _validate_if_due(self, step: Step) -> None:
-        frequency = self.config.trainer.test_freq
-        if frequency > 0 and (step.last or step.number % frequency == 0):
-            with step.timer("testing"):
-                metrics = self._validate()
-            step.metrics |= metrics
-            self.last_val_metrics = metrics if step.last else self.last_val_metrics
+    def _validate(self, merged: bool = False) -> Any:
+        """verl's validation, and the held-out corrections."""
+        metrics = super()._validate(merged)
+        if self.held_out is None or merged:
+            return metrics
+        dump = self.run_folder / DUMPS / f"{self.global_steps}.jsonl"
+        return metrics | self.held_out.evaluate(self._validation_answers, self._resolve_accuracy, dump)
 
-    def _log_step(self, joint: JointBatch, step: Step) -> None:
-        """verl's metrics and ours. verl's data metrics describe the base stream, so that they compare with GRPO."""
-        base = joint.base_rows(DATA_METRICS_TENSORS, DATA_METRICS_COLUMNS)
-        step.metrics |= {"training/global_step": step.number, "training/epoch": step.epoch}
-        step.metrics |= compute_data_metrics(batch=base, use_critic=False)
-        step.metrics |= compute_timing_metrics(batch=joint.rows, timing_raw=step.timing)
-        devices = self.resource_pool_manager.get_n_gpus()
-        step.metrics |= compute_throughout_metrics(joint.rows, step.timing, n_gpus=devices)
-        step.metrics |= compute_variance_proxy_metrics(joint.rows, step.metrics.get("actor/grad_norm"))
-        self._record(step.metrics, step.number)
-        self.progress.update(1)
+    def _val_metrics_update(
+        self, data_sources: Any, sample_uids: Any, reward_extra_infos_dict: Any, sample_turns: Any
+    ) -> Any:
+        """verl's summary of a validation; each problem's accuracy is also the re-solve policy's."""
+        threshold = self.settings.verifier.correct_threshold
+        rewards = reward_extra_infos_dict["reward"]
+        verdicts = reward_extra_infos_dict.get("verdict") or [reward >= threshold for reward in rewards]
+        self._resolve_accuracy = validated_accuracy(sample_uids, verdicts)
+        return super()._val_metrics_update(data_sources, sample_uids, reward_extra_infos_dict, sample_turns)
 
-    def _record(self, metrics: dict[str, Any], step: int) -> None:
-        self.tracking.log(data=metrics, step=step)
-        self.metrics_file.write(step, metrics)
+    def _validation_answers(self, source: Source, samples: int) -> tuple[Stream, list[str]]:
+        """One response a row under validation's sampling, and its text."""
+        sampling = self.config.actor_rollout_ref.rollout.val_kwargs
+        source.request.meta_info |= {"validate": True, "do_sample": sampling.do_sample}
+        output = self.async_rollout_manager.generate_sequences(source.asked(np.arange(len(source)), self.global_steps))
+        output.meta_info.pop("timing")
+        answers = Stream(source.answered(output), samples, source, self.settings.verifier.correct_threshold)
+        return answers, self.tokenizer.batch_decode(answers.rows.batch["responses"], skip_special_tokens=True)
 
-    def _end_run(self) -> None:
-        self._shutdown_dump_executor()
-        self.progress.close()
-        pprint(f"Final validation metrics: {self.last_val_metrics}")
+    def state_dict(self) -> dict[str, Any]:
+        return {"ratio": self.ratio.state_dict()}
 
-    # ------------------------------------------------------------------------------------------- checkpoints
+    def save_files(self, checkpoint: Path) -> None:
+        self.source.save(checkpoint)
 
-    def _save_checkpoint(self) -> None:
-        """Ours first: verl's tracker file, written last, then names a checkpoint that has both."""
-        folder = os.path.join(self.config.trainer.default_local_dir, f"global_step_{self.global_steps}")
-        save_state(folder, {"step": self.global_steps, "ratio": self.ratio.state_dict()})
-        super()._save_checkpoint()
-
-    def _load_checkpoint(self) -> None:
-        super()._load_checkpoint()
-        if self.global_steps == 0:
-            return
-        trainer = self.config.trainer
-        folder = os.path.join(trainer.default_local_dir, f"global_step_{self.global_steps}")
-        state = load_state(trainer.resume_from_path if trainer.resume_mode == "resume_path" else folder)
-        if state is None:
-            print(f"{folder}: no fail2fix state, a stock verl checkpoint; the replay ratio starts at its initial value")
-        else:
-            self.ratio.load_state_dict(state["ratio"])
+    def load_state_dict(self, state: dict[str, Any], checkpoint: Path) -> None:
+        self.ratio.load_state_dict(state["ratio"])
+        if self.settings.correction.enabled:
+            self.source.load(checkpoint)

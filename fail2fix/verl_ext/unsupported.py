@@ -13,6 +13,7 @@ from verl.trainer.distillation import is_distillation_enabled
 from verl.trainer.ppo.utils import need_critic
 
 from fail2fix.core.config import BadInput, Fail2FixConfig
+from fail2fix.verl_ext.dynamic_sampling import METRICS
 
 OUR_MANAGER = "fail2fix.verl_ext.rollout.Fail2FixAgentLoopManager"
 OUR_REWARD = "RiskAverseRewardManager"
@@ -54,9 +55,14 @@ ALWAYS = (
         "verl's classic trainer would train on gen_batch_size prompts; set data.train_batch_size",
     ),
     Refusal(
-        "algorithm.filter_groups.enable",
-        lambda c: c.algorithm.filter_groups.enable,
-        "verl's classic trainer ignores it silently",
+        "algorithm.filter_groups.metric",
+        lambda c: c.algorithm.filter_groups.enable and c.algorithm.filter_groups.metric not in METRICS,
+        f"groups are filtered by their rewards or their verdicts; use one of {', '.join(METRICS)}",
+    ),
+    Refusal(
+        "algorithm.filter_groups.max_num_gen_batches",
+        lambda c: c.algorithm.filter_groups.enable and c.algorithm.filter_groups.max_num_gen_batches < 1,
+        "a step's rounds of sampling must be bounded; set it to the most rounds, the first included",
     ),
     Refusal(
         "trainer.critic_warmup",
@@ -93,14 +99,33 @@ ALWAYS = (
 TWO_STREAMS = (
     Refusal(
         "algorithm.adv_estimator",
-        lambda c: c.algorithm.adv_estimator != "grpo",
-        "corrections are compared in groups as in GRPO; use grpo",
+        lambda c: c.algorithm.adv_estimator not in ("grpo", "rloo", "rloo_vectorized"),
+        "corrections are compared within their groups; use grpo, rloo or rloo_vectorized",
     ),
     Refusal(
         "actor_rollout_ref.actor.loss_agg_mode",
         lambda c: c.actor_rollout_ref.actor.loss_agg_mode == "token-sum",
         "token-sum has no stream mean, so lambda would depend on K and G'; use a mode with a mean",
     ),
+    Refusal(
+        "skip.rollout.enable",
+        lambda c: c.skip.rollout.enable,
+        "its cache holds one generation a step, and a step has two",
+    ),
+    Refusal(
+        "algorithm.rollout_correction.bypass_mode",
+        lambda c: bool((c.algorithm.get("rollout_correction") or {}).get("bypass_mode")),
+        "it replaces the policy loss in the workers' config, which the joint loss does not see; use decoupled mode",
+    ),
+    Refusal(
+        "algorithm.rollout_correction.rollout_is_batch_normalize",
+        lambda c: bool((c.algorithm.get("rollout_correction") or {}).get("rollout_is_batch_normalize")),
+        "it would normalise importance weights over both streams together",
+    ),
+)
+
+
+CORRECTION_PROMPTS = (
     Refusal(
         "actor_rollout_ref.rollout.name",
         lambda c: c.actor_rollout_ref.rollout.name != "vllm",
@@ -126,21 +151,6 @@ TWO_STREAMS = (
         lambda c: c.reward.reward_manager.name != OUR_REWARD,
         f"corrections need {OUR_REWARD}; your own scoring goes into reward.custom_reward_function",
     ),
-    Refusal(
-        "skip.rollout.enable",
-        lambda c: c.skip.rollout.enable,
-        "its cache holds one generation a step, and a step has two",
-    ),
-    Refusal(
-        "algorithm.rollout_correction.bypass_mode",
-        lambda c: bool((c.algorithm.get("rollout_correction") or {}).get("bypass_mode")),
-        "it replaces the policy loss in the workers' config, which the joint loss does not see; use decoupled mode",
-    ),
-    Refusal(
-        "algorithm.rollout_correction.rollout_is_batch_normalize",
-        lambda c: bool((c.algorithm.get("rollout_correction") or {}).get("rollout_is_batch_normalize")),
-        "it would normalise importance weights over both streams together",
-    ),
 )
 
 
@@ -150,6 +160,8 @@ def refuse_unsupported(config: DictConfig, settings: Fail2FixConfig) -> None:
     Raises:
         BadInput: the key and the reason.
     """
-    for refusal in ALWAYS + (TWO_STREAMS if settings.correction.enabled else ()):
+    trains = settings.correction.enabled
+    asks = trains or settings.held_out.enabled
+    for refusal in ALWAYS + (TWO_STREAMS if trains else ()) + (CORRECTION_PROMPTS if asks else ()):
         if refusal.when(config):
             raise BadInput(f"{refusal.key}: {refusal.why}")

@@ -1,0 +1,140 @@
+"""Held-out corrections: can the policy fix what the starting model got wrong, and keep what it got right? (ours)
+
+The validation set exists a second time, as correction prompts: for every problem at most one right and one wrong
+attempt of the starting model. They are frozen in a file, so that validations of a run, and runs that share the file,
+answer the same prompts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from omegaconf import DictConfig
+
+from fail2fix.core.metrics import Metrics, held_out_metrics
+from fail2fix.core.prompts import CorrectionPromptBuilder
+from fail2fix.core.selection import Attempt, PromptGroup
+from fail2fix.verl_ext.corrections import build_replays, correction_source
+from fail2fix.verl_ext.provenance import check_provenance
+from fail2fix.verl_ext.settings import fail2fix_settings
+from fail2fix.verl_ext.stream_file import read_stream, write_stream
+from fail2fix.verl_ext.streams import Floats, Source, Stream
+
+Answer = Callable[[Source, int], tuple[Stream, list[str]]]
+
+FILE = "held_out.parquet"
+DUMPS = "held_out_corrections"
+
+
+def frozen_attempts(groups: Sequence[PromptGroup]) -> list[Attempt]:
+    """One right and one wrong attempt a problem, where there are any; which one, their contents decide."""
+    chosen = []
+    for group in groups:
+        for correct in (True, False):
+            side = [a for a in group.attempts if a.correct == correct and a.replayable]
+            side.sort(key=lambda a: (a.cut_off, hashlib.blake2b(a.content, digest_size=8).digest(), a.sample))
+            chosen += side[:1]
+    return chosen
+
+
+class HeldOutCorrections:
+    """The frozen prompts, and their evaluation.
+
+    Args:
+        pool: the starting model's rollouts of the held-out problems, in the order of the validation set.
+        groups: the same as selection reads them.
+        builder: of correction prompts.
+        samples: corrections a prompt.
+    """
+
+    def __init__(
+        self, pool: Stream, groups: Sequence[PromptGroup], builder: CorrectionPromptBuilder, samples: int
+    ) -> None:
+        self.pool, self.samples = pool, samples
+        self.replays, counts = build_replays(pool, frozen_attempts(groups), builder)
+        self.skipped = float(counts["skipped"])
+
+    def evaluate(self, answer: Answer, resolve: Floats, dump: Path) -> Metrics:
+        """Answer every prompt and compare with the constant policies.
+
+        Args:
+            answer: (rows, samples) -> their verified responses and texts.
+            resolve: (problems,) the current policy's held-out accuracy, in the order of the validation set.
+            dump: where the corrections go, one JSON line each.
+        """
+        skipped = {"fail2fix/held_out/skipped": self.skipped}
+        if not self.replays:
+            return skipped | {"fail2fix/held_out/corrections": 0.0}
+        corrections, texts = answer(correction_source(self.pool, self.replays).repeat(self.samples), self.samples)
+        self._dump(corrections, texts, dump)
+        kept = ~corrections.excluded
+        right = np.array([r.attempt.correct for r in self.replays])[kept]
+        problems = np.array([r.attempt.group for r in self.replays])[kept]
+        correct = corrections.by_group(corrections.correct)[kept]
+        return held_out_metrics(right, resolve[problems], correct) | skipped
+
+    def _dump(self, corrections: Stream, texts: list[str], path: Path) -> None:
+        before, after, uids = self.pool.answers, corrections.answers, corrections.rows.non_tensor_batch["uid"]
+        failed = corrections.status("error")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as file:
+            for row, text in enumerate(texts):
+                attempt = self.replays[row // self.samples].attempt
+                line = {
+                    "problem": self.pool.problem_keys[attempt.group],
+                    "attempt_id": str(uids[row]),
+                    "attempt_correct": attempt.correct,
+                    "correct": bool(corrections.correct[row]),
+                    "status": "error" if failed[row] else "ok",
+                    "attempt_answer": before[self.pool.row_of(attempt)],
+                    "answer": after[row],
+                    "output": text,
+                }
+                file.write(json.dumps(line) + "\n")
+
+
+class HeldOutPolicy(Protocol):
+    """What is asked of the trainer when no file is there yet."""
+
+    @property
+    def provenance(self) -> dict[str, object]: ...
+
+    def held_out_rollouts(self, problems: int | None) -> Stream: ...
+
+
+def load_held_out(
+    config: DictConfig,
+    policy: HeldOutPolicy,
+    builder: CorrectionPromptBuilder,
+    replayable_groups: Callable[[Stream], list[PromptGroup]],
+) -> HeldOutCorrections:
+    """The run's held-out corrections: from their file, which the first run to look for it writes.
+
+    Raises:
+        BadInput: the file is of another validation set or tokenizer.
+    """
+    settings = fail2fix_settings(config)
+    path = held_out_file(config)
+    if not path.exists():
+        write_stream(path, policy.held_out_rollouts(settings.held_out.problems), policy.provenance)
+    check_provenance(path, policy.provenance, "fail2fix.held_out.file", ("tokenizer", "val_files"))
+    pool = read_stream(path)
+    return HeldOutCorrections(pool, replayable_groups(pool), builder, settings.held_out.samples)
+
+
+def held_out_file(config: DictConfig) -> Path:
+    run, given = config.fail2fix.run, config.fail2fix.held_out.file
+    return Path(given or Path(run.root) / config.trainer.experiment_name / run.name / FILE)
+
+
+def validated_accuracy(uids: Sequence[str], verdicts: Sequence[float]) -> Floats:
+    """(problems,) mean verdict of each validated problem, in the order of the validation set."""
+    by_problem: dict[str, list[float]] = {}
+    for uid, verdict in zip(uids, verdicts, strict=True):
+        by_problem.setdefault(uid, []).append(float(verdict))
+    return np.array([np.mean(values) for values in by_problem.values()])

@@ -1,0 +1,249 @@
+"""What verl's own loop does around a step: resume, validate, save, sync, dump, profile, log, end.
+
+``TrainingLoop`` calls verl's pieces for all of it and leaves the step itself to ``Fail2FixTrainer``.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from pprint import pprint
+from typing import Any
+
+from omegaconf import OmegaConf
+from tqdm import tqdm
+from verl import DataProto
+from verl.trainer.ppo.metric_utils import (
+    compute_data_metrics,
+    compute_throughout_metrics,
+    compute_timing_metrics,
+    compute_variance_proxy_metrics,
+)
+from verl.trainer.ppo.ray_trainer import RayPPOTrainer
+from verl.trainer.ppo.reward import extract_reward
+from verl.utils.checkpoint.checkpoint_manager import should_save_ckpt_esi
+from verl.utils.debug import marked_timer
+from verl.utils.skip import SkipManager
+from verl.utils.tracking import Tracking
+
+from fail2fix.core.ledger import Ledger
+from fail2fix.verl_ext.checkpoint_state import load_state, save_state
+from fail2fix.verl_ext.profiling import ProfilePlan, plan_profiling
+from fail2fix.verl_ext.run_folder import MetricsFile
+from fail2fix.verl_ext.settings import fail2fix_settings
+from fail2fix.verl_ext.sizes import rollouts_a_step
+from fail2fix.verl_ext.streams import JointBatch
+
+# What verl's compute_data_metrics reads.
+DATA_METRICS_TENSORS = (
+    "prompts", "responses", "attention_mask", "response_mask",
+    "token_level_scores", "token_level_rewards", "advantages", "returns",
+)  # fmt: skip
+DATA_METRICS_COLUMNS = ("__num_turns__", "tool_call_counts")
+
+
+@dataclass
+class Step:
+    """One step's number, what it measured, and how long its parts took.
+
+    ``last`` is known at the beginning for a number of steps, and after the rollouts for a budget of them.
+    """
+
+    number: int
+    epoch: int
+    last: bool
+    profile: ProfilePlan
+    metrics: dict[str, Any] = field(default_factory=dict)
+    timing: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def outside(cls) -> Step:
+        """Stands for no step: rollouts before the first."""
+        return cls(0, 0, False, ProfilePlan(False, False, False, False))
+
+    def timer(self, name: str) -> AbstractContextManager[None]:
+        return marked_timer(name, self.timing)
+
+
+class TrainingLoop(RayPPOTrainer):
+    """verl's trainer with a loop of ours around ``train_step``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.settings = fail2fix_settings(self.config)
+        self.ledger: Ledger = Ledger()
+
+    @abstractmethod
+    def train_step(self, prompts: DataProto, step: Step) -> JointBatch:
+        """One step on B problems."""
+
+    @abstractmethod
+    def before_training(self) -> None:
+        """What needs the starting model's rollouts; the engines are awake."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumption needs beside verl's checkpoint and the ledger, as JSON values."""
+
+    @abstractmethod
+    def save_files(self, checkpoint: Path) -> None:
+        """What a resumption needs and JSON does not hold."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any], checkpoint: Path) -> None:
+        """Take it back; ``checkpoint`` is the folder it came from."""
+
+    @property
+    def run_folder(self) -> Path:
+        run = self.settings.run
+        return Path(run.root) / self.config.trainer.experiment_name / (run.name or "")
+
+    def fit(self) -> None:
+        """Train: validation first, then steps, then the end of the run."""
+        self._begin_run()
+        if not self.config.trainer.get("val_only", False):
+            for step, prompts in self._steps():
+                self._around_step(step, prompts)
+        self._end_run()
+
+    def _begin_run(self) -> None:
+        """Checkpoint, first weight sync, trackers, validation before training."""
+        if self._dump_executor._shutdown:
+            self._init_dump_executor()
+        trainer = self.config.trainer
+        self.tracking = Tracking(
+            project_name=trainer.project_name,
+            experiment_name=trainer.experiment_name,
+            default_backend=trainer.logger,
+            config=OmegaConf.to_container(self.config, resolve=True),
+        )
+        self.global_steps = 0
+        self.max_steps_duration = 0.0
+        self.last_val_metrics: dict[str, Any] | None = None
+        self._load_checkpoint()
+        trains = not trainer.get("val_only", False)
+        self.metrics_file = MetricsFile(self.run_folder, resumed_step=self.global_steps if trains else None)
+        self.checkpoint_manager.update_weights(self.global_steps)
+        SkipManager.init(self.config)
+        self.before_training()
+        if trainer.get("val_before_train", True) or not trains:
+            self.last_val_metrics = self._validate()
+            pprint(f"Initial validation metrics: {self.last_val_metrics}")
+            self._record(self.last_val_metrics, self.global_steps)
+        self.progress = tqdm(total=self.total_training_steps, initial=self.global_steps, desc="Training Progress")
+
+    def _steps(self) -> Iterator[tuple[Step, DataProto]]:
+        """Every step still to train, with its B problems."""
+        epochs = range(self.global_steps // len(self.train_dataloader), self.config.trainer.total_epochs)
+        for epoch in epochs:
+            for rows in self.train_dataloader:
+                if self.global_steps >= self.total_training_steps or not self._affords_a_step():
+                    return
+                self.global_steps += 1
+                SkipManager.set_step(self.global_steps)
+                last = self.global_steps >= self.total_training_steps
+                plan = plan_profiling(self.config, self.global_steps, last)
+                yield Step(self.global_steps, epoch, last, plan), DataProto.from_single_dict(rows)
+
+    def _around_step(self, step: Step, prompts: DataProto) -> None:
+        """A step with what verl's loop does around it: profile, save, sync, dump, validate, log."""
+        with step.timer("start_profile"):
+            self._start_profiling(step.profile.start)
+        prompts.meta_info["temperature"] = self.config.actor_rollout_ref.rollout.temperature
+        with step.timer("step"):
+            with step.timer("train"):
+                joint = self.train_step(prompts, step)
+            self.ledger.seconds += step.timing["train"]
+            step.last = step.last or not self._affords_a_step()
+            self._save_if_due(step)
+            with step.timer("update_weights"):
+                self.checkpoint_manager.update_weights(step.number)
+            self._dump_rollouts(joint, step)
+        self._validate_if_due(step)
+        with step.timer("stop_profile"):
+            self._stop_profiling(step.profile.stop, run_command=step.profile.finish)
+        self.max_steps_duration = max(self.max_steps_duration, step.timing["step"])
+        self.ledger.seconds += step.timing["update_weights"]
+        self._log_step(joint, step)
+        if hasattr(self.train_dataset, "on_batch_end"):
+            self.train_dataset.on_batch_end(batch=joint.rows)
+
+    def _affords_a_step(self) -> bool:
+        """Whether another step stays within the budget of rollouts."""
+        return self.ledger.affords(rollouts_a_step(self.config, self.settings), self.settings.budget.rollouts)
+
+    def _save_if_due(self, step: Step) -> None:
+        trainer = self.config.trainer
+        if trainer.save_freq <= 0:
+            return
+        expiring = should_save_ckpt_esi(
+            max_steps_duration=self.max_steps_duration, redundant_time=trainer.esi_redundant_time
+        )
+        if step.last or step.number % trainer.save_freq == 0 or expiring:
+            if expiring:
+                print("Force saving checkpoint: ESI instance expiration approaching.")
+            with step.timer("save_checkpoint"):
+                self._save_checkpoint()
+
+    def _dump_rollouts(self, joint: JointBatch, step: Step) -> None:
+        folder = self.config.trainer.get("rollout_data_dir", None)
+        if folder:
+            _, extras = extract_reward(joint.rows)
+            extras = extras | {"uid": joint.rows.non_tensor_batch["uid"]}
+            self._log_rollout_data(joint.rows, extras, step.timing, folder)
+
+    def _validate_if_due(self, step: Step) -> None:
+        frequency = self.config.trainer.test_freq
+        if frequency > 0 and (step.last or step.number % frequency == 0):
+            with step.timer("testing"):
+                metrics = self._validate()
+            step.metrics |= metrics
+            self.last_val_metrics = metrics if step.last else self.last_val_metrics
+
+    def _log_step(self, joint: JointBatch, step: Step) -> None:
+        """verl's metrics and ours. verl's data metrics describe the base stream, so that they compare with GRPO."""
+        base = joint.base_rows(DATA_METRICS_TENSORS, DATA_METRICS_COLUMNS)
+        step.metrics |= {"training/global_step": step.number, "training/epoch": step.epoch}
+        step.metrics |= compute_data_metrics(batch=base, use_critic=False)
+        step.metrics |= compute_timing_metrics(batch=joint.rows, timing_raw=step.timing)
+        devices = self.resource_pool_manager.get_n_gpus()
+        step.metrics |= compute_throughout_metrics(joint.rows, step.timing, n_gpus=devices)
+        step.metrics |= compute_variance_proxy_metrics(joint.rows, step.metrics.get("actor/grad_norm"))
+        self._record(step.metrics, step.number)
+        self.progress.update(1)
+
+    def _record(self, metrics: dict[str, Any], step: int) -> None:
+        metrics = metrics | self.ledger.metrics()
+        self.tracking.log(data=metrics, step=step)
+        self.metrics_file.write(step, metrics)
+
+    def _end_run(self) -> None:
+        self._shutdown_dump_executor()
+        self.progress.close()
+        pprint(f"Final validation metrics: {self.last_val_metrics}")
+
+    def _save_checkpoint(self) -> None:
+        """Ours first: verl's tracker file, written last, then names a checkpoint that has both."""
+        folder = Path(self.config.trainer.default_local_dir) / f"global_step_{self.global_steps}"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.save_files(folder)
+        save_state(folder, self.state_dict() | {"step": self.global_steps, "ledger": self.ledger.state_dict()})
+        super()._save_checkpoint()
+
+    def _load_checkpoint(self) -> None:
+        super()._load_checkpoint()
+        if self.global_steps == 0:
+            return
+        trainer = self.config.trainer
+        folder = Path(trainer.default_local_dir) / f"global_step_{self.global_steps}"
+        if trainer.resume_mode == "resume_path":
+            folder = Path(trainer.resume_from_path)
+        state = load_state(folder)
+        if state is None:
+            print(f"{folder}: no fail2fix state, a stock verl checkpoint; the replay ratio and the ledger start afresh")
+        else:
+            self.ledger = Ledger.from_state(state["ledger"])
+            self.load_state_dict(state, folder)

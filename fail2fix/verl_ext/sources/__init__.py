@@ -1,0 +1,87 @@
+"""Where a step's attempts come from (METHOD.md, item 2): one small file a source, chosen by one config line.
+
+``fail2fix.replay.source`` names one of ``SOURCES``, or a class of your own by its dotted path::
+
+    fail2fix.replay.source=my_package.hardest.HardestAttempts
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from omegaconf import DictConfig
+
+from fail2fix.core.config import SOURCES_ALLOWED, BadInput
+
+if TYPE_CHECKING:
+    from fail2fix.verl_ext.streams import Stream
+
+SOURCES = {
+    "online": "fail2fix.verl_ext.sources.online.OnlineAttempts",
+    "offline": "fail2fix.verl_ext.sources.offline.OfflineAttempts",
+    "lagged": "fail2fix.verl_ext.sources.lagged.LaggedAttempts",
+}
+
+
+class StartingPolicy(Protocol):
+    """What a source may ask of the trainer before the first step."""
+
+    @property
+    def provenance(self) -> dict[str, object]:
+        """Model, tokenizer, data, seed and versions, for a file that outlives the run."""
+
+    def initial_rollouts(self, problems: int) -> Stream:
+        """G rollouts each of ``problems`` training problems drawn by the seed, counted in the ledger's own line."""
+
+
+class AttemptSource(ABC):
+    """Gives every step the rollouts among which selection chooses. Hooks that a source does not need do nothing.
+
+    Attributes:
+        waits_for_base: the attempts are this step's own rollouts; False: they exist before, and both streams are
+            generated at once.
+    """
+
+    waits_for_base: bool = False
+
+    def __init__(self, config: DictConfig) -> None:
+        self.config = config
+
+    def begin(self, policy: StartingPolicy) -> None:  # noqa: B027
+        """Called once, before the first step of a start or a resumption, with the engines awake."""
+
+    @abstractmethod
+    def attempts(self, base: Stream | None) -> Stream | None:
+        """The rollouts to choose from; None: nothing to replay, a plain GRPO step.
+
+        Args:
+            base: this step's base rollouts if ``waits_for_base``, else None.
+        """
+
+    def end_step(self, base: Stream) -> None:  # noqa: B027
+        """Called after the update with the step's base rollouts."""
+
+    def save(self, checkpoint: Path) -> None:  # noqa: B027
+        """Write what a resumption needs into a checkpoint's folder."""
+
+    def load(self, checkpoint: Path) -> None:  # noqa: B027
+        """Read it back."""
+
+
+def source_class(name: str) -> type[AttemptSource]:
+    """The class of a source.
+
+    Raises:
+        BadInput: an unknown name, or a path that is not an ``AttemptSource``.
+    """
+    module, _, attribute = SOURCES.get(name, name).rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise BadInput(f"fail2fix.replay.source={name}: must be {SOURCES_ALLOWED} ({error})") from error
+    if not (isinstance(found, type) and issubclass(found, AttemptSource)):
+        raise BadInput(f"fail2fix.replay.source={name}: is not a fail2fix.verl_ext.sources.AttemptSource")
+    return found
