@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -30,7 +31,39 @@ def test_shipped_configs_compose_and_pass_their_checks(name: str) -> None:
     config = dry_run("--config-name", name, env=dict(os.environ, VERL_PLATFORM="cpu") if on_cpu else GPU)
     assert config.actor_rollout_ref.actor.strategy == config.actor_rollout_ref.ref.strategy == "fsdp2"
     assert config.trainer.use_v1 is False
-    assert config.fail2fix.correction.enabled == (name != "grpo")
+    assert config.fail2fix.correction.enabled == (name.startswith("cipo") or name == "quickstart")
+    assert config.trainer.experiment_name == name
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_config_says_only_what_differs_from_its_parent(name: str) -> None:
+    """At most 40 lines of its own, and a rule's."""
+    lines = (ROOT / "configs" / f"{name}.yaml").read_text().splitlines()
+    for rule in re.findall(r"rule: (\w+)", lines[1]):
+        lines += (ROOT / "configs" / "rule" / f"{rule}.yaml").read_text().splitlines()
+    assert len([line for line in lines if line.strip() and not line.startswith("#")]) <= 40
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name != "quickstart"])
+def test_the_table_beside_the_configs_lists_every_config_with_its_rollouts(name: str) -> None:
+    table = [row for row in (ROOT / "configs" / "README.md").read_text().splitlines() if row.startswith("| `")]
+    rows = {row.split("`")[1]: row for row in table}
+    config = dry_run("--config-name", name, env=GPU)
+    rollouts = config.data.train_batch_size * config.actor_rollout_ref.rollout.n
+    if config.fail2fix.correction.enabled:
+        rollouts += config.fail2fix.correction.attempts * config.fail2fix.correction.rollouts
+    assert f"{rollouts:,}" in rows[name]
+
+
+@pytest.mark.parametrize("setup", sorted(path.stem for path in (ROOT / "configs" / "setup").glob("*.yaml")))
+def test_matched_rollouts_are_matched_under_every_setup(setup: str) -> None:
+    cpu = dict(os.environ, VERL_PLATFORM="cpu")
+    both, alone = (
+        dry_run("--config-name", name, f"setup={setup}", "device=cpu", env=cpu) for name in ("cipo", "grpo_bs256")
+    )
+    corrections = both.fail2fix.correction.attempts * both.fail2fix.correction.rollouts
+    rollouts = both.data.train_batch_size * both.actor_rollout_ref.rollout.n + corrections
+    assert alone.data.train_batch_size * alone.actor_rollout_ref.rollout.n == rollouts
 
 
 def test_the_methods_defaults_are_the_configs() -> None:

@@ -56,10 +56,17 @@ class Bench:
     root: Path
     model: Path
 
-    def train(self, name: str, *overrides: str, config: str = "quickstart", env: dict[str, str] | None = None) -> Run:
+    def train(
+        self,
+        name: str,
+        *overrides: str,
+        config: str = "quickstart",
+        env: dict[str, str] | None = None,
+        small: list[str] | None = None,
+    ) -> Run:
         """``python -m fail2fix.train`` on the tiny model: 4 problems x 4, 4 attempts x 2, two steps."""
         arguments = [
-            "-m", "fail2fix.train", "--config-name", config, *self.small(), *FP32,
+            "-m", "fail2fix.train", "--config-name", config, *(small or self.small()), *FP32,
             f"fail2fix.run.root={self.root}/outputs", "trainer.experiment_name=e2e", f"fail2fix.run.name={name}",
             *overrides,
         ]  # fmt: skip
