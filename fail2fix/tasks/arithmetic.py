@@ -21,6 +21,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from fail2fix.core.config import BadInput
 from fail2fix.data import Row, verl_row, write_splits
 
 DATA_SOURCE = "fail2fix/arithmetic"
@@ -29,6 +30,7 @@ OPERATORS = ("+", "x")
 HELD_OUT_PER_OPERATOR = 16
 
 Fact = tuple[int, str, int]
+QUESTION = re.compile(r"What is ([0-9]+) ([+x]) ([0-9]+)\? Answer with the number only\.")
 
 # A number is what a reader sees as one: with its sign, its thousands separators and its decimals, so that
 # "-12", "1,512" and "3.12" are not 12. The sign is ASCII or U+2212. Digits are ASCII, and not part of a run
@@ -68,6 +70,14 @@ def question(fact: Fact) -> str:
 def answer(fact: Fact) -> str:
     a, operator, b = fact
     return str(a + b if operator == "+" else a * b)
+
+
+def worked_solution(question: str) -> str:
+    """The correct answer to a question of this task."""
+    match = QUESTION.fullmatch(question)
+    if not match:
+        raise BadInput(f"{DATA_SOURCE}: {question!r} is no question of this task")
+    return answer((int(match[1]), match[2], int(match[3])))
 
 
 def compute_score(

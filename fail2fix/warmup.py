@@ -1,0 +1,247 @@
+"""A short supervised warm-up: verl's own SFT trainer on worked solutions, for a task on which a model starts too low.
+
+    python -m fail2fix.warmup --model MODEL --data FOLDER --out OUT --seed 0 --steps 20 --batch-size 16 --lr 1e-5
+
+FOLDER holds train.parquet and test.parquet of a task family (`fail2fix.tasks`). The worked solutions of
+*training* problems become chats; a training problem that is also a held-out one is refused. The seed orders
+them, each problem coming up once before any comes up again. OUT becomes a Hugging Face folder for
+`actor_rollout_ref.model.path`: weights, tokenizer, chat template, generation config. It also holds
+warmup.json: the inputs with their hashes, versions, loss of the first and last step, seconds.
+
+OUT is cached. The same inputs (contents, not paths) leave it alone; other inputs are refused, as is a folder
+that no warm-up made. OUT appears in one step, so an interrupted run leaves no half-written model. Runs in
+one process on the device verl finds; on a CPU set VERL_PLATFORM=cpu.
+
+Knows verl by its command line only.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from fail2fix.core.config import BadInput
+from fail2fix.tasks.family import family_of
+
+STAMP = "warmup.json"
+MODEL_FILES = ("*.safetensors", "config.json", "generation_config.json", "tokenizer*", "chat_template*")
+PACKAGES = ("verl", "torch", "transformers")
+MAX_LENGTH = 512  # tokens of a chat; longer ones end the run
+LOSS = re.compile(r"step:(\d+) .*train/loss:([-0-9.e]+|nan)")
+
+Chat = list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Warmup:
+    """What decides the result, beside the model and the data."""
+
+    seed: int = 0
+    steps: int = 20
+    batch_size: int = 16
+    lr: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch_size < 1 or self.lr <= 0:
+            raise BadInput(f"--steps {self.steps} --batch-size {self.batch_size} --lr {self.lr}: each must be positive")
+
+
+def warm_up(model: Path, data: Path, out: Path, settings: Warmup) -> bool:
+    """Make `out` the warmed-up model; True if that took training, False if it was there already."""
+    for folder, name in ((model, "config.json"), (data, "train.parquet"), (data, "test.parquet")):
+        if not (folder / name).is_file():
+            raise BadInput(f"{folder}: no {name} in it: give a Hugging Face folder as --model, a task's as --data")
+    inputs = inputs_of(model, data, settings)
+    if is_made(out, inputs):
+        return False
+    chats = worked_chats(data, settings)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # Beside OUT, not in /tmp: a rename is only atomic within one file system.
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
+        work = Path(temporary)
+        write_chats(work / "chats.parquet", chats)
+        start = time.monotonic()
+        losses = train(model, work, settings)
+        result = {
+            "distinct_problems": len({chat[0]["content"] for chat in chats}),
+            "first_loss": losses[0],
+            "last_loss": losses[-1],
+            "seconds": round(time.monotonic() - start, 1),
+        }
+        made = work / "checkpoints" / f"global_step_{settings.steps}" / "huggingface"
+        provenance = {"inputs": inputs, "model": str(model), "data": str(data), "result": result}
+        (made / STAMP).write_text(json.dumps(provenance, indent=2) + "\n")
+        if out.exists():
+            out.rmdir()  # empty: `is_made` has looked
+        made.rename(out)
+    return True
+
+
+def inputs_of(model: Path, data: Path, settings: Warmup) -> dict[str, object]:
+    """Everything the result depends on, by content."""
+    return {
+        **asdict(settings),
+        "model_sha256": sha256(sorted(path for pattern in MODEL_FILES for path in model.glob(pattern))),
+        "data_sha256": sha256([data / "train.parquet"]),
+        "platform": os.environ.get("VERL_PLATFORM", ""),
+        "versions": {name: version(name) for name in PACKAGES},
+    }
+
+
+def sha256(paths: Sequence[Path]) -> str:
+    """One hash of some files: their names and contents."""
+    total = hashlib.sha256()
+    for path in paths:
+        total.update(f"{path.name} {path.stat().st_size}\n".encode())
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                total.update(block)
+    return total.hexdigest()
+
+
+def is_made(out: Path, inputs: dict[str, object]) -> bool:
+    """Whether `out` is what these inputs give. Raises BadInput if it is something else."""
+    stamp = out / STAMP
+    if not stamp.is_file():
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise BadInput(f"{out}: is there, and no warm-up made it (no {STAMP}): choose another --out")
+        return False
+    made: dict[str, object] = json.loads(stamp.read_text())["inputs"]
+    differing = [
+        f"{name} {made.get(name)} there, {value} now" for name, value in inputs.items() if made.get(name) != value
+    ]
+    if differing:
+        raise BadInput(f"{out}: made from other inputs ({'; '.join(differing)}): delete it or choose another --out")
+    return True
+
+
+def worked_chats(data: Path, settings: Warmup) -> list[Chat]:
+    """`steps * batch_size` chats: a training question, and its worked solution.
+
+    Raises:
+        BadInput: a row of no task family, a held-out problem among the training problems, or a worked solution
+            that its own reward does not accept.
+    """
+    import pyarrow.parquet
+
+    train, held_out = (pyarrow.parquet.read_table(data / f"{name}.parquet").to_pylist() for name in ("train", "test"))
+    forbidden = {row["prompt"][0]["content"] for row in held_out}
+    chats: list[Chat] = []
+    for index, row in enumerate(train):
+        question, source, truth = row["prompt"][0]["content"], row["data_source"], row["reward_model"]["ground_truth"]
+        family = family_of(source)
+        solution = family.worked_solution(question)
+        if question in forbidden:
+            raise BadInput(f"{data}: row {index} of train.parquet is in test.parquet too: write the set again")
+        if family.compute_score(source, solution, truth)["acc"] != 1.0:
+            raise BadInput(f"{data}: row {index} of train.parquet has a wrong ground_truth: write the set again")
+        chats.append([{"role": "user", "content": question}, {"role": "assistant", "content": solution}])
+    if not chats:
+        raise BadInput(f"{data}: train.parquet holds no problem: write the set again")
+    wanted = settings.steps * settings.batch_size
+    return [chat for chat, _ in zip(_passes(chats, random.Random(settings.seed)), range(wanted), strict=False)]
+
+
+def _passes(chats: list[Chat], generator: random.Random) -> Iterator[Chat]:
+    while True:
+        yield from generator.sample(chats, len(chats))
+
+
+def write_chats(path: Path, chats: Sequence[Chat]) -> None:
+    """The parquet file verl's SFT data set reads: one chat a row, in the column `messages`."""
+    import pyarrow
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(pyarrow.table({"messages": list(chats)}), path)
+
+
+def overrides(model: Path, work: Path, settings: Warmup) -> list[str]:
+    """The Hydra overrides of verl's SFT trainer."""
+    return [
+        f"model.path={model.resolve()}",
+        "model.enable_gradient_checkpointing=False",
+        "+model.override_config.attn_implementation=sdpa",
+        "engine.strategy=fsdp2",  # FSDP1 cannot load on a CPU
+        f"engine.seed={settings.seed}",
+        "engine.use_torch_compile=False",
+        f"optim.lr={settings.lr}",
+        "optim.weight_decay=0.0",
+        f"data.train_files={work / 'chats.parquet'}",
+        f"data.train_batch_size={settings.batch_size}",
+        f"data.max_length={MAX_LENGTH}",
+        f"data.max_token_len_per_gpu={max(4 * MAX_LENGTH, 2048)}",
+        "data.num_workers=0",
+        "checkpoint.save_contents=[hf_model]",
+        f"trainer.default_local_dir={work / 'checkpoints'}",
+        "trainer.total_epochs=1",
+        f"trainer.total_training_steps={settings.steps}",
+        f"trainer.seed={settings.seed}",
+        "trainer.resume_mode=disable",
+        "trainer.logger=[console]",
+        *(["trainer.device=cpu"] if os.environ.get("VERL_PLATFORM") == "cpu" else []),
+        f"hydra.run.dir={work}",
+        "hydra.output_subdir=null",
+    ]
+
+
+def train(model: Path, work: Path, settings: Warmup) -> list[float]:
+    """Run verl's SFT trainer in a process of its own; the loss of each step."""
+    from fail2fix.verl_ext.cpu import environment
+
+    environment.set_defaults()
+    # What torchrun would set for one process; port 0 is any free one.
+    alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+    command = [sys.executable, "-m", "verl.trainer.sft_trainer", *overrides(model, work, settings)]
+    log: list[str] = []
+    with subprocess.Popen(
+        command,
+        env={**os.environ, **alone, **address},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        losses: list[float] = []
+        for line in process.stdout:
+            log.append(line)
+            if found := LOSS.search(line):
+                losses.append(float(found[2]))
+                print(f"warm-up step {found[1]}/{settings.steps}: loss {losses[-1]:.4f}", flush=True)
+    if process.returncode or len(losses) != settings.steps:
+        sys.stderr.writelines(log[-40:])
+        raise BadInput(f"verl's SFT trainer ended with status {process.returncode} after step {len(losses)}: see above")
+    return losses
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m fail2fix.warmup", description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder to start from")
+    parser.add_argument("--data", type=Path, required=True, help="a task's folder: train.parquet and test.parquet")
+    parser.add_argument("--out", type=Path, required=True, help="model folder to write")
+    parser.add_argument("--seed", type=int, default=Warmup.seed, help="orders the problems (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=Warmup.steps, help="optimiser steps (default: %(default)s)")
+    parser.add_argument("--batch-size", type=int, default=Warmup.batch_size, help="chats a step (default: %(default)s)")
+    parser.add_argument("--lr", type=float, default=Warmup.lr, help="learning rate (default: %(default)s)")
+    given = vars(parser.parse_args(argv))
+    model, data, out = (given.pop(name) for name in ("model", "data", "out"))
+    try:
+        trained = warm_up(model, data, out, Warmup(**given))
+    except BadInput as error:
+        sys.exit(str(error))
+    print(f"{out}: {'warmed up' if trained else 'was there already'}")
+
+
+if __name__ == "__main__":
+    main()

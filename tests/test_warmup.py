@@ -1,0 +1,142 @@
+"""The warm-up without its training: what it learns from, and what it does with a folder that is there."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fail2fix import warmup
+from fail2fix.core.config import BadInput
+from fail2fix.data import Row, verl_row, write_splits
+from fail2fix.tasks import arithmetic, chain
+from fail2fix.warmup import STAMP, Warmup, inputs_of, is_made, worked_chats, write_chats
+
+pytest.importorskip("pyarrow")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    chain.main([str(tmp_path / "data"), "--train", "12", "--held-out", "10"])
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        (folder / name).write_text(name)
+    return folder
+
+
+def questions(data: Path, split: str) -> list[str]:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    return [row["prompt"][0]["content"] for row in parquet.read_table(data / f"{split}.parquet").to_pylist()]
+
+
+def test_it_learns_worked_solutions_of_training_problems_only(data: Path) -> None:
+    chats = worked_chats(data, Warmup(steps=5, batch_size=4))
+    assert len(chats) == 20
+    for user, assistant in chats:
+        assert (user["role"], assistant["role"]) == ("user", "assistant")
+        assert user["content"] in questions(data, "train")
+        assert user["content"] not in questions(data, "test")
+        assert assistant["content"] == chain.worked_solution(user["content"])
+
+
+def test_every_problem_comes_up_before_any_comes_up_again(data: Path) -> None:
+    seen = [user["content"] for user, _ in worked_chats(data, Warmup(steps=5, batch_size=4))]
+    assert len(set(seen[:12])) == 12
+    assert set(Counter(seen).values()) == {1, 2}
+
+
+def test_the_seed_decides_the_order(data: Path, tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        write_chats(tmp_path / name, worked_chats(data, Warmup(seed=seed, steps=3, batch_size=4)))
+    a, b, c = ((tmp_path / name).read_bytes() for name in "abc")
+    assert a == b != c
+
+
+def test_the_arithmetic_facts_have_worked_solutions_too(tmp_path: Path) -> None:
+    arithmetic.write_task(tmp_path, 0)
+    for user, assistant in worked_chats(tmp_path, Warmup(steps=6, batch_size=16)):
+        assert user["content"].startswith("What is ")
+        assert assistant["content"].isdigit()
+
+
+QUESTION, ANSWER = "Add step by step, one sum per line: 7 + 5", "12"
+
+
+def row(source: str = "fail2fix/chain", question: str = QUESTION, answer: str = ANSWER) -> Row:
+    return verl_row(source, question, answer, "train", 0)
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        (row(), "row 0 of train.parquet is in test.parquet too"),
+        (row(question=QUESTION + " + 1"), "row 0 of train.parquet has a wrong ground_truth"),
+        (row(question="What is love?"), "is no question of this family"),
+        (row(source="openai/gsm8k"), "is no task family"),
+    ],
+)
+def test_rows_it_cannot_learn_from_are_refused(train: Row, message: str, tmp_path: Path) -> None:
+    write_splits(tmp_path, [train], [row()])
+    with pytest.raises(BadInput, match=message):
+        worked_chats(tmp_path, Warmup())
+
+
+def make(out: Path, inputs: dict[str, object]) -> None:
+    out.mkdir()
+    (out / STAMP).write_text(json.dumps({"inputs": inputs}))
+
+
+def test_the_same_inputs_are_done_wherever_they_lie(data: Path, model: Path, tmp_path: Path) -> None:
+    make(tmp_path / "out", inputs_of(model, data, Warmup()))
+    moved = data.rename(tmp_path / "elsewhere")
+    assert is_made(tmp_path / "out", inputs_of(model, moved, Warmup()))
+    warmup.main(["--model", str(model), "--data", str(moved), "--out", str(tmp_path / "out")])
+
+
+CHANGES: dict[str, Callable[[Path, Path], object]] = {
+    "model_sha256": lambda model, data: (model / "model.safetensors").write_text("other"),
+    "data_sha256": lambda model, data: (data / "train.parquet").write_bytes((data / "test.parquet").read_bytes()),
+}
+
+
+@pytest.mark.parametrize("changed", CHANGES)
+def test_changed_contents_are_refused(changed: str, data: Path, model: Path, tmp_path: Path) -> None:
+    make(tmp_path / "out", inputs_of(model, data, Warmup()))
+    CHANGES[changed](model, data)
+    with pytest.raises(BadInput, match=rf"made from other inputs \({changed} .*delete it or choose another --out"):
+        is_made(tmp_path / "out", inputs_of(model, data, Warmup()))
+
+
+@pytest.mark.parametrize("option", ["--seed 1", "--steps 3", "--batch-size 8", "--lr 1e-4"])
+def test_other_settings_are_refused_in_one_line(option: str, data: Path, model: Path, tmp_path: Path) -> None:
+    make(tmp_path / "out", inputs_of(model, data, Warmup()))
+    with pytest.raises(SystemExit) as stopped:
+        warmup.main(["--model", str(model), "--data", str(data), "--out", str(tmp_path / "out"), *option.split()])
+    assert "made from other inputs" in str(stopped.value)
+    assert "\n" not in str(stopped.value)
+
+
+def test_a_folder_no_warm_up_made_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("mine")
+    with pytest.raises(BadInput, match=r"no warm-up made it \(no warmup.json\): choose another --out"):
+        is_made(tmp_path, {})
+
+
+@pytest.mark.parametrize("missing", ["model/config.json", "data/train.parquet", "data/test.parquet"])
+def test_missing_files_are_named(missing: str, data: Path, model: Path, tmp_path: Path) -> None:
+    (tmp_path / missing).unlink()
+    with pytest.raises(BadInput, match=f"no {Path(missing).name} in it"):
+        warmup.warm_up(model, data, tmp_path / "out", Warmup())
+
+
+@pytest.mark.parametrize("option", [{"steps": 0}, {"batch_size": 0}, {"lr": 0.0}])
+def test_settings_that_train_nothing_are_refused(option: dict[str, float]) -> None:
+    with pytest.raises(BadInput, match="each must be positive"):
+        Warmup(**option)  # type: ignore[arg-type]
