@@ -214,7 +214,7 @@ def accuracy(step: int, rows: Sequence[Row]) -> Accuracy:
     """Held-out accuracy over a dump's rollouts, grouped by ``input``, seeded bootstrap over problems."""
     problems: dict[str, list[float]] = {}
     for row in rows:
-        problems.setdefault(row["input"], []).append(_is_right(row))
+        problems.setdefault(row["input"], []).append(is_right(row))
     shares = np.array([np.mean(verdicts) for verdicts in problems.values()])
     low, high = bootstrap_interval(shares)
     return Accuracy(
@@ -228,7 +228,7 @@ def accuracy(step: int, rows: Sequence[Row]) -> Accuracy:
     )
 
 
-def _is_right(row: Row) -> float:
+def is_right(row: Row) -> float:
     """The verdict of a dump's row: ``acc`` where the reward function gave one, else a full score."""
     given = row.get("acc")
     return float(str(given)) if NUMBER.fits(given) else float(row["score"] >= 1)

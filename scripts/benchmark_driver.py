@@ -42,9 +42,10 @@ from fail2fix.core.metrics import replay_metrics
 from fail2fix.core.objective import BatchSplit, feasible_attempts
 from fail2fix.core.prompts import CorrectionPromptBuilder
 from fail2fix.core.selection import distinct_candidates, select_attempts
-from fail2fix.verl_ext.corrections import Replay, build_replays, correction_source
-from fail2fix.verl_ext.streams import JointBatch, Source, Stream, join, prompt_groups
-from fail2fix.verl_ext.trainer import DATA_METRICS_COLUMNS, DATA_METRICS_TENSORS, Fail2FixTrainer
+from fail2fix.verl_ext.corrections import Replays, build_replays, correction_source
+from fail2fix.verl_ext.loop import DATA_METRICS_COLUMNS, DATA_METRICS_TENSORS
+from fail2fix.verl_ext.streams import JointBatch, Source, Stream, join
+from fail2fix.verl_ext.trainer import Fail2FixTrainer
 
 PROMPT_WIDTH, RESPONSE_WIDTH = 5632, 4096
 RHO = 0.3
@@ -195,15 +196,15 @@ def base_stream(tokenizer: Any, sizes: Sizes, rng: random.Random) -> Stream:
     return Stream(source.answered(output), sizes.rollouts, source)
 
 
-def correction_rows(base: Stream, replays: list[Replay], sizes: Sizes) -> DataProto:
+def correction_rows(base: Stream, replays: Replays, sizes: Sizes) -> DataProto:
     """Corrections of the replayed attempts, every other one right; their texts are the base stream's."""
     rows = len(replays) * sizes.rollouts
     correct = np.arange(rows) % 2 == 0
-    was_correct = np.array([r.attempt.correct for r in replays]).repeat(sizes.rollouts)
+    was_correct = np.array([attempt.correct for attempt in replays.attempts]).repeat(sizes.rollouts)
     columns = reward_columns(correct, was_correct & ~correct, "correction")
-    source = correction_source(base, replays).repeat(sizes.rollouts)
+    source = correction_source(base, replays.replays).repeat(sizes.rollouts)
     columns["raw_prompt"] = source.request.non_tensor_batch["raw_prompt"]
-    prompts = [list(r.prompt.ids) for r in replays for _ in range(sizes.rollouts)]
+    prompts = [list(r.prompt.ids) for r in replays.replays for _ in range(sizes.rollouts)]
     responses = base.rows.batch["responses"].roll(1, dims=0)[:rows]
     return source.answered(generated(prompts, responses, columns))
 
@@ -225,11 +226,11 @@ def driver_only_trainer(tokenizer: Any, form: str) -> Fail2FixTrainer:
 # ------------------------------------------------------------------------------------------- what is measured
 
 
-def replay(base: Stream, trainer: Fail2FixTrainer, split: BatchSplit, timings: Timings) -> list[Replay]:
+def replay(base: Stream, trainer: Fail2FixTrainer, split: BatchSplit, timings: Timings) -> Replays:
     """Selection and prompts, as ``Fail2FixTrainer.select_replays`` does them."""
     wanted, rollouts = base.groups, base.rollouts
     with timings.part("selection"):
-        groups = prompt_groups(base, trainer._has_room(base), trainer.end_of_turn)
+        groups = trainer._replayable_groups(base)
         available = min(wanted, len(distinct_candidates(groups)[0]))
         k = feasible_attempts(available, rollouts, len(base.rows), split)
         chosen = select_attempts(groups, k, RHO, ReplayConfig(), seed=0, step=1)
@@ -237,13 +238,13 @@ def replay(base: Stream, trainer: Fail2FixTrainer, split: BatchSplit, timings: T
     with timings.part("prompts"):
         replays, _ = build_replays(base, chosen.attempts, trainer.prompt_builder)
         correction_source(base, replays).repeat(rollouts)
-    return replays
+    return Replays(base, replays)
 
 
 def joined(
     base: Stream,
     correction: Stream,
-    replays: list[Replay],
+    replays: Replays,
     trainer: Fail2FixTrainer,
     ranks: int,
     timings: Timings,
@@ -252,7 +253,7 @@ def joined(
     with timings.part("metrics"):
         trainer._rollout_metrics(base, correction, replays)
     with timings.part("join"):
-        joint = join(base, correction, [r.attempt for r in replays], BatchSplit(ranks=ranks), balance=True)
+        joint = join(base, correction, replays.attempts, BatchSplit(ranks=ranks), balance=True)
         joint.rows.meta_info["global_token_num"] = joint.rows.batch["attention_mask"].sum(-1).tolist()
     with timings.part("base_rows_for_log"):
         joint.base_rows(DATA_METRICS_TENSORS, DATA_METRICS_COLUMNS)
@@ -286,7 +287,7 @@ def measure(base: Stream, tokenizer: Any, sizes: Sizes, form: str, repeats: int)
     rows = correction_rows(base, replays, sizes)
     correction = Stream(rows, sizes.rollouts, base.source)
     halves = [DataProto(s.rows.batch, s.rows.non_tensor_batch) for s in (base, correction)]
-    results: dict[str, Any] = {"attempts": len(replays), "forms": sorted({r.prompt.form for r in replays})}
+    results: dict[str, Any] = {"attempts": len(replays), "forms": sorted({r.prompt.form for r in replays.replays})}
     for ranks in SPLITS:
         ours, peer = Timings(), Timings()
         for _ in range(repeats):

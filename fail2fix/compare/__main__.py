@@ -1,0 +1,139 @@
+"""Compare configs at equal cost, over seeds: a table, a JSON file and one picture.
+
+    python -m fail2fix.compare CONFIG_A CONFIG_B ... --seeds N [options] [any Hydra override]
+
+Runs what has no record yet, one run at a time, then writes DIR/comparison.json and DIR/comparison.png. The first
+config is the reference. Exit status: 0 done, or out of time with runs left; 1 a run failed; 2 bad input, or runs whose
+rollouts differ by more than 1 %; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+
+from fail2fix.compare.equal_cost import unequal
+from fail2fix.compare.plan import TRAIN, Plan
+from fail2fix.compare.records import read_record, write_whole
+from fail2fix.compare.run import RunFailed, remaining, train_remaining
+from fail2fix.compare.summary import summarise
+from fail2fix.compare.table import print_comparison
+from fail2fix.core.config import BadInput
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"compare: error: {message}\n")
+
+
+def main(argv: Sequence[str] | None = None, train: Sequence[str] = TRAIN) -> int:
+    """The command line; ``train`` is the command that trains, without arguments."""
+    arguments = parse(argv)
+    try:
+        return compare(arguments, plan_of(arguments, tuple(train)))
+    except BadInput as error:
+        print(f"compare: error: {error}", file=sys.stderr)
+        return 2
+    except RunFailed as error:
+        print(f"compare: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("compare: interrupted; the same call goes on from here", file=sys.stderr)
+        return 130
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = Parser(
+        prog="python -m fail2fix.compare",
+        usage="%(prog)s CONFIG_A CONFIG_B ... --seeds N [options] [any Hydra override]",
+        description=__doc__.splitlines()[0],
+        epilog=__doc__.split("\n\n", 2)[2],
+    )
+    parser.add_argument("words", nargs="*", metavar="CONFIG | key=value", help="configs, and Hydra overrides for all")
+    parser.add_argument("--seeds", type=int, required=True, metavar="N", help="seeds 0 to N - 1")
+    parser.add_argument("--rollouts", type=int, metavar="BUDGET", help="of each run (default: the configs' own length)")
+    parser.add_argument("--out", type=Path, default=Path("outputs/compare"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--time-limit", type=float, metavar="SECONDS", help="start no new run after this long")
+    parser.add_argument("--run-limit", type=float, metavar="SECONDS", help="stop a run that takes longer in this call")
+    parser.add_argument("--unequal", action="store_true", help="compare unequal rollouts, with a warning")
+    parser.add_argument("--dry-run", action="store_true", help="print what would run, and run nothing")
+    parser.add_argument("--only-report", action="store_true", help="run nothing; report from the records")
+    return parser.parse_intermixed_args(argv)
+
+
+def plan_of(arguments: argparse.Namespace, train: tuple[str, ...]) -> Plan:
+    """The plan that the arguments ask for. Raises ``BadInput`` as ``Plan`` does."""
+    overrides = tuple(word for word in arguments.words if _is_override(word))
+    configs = tuple(word for word in arguments.words if not _is_override(word))
+    return Plan(arguments.out.resolve(), configs, arguments.seeds, arguments.rollouts, overrides, train)
+
+
+def _is_override(word: str) -> bool:
+    return "=" in word or word.startswith("~")
+
+
+def compare(arguments: argparse.Namespace, plan: Plan) -> int:
+    """Run and report as the arguments ask. Raises ``BadInput`` and ``RunFailed``."""
+    if arguments.dry_run:
+        print_plan(plan)
+        return 0
+    if arguments.only_report:
+        if left := remaining(plan):
+            raise BadInput(f"{left[0].record}: no such record, and --only-report runs nothing ({len(left)} missing)")
+    elif left := train_remaining(plan, arguments.time_limit, arguments.run_limit):
+        names = ", ".join(run.name for run in left)
+        print(f"compare: out of time, {len(left)} of {len(plan.runs)} runs remain: {names}; the same call goes on")
+        return 0
+    report(plan, arguments.unequal)
+    return 0
+
+
+def print_plan(plan: Plan) -> None:
+    """Print each run's command, or that its record is kept. Raises ``BadInput`` where a record is of another run."""
+    todo = remaining(plan)
+    for run in plan.runs:
+        print(shlex.join(run.command) if run in todo else f"# {run.name}: kept, {run.record}")
+
+
+def report(plan: Plan, allow_unequal: bool) -> None:
+    """Print the table, write the JSON and the picture.
+
+    Raises:
+        BadInput: rollouts differ by more than 1 % and that is not allowed; or runs that cannot be compared.
+    """
+    records = [read_record(run.record) for run in plan.runs]
+    difference = unequal({record.name: record.ledger["total/rollouts"] for record in records})
+    if difference and not allow_unequal:
+        raise BadInput(
+            f"not equal: {difference}; give all runs one budget (--rollouts), or compare them as they are (--unequal)"
+        )
+    comparison = summarise(records, [f"not at equal cost: {difference}"] if difference else [])
+    # matplotlib takes a while to load, and no other path needs it.
+    from fail2fix.compare.picture import draw_picture
+
+    runs = {r.name: {"fingerprint": asdict(r.fingerprint), "versions": r.versions} for r in records}
+    write_whole(plan.out / "comparison.json", json.dumps(asdict(comparison) | {"runs": runs}, indent=1) + "\n")
+    draw_picture(comparison, plan.out / "comparison.png")
+    print_comparison(comparison, Console())
+    for name in ("comparison.json", "comparison.png", "runs"):
+        print(plan.out / name)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(main())

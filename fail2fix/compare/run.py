@@ -1,0 +1,152 @@
+"""Running a comparison's runs one after another, each a process of its own; what is done is never done again.
+
+Knows a run's paths and command, and that ``fail2fix.train`` goes on from a run folder's checkpoint by itself. Must
+not know what is trained. Removes nothing: a folder that cannot be gone on with is set aside under another name.
+
+    left by an earlier call       what is done
+    a record                      kept; refused if its fingerprint differs
+    a folder with a checkpoint    gone on with; refused if its fingerprint differs
+    a folder without one          set aside, trained from the start
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from fail2fix.compare.plan import Fingerprint, Plan, Run
+from fail2fix.compare.records import make_record, read_fingerprint, read_record, write_fingerprint, write_record
+from fail2fix.core.config import BadInput
+from fail2fix.verl_ext.run_folder import TRACKER
+
+GRACE_S = 30  # a stopped training may take this long to end by itself
+
+
+class RunFailed(RuntimeError):
+    """A run ended with an error or at its limit. The message is one line, and says where the log is."""
+
+
+def remaining(plan: Plan) -> list[Run]:
+    """The runs without a record, in order.
+
+    Raises:
+        BadInput: a record or a checkpoint of another fingerprint, saying what differs.
+    """
+    for run in plan.runs:
+        if run.record.exists():
+            _require_same(run, run.record, read_record(run.record).fingerprint)
+        elif has_checkpoint(run):
+            _require_same(run, run.started, read_fingerprint(run.started))
+    return [run for run in plan.runs if not run.record.exists()]
+
+
+def has_checkpoint(run: Run) -> bool:
+    """Whether training would go on from where it was cut short."""
+    return (run.folder / "checkpoints" / TRACKER).exists()
+
+
+def _require_same(run: Run, path: Path, found: Fingerprint) -> None:
+    if found != run.fingerprint:
+        raise BadInput(f"{path}: of another run ({found.difference(run.fingerprint)}): use another --out")
+
+
+def train_remaining(plan: Plan, time_limit: float | None, run_limit: float | None) -> list[Run]:
+    """Train what remains, and record each run; return the runs not started because ``time_limit`` was over.
+
+    ``time_limit``: seconds after which no new run is started. ``run_limit``: seconds a run may take in this call.
+
+    Raises:
+        BadInput: as ``remaining``; another call at work in the same folder; or a run folder that cannot be recorded.
+        RunFailed: a run ended with an error or at its limit. The same call again goes on with it.
+    """
+    begin = time.monotonic()
+    with only_one(plan.out) as lock:
+        todo = remaining(plan)
+        for index, run in enumerate(todo):
+            if time_limit is not None and time.monotonic() - begin >= time_limit:
+                return todo[index:]
+            _say(f"{run.name}: run {index + 1} of {len(todo)} to do, log: {run.log}")
+            seconds = _train(run, run_limit, lock)
+            write_record(run.record, make_record(run.folder, run.fingerprint))
+            _say(f"{run.name}: done in {seconds:,.0f} s, record: {run.record}")
+    return []
+
+
+@contextmanager
+def only_one(out: Path) -> Iterator[int]:
+    """Hold ``out`` for this call. A training that outlives a killed call inherits the lock, and so still holds it."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise BadInput(f"{out}: another comparison, or a training it left behind, is at work in it") from error
+        yield file.fileno()
+
+
+def _train(run: Run, limit: float | None, lock: int) -> float:
+    """Run the training in this environment and working directory; return its seconds."""
+    _set_aside(run)
+    write_fingerprint(run.started, run.fingerprint)
+    run.log.parent.mkdir(parents=True, exist_ok=True)
+    begin = time.monotonic()
+    with run.log.open("ab") as log:
+        # A session of its own: what is left of it can be ended as a whole.
+        process = subprocess.Popen(
+            run.command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=(lock,),
+        )
+        try:
+            status = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            raise RunFailed(
+                f"{run.name}: stopped after {limit:g} s (--run-limit); the same call goes on with it"
+            ) from None
+        finally:
+            _end(process)
+    if status != 0:
+        raise RunFailed(f"{run.name}: training ended with status {status}: {_last_line(run.log)} (log: {run.log})")
+    return time.monotonic() - begin
+
+
+def _set_aside(run: Run) -> None:
+    """Move a folder without a checkpoint out of the way: training refuses to write into it."""
+    folder = run.folder
+    if not folder.exists() or has_checkpoint(run):
+        return
+    count = 1
+    while (aside := folder.with_name(f"{folder.name}.unfinished-{count}")).exists():
+        count += 1
+    folder.rename(aside)
+    _say(f"{run.name}: an earlier start left no checkpoint; its files are now in {aside}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a training that still runs, first by asking, and whatever it left behind."""
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_S)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
+
+
+def _say(line: str) -> None:
+    print(f"compare: {line}", file=sys.stderr, flush=True)

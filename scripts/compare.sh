@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Compare configs at equal cost: run them one after another over seeds, then write a table, a JSON and one picture.
+#
+#   scripts/compare.sh CONFIG_A CONFIG_B ... --seeds N [options] [any Hydra override]
+#   scripts/compare.sh grpo_bs256 cipo --seeds 3 --rollouts 3840 --out outputs/cipo-or-grpo
+#   PYTHON=python scripts/compare.sh grpo_bs256 cipo --seeds 3 --rollouts 200000 setup=SETUP MODEL_OR_DATA_KEY=VALUE
+#
+#   --seeds N             seeds 0 to N - 1
+#   --rollouts BUDGET     training rollouts of each run; without it, the configs' own length
+#   --out DIR             where everything goes (outputs/compare)
+#   --time-limit SECONDS  start no new run after this long, say what remains, exit 0
+#   --run-limit SECONDS   stop a run that takes longer in this call, exit 1
+#   --unequal             compare runs whose rollouts differ by more than 1 %, with a warning; else exit 2
+#   --dry-run             print the commands of what would run
+#   --only-report         run nothing: report from the records
+#
+# CONFIG is a file of configs/ that says the method; the first is the reference. setup= says what is trained on.
+# Runs are kept: the same call again goes on where the last one ended, on another machine too. DIR/runs/ holds a small
+# record of each finished run; copy it and DIR/held_out_attempts.parquet, no more.
+#
+# Without a GPU (no nvidia-smi, or DEVICE=cpu) it builds .venv and trains with device=cpu, and unless you give another
+# setup= on setup=arithmetic, for which it prepares model and data. With a GPU it uses the packages of PYTHON.
+set -euo pipefail
+cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
+
+DEVICE=${DEVICE:-}                    # cpu or gpu; empty: gpu where nvidia-smi is
+PYTHON=${PYTHON:-python}              # of a GPU machine
+MODEL=${MODEL:-}                      # a model folder (absolute path) or hub id; empty: the setup's own
+DATA=${DATA:-}                        # a folder with train.parquet and test.parquet; empty: the setup's own
+
+SETUP=
+REPORT_ONLY=
+for argument in "$@"; do
+  case $argument in
+    -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' scripts/compare.sh; exit 0 ;;
+    --dry-run | --only-report) REPORT_ONLY=1 ;;
+    setup=* | +setup=*) SETUP=${argument#*=} ;;
+  esac
+done
+if [[ -z $DEVICE ]]; then DEVICE=cpu; if command -v nvidia-smi > /dev/null; then DEVICE=gpu; fi; fi
+
+ARGS=()
+if [[ $DEVICE == cpu ]]; then
+  scripts/setup_env.sh
+  export PATH=$PWD/.venv/bin:$PATH
+  export VERL_PLATFORM=cpu
+  PYTHON=python
+  ARGS+=(device=cpu)
+  if [[ -z $SETUP ]]; then SETUP=arithmetic; ARGS+=(setup=arithmetic); fi
+fi
+
+if [[ $SETUP == arithmetic ]]; then
+  if [[ -z $MODEL ]]; then
+    MODEL=$PWD/.models/smollm2-135m-instruct
+    [[ $REPORT_ONLY ]] || "$PYTHON" -m fail2fix.tasks.smollm2 "$MODEL"
+  fi
+  if [[ -z $DATA ]]; then
+    DATA=$PWD/data/arithmetic-seed0   # not the quickstart's folder, whose SEED may change between two calls
+    [[ $REPORT_ONLY ]] || "$PYTHON" -m fail2fix.tasks.arithmetic "$DATA" --seed 0
+  fi
+fi
+if [[ $MODEL ]]; then ARGS+=(actor_rollout_ref.model.path="$MODEL"); fi
+if [[ $DATA ]]; then ARGS+=(data.train_files="$DATA/train.parquet" data.val_files="$DATA/test.parquet"); fi
+
+exec "$PYTHON" -m fail2fix.compare "${ARGS[@]}" "$@"

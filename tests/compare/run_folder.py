@@ -1,0 +1,116 @@
+"""A stand-in for ``python -m fail2fix.train``: writes a run folder as training leaves it, in a moment.
+
+Reads the overrides that a comparison passes, and ``fake.*`` ones of its own: ``fake.rollouts`` (a step's),
+``fake.cut_short`` (end with an error after the first step: ``checkpoint`` with one, ``nothing`` without, the first
+time only), ``fake.sleep`` (seconds before the end) and ``fake.problems`` (held out).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+STEPS = 4
+SAMPLES = 4
+ATTEMPTS = 6
+GAIN = {"grpo": 0.05, "cipo": 0.12}
+
+
+def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def ledger_row(step: int, rollouts: int) -> dict[str, Any]:
+    """Half of the rollouts corrections, 10 prompt and 5 generated tokens each."""
+    total = step * rollouts
+    row: dict[str, Any] = {"step": step}
+    for stream, share in (("base", total // 2), ("correction", total - total // 2), ("total", total)):
+        counts = {"rollouts": share, "prompt_tokens": 10 * share, "generated_tokens": 5 * share, "seconds": 2.0 * step}
+        row |= {f"fail2fix/ledger/{stream}/{name}": value for name, value in counts.items()}
+    return row | {
+        "fail2fix/ledger/optimizer_steps": step,
+        "fail2fix/ledger/seconds": 7.0 * step,
+        "fail2fix/ledger/problems": 8 * step,
+    }
+
+
+def validation_rows(step: int, accuracy: float, problems: int, seed: int) -> list[dict[str, Any]]:
+    random_ = random.Random(1000 * seed + step)
+    return [
+        {"input": f"problem {problem}", "output": "...", "score": right, "acc": right, "step": step}
+        for problem in range(problems)
+        for right in (float(random_.random() < accuracy) for _ in range(SAMPLES))
+    ]
+
+
+def correction_rows(step: int, fix: float, keep: float, seed: int) -> list[dict[str, Any]]:
+    """A wrong and a right attempt in turn."""
+    random_ = random.Random(1000 * seed + step)
+    return [
+        {
+            "problem": f"problem {attempt}",
+            "attempt_id": f"attempt-{attempt}",
+            "attempt_correct": bool(attempt % 2),
+            "correct": random_.random() < (keep if attempt % 2 else fix),
+            "answer": "1",
+            "attempt_answer": "2",
+            "output": "...",
+        }
+        for attempt in range(ATTEMPTS)
+        for _ in range(SAMPLES)
+    ]
+
+
+def write_run(
+    folder: Path, *, gain: float = 0.1, seed: int = 0, steps: int = STEPS, rollouts: int = 100, problems: int = 12
+) -> None:
+    """A run validated before training and after every second step."""
+    rows = []
+    for step in range(steps + 1):
+        row = ledger_row(step, rollouts)
+        if step % 2 == 0:
+            row["val-core/fake/acc/mean@4"] = 0.5
+            row["fail2fix/held_out/fix_rate"] = 0.25
+            write_lines(
+                folder / "validation" / f"{step}.jsonl", validation_rows(step, 0.3 + gain * step, problems, seed)
+            )
+            corrections = correction_rows(step, 0.3 + gain * step, 0.8, seed)
+            write_lines(folder / "held_out_corrections" / f"{step}.jsonl", corrections)
+        rows.append(row)
+    write_lines(folder / "metrics.jsonl", rows)
+    versions = {"packages": {"fail2fix": "0.1.0"}, "platform": "fake", "command": ["train", "/home/me"]}
+    (folder / "versions.json").write_text(json.dumps(versions))
+    (folder / "config.yaml").write_text("fake: true\n")
+
+
+def main() -> int:
+    given = dict(word.lstrip("+").partition("=")[::2] for word in sys.argv[1:] if "=" in word)
+    config = sys.argv[sys.argv.index("--config-name") + 1]
+    folder = Path(given["fail2fix.run.root"], given["trainer.experiment_name"], given["fail2fix.run.name"])
+    tracker = folder / "checkpoints" / "latest_checkpointed_iteration.txt"
+    print(f"training {folder.name}", flush=True)
+    if folder.exists() and not tracker.exists():
+        print(f"{folder} belongs to another run")
+        return 2
+    if "fake.cut_short" in given and not folder.exists() and not list(folder.parent.glob("*.unfinished-*")):
+        folder.mkdir(parents=True)
+        if given["fake.cut_short"] == "checkpoint":
+            tracker.parent.mkdir()
+            tracker.write_text("2")
+        print("out of memory")
+        return 1
+    time.sleep(float(given.get("fake.sleep", 0)))
+    rollouts = int(given.get(f"fake.{config}.rollouts", 100))
+    problems = int(given.get("fake.problems", 12))
+    seed = int(given["fail2fix.seed"])
+    write_run(folder, gain=GAIN.get(config, 0.1), seed=seed, rollouts=rollouts, problems=problems)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

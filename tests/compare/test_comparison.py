@@ -1,0 +1,318 @@
+"""The command line with a training that takes a moment: resuming, refusing, reporting."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fail2fix.compare.__main__ import main
+
+ROOT = Path(__file__).resolve().parents[2]
+TRAIN = (sys.executable, str(Path(__file__).with_name("run_folder.py")))
+CONFIGS = ("grpo", "cipo")
+
+Call = Callable[..., int]
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def call(out: Path) -> Call:
+    """Call the comparison of two configs over two seeds, with more arguments."""
+
+    def call(*arguments: object, seeds: int = 2) -> int:
+        return main([*CONFIGS, "--seeds", str(seeds), "--out", str(out), *map(str, arguments)], TRAIN)
+
+    return call
+
+
+@pytest.fixture
+def error(call: Call, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """The last line of an unsuccessful call, which says all there is to say."""
+
+    def error(status: int, *arguments: object) -> str:
+        capsys.readouterr()
+        assert call(*arguments) == status
+        return capsys.readouterr().err.splitlines()[-1]
+
+    return error
+
+
+def logs(out: Path) -> dict[str, int]:
+    """{run: how often it was started}."""
+    return {path.stem: path.read_text().count("training ") for path in (out / "logs").glob("*.log")}
+
+
+def test_a_comparison_leaves_records_numbers_and_a_picture(
+    call: Call, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("--rollouts", 400) == 0
+    names = {f"{config}-seed{seed}" for config in CONFIGS for seed in range(2)}
+    assert {path.stem for path in (out / "runs").iterdir()} == names
+    numbers = json.loads((out / "comparison.json").read_text())
+    assert numbers["reference"] == "grpo"
+    assert numbers["rollouts"] == dict.fromkeys(names, 400)
+    assert (numbers["problems"], numbers["attempts"], numbers["warnings"]) == (12, 6, [])
+    grpo, cipo = numbers["configs"]
+    value = cipo["last"]["accuracy"]["over_problems_and_seeds"]["value"]
+    assert value == pytest.approx(cipo["pass_at_k"]["1"]["over_seeds"]["value"])
+    assert list(cipo["pass_at_k"]) == ["1", "2", "4"]
+    assert cipo["seeds"][1]["x"] == {"rollouts": [0, 200, 400], "tokens": [0, 3000, 6000]}
+    assert cipo["bands"]["accuracy"]["tokens"]["mean"][-1] == pytest.approx(value)
+    (difference,) = numbers["differences"]
+    assert (difference["config"], difference["reference"]) == ("cipo", "grpo")
+    reference_value = grpo["last"]["accuracy"]["over_problems_and_seeds"]["value"]
+    assert difference["last"]["accuracy"]["over_seeds"]["value"] == pytest.approx(value - reference_value)
+    assert numbers["runs"]["cipo-seed1"]["fingerprint"]["rollouts"] == 400
+    picture = (out / "comparison.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 10_000
+    words = " ".join(capsys.readouterr().out.split())
+    for expected in ("12 held-out problems", "cipo - grpo", "each seed", "fix rate", "break rate", "pass@4"):
+        assert expected in words
+
+
+def test_the_same_call_again_trains_nothing_and_says_the_same(call: Call, out: Path) -> None:
+    assert call() == 0
+    first = (out / "comparison.json").read_bytes()
+    assert call() == 0
+    assert (out / "comparison.json").read_bytes() == first
+    assert set(logs(out).values()) == {1}
+
+
+def test_more_seeds_keep_the_ones_there_are(call: Call, out: Path) -> None:
+    assert call(seeds=1) == 0
+    assert call(seeds=2) == 0
+    assert logs(out) == {"grpo-seed0": 1, "cipo-seed0": 1, "grpo-seed1": 1, "cipo-seed1": 1}
+
+
+def test_records_alone_are_enough_on_another_machine(call: Call, out: Path) -> None:
+    assert call() == 0
+    for path in (out / "training", out / "logs"):
+        path.rename(path.with_name(f"{path.name}-elsewhere"))
+    assert call() == 0
+    assert not (out / "logs").exists()
+
+
+def test_another_setting_is_refused_and_named(call: Call, error: Callable[..., str], out: Path) -> None:
+    assert call("--rollouts", 400, "a=1") == 0
+    record = out / "runs" / "grpo-seed0.json"
+    assert error(2, "--rollouts", 500, "a=1") == (
+        f"compare: error: {record}: of another run (rollouts: 400, not 500): use another --out"
+    )
+    assert "(overrides: a=1, not a=2)" in error(2, "--rollouts", 400, "a=2")
+
+
+def test_a_run_cut_short_goes_on_from_its_checkpoint(call: Call, error: Callable[..., str], out: Path) -> None:
+    line = error(1, "+fake.cut_short=checkpoint")
+    assert line.startswith("compare: error: grpo-seed0: training ended with status 1: out of memory (log: ")
+    folder = out / "training" / "grpo" / "grpo-seed0"
+    assert "(overrides: +fake.cut_short=checkpoint, not no override)" in error(2)
+    assert (folder / "checkpoints" / "latest_checkpointed_iteration.txt").exists()
+    assert error(1, "+fake.cut_short=checkpoint").startswith("compare: error: cipo-seed0")
+    assert (out / "runs" / "grpo-seed0.json").exists()
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["grpo-seed0", "grpo-seed0.fingerprint.json"]
+
+
+def test_a_run_that_left_no_checkpoint_is_set_aside_not_removed(error: Callable[..., str], out: Path) -> None:
+    error(1, "+fake.cut_short=nothing")
+    error(1, "+fake.cut_short=nothing")
+    names = sorted(path.name for path in (out / "training" / "grpo").iterdir())
+    assert names == ["grpo-seed0", "grpo-seed0.fingerprint.json", "grpo-seed0.unfinished-1"]
+    assert (out / "runs" / "grpo-seed0.json").exists()
+
+
+def test_a_wrong_override_does_not_bind_the_next_call(call: Call, error: Callable[..., str]) -> None:
+    error(1, "+fake.sleep=no-number")
+    assert call() == 0
+
+
+def test_a_run_past_its_limit_is_stopped(error: Callable[..., str]) -> None:
+    line = error(1, "+fake.sleep=600", "--run-limit", 0.5)
+    assert line == "compare: error: grpo-seed0: stopped after 0.5 s (--run-limit); the same call goes on with it"
+
+
+def test_no_run_starts_after_the_time_limit(call: Call, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--time-limit", 0) == 0
+    said = capsys.readouterr().out
+    assert "4 of 4 runs remain: grpo-seed0, cipo-seed0, grpo-seed1, cipo-seed1" in said
+    assert not (out / "logs").exists()
+    assert not (out / "comparison.json").exists()
+
+
+def test_two_calls_do_not_share_a_folder(error: Callable[..., str], out: Path) -> None:
+    out.mkdir()
+    with (out / ".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert "another comparison, or a training it left behind, is at work in it" in error(2)
+
+
+def start_and_wait_for_training(out: Path) -> subprocess.Popen[str]:
+    """A call in a process of its own, whose first run has begun and will not end by itself."""
+    arguments = [*CONFIGS, "--seeds", "1", "--out", str(out), "+fake.sleep=600"]
+    code = f"import sys; from fail2fix.compare.__main__ import main; sys.exit(main({arguments!r}, {TRAIN!r}))"
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    log = out / "logs" / "grpo-seed0.log"
+    while process.poll() is None and not (log.exists() and "training" in log.read_text()):
+        time.sleep(0.05)
+    return process
+
+
+def training_of(process: subprocess.Popen[str]) -> int:
+    """The process id of a call's training."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return int(children[0])
+
+
+def test_an_interrupted_call_ends_its_training(out: Path) -> None:
+    process = start_and_wait_for_training(out)
+    training = training_of(process)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "compare: interrupted; the same call goes on from here"
+    assert not Path(f"/proc/{training}").exists()
+
+
+def test_a_training_that_outlives_its_call_is_not_joined_by_another(error: Callable[..., str], out: Path) -> None:
+    process = start_and_wait_for_training(out)
+    training = training_of(process)
+    process.kill()
+    process.communicate(timeout=60)
+    try:
+        assert "a training it left behind, is at work in it" in error(2)
+    finally:
+        os.killpg(training, signal.SIGKILL)
+
+
+def test_unequal_rollouts_are_refused_unless_allowed(call: Call, error: Callable[..., str], out: Path) -> None:
+    line = error(2, "+fake.cipo.rollouts=102")
+    assert "not equal: grpo-seed0 spent 400 rollouts and cipo-seed0 408, 2 % more" in line
+    assert not (out / "comparison.json").exists()
+    assert call("+fake.cipo.rollouts=102", "--unequal") == 0
+    (warning,) = json.loads((out / "comparison.json").read_text())["warnings"]
+    assert warning.startswith("not at equal cost: grpo-seed0 spent 400")
+
+
+def test_one_percent_is_equal(call: Call) -> None:
+    assert call("+fake.cipo.rollouts=101") == 0
+
+
+def test_one_seed_says_what_it_cannot_say(call: Call, out: Path) -> None:
+    assert call(seeds=1) == 0
+    (warning,) = json.loads((out / "comparison.json").read_text())["warnings"]
+    assert warning.startswith("one seed: the intervals are over problems only")
+
+
+def edit(path: Path, *path_in_record: str, value: object) -> None:
+    record = json.loads(path.read_text())
+    part = record
+    for name in path_in_record[:-1]:
+        part = part[name]
+    part[path_in_record[-1]] = value
+    path.write_text(json.dumps(record))
+
+
+def test_other_problems_or_attempts_cannot_be_compared(call: Call, error: Callable[..., str], out: Path) -> None:
+    assert call() == 0
+    record = out / "runs" / "cipo-seed1.json"
+    whole = record.read_text()
+    edit(record, "last", "problems", "another", value=[1, 4])
+    assert "cipo-seed1 and grpo-seed0: 1 problems were validated in one of them only" in error(2, "--only-report")
+    record.write_text(whole)
+    edit(record, "last", "attempts", "attempt_id", value=[f"b{number}" for number in range(6)])
+    assert "cipo-seed1 and grpo-seed0: 12 held-out attempts were corrected in one" in error(2, "--only-report")
+
+
+def test_runs_of_different_machines_are_said_to_be(call: Call, out: Path) -> None:
+    assert call() == 0
+    edit(out / "runs" / "cipo-seed1.json", "versions", "packages", "torch", value="2.0")
+    edit(out / "runs" / "cipo-seed1.json", "versions", "platform", value="another")
+    assert call("--only-report") == 0
+    (warning,) = json.loads((out / "comparison.json").read_text())["warnings"]
+    assert warning == "the runs differ in platform, torch: seconds may not be comparable"
+
+
+def test_without_held_out_corrections_the_rest_is_compared(call: Call, out: Path) -> None:
+    assert call() == 0
+    for path in (out / "runs").iterdir():
+        record = json.loads(path.read_text())
+        record["first"]["attempts"] = record["last"]["attempts"] = None
+        for point in record["points"]:
+            point["fix_rate"] = point["break_rate"] = None
+        path.write_text(json.dumps(record))
+    assert call("--only-report") == 0
+    numbers = json.loads((out / "comparison.json").read_text())
+    assert numbers["attempts"] == 0
+    assert numbers["differences"][0]["last"]["fix_rate"] is None
+    assert numbers["configs"][0]["last"]["accuracy"] is not None
+
+
+def test_a_dry_run_prints_what_remains(call: Call, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--dry-run") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert all("--config-name" in line for line in lines)
+    assert not out.exists()
+    assert call(seeds=1) == 0
+    capsys.readouterr()
+    assert call("--dry-run") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"# grpo-seed0: kept, {out}/runs/grpo-seed0.json"
+    assert "fail2fix.run.name=cipo-seed1" in lines[3]
+
+
+def test_only_report_runs_nothing(error: Callable[..., str], out: Path) -> None:
+    line = error(2, "--only-report")
+    assert line.endswith("grpo-seed0.json: no such record, and --only-report runs nothing (4 missing)")
+    assert not (out / "logs").exists()
+
+
+def command_line(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fail2fix.compare", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT, env=os.environ)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["grpo", "cipo"], "the following arguments are required: --seeds"),
+        (["grpo", "cipo", "--seeds", "many"], "argument --seeds: invalid int value: 'many'"),
+        (["grpo", "cipo", "--seeds", "1", "--sleep"], "unrecognized arguments: --sleep"),
+        (["grpo", "setup=x", "--seeds", "1"], "1 config given: a comparison takes two or more"),
+        (["grpo", "--seeds", "1", "cipo", "fail2fix.seed=3"], "fail2fix.seed=3: the comparison sets this key; use"),
+    ],
+)
+def test_errors_of_the_command_line_are_one_line(arguments: list[str], message: str) -> None:
+    done = command_line(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"compare: error: {message}")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_help_explains_itself() -> None:
+    done = command_line("--help")
+    assert done.returncode == 0
+    assert all(word in done.stdout for word in ("--seeds", "--rollouts", "--time-limit", "--unequal", "1 %"))
+
+
+def test_comparing_loads_no_engine() -> None:
+    code = (
+        "import sys, fail2fix.compare.__main__, fail2fix.compare.picture; "
+        "print(*{name.partition('.')[0] for name in sys.modules} & {'torch', 'verl', 'ray', 'vllm', 'transformers'})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT)
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
