@@ -96,6 +96,9 @@ CASES = {
     "run name": (["fail2fix.run.name=a/b"], ["fail2fix.run.name=a/b"]),
     "unknown source": (["fail2fix.replay.source=onlin"], ["fail2fix.replay.source=onlin", "lagged"]),
     "budget below a step": (["fail2fix.budget.rollouts=71"], ["fail2fix.budget.rollouts=71", "72"]),
+    "budget below a pool and a step": (
+        ["fail2fix.budget.rollouts=215", "fail2fix.replay.source=offline"], ["fail2fix.budget.rollouts=215", "216"],
+    ),
     "rounds without bound": (
         ["algorithm.filter_groups.enable=true", "algorithm.filter_groups.max_num_gen_batches=0"], ["must be bounded"],
     ),

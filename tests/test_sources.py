@@ -162,10 +162,14 @@ class Starting:
 
     def __init__(self) -> None:
         self.asked: list[int] = []
+        self.charged: list[int] = []
 
     def initial_rollouts(self, problems: int) -> Stream:
         self.asked.append(problems)
         return pool(problems)
+
+    def charge(self, stream: Stream) -> None:
+        self.charged.append(stream.cost(0).rollouts)
 
 
 def test_online_replays_the_steps_own_rollouts(tmp_path: Path) -> None:
@@ -203,6 +207,7 @@ def test_offline_asks_the_starting_model_once_and_replays_the_same_bytes_ever_af
     first.begin(policy)
     again.begin(policy)
     assert policy.asked == [8], "4 B problems, once"
+    assert policy.charged == [32, 32], "a run that reads the pool pays for it too"
     pools = [source.attempts(None) for source in (first, again)]
     assert replayed(pools[0]) == replayed(pools[1])  # type: ignore[arg-type]
     assert (tmp_path / "e" / "r" / "offline_pool.parquet").exists()

@@ -25,7 +25,7 @@ from fail2fix.core.objective import feasible_attempts
 from fail2fix.verl_ext.held_out import held_out_file
 from fail2fix.verl_ext.provenance import check_provenance, provenance
 from fail2fix.verl_ext.settings import fail2fix_settings, inert_penalty, overlong_buffer, refuse_legacy_reward_keys
-from fail2fix.verl_ext.sizes import batch_split, data_parallel_ranks, rollouts_a_step
+from fail2fix.verl_ext.sizes import batch_split, data_parallel_ranks, rollouts_a_step, rollouts_before_training
 from fail2fix.verl_ext.sources import source_class
 from fail2fix.verl_ext.unsupported import refuse_unsupported
 from fail2fix.verl_ext.verl_keys import check_keys
@@ -170,9 +170,10 @@ def _check_sources(config: DictConfig, settings: Fail2FixConfig) -> None:
             "data.validation_shuffle=true: held-out corrections know their problems by their place in the validation "
             "set; set it to false, or fail2fix.held_out.enabled=false"
         )
-    step, budget = rollouts_a_step(config, settings), settings.budget.rollouts
-    if budget is not None and budget < step:
-        raise BadInput(f"fail2fix.budget.rollouts={budget} is below one step's {step} rollouts; raise it")
+    budget, before = settings.budget.rollouts, rollouts_before_training(config, settings)
+    needed = before + rollouts_a_step(config, settings)
+    if budget is not None and budget < needed:
+        raise BadInput(f"fail2fix.budget.rollouts={budget} is below what one step needs, {needed} rollouts; raise it")
 
 
 def _check_rollout_files(config: DictConfig, tokenizer: Any) -> None:

@@ -31,6 +31,20 @@ def batch_split(config: DictConfig, ranks: int) -> BatchSplit:
     return BatchSplit(ranks=ranks, mini_batches=mini_batches(config), update_micro=update, infer_micro=infer)
 
 
+POOL_STEPS = 4  # default offline pool: the problems of four steps (METHOD.md)
+
+
+def pool_problems(config: DictConfig, settings: Fail2FixConfig) -> int:
+    """Problems of the offline pool, G rollouts each."""
+    return int(settings.offline.prompts or POOL_STEPS * config.data.train_batch_size)
+
+
+def rollouts_before_training(config: DictConfig, settings: Fail2FixConfig) -> int:
+    """What the starting model generates for training before the first step."""
+    needs_pool = settings.correction.enabled and settings.replay.source == "offline"
+    return pool_problems(config, settings) * config.actor_rollout_ref.rollout.n if needs_pool else 0
+
+
 def rollouts_a_step(config: DictConfig, settings: Fail2FixConfig) -> int:
     """B G + K G', what a full step generates before any refill."""
     correction = settings.correction

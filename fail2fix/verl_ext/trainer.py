@@ -392,6 +392,11 @@ class Fail2FixTrainer(TrainingLoop):
         prompts = drawn_prompts(self.train_dataset, problems, self.settings.seed, INITIAL)
         return self._solve(prompts, Step.outside(), stream=INITIAL)
 
+    def charge(self, pool: Stream) -> None:
+        """An earlier run's pool costs this one as much (``sources.StartingPolicy``)."""
+        if INITIAL not in self.ledger.lines:
+            self.ledger.spend(INITIAL, pool.cost(seconds=0.0), pool.problem_keys)
+
     def held_out_rollouts(self, problems: int | None) -> Stream:
         """G rollouts each of the first validation problems; not a cost of training."""
         self._require_start("the file of held-out attempts")

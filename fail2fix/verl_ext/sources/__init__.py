@@ -36,6 +36,9 @@ class StartingPolicy(Protocol):
     def initial_rollouts(self, problems: int) -> Stream:
         """G rollouts each of ``problems`` training problems drawn by the seed, counted in the ledger's own line."""
 
+    def charge(self, pool: Stream) -> None:
+        """Enter a pool that an earlier run generated into the ledger, once a run: it is part of what this one needs."""
+
 
 class AttemptSource(ABC):
     """Gives every step the rollouts among which selection chooses. Hooks that a source does not need do nothing.

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from fail2fix.verl_ext.provenance import check_provenance
 from fail2fix.verl_ext.settings import fail2fix_settings
+from fail2fix.verl_ext.sizes import pool_problems
 from fail2fix.verl_ext.sources import AttemptSource, StartingPolicy
 from fail2fix.verl_ext.stream_file import read_stream, write_stream
 from fail2fix.verl_ext.streams import Stream
 
 FILE = "offline_pool.parquet"
-PROMPTS_A_STEP = 4  # default pool: 4 B problems (METHOD.md)
 
 
 class OfflineAttempts(AttemptSource):
@@ -26,11 +26,12 @@ class OfflineAttempts(AttemptSource):
         folder = Path(run.root) / self.config.trainer.experiment_name / (run.name or "")
         path = Path(settings.offline.file or folder / FILE)
         if not path.exists():
-            problems = settings.offline.prompts or PROMPTS_A_STEP * self.config.data.train_batch_size
-            write_stream(path, policy.initial_rollouts(problems), policy.provenance)
+            rollouts = policy.initial_rollouts(pool_problems(self.config, settings))
+            write_stream(path, rollouts, policy.provenance)
         check_provenance(path, policy.provenance, "fail2fix.offline.file", ("tokenizer", "train_files"))
         # Read back also by the run that wrote it: every run replays the same bytes.
         self._pool = read_stream(path)
+        policy.charge(self._pool)
 
     def attempts(self, base: Stream | None) -> Stream | None:
         return self._pool
