@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,18 +19,26 @@ CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.yaml") if path
 GPU = {name: value for name, value in os.environ.items() if name != "VERL_PLATFORM"}
 
 
-def dry_run(*arguments: str, env: dict[str, str] | None = None) -> DictConfig:
-    """Compose and validate on the command line; the printed config."""
+@cache
+def dry_run(*arguments: str, cpu: bool = False) -> DictConfig:
+    """Compose and validate on the command line; the printed config. Starting takes seconds, so each call runs once."""
     command = [sys.executable, "-m", "fail2fix.train", "--dry-run", *arguments]
+    env = dict(GPU, VERL_PLATFORM="cpu") if cpu else GPU
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=env, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
     return OmegaConf.create("\n".join(line for line in done.stdout.splitlines() if not line.startswith("[")))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def side_by_side() -> None:
+    """A start takes seconds of one core: the configs' starts happen two at a time, before the tests read them."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda name: dry_run("--config-name", name, cpu=name == "quickstart"), CONFIGS))
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_shipped_configs_compose_and_pass_their_checks(name: str) -> None:
-    on_cpu = name == "quickstart"
-    config = dry_run("--config-name", name, env=dict(os.environ, VERL_PLATFORM="cpu") if on_cpu else GPU)
+    config = dry_run("--config-name", name, cpu=name == "quickstart")
     assert config.actor_rollout_ref.actor.strategy == config.actor_rollout_ref.ref.strategy == "fsdp2"
     assert config.trainer.use_v1 is False
     assert config.fail2fix.correction.enabled == (name.startswith("cipo") or name == "quickstart")
@@ -48,7 +58,7 @@ def test_a_config_says_only_what_differs_from_its_parent(name: str) -> None:
 def test_the_table_beside_the_configs_lists_every_config_with_its_rollouts(name: str) -> None:
     table = [row for row in (ROOT / "configs" / "README.md").read_text().splitlines() if row.startswith("| `")]
     rows = {row.split("`")[1]: row for row in table}
-    config = dry_run("--config-name", name, env=GPU)
+    config = dry_run("--config-name", name)
     rollouts = config.data.train_batch_size * config.actor_rollout_ref.rollout.n
     if config.fail2fix.correction.enabled:
         rollouts += config.fail2fix.correction.attempts * config.fail2fix.correction.rollouts
@@ -57,9 +67,8 @@ def test_the_table_beside_the_configs_lists_every_config_with_its_rollouts(name:
 
 @pytest.mark.parametrize("setup", sorted(path.stem for path in (ROOT / "configs" / "setup").glob("*.yaml")))
 def test_matched_rollouts_are_matched_under_every_setup(setup: str) -> None:
-    cpu = dict(os.environ, VERL_PLATFORM="cpu")
     both, alone = (
-        dry_run("--config-name", name, f"setup={setup}", "device=cpu", env=cpu) for name in ("cipo", "grpo_bs256")
+        dry_run("--config-name", name, f"setup={setup}", "device=cpu", cpu=True) for name in ("cipo", "grpo_bs256")
     )
     corrections = both.fail2fix.correction.attempts * both.fail2fix.correction.rollouts
     rollouts = both.data.train_batch_size * both.actor_rollout_ref.rollout.n + corrections
@@ -68,7 +77,7 @@ def test_matched_rollouts_are_matched_under_every_setup(setup: str) -> None:
 
 def test_the_methods_defaults_are_the_configs() -> None:
     """METHOD.md's table of symbols, in cipo.yaml."""
-    c = dry_run("--config-name", "cipo", env=GPU)
+    c = dry_run("--config-name", "cipo")
     actor, rollout = c.actor_rollout_ref.actor, c.actor_rollout_ref.rollout
     assert (c.data.train_batch_size, rollout.n) == (128, 8)
     assert (c.fail2fix.correction.attempts, c.fail2fix.correction.rollouts) == (128, 8)
@@ -82,7 +91,7 @@ def test_any_verl_override_still_works_after_ours() -> None:
     config = dry_run(
         "--config-name", "cipo", "actor_rollout_ref.actor.clip_ratio_high=0.28", "+trainer.a_key_of_mine=1",
         "actor_rollout_ref.actor.fsdp_config.param_offload=true", "trainer.logger=[console,wandb]",
-        "actor_rollout_ref.actor.ulysses_sequence_parallel_size=2", env=GPU,
+        "actor_rollout_ref.actor.ulysses_sequence_parallel_size=2",
     )  # fmt: skip
     assert config.actor_rollout_ref.actor.clip_ratio_high == 0.28
     assert config.trainer.a_key_of_mine == 1
@@ -91,7 +100,7 @@ def test_any_verl_override_still_works_after_ours() -> None:
 def test_lora_passes_the_checks() -> None:
     """verl's own check of LoRA asks for the installed vLLM; here that is the CPU build."""
     arguments = ["--config-name", "quickstart", "actor_rollout_ref.model.lora_rank=16"]
-    config = dry_run(*arguments, env=dict(os.environ, VERL_PLATFORM="cpu"))
+    config = dry_run(*arguments, cpu=True)
     assert config.actor_rollout_ref.model.lora_rank == 16
 
 

@@ -220,7 +220,7 @@ class Fail2FixTrainer(TrainingLoop):
         batch[TOKENS] = torch.from_numpy(stream_tokens).float()
         with step.timer("update_actor"):
             output = self._update_actor(joint.rows)
-        self.ledger.optimizer_steps += self.split.mini_batches * self.config.actor_rollout_ref.actor.ppo_epochs
+        self.ledger.optimizer_steps += mini_batches(self.config) * self.config.actor_rollout_ref.actor.ppo_epochs
         step.metrics |= reduce_metrics(output.meta_info["metrics"])
 
     def update_replay_ratio(self, joint: JointBatch, step: Step) -> None:

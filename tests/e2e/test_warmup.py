@@ -9,7 +9,7 @@ from fail2fix.tasks import chain
 from fail2fix.warmup import STAMP
 from tests.e2e.conftest import Bench
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def test_a_model_learns_worked_solutions_once(bench: Bench) -> None:
