@@ -21,6 +21,7 @@ from fail2fix.core.prompts import CorrectionPromptBuilder
 from fail2fix.core.selection import Attempt, PromptGroup
 from fail2fix.verl_ext.corrections import build_replays, correction_source
 from fail2fix.verl_ext.provenance import check_provenance
+from fail2fix.verl_ext.run_folder import folder_of
 from fail2fix.verl_ext.settings import fail2fix_settings
 from fail2fix.verl_ext.stream_file import read_stream, write_stream
 from fail2fix.verl_ext.streams import Floats, Source, Stream
@@ -128,8 +129,7 @@ def load_held_out(
 
 
 def held_out_file(config: DictConfig) -> Path:
-    run, given = config.fail2fix.run, config.fail2fix.held_out.file
-    return Path(given or Path(run.root) / config.trainer.experiment_name / run.name / FILE)
+    return Path(config.fail2fix.held_out.file or folder_of(config) / FILE)
 
 
 def validated_accuracy(uids: Sequence[str], verdicts: Sequence[float]) -> Floats:

@@ -32,7 +32,7 @@ from verl.utils.tracking import Tracking
 from fail2fix.core.ledger import Ledger
 from fail2fix.verl_ext.checkpoint_state import load_state, save_state
 from fail2fix.verl_ext.profiling import ProfilePlan, plan_profiling
-from fail2fix.verl_ext.run_folder import MetricsFile
+from fail2fix.verl_ext.run_folder import MetricsFile, folder_of
 from fail2fix.verl_ext.settings import fail2fix_settings
 from fail2fix.verl_ext.sizes import rollouts_a_step
 from fail2fix.verl_ext.streams import JointBatch
@@ -98,8 +98,7 @@ class TrainingLoop(RayPPOTrainer):
 
     @property
     def run_folder(self) -> Path:
-        run = self.settings.run
-        return Path(run.root) / self.config.trainer.experiment_name / (run.name or "")
+        return folder_of(self.config)
 
     def fit(self) -> None:
         """Train: validation first, then steps, then the end of the run."""

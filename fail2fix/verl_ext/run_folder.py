@@ -61,6 +61,12 @@ def name_run(config: DictConfig) -> Path:
     return folder
 
 
+def folder_of(config: DictConfig) -> Path:
+    """The run's own folder; without a name, the experiment's."""
+    run = config.fail2fix.run
+    return Path(run.root) / config.trainer.experiment_name / (run.name or "")
+
+
 def open_run(config: DictConfig, folder: Path) -> None:
     """Create the folder with the resolved config and the versions; a resumed run keeps the earlier ones."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -64,7 +64,7 @@ def read_provenance(path: Path) -> dict[str, Any]:
     Raises:
         BadInput: the file is not one of ours.
     """
-    return dict(_shape(path, parquet.read_schema)["provenance"])
+    return dict(_shape(path)["provenance"])
 
 
 def read_stream(path: Path) -> Stream:
@@ -73,7 +73,7 @@ def read_stream(path: Path) -> Stream:
     Raises:
         BadInput: the file is damaged or not one of ours.
     """
-    shape = _shape(path, parquet.read_schema)
+    shape = _shape(path)
     table = parquet.read_table(path).to_pydict()
     prompts, prompt_mask = _padded(table["prompt_ids"], shape["prompt_width"], shape["padding"], left=True)
     responses, response_mask = _padded(table["response_ids"], shape["response_width"], shape["padding"], left=False)
@@ -88,14 +88,14 @@ def read_stream(path: Path) -> Stream:
     }
     source = Source(_rows_from_json(table["head"]), _rows_from_json(table["request"]))
     columns = {name: np.array(table[name]) for name in VERDICTS if name in table}
-    columns |= {name: source.request.non_tensor_batch[name] for name in ("raw_prompt",)}
+    columns["raw_prompt"] = source.request.non_tensor_batch["raw_prompt"]
     rows = DataProto.from_dict(tensors=tensors, non_tensors=columns)
     return Stream(rows, shape["rollouts"], source, shape["correct_threshold"])
 
 
-def _shape(path: Path, read_schema: Any) -> dict[str, Any]:
+def _shape(path: Path) -> dict[str, Any]:
     try:
-        shape = json.loads((read_schema(path).metadata or {})[KEY])
+        shape = json.loads((parquet.read_schema(path).metadata or {})[KEY])
     except (OSError, KeyError, ValueError, pyarrow.ArrowException) as error:
         raise BadInput(f"{path}: not a file of rollouts written by fail2fix; name another, or a new one") from error
     if shape.get("schema") != SCHEMA:

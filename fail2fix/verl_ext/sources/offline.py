@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fail2fix.verl_ext.provenance import check_provenance
+from fail2fix.verl_ext.run_folder import folder_of
 from fail2fix.verl_ext.settings import fail2fix_settings
 from fail2fix.verl_ext.sizes import pool_problems
 from fail2fix.verl_ext.sources import AttemptSource, StartingPolicy
@@ -22,9 +23,7 @@ class OfflineAttempts(AttemptSource):
 
     def begin(self, policy: StartingPolicy) -> None:
         settings = fail2fix_settings(self.config)
-        run = settings.run
-        folder = Path(run.root) / self.config.trainer.experiment_name / (run.name or "")
-        path = Path(settings.offline.file or folder / FILE)
+        path = Path(settings.offline.file or folder_of(self.config) / FILE)
         if not path.exists():
             rollouts = policy.initial_rollouts(pool_problems(self.config, settings))
             write_stream(path, rollouts, policy.provenance)
