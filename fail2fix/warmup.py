@@ -1,6 +1,7 @@
-"""A short supervised warm-up: verl's own SFT trainer on worked solutions, for a task on which a model starts too low.
+r"""A short supervised warm-up: verl's own SFT trainer on worked solutions, for a task on which a model starts too low.
 
-    python -m fail2fix.warmup --model MODEL --data FOLDER --out OUT --seed 0 --steps 20 --batch-size 16 --lr 1e-5
+    python -m fail2fix.warmup --model MODEL --data FOLDER --out OUT --seed 0 --steps 20 --batch-size 16 --lr 1e-5 \
+        --corrections configs/setup/arithmetic.yaml
 
 FOLDER holds train.parquet and test.parquet of a task family (`fail2fix.tasks`). The worked solutions of
 *training* problems become chats; a training problem that is also a held-out one is refused. The seed orders
@@ -31,6 +32,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from fail2fix.core.config import BadInput
+from fail2fix.core.prompts import block_text
 from fail2fix.tasks.family import family_of
 
 STAMP = "warmup.json"
@@ -43,17 +45,51 @@ Chat = list[dict[str, str]]
 
 
 @dataclass(frozen=True)
+class Words:
+    """The words around an attempt (`fail2fix.correction`)."""
+
+    header: str
+    instruction: str
+
+    @classmethod
+    def of(cls, config: Path) -> "Words":
+        """Those a YAML file says. Raises BadInput where it says none."""
+        from omegaconf import OmegaConf
+
+        if not config.is_file():
+            raise BadInput(f"--corrections {config}: no such file: give a config that says fail2fix.correction")
+        words = [
+            OmegaConf.select(OmegaConf.load(config), f"fail2fix.correction.{name}") for name in cls.__annotations__
+        ]
+        if not all(isinstance(word, str) for word in words):
+            raise BadInput(f"--corrections {config}: want fail2fix.correction.header and .instruction in it")
+        return cls(*words)
+
+
+@dataclass(frozen=True)
 class Warmup:
-    """What decides the result, beside the model and the data."""
+    """What decides the result, beside the model and the data.
+
+    `corrections`: None for no correction prompts. `chat_template`: Jinja, None for the model's own.
+    """
 
     seed: int = 0
     steps: int = 20
     batch_size: int = 16
     lr: float = 1e-5
+    corrections: Words | None = None
+    chat_template: str | None = None
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch_size < 1 or self.lr <= 0:
             raise BadInput(f"--steps {self.steps} --batch-size {self.batch_size} --lr {self.lr}: each must be positive")
+
+
+def read_template(path: Path) -> str:
+    """The Jinja text of a file. Raises BadInput if there is no such file."""
+    if not path.is_file():
+        raise BadInput(f"--chat-template {path}: no such file: give a Jinja chat template")
+    return path.read_text()
 
 
 def warm_up(model: Path, data: Path, out: Path, settings: Warmup) -> bool:
@@ -73,7 +109,7 @@ def warm_up(model: Path, data: Path, out: Path, settings: Warmup) -> bool:
         start = time.monotonic()
         losses = train(model, work, settings)
         result = {
-            "distinct_problems": len({chat[0]["content"] for chat in chats}),
+            "distinct_prompts": len({chat[0]["content"] for chat in chats}),
             "first_loss": losses[0],
             "last_loss": losses[-1],
             "seconds": round(time.monotonic() - start, 1),
@@ -149,12 +185,31 @@ def worked_chats(data: Path, settings: Warmup) -> list[Chat]:
     if not chats:
         raise BadInput(f"{data}: train.parquet holds no problem: write the set again")
     wanted = settings.steps * settings.batch_size
-    return [chat for chat, _ in zip(_passes(chats, random.Random(settings.seed)), range(wanted), strict=False)]
+    generator = random.Random(settings.seed)
+    drawn = [chat for chat, _ in zip(_passes(chats, generator), range(wanted), strict=False)]
+    if settings.corrections is None:
+        return drawn
+    words, solutions = settings.corrections, [chat[1]["content"] for chat in chats]
+    return [
+        _correction(chat, solutions, index % 6 == 1, words, generator) if index % 2 else chat
+        for index, chat in enumerate(drawn)
+    ]
 
 
 def _passes(chats: list[Chat], generator: random.Random) -> Iterator[Chat]:
     while True:
         yield from generator.sample(chats, len(chats))
+
+
+def _correction(chat: Chat, solutions: Sequence[str], right: bool, words: Words, generator: random.Random) -> Chat:
+    """The same problem with an attempt: its own solution, or one of another problem."""
+    question, solution = (turn["content"] for turn in chat)
+    others = [other for other in solutions if other != solution]
+    if not (right or others):
+        raise BadInput("--corrections: all training problems have one solution: no attempt would be wrong")
+    attempt = solution if right else generator.choice(others)
+    content = block_text(question, attempt, words.header, words.instruction)
+    return [{"role": "user", "content": content}, {"role": "assistant", "content": solution}]
 
 
 def write_chats(path: Path, chats: Sequence[Chat]) -> None:
@@ -174,6 +229,7 @@ def overrides(model: Path, work: Path, settings: Warmup) -> list[str]:
         "engine.strategy=fsdp2",  # FSDP1 cannot load on a CPU
         f"engine.seed={settings.seed}",
         "engine.use_torch_compile=False",
+        *([f"model.custom_chat_template={quoted(settings.chat_template)}"] if settings.chat_template else []),
         f"optim.lr={settings.lr}",
         "optim.weight_decay=0.0",
         f"data.train_files={work / 'chats.parquet'}",
@@ -192,6 +248,11 @@ def overrides(model: Path, work: Path, settings: Warmup) -> list[str]:
         f"hydra.run.dir={work}",
         "hydra.output_subdir=null",
     ]
+
+
+def quoted(text: str) -> str:
+    """`text` as a string of Hydra's override grammar, where a backslash is only special before a quote."""
+    return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), text) + "'"
 
 
 def train(model: Path, work: Path, settings: Warmup) -> list[float]:
@@ -234,10 +295,18 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=Warmup.steps, help="optimiser steps (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=Warmup.batch_size, help="chats a step (default: %(default)s)")
     parser.add_argument("--lr", type=float, default=Warmup.lr, help="learning rate (default: %(default)s)")
+    parser.add_argument("--chat-template", type=Path, metavar="JINJA", help="of the model from now on")
+    parser.add_argument("--corrections", type=Path, metavar="YAML", help="half correction prompts, in its words")
     given = vars(parser.parse_args(argv))
     model, data, out = (given.pop(name) for name in ("model", "data", "out"))
+    config, template = (given.pop(name) for name in ("corrections", "chat_template"))
     try:
-        trained = warm_up(model, data, out, Warmup(**given))
+        settings = Warmup(
+            **given,
+            corrections=Words.of(config) if config else None,
+            chat_template=read_template(template) if template else None,
+        )
+        trained = warm_up(model, data, out, settings)
     except BadInput as error:
         sys.exit(str(error))
     print(f"{out}: {'warmed up' if trained else 'was there already'}")

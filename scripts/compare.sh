@@ -2,7 +2,7 @@
 # Compare configs at equal cost: run them one after another over seeds, then write a table, a JSON and one picture.
 #
 #   scripts/compare.sh CONFIG_A CONFIG_B ... --seeds N [options] [any Hydra override]
-#   scripts/compare.sh grpo_bs256 cipo --seeds 3 --rollouts 3840 --out outputs/cipo-or-grpo
+#   scripts/compare.sh grpo_bs256 cipo --seeds 3 --rollouts 1536 setup=chain --out outputs/cipo-or-grpo
 #   PYTHON=python scripts/compare.sh grpo_bs256 cipo --seeds 3 --rollouts 200000 setup=SETUP MODEL_OR_DATA_KEY=VALUE
 #
 #   --seeds N             seeds 0 to N - 1
@@ -19,7 +19,8 @@
 # record of each finished run; copy it and DIR/held_out_attempts.parquet, no more.
 #
 # Without a GPU (no nvidia-smi, or DEVICE=cpu) it builds .venv and trains with device=cpu, and unless you give another
-# setup= on setup=arithmetic, for which it prepares model and data. With a GPU it uses the packages of PYTHON.
+# setup= on setup=arithmetic. Model and data of the CPU setups (arithmetic, two_digit, chain, sorting) it prepares. With
+# a GPU it uses the packages of PYTHON.
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -49,16 +50,11 @@ if [[ $DEVICE == cpu ]]; then
   if [[ -z $SETUP ]]; then SETUP=arithmetic; ARGS+=(setup=arithmetic); fi
 fi
 
-if [[ $SETUP == arithmetic ]]; then
-  if [[ -z $MODEL ]]; then
-    MODEL=$PWD/.models/smollm2-135m-instruct
-    [[ $REPORT_ONLY ]] || "$PYTHON" -m fail2fix.tasks.smollm2 "$MODEL"
-  fi
-  if [[ -z $DATA ]]; then
-    DATA=$PWD/data/arithmetic-seed0   # not the quickstart's folder, whose SEED may change between two calls
-    [[ $REPORT_ONLY ]] || "$PYTHON" -m fail2fix.tasks.arithmetic "$DATA" --seed 0
-  fi
-fi
+# Ours alone; what another setup names is there already, or is found by verl.
+case $SETUP in
+  arithmetic | two_digit | chain | sorting)
+    [[ $REPORT_ONLY || ($MODEL && $DATA) ]] || PYTHON=$PYTHON scripts/prepare_setup.sh "$SETUP" ;;
+esac
 if [[ $MODEL ]]; then ARGS+=(actor_rollout_ref.model.path="$MODEL"); fi
 if [[ $DATA ]]; then ARGS+=(data.train_files="$DATA/train.parquet" data.val_files="$DATA/test.parquet"); fi
 

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fail2fix import warmup
 from fail2fix.core.config import BadInput
 from fail2fix.data import Row, verl_row, write_splits
 from fail2fix.tasks import arithmetic, chain
-from fail2fix.warmup import STAMP, Warmup, inputs_of, is_made, worked_chats, write_chats
+from fail2fix.warmup import STAMP, Warmup, Words, inputs_of, is_made, quoted, worked_chats, write_chats
 
 pytest.importorskip("pyarrow")
 
@@ -64,6 +67,40 @@ def test_the_arithmetic_facts_have_worked_solutions_too(tmp_path: Path) -> None:
     for user, assistant in worked_chats(tmp_path, Warmup(steps=6, batch_size=16)):
         assert user["content"].startswith("What is ")
         assert assistant["content"].isdigit()
+
+
+WORDS = Words(header="An attempt:", instruction="Check it.")
+
+
+def test_every_second_chat_is_a_correction_and_a_third_of_the_attempts_are_right(data: Path) -> None:
+    chats = worked_chats(data, Warmup(steps=3, batch_size=4, corrections=WORDS))
+    right = 0
+    for index, (user, assistant) in enumerate(chats):
+        question, found, rest = user["content"].partition("\n\nAn attempt:\n\n<attempt>\n")
+        assert bool(found) == bool(index % 2)
+        assert assistant["content"] == chain.worked_solution(question)
+        if found:
+            attempt, _, instruction = rest.partition("\n</attempt>\n\n")
+            assert instruction == "Check it."
+            assert attempt in [chain.worked_solution(other) for other in questions(data, "train")]
+            right += attempt == assistant["content"]
+    assert (len(chats), right) == (12, 2)
+
+
+def test_the_words_of_a_correction_come_from_a_config(tmp_path: Path) -> None:
+    config = tmp_path / "mine.yaml"
+    config.write_text('fail2fix: {correction: {header: "An attempt:", instruction: Check it.}}')
+    assert Words.of(config) == WORDS
+    config.write_text("fail2fix: {correction: {header: A}}")
+    with pytest.raises(BadInput, match=r"want fail2fix.correction.header and .instruction"):
+        Words.of(config)
+    with pytest.raises(BadInput, match="no such file"):
+        Words.of(tmp_path / "other.yaml")
+
+
+@given(st.text() | st.text("\\'\"{}$n "))
+def test_any_chat_template_passes_through_hydra(text: str) -> None:
+    assert OverridesParser.create().parse_override(f"a={quoted(text)}").value() == text
 
 
 QUESTION, ANSWER = "Add step by step, one sum per line: 7 + 5", "12"

@@ -113,6 +113,11 @@ def strip_thinking(text: str, *, opened: bool = False) -> str:
     return "".join(kept).strip("\n")
 
 
+def block_text(problem: str, attempt: str, header: str, instruction: str) -> str:
+    """The user turn of form `block`. `attempt` is quoted as it is: a model's text must be made harmless first. Ours."""
+    return f"{problem}\n\n{header}\n\n{OPEN_DELIMITER}\n{attempt}\n{CLOSE_DELIMITER}\n\n{instruction}"
+
+
 class CorrectionPromptBuilder:
     """Builds correction prompts for one tokenizer and chat template (CIPO sec. 3; forms and defences ours).
 
@@ -187,10 +192,7 @@ class CorrectionPromptBuilder:
 
     def _block_messages(self, messages: Sequence[Mapping[str, str]], attempt: str) -> list[dict[str, str]]:
         *earlier, last = messages
-        content = (
-            f"{last['content']}\n\n{self._header}\n\n"
-            f"{OPEN_DELIMITER}\n{attempt}\n{CLOSE_DELIMITER}\n\n{self._instruction}"
-        )
+        content = block_text(last["content"], attempt, self._header, self._instruction)
         return [*map(dict, earlier), {**last, "content": content}]
 
     def _turn_messages(self, messages: Sequence[Mapping[str, str]], attempt: str) -> list[dict[str, str]]:

@@ -382,17 +382,21 @@ def _check_counts(config: DictConfig, train: int | None, held_out: int | None) -
 
 
 def _tokenizer(config: DictConfig) -> Any:
+    """The tokenizer that training will have, with the run's own chat template if it gives one."""
     from verl.utils import hf_tokenizer
 
     model = config.actor_rollout_ref.model
     path = model.tokenizer_path or model.path
     try:
-        return hf_tokenizer(path, trust_remote_code=model.trust_remote_code)
+        tokenizer = hf_tokenizer(path, trust_remote_code=model.trust_remote_code)
     except Exception as error:  # transformers, the hub and a model's own code may raise anything
         raise BadInput(
             f"actor_rollout_ref.model.path={model.path}: {path} gives no tokenizer "
             f"({type(error).__name__}: {_first_line(error)}); set actor_rollout_ref.model.tokenizer_path"
         ) from error
+    if model.get("custom_chat_template"):
+        tokenizer.chat_template = model.custom_chat_template
+    return tokenizer
 
 
 def _check_prompt_budget(config: DictConfig, tokenizer: Any) -> None:

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -14,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def tree(tmp_path: Path) -> Path:
     """A checkout whose environment is there and whose Python prints its arguments."""
     (tmp_path / "scripts").mkdir()
-    shutil.copy(ROOT / "scripts" / "compare.sh", tmp_path / "scripts")
+    for script in ("compare.sh", "prepare_setup.sh"):
+        shutil.copy(ROOT / "scripts" / script, tmp_path / "scripts")
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text('#!/bin/sh\necho "$VERL_PLATFORM" "$@"\n')
@@ -33,14 +35,26 @@ def call(tree: Path, *arguments: str, **environment: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_a_cpu_compares_on_arithmetic(tree: Path) -> None:
-    model, data = tree / ".models" / "smollm2-135m-instruct", tree / "data" / "arithmetic-seed0"
+def test_a_cpu_compares_on_arithmetic_unless_told_otherwise(tree: Path) -> None:
     assert call(tree, "grpo", "cipo", "--seeds", "3", DEVICE="cpu") == [
-        f"cpu -m fail2fix.tasks.smollm2 {model}",
-        f"cpu -m fail2fix.tasks.arithmetic {data} --seed 0",
-        f"cpu -m fail2fix.compare device=cpu setup=arithmetic actor_rollout_ref.model.path={model} "
-        f"data.train_files={data}/train.parquet data.val_files={data}/test.parquet grpo cipo --seeds 3",
+        "cpu -m fail2fix.tasks.smollm2 .models/smollm2-135m-instruct",
+        "cpu -m fail2fix.tasks.arithmetic data/arithmetic-seed0 --seed 0",
+        "cpu -m fail2fix.compare device=cpu setup=arithmetic grpo cipo --seeds 3",
     ]
+
+
+@pytest.mark.parametrize("setup", sorted(path.stem for path in (ROOT / "configs" / "setup").glob("*.yaml")))
+def test_a_setup_gets_the_model_and_the_data_it_names(tree: Path, setup: str) -> None:
+    """The paths of the setup's file are the ones that are written."""
+    config = OmegaConf.load(ROOT / "configs" / "setup" / f"{setup}.yaml")
+    parent = OmegaConf.load(ROOT / "configs" / "setup" / "arithmetic.yaml")
+    model = OmegaConf.select(config, "actor_rollout_ref.model.path") or parent.actor_rollout_ref.model.path
+    said = call(tree, "grpo", "cipo", f"setup={setup}", DEVICE="cpu")
+    made = [line.split() for line in said[:-1]]
+    assert said[-1] == f"cpu -m fail2fix.compare device=cpu grpo cipo setup={setup}"
+    assert model == (made[-1][made[-1].index("--out") + 1] if len(made) == 3 else made[0][-1])
+    data = next(words[3] for words in made if words[2] == f"fail2fix.tasks.{setup}")
+    assert [config.data.train_files, config.data.val_files] == [f"{data}/train.parquet", f"{data}/test.parquet"]
 
 
 def test_another_setup_brings_its_own_model_and_data(tree: Path) -> None:

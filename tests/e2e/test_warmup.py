@@ -22,7 +22,7 @@ def test_a_model_learns_worked_solutions_once(bench: Bench) -> None:
     assert "warmed up" in bench.python(arguments, out).ok().output
 
     told = json.loads((out / STAMP).read_text())
-    assert (told["inputs"]["seed"], told["inputs"]["steps"], told["result"]["distinct_problems"]) == (0, 6, 16)
+    assert (told["inputs"]["seed"], told["inputs"]["steps"], told["result"]["distinct_prompts"]) == (0, 6, 16)
     assert told["result"]["last_loss"] < told["result"]["first_loss"]
     assert not [path for path in out.parent.iterdir() if path.name.startswith(".warm")]
 
