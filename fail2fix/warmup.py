@@ -1,6 +1,6 @@
 r"""A short supervised warm-up: verl's own SFT trainer on worked solutions, for a task on which a model starts too low.
 
-    python -m fail2fix.warmup --model MODEL --data FOLDER --out OUT --seed 0 --steps 20 --batch-size 16 --lr 1e-5 \
+    python -m fail2fix.warmup --model MODEL --data FOLDER --out OUT --seed 0 --steps 12 --batch-size 16 --lr 5e-5 \
         --corrections configs/setup/arithmetic.yaml
 
 FOLDER holds train.parquet and test.parquet of a task family (`fail2fix.tasks`). The worked solutions of
@@ -74,9 +74,9 @@ class Warmup:
     """
 
     seed: int = 0
-    steps: int = 20
+    steps: int = 12
     batch_size: int = 16
-    lr: float = 1e-5
+    lr: float = 5e-5
     corrections: Words | None = None
     chat_template: str | None = None
 

@@ -3,7 +3,7 @@
 #
 #   scripts/compare.sh CONFIG_A CONFIG_B ... --seeds N [options] [any Hydra override]
 #   scripts/compare.sh grpo_bs256 cipo --seeds 3 --rollouts 1536 setup=chain --out outputs/cipo-or-grpo
-#   PYTHON=python scripts/compare.sh grpo_bs256 cipo --seeds 3 --rollouts 200000 setup=SETUP MODEL_OR_DATA_KEY=VALUE
+#   PYTHON=python scripts/compare.sh grpo_bs256 cipo --seeds 3 --rollouts 102400 setup=gsm8k
 #
 #   --seeds N             seeds 0 to N - 1
 #   --rollouts BUDGET     training rollouts of each run; without it, the configs' own length
@@ -19,8 +19,8 @@
 # record of each finished run; copy it and DIR/held_out_attempts.parquet, no more.
 #
 # Without a GPU (no nvidia-smi, or DEVICE=cpu) it builds .venv and trains with device=cpu, and unless you give another
-# setup= on setup=arithmetic. Model and data of the CPU setups (arithmetic, two_digit, chain, sorting) it prepares. With
-# a GPU it uses the packages of PYTHON.
+# setup= on setup=arithmetic. With a GPU it uses the packages of PYTHON. What a setup of ours names it prepares
+# (prepare_setup.sh).
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -50,11 +50,13 @@ if [[ $DEVICE == cpu ]]; then
   if [[ -z $SETUP ]]; then SETUP=arithmetic; ARGS+=(setup=arithmetic); fi
 fi
 
-# Ours alone; what another setup names is there already, or is found by verl.
+PREPARED=$REPORT_ONLY
 case $SETUP in
-  arithmetic | two_digit | chain | sorting)
-    [[ $REPORT_ONLY || ($MODEL && $DATA) ]] || PYTHON=$PYTHON scripts/prepare_setup.sh "$SETUP" ;;
+  arithmetic | two_digit | chain | sorting) if [[ $MODEL && $DATA ]]; then PREPARED=1; fi ;;
+  gsm8k | deepscaler) if [[ $DATA ]]; then PREPARED=1; fi ;;
+  *) PREPARED=1 ;; # a setup of your own, or none
 esac
+[[ $PREPARED ]] || PYTHON=$PYTHON scripts/prepare_setup.sh "$SETUP"
 if [[ $MODEL ]]; then ARGS+=(actor_rollout_ref.model.path="$MODEL"); fi
 if [[ $DATA ]]; then ARGS+=(data.train_files="$DATA/train.parquet" data.val_files="$DATA/test.parquet"); fi
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Make the model and the data that a CPU setup names (configs/setup/NAME.yaml). What is there already is kept.
+# Make what a setup names (configs/setup/NAME.yaml): its data, and for a CPU the model too. What is there is kept.
 #
-#   scripts/prepare_setup.sh NAME        arithmetic, two_digit, chain or sorting
+#   scripts/prepare_setup.sh arithmetic|two_digit|chain|sorting|gsm8k|deepscaler
 #
 # The warm-up teaches the form of an answer and of a correction, hardly the task: right answers and wrong ones are then
 # both common.
@@ -19,7 +19,11 @@ warm_up() { # MODEL DATA options. Without SmolLM2's system message, a quarter of
 
 case $NAME in
   arithmetic | two_digit | chain | sorting) "$PYTHON" -m fail2fix.tasks.smollm2 "$SMOLLM2" ;;
-  *) echo "prepare_setup.sh: $NAME: no setup of ours for a CPU: want arithmetic, two_digit, chain or sorting" >&2; exit 2 ;;
+  gsm8k | deepscaler) # the model is the hub's
+    [[ -f data/$NAME/train.parquet ]] || "$PYTHON" -m fail2fix.data.prepare "$NAME" "data/$NAME" ;;
+  *)
+    echo "prepare_setup.sh: $NAME: want arithmetic, two_digit, chain, sorting, gsm8k or deepscaler" >&2
+    exit 2 ;;
 esac
 
 case $NAME in

@@ -361,6 +361,12 @@ def test_a_model_without_a_tokenizer_is_named(folder: Path, tmp_path: Path) -> N
         assert "tokenizer" in line
 
 
+def test_the_runs_own_chat_template_is_the_one_that_is_checked(folder: Path) -> None:
+    template = "actor_rollout_ref.model.custom_chat_template"
+    line = refusal(preflight.check_inputs, composed(folder, f"{template}='says nothing of the messages'"))
+    assert "its chat template does not serve" in line
+
+
 def test_a_reward_file_that_fails_without_a_message_is_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "reward.py").write_text("raise IndexError\n")
     path = f"reward.custom_reward_function.path={tmp_path}/reward.py"

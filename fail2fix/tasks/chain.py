@@ -1,6 +1,6 @@
 """Chains of sums: add several numbers one after the other, one sum a line.
 
-    python -m fail2fix.tasks.chain OUT --seed 0 --steps 2 --low 2 --high 20
+    python -m fail2fix.tasks.chain OUT --seed 0 --steps 2 --low 2 --high 50
 
 Writes OUT/train.parquet and OUT/test.parquet for verl. A wrong answer often has its first sums right, so that a
 correction can keep them::
@@ -32,7 +32,7 @@ QUESTION = re.compile(r"Add step by step, one sum per line: ([0-9]+(?: \+ [0-9]+
 class Dials:
     steps: int = field(default=2, metadata={"help": "sums to work out"})
     low: int = field(default=2, metadata={"help": "smallest number"})
-    high: int = field(default=20, metadata={"help": "largest number"})
+    high: int = field(default=50, metadata={"help": "largest number"})
 
     def __post_init__(self) -> None:
         if self.steps < 1:

@@ -1,7 +1,8 @@
 """The trainer: METHOD.md's step on verl's workers.
 
 ``train_step`` is the method, top to bottom; each of its lines is a method of this class or a function of
-``fail2fix.core``. What surrounds a step (checkpoints, validation, dumps, trackers, profiling) is ``loop.py``'s.
+``fail2fix.core``. What surrounds a step (checkpoints, dumps, trackers, profiling) is ``loop.py``'s and
+``validation.py``'s.
 
 Legend: B problems, G rollouts each; K attempts, G' corrections each; M mini-batches; R response width.
 """
@@ -49,8 +50,8 @@ from fail2fix.core.ratio import ReplayRatio
 from fail2fix.core.selection import PromptGroup, Selection, distinct_candidates, select_attempts
 from fail2fix.verl_ext.corrections import Replays, correction_source, fill_replays
 from fail2fix.verl_ext.dynamic_sampling import refilled
-from fail2fix.verl_ext.held_out import DUMPS, HeldOutCorrections, load_held_out, validated_accuracy
-from fail2fix.verl_ext.loop import Step, TrainingLoop
+from fail2fix.verl_ext.held_out import load_held_out
+from fail2fix.verl_ext.loop import Step
 from fail2fix.verl_ext.loss import SEQUENCES, STREAM, TOKENS, joint_loss
 from fail2fix.verl_ext.provenance import provenance
 from fail2fix.verl_ext.sizes import batch_split, mini_batches
@@ -58,13 +59,14 @@ from fail2fix.verl_ext.sources import source_class
 from fail2fix.verl_ext.streams import JointBatch, Source, Stream, join, prompt_groups
 from fail2fix.verl_ext.tokenizer import correction_prompt_builder, end_of_turn_ids
 from fail2fix.verl_ext.training_prompts import drawn_prompts, first_prompts
+from fail2fix.verl_ext.validation import Validation
 
 LEAVE_ONE_OUT = ("rloo", "rloo_vectorized")
 # Corrections' requests are numbered from here, whichever stream is asked first.
 CORRECTION_REQUESTS = 1 << 30
 
 
-class Fail2FixTrainer(TrainingLoop):
+class Fail2FixTrainer(Validation):
     """CIPO on verl: solving and correcting in one step. With ``fail2fix.correction.enabled=false``, GRPO."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -73,7 +75,6 @@ class Fail2FixTrainer(TrainingLoop):
         self.source = source_class(self.settings.replay.source)(self.config)
         if self.settings.correction.enabled or self.settings.held_out.enabled:
             self.prompt_builder = correction_prompt_builder(self.config, self.tokenizer)
-        self.held_out: HeldOutCorrections | None = None
         self.end_of_turn = end_of_turn_ids(self.tokenizer, self.config.actor_rollout_ref.model.path)
 
     def init_workers(self) -> None:
@@ -410,33 +411,6 @@ class Fail2FixTrainer(TrainingLoop):
     def _require_start(self, what: str) -> None:
         if self.global_steps > 0:
             raise RuntimeError(f"step {self.global_steps}: {what} is missing, and only the starting model can write it")
-
-    def _validate(self, merged: bool = False) -> Any:
-        """verl's validation, and the held-out corrections."""
-        metrics = super()._validate(merged)
-        if self.held_out is None or merged:
-            return metrics
-        dump = self.run_folder / DUMPS / f"{self.global_steps}.jsonl"
-        return metrics | self.held_out.evaluate(self._validation_answers, self._resolve_accuracy, dump)
-
-    def _val_metrics_update(
-        self, data_sources: Any, sample_uids: Any, reward_extra_infos_dict: Any, sample_turns: Any
-    ) -> Any:
-        """verl's summary of a validation; each problem's accuracy is also the re-solve policy's."""
-        threshold = self.settings.verifier.correct_threshold
-        rewards = reward_extra_infos_dict["reward"]
-        verdicts = reward_extra_infos_dict.get("verdict") or [reward >= threshold for reward in rewards]
-        self._resolve_accuracy = validated_accuracy(sample_uids, verdicts)
-        return super()._val_metrics_update(data_sources, sample_uids, reward_extra_infos_dict, sample_turns)
-
-    def _validation_answers(self, source: Source, samples: int) -> tuple[Stream, list[str]]:
-        """One response a row under validation's sampling, and its text."""
-        sampling = self.config.actor_rollout_ref.rollout.val_kwargs
-        source.request.meta_info |= {"validate": True, "do_sample": sampling.do_sample}
-        output = self.async_rollout_manager.generate_sequences(source.asked(np.arange(len(source)), self.global_steps))
-        output.meta_info.pop("timing")
-        answers = Stream(source.answered(output), samples, source, self.settings.verifier.correct_threshold)
-        return answers, self.tokenizer.batch_decode(answers.rows.batch["responses"], skip_special_tokens=True)
 
     def state_dict(self) -> dict[str, Any]:
         return {"ratio": self.ratio.state_dict()}

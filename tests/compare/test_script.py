@@ -9,6 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 ROOT = Path(__file__).resolve().parents[2]
+SETUPS = ROOT / "configs" / "setup"
 
 
 @pytest.fixture
@@ -17,6 +18,7 @@ def tree(tmp_path: Path) -> Path:
     (tmp_path / "scripts").mkdir()
     for script in ("compare.sh", "prepare_setup.sh"):
         shutil.copy(ROOT / "scripts" / script, tmp_path / "scripts")
+    shutil.copytree(SETUPS, tmp_path / "configs" / "setup")
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text('#!/bin/sh\necho "$VERL_PLATFORM" "$@"\n')
@@ -43,11 +45,9 @@ def test_a_cpu_compares_on_arithmetic_unless_told_otherwise(tree: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("setup", sorted(path.stem for path in (ROOT / "configs" / "setup").glob("*.yaml")))
-def test_a_setup_gets_the_model_and_the_data_it_names(tree: Path, setup: str) -> None:
-    """The paths of the setup's file are the ones that are written."""
-    config = OmegaConf.load(ROOT / "configs" / "setup" / f"{setup}.yaml")
-    parent = OmegaConf.load(ROOT / "configs" / "setup" / "arithmetic.yaml")
+@pytest.mark.parametrize("setup", ["arithmetic", "two_digit", "chain", "sorting"])
+def test_a_cpu_setup_gets_the_model_and_the_data_it_names(tree: Path, setup: str) -> None:
+    config, parent = (OmegaConf.load(SETUPS / f"{name}.yaml") for name in (setup, "arithmetic"))
     model = OmegaConf.select(config, "actor_rollout_ref.model.path") or parent.actor_rollout_ref.model.path
     said = call(tree, "grpo", "cipo", f"setup={setup}", DEVICE="cpu")
     made = [line.split() for line in said[:-1]]
@@ -55,6 +55,15 @@ def test_a_setup_gets_the_model_and_the_data_it_names(tree: Path, setup: str) ->
     assert model == (made[-1][made[-1].index("--out") + 1] if len(made) == 3 else made[0][-1])
     data = next(words[3] for words in made if words[2] == f"fail2fix.tasks.{setup}")
     assert [config.data.train_files, config.data.val_files] == [f"{data}/train.parquet", f"{data}/test.parquet"]
+
+
+@pytest.mark.parametrize("setup", ["gsm8k", "deepscaler"])
+def test_a_gpu_setup_gets_the_data_it_names(tree: Path, setup: str) -> None:
+    data = OmegaConf.load(SETUPS / f"{setup}.yaml").data
+    said = call(tree, "grpo", "cipo", f"setup={setup}", DEVICE="gpu", PYTHON=str(tree / ".venv" / "bin" / "python"))
+    folder = f"data/{setup}"
+    assert said[0].split() == ["-m", "fail2fix.data.prepare", setup, folder]
+    assert [data.train_files, data.val_files] == [f"{folder}/train.parquet", f"{folder}/test.parquet"]
 
 
 def test_another_setup_brings_its_own_model_and_data(tree: Path) -> None:
