@@ -35,9 +35,9 @@ class Supply:
     def __init__(self, *rounds: Stream) -> None:
         self.rounds, self.asked = list(rounds), []
 
-    def __call__(self, missing: int, round_number: int) -> Stream:
+    def __call__(self, missing: int, round_number: int) -> Stream | None:
         self.asked.append((missing, round_number))
-        return self.rounds.pop(0)
+        return self.rounds.pop(0) if self.rounds else None
 
 
 @pytest.mark.parametrize("metric", ["acc", "reward"])
@@ -63,6 +63,7 @@ def test_only_what_is_missing_is_asked_for_until_it_is_there() -> None:
     assert counts == {
         "fail2fix/base/sampling_rounds": 3,
         "fail2fix/base/sampled_groups": 7,
+        "fail2fix/base/sampled_excluded_groups": 0,
         "fail2fix/base/sampled_accuracy": 8 / 14,
         "fail2fix/base/discarded_groups": 3,
         "fail2fix/base/unfilled_groups": 0,
@@ -76,6 +77,22 @@ def test_rounds_are_bounded_and_groups_without_a_signal_fill_the_step() -> None:
     assert names(chosen)[0] == "u0"
     assert counts["fail2fix/base/unfilled_groups"] == 2
     assert counts["fail2fix/base/discarded_groups"] == 2
+
+
+def test_a_budget_that_is_spent_ends_the_rounds() -> None:
+    supply = Supply(verdicts("10", first=6))
+    chosen, counts = refilled(verdicts("10", "11", "00"), supply, "acc", rounds=5)
+    assert supply.asked == [(2, 2), (1, 3)]
+    assert names(chosen)[0] == "u0"
+    assert counts["fail2fix/base/sampling_rounds"] == 2
+    assert counts["fail2fix/base/unfilled_groups"] == 1
+
+
+def test_groups_that_were_not_verified_are_counted_and_fill_last() -> None:
+    chosen, counts = refilled(verdicts("1e", "ee", "10", "11"), Supply(verdicts("0e", "00", "00", first=8)), "acc", 2)
+    assert counts["fail2fix/base/sampled_excluded_groups"] == 3
+    assert names(chosen) == ["u2", "u3", "u5", "u6"]
+    assert not chosen.excluded.any()
 
 
 def test_rewards_differ_where_verdicts_do_not() -> None:

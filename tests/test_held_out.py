@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
+from fail2fix.core.config import BadInput
 from fail2fix.core.metrics import held_out_metrics
 from fail2fix.core.prompts import CorrectionPromptBuilder
 from fail2fix.core.selection import Attempt, PromptGroup
-from fail2fix.verl_ext.held_out import HeldOutCorrections, frozen_attempts, validated_accuracy
+from fail2fix.verl_ext.held_out import HeldOutCorrections, Messages, frozen_attempts, load_held_out, validated_accuracy
 from fail2fix.verl_ext.streams import Source, Stream, prompt_groups
 from tests.test_sources import TOKENIZER, pool
 
@@ -35,6 +37,41 @@ def test_which_attempt_is_frozen_depends_on_what_was_written_alone() -> None:
 def test_a_finished_attempt_is_frozen_before_one_that_was_cut_off() -> None:
     attempts = tuple(Attempt(0, i, False, bytes([i]), cut_off=i != 6) for i in range(8))
     assert frozen_attempts([PromptGroup("p", attempts)])[0].sample == 6
+
+
+class Policy:
+    """The trainer's side: which problems it validates, and what its file says of its start."""
+
+    provenance: dict[str, object] = {"model": "m", "tokenizer": "t", "val_files": "v"}
+
+    def __init__(self, problems: list[Messages]) -> None:
+        self.problems = problems
+
+    def held_out_problems(self, problems: int) -> list[Messages]:
+        return self.problems[:problems]
+
+    def held_out_rollouts(self, problems: int | None) -> Stream:
+        return pool()
+
+
+def test_a_shared_file_serves_runs_that_validate_the_same_problems_in_the_same_order(tmp_path: Path) -> None:
+    config = OmegaConf.create({"fail2fix": {"held_out": {"file": str(tmp_path / "held_out.parquet")}}})
+    builder = CorrectionPromptBuilder(TOKENIZER, max_tokens=512)
+    messages = [list(row) for row in pool().source.request.non_tensor_batch["raw_prompt"][:: pool().rollouts]]
+
+    def load(policy: Policy) -> HeldOutCorrections:
+        everything = lambda stream: prompt_groups(stream, np.ones(stream.groups, dtype=bool), {0})  # noqa: E731
+        return load_held_out(config, policy, builder, everything)
+
+    first, more = load(Policy(messages)), load(Policy([*messages, messages[0]]))
+    assert [replay.attempt for replay in first.replays] == [replay.attempt for replay in more.replays]
+    for other in (messages[::-1], messages[:-1], [*messages[1:], messages[0]]):
+        with pytest.raises(BadInput, match="is not this run's validation problem"):
+            load(Policy(other))
+    stranger = Policy(messages)
+    stranger.provenance = stranger.provenance | {"model": "another"}
+    with pytest.raises(BadInput, match="written with another model"):
+        load(stranger)
 
 
 def test_rates_and_the_two_constant_policies_by_hand() -> None:
@@ -64,7 +101,13 @@ def test_a_rate_without_attempts_is_left_out() -> None:
 
 
 def test_accuracy_by_problem_in_the_order_of_the_validation_set() -> None:
-    assert validated_accuracy(["b", "b", "a", "a"], [1, 0, 1, 1]).tolist() == [0.5, 1.0]
+    assert validated_accuracy(["b", "b", "a", "a"], [1, 0, 1, 1], None).tolist() == [0.5, 1.0]
+
+
+def test_a_sample_without_a_verdict_counts_for_neither_side() -> None:
+    accuracy = validated_accuracy(["b", "b", "a"], [1, 0, 0], ["ok", "error", "error"])
+    assert accuracy[0] == 1.0
+    assert np.isnan(accuracy[1])
 
 
 def test_every_frozen_prompt_is_answered_and_dumped(tmp_path: Path) -> None:
@@ -87,6 +130,18 @@ def test_every_frozen_prompt_is_answered_and_dumped(tmp_path: Path) -> None:
     kept = [line["correct"] for line in lines if line["attempt_correct"]]
     assert metrics["fail2fix/held_out/fix_rate"] == pytest.approx(np.mean(fixed))
     assert metrics["fail2fix/held_out/keep_rate"] == pytest.approx(np.mean(kept))
+    frozen = {replay.attempt.group for replay in held_out.replays}
+    assert metrics["fail2fix/held_out/problems"] == len(frozen)
+    assert metrics["fail2fix/held_out/excluded"] == 0
+
+    resolve = np.full(stream.groups, 0.5)
+    lost = min(frozen)
+    resolve[lost] = np.nan  # no sample of this problem got a verdict
+    fewer = held_out.evaluate(answer, resolve, tmp_path / "4.jsonl")
+    excluded = sum(replay.attempt.group == lost for replay in held_out.replays)
+    assert fewer["fail2fix/held_out/excluded"] == excluded > 0
+    assert fewer["fail2fix/held_out/corrections"] == len(lines) - 2 * excluded
+    assert fewer["fail2fix/held_out/resolve_policy"] == 0.5
     for line, info in zip(lines, asked[0].request.non_tensor_batch["extra_info"], strict=True):
         assert info["fail2fix"]["attempt_id"] == line["attempt_id"]
         assert info["fail2fix"]["attempt_correct"] == line["attempt_correct"]

@@ -207,7 +207,7 @@ def test_an_overlong_response_is_punished_in_the_plain_reward_and_keeps_its_verd
     assert scored(m, "12")["reward_extra_info"]["overlong_reward"] == 0
 
 
-@pytest.mark.parametrize(("length", "maximum"), [(0, 4), (5, 4), (2, None)])
+@pytest.mark.parametrize(("length", "maximum"), [(0, 4), (4, 4), (5, 4), (2, None)])
 def test_a_senseless_overlong_buffer_is_refused_by_its_key(length: int, maximum: int) -> None:
     with pytest.raises(BadInput, match="reward.reward_kwargs"):
         manager(exact, reward=overlong(length, maximum))

@@ -158,18 +158,20 @@ def config(tmp_path: Path, **section: Any) -> DictConfig:
 class Starting:
     """The trainer's side of a source: counts how often the starting model is asked."""
 
-    provenance = {"tokenizer": "t", "train_files": "d", "model": "m"}
+    provenance: dict[str, object] = {
+        "tokenizer": "t", "train_files": "d", "model": "m", "rollouts": 4, "temperature": 1.0,
+    }  # fmt: skip
 
     def __init__(self) -> None:
         self.asked: list[int] = []
-        self.charged: list[int] = []
+        self.charged: list[tuple[int, float]] = []
 
     def initial_rollouts(self, problems: int) -> Stream:
         self.asked.append(problems)
         return pool(problems)
 
-    def charge(self, stream: Stream) -> None:
-        self.charged.append(stream.cost(0).rollouts)
+    def charge(self, stream: Stream, seconds: float) -> None:
+        self.charged.append((stream.cost(seconds).rollouts, seconds))
 
 
 def test_online_replays_the_steps_own_rollouts(tmp_path: Path) -> None:
@@ -207,10 +209,22 @@ def test_offline_asks_the_starting_model_once_and_replays_the_same_bytes_ever_af
     first.begin(policy)
     again.begin(policy)
     assert policy.asked == [8], "4 B problems, once"
-    assert policy.charged == [32, 32], "a run that reads the pool pays for it too"
+    (rollouts, seconds), later = policy.charged
+    assert rollouts == 32
+    assert seconds > 0
+    assert later == (rollouts, seconds), "a run that reads the pool pays for it too"
     pools = [source.attempts(None) for source in (first, again)]
     assert replayed(pools[0]) == replayed(pools[1])  # type: ignore[arg-type]
     assert (tmp_path / "e" / "r" / "offline_pool.parquet").exists()
+
+
+@pytest.mark.parametrize("other", [{"model": "n"}, {"rollouts": 8}, {"temperature": 0.7}, {"train_files": "e"}])
+def test_a_pool_of_another_start_is_refused(tmp_path: Path, other: dict[str, object]) -> None:
+    policy = Starting()
+    OfflineAttempts(config(tmp_path)).begin(policy)
+    policy.provenance = policy.provenance | other
+    with pytest.raises(BadInput, match=f"another {next(iter(other))}"):
+        OfflineAttempts(config(tmp_path)).begin(policy)
 
 
 def test_offline_pools_can_be_shared_and_sized(tmp_path: Path) -> None:

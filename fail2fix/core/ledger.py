@@ -13,6 +13,7 @@ Example::
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -69,7 +70,11 @@ class Ledger:
 
     def affords(self, rollouts: int, budget: int | None) -> bool:
         """Whether ``rollouts`` more stay within ``budget``; always, without a budget."""
-        return budget is None or self.total.rollouts + rollouts <= budget
+        return rollouts <= self.left(budget)
+
+    def left(self, budget: int | None) -> float:
+        """Rollouts left of ``budget``; infinite without one."""
+        return math.inf if budget is None else budget - self.total.rollouts
 
     def metrics(self) -> dict[str, float]:
         """Every line and the total, cumulative, under ``fail2fix/ledger/``."""

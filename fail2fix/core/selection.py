@@ -132,7 +132,8 @@ def select_attempts(
     counts["candidates"] = len(candidates)
     medium = _medium_problems(groups, config)
     luck = {id(a): _luck(seed, step, key[a.group], a.content) for a in candidates}
-    line = sorted(candidates, key=lambda a: (a.cut_off, key[a.group] not in medium, luck[id(a)]))
+    first = medium if config.difficulty else set(key.values())
+    line = sorted(candidates, key=lambda a: (a.cut_off, key[a.group] not in first, luck[id(a)]))
     sides = {True: [a for a in line if a.correct], False: [a for a in line if not a.correct]}
 
     k = min(k, len(candidates))
@@ -159,9 +160,7 @@ def select_attempts(
 
 
 def _medium_problems(groups: Sequence[PromptGroup], config: ReplayConfig) -> set[str]:
-    """Keys of the problems that come first: those inside the band, over all their groups; all without difficulty."""
-    if not config.difficulty:
-        return {group.key for group in groups}
+    """Keys of the problems inside the band, over all their groups."""
     solved: Counter[str] = Counter()
     rollouts: Counter[str] = Counter()
     for group in groups:

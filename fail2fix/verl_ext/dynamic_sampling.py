@@ -25,27 +25,32 @@ def with_signal(stream: Stream, metric: str) -> Bools:
 
 
 def refilled(
-    first: Stream, more: Callable[[int, int], Stream], metric: str, rounds: int
+    first: Stream, more: Callable[[int, int], Stream | None], metric: str, rounds: int
 ) -> tuple[Stream, dict[str, float]]:
     """As many groups as ``first`` has, those with a signal first, and what that took.
 
     Args:
         first: the step's own groups, round 1.
-        more: (missing groups, round) -> rollouts of as many other problems.
+        more: (missing groups, round) -> rollouts of as many problems, or fewer; None where none can be afforded.
         rounds: most rounds, the first included.
     """
     wanted, rollouts = first.groups, [first]
     count = 1
     while count < rounds and (missing := wanted - sum(int(with_signal(s, metric).sum()) for s in rollouts)) > 0:
+        if (others := more(missing, count + 1)) is None:
+            break
         count += 1
-        rollouts.append(more(missing, count))
+        rollouts.append(others)
     sampled = concatenated(rollouts)
     signal = with_signal(sampled, metric)
     verified = sampled.correct[sampled.included_rows]
-    chosen = np.sort(np.concatenate([np.flatnonzero(signal), np.flatnonzero(~signal)])[:wanted])
+    # A group without a signal still measures p-hat and gives attempts; one whose verifier failed gives nothing.
+    parts = (signal, ~signal & ~sampled.excluded, sampled.excluded)
+    chosen = np.sort(np.concatenate([np.flatnonzero(part) for part in parts])[:wanted])
     counts = {
         "sampling_rounds": float(count),
         "sampled_groups": float(sampled.groups),
+        "sampled_excluded_groups": float(sampled.excluded.sum()),
         "sampled_accuracy": float(verified.mean()) if len(verified) else 0.0,
         "discarded_groups": float(sampled.groups - wanted),
         "unfilled_groups": float(max(0, wanted - int(signal.sum()))),

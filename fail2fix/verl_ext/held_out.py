@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from omegaconf import DictConfig
 
+from fail2fix.core.config import BadInput
 from fail2fix.core.metrics import Metrics, held_out_metrics
 from fail2fix.core.prompts import CorrectionPromptBuilder
 from fail2fix.core.selection import Attempt, PromptGroup
@@ -27,9 +29,12 @@ from fail2fix.verl_ext.stream_file import read_stream, write_stream
 from fail2fix.verl_ext.streams import Floats, Source, Stream
 
 Answer = Callable[[Source, int], tuple[Stream, list[str]]]
+Messages = list[dict[str, str]]
 
 FILE = "held_out.parquet"
 DUMPS = "held_out_corrections"
+# What the file and the runs that share it must have in common.
+SAME = ("model", "tokenizer", "val_files")
 
 
 def frozen_attempts(groups: Sequence[PromptGroup]) -> list[Attempt]:
@@ -59,25 +64,29 @@ class HeldOutCorrections:
         self.pool, self.samples = pool, samples
         self.replays, counts = build_replays(pool, frozen_attempts(groups), builder)
         self.skipped = float(counts["skipped"])
+        self.problems = float(len({replay.attempt.group for replay in self.replays}))
 
     def evaluate(self, answer: Answer, resolve: Floats, dump: Path) -> Metrics:
         """Answer every prompt and compare with the constant policies.
 
         Args:
             answer: (rows, samples) -> their verified responses and texts.
-            resolve: (problems,) the current policy's held-out accuracy, in the order of the validation set.
+            resolve: (problems,) the current policy's held-out accuracy, in the order of the validation set; nan where
+                no sample got a verdict.
             dump: where the corrections go, one JSON line each.
         """
-        skipped = {"fail2fix/held_out/skipped": self.skipped}
+        counts = {"fail2fix/held_out/skipped": self.skipped, "fail2fix/held_out/problems": self.problems}
         if not self.replays:
-            return skipped | {"fail2fix/held_out/corrections": 0.0}
+            return counts | {"fail2fix/held_out/corrections": 0.0, "fail2fix/held_out/excluded": 0.0}
         corrections, texts = answer(correction_source(self.pool, self.replays).repeat(self.samples), self.samples)
         self._dump(corrections, texts, dump)
-        kept = ~corrections.excluded
+        problems = np.array([r.attempt.group for r in self.replays])
+        # A verifier that failed on either side of the comparison takes the attempt out of both.
+        kept = ~corrections.excluded & ~np.isnan(resolve[problems])
+        counts["fail2fix/held_out/excluded"] = float((~kept).sum())
         right = np.array([r.attempt.correct for r in self.replays])[kept]
-        problems = np.array([r.attempt.group for r in self.replays])[kept]
         correct = corrections.by_group(corrections.correct)[kept]
-        return held_out_metrics(right, resolve[problems], correct) | skipped
+        return held_out_metrics(right, resolve[problems][kept], correct) | counts
 
     def _dump(self, corrections: Stream, texts: list[str], path: Path) -> None:
         before, after, uids = self.pool.answers, corrections.answers, corrections.rows.non_tensor_batch["uid"]
@@ -105,6 +114,8 @@ class HeldOutPolicy(Protocol):
     @property
     def provenance(self) -> dict[str, object]: ...
 
+    def held_out_problems(self, problems: int) -> list[Messages]: ...
+
     def held_out_rollouts(self, problems: int | None) -> Stream: ...
 
 
@@ -117,24 +128,40 @@ def load_held_out(
     """The run's held-out corrections: from their file, which the first run to look for it writes.
 
     Raises:
-        BadInput: the file is of another validation set or tokenizer.
+        BadInput: the file is of another validation set, model or tokenizer.
     """
     settings = fail2fix_settings(config)
     path = held_out_file(config)
     if not path.exists():
         write_stream(path, policy.held_out_rollouts(settings.held_out.problems), policy.provenance)
-    check_provenance(path, policy.provenance, "fail2fix.held_out.file", ("tokenizer", "val_files"))
+    check_provenance(path, policy.provenance, "fail2fix.held_out.file", SAME)
     pool = read_stream(path)
+    _require_same_problems(path, pool, policy.held_out_problems(pool.groups))
     return HeldOutCorrections(pool, replayable_groups(pool), builder, settings.held_out.samples)
+
+
+def _require_same_problems(path: Path, pool: Stream, problems: list[Messages]) -> None:
+    """The attempts know their problems by their place in the validation set."""
+    frozen = [list(row) for row in pool.source.request.non_tensor_batch["raw_prompt"][:: pool.rollouts]]
+    for place, (theirs, ours) in enumerate(zip_longest(frozen, problems)):
+        if theirs != ours:
+            raise BadInput(
+                f"fail2fix.held_out.file={path}: problem {place} is not this run's validation problem {place}: "
+                "data.val_max_samples draws them by data.seed, and data.max_prompt_length leaves some out; make them "
+                "the same, or name another file"
+            )
 
 
 def held_out_file(config: DictConfig) -> Path:
     return Path(config.fail2fix.held_out.file or folder_of(config) / FILE)
 
 
-def validated_accuracy(uids: Sequence[str], verdicts: Sequence[float]) -> Floats:
-    """(problems,) mean verdict of each validated problem, in the order of the validation set."""
+def validated_accuracy(uids: Sequence[str], verdicts: Sequence[float], statuses: Sequence[str] | None) -> Floats:
+    """(problems,) mean verdict of each validated problem, in the order of the validation set; nan without verdicts.
+
+    ``statuses``: of the verifier, which failed where they say ``error``; None: it never did.
+    """
     by_problem: dict[str, list[float]] = {}
-    for uid, verdict in zip(uids, verdicts, strict=True):
-        by_problem.setdefault(uid, []).append(float(verdict))
-    return np.array([np.mean(values) for values in by_problem.values()])
+    for uid, verdict, status in zip(uids, verdicts, statuses or ["ok"] * len(uids), strict=True):
+        by_problem.setdefault(uid, []).extend([] if status == "error" else [float(verdict)])
+    return np.array([np.mean(values) if values else np.nan for values in by_problem.values()])

@@ -32,7 +32,7 @@ from verl.utils.tracking import Tracking
 from fail2fix.core.ledger import Ledger
 from fail2fix.verl_ext.checkpoint_state import load_state, save_state
 from fail2fix.verl_ext.profiling import ProfilePlan, plan_profiling
-from fail2fix.verl_ext.run_folder import MetricsFile, folder_of
+from fail2fix.verl_ext.run_folder import MetricsFile, as_json, folder_of
 from fail2fix.verl_ext.settings import fail2fix_settings
 from fail2fix.verl_ext.sizes import rollouts_a_step
 from fail2fix.verl_ext.streams import JointBatch
@@ -122,6 +122,7 @@ class TrainingLoop(RayPPOTrainer):
         self.global_steps = 0
         self.max_steps_duration = 0.0
         self.last_val_metrics: dict[str, Any] | None = None
+        self.step_metrics: dict[str, Any] = {}  # of the step that the checkpoint was written in
         self._load_checkpoint()
         trains = not trainer.get("val_only", False)
         self.metrics_file = MetricsFile(self.run_folder, resumed_step=self.global_steps if trains else None)
@@ -131,7 +132,10 @@ class TrainingLoop(RayPPOTrainer):
         if trainer.get("val_before_train", True) or not trains:
             self.last_val_metrics = self._validate()
             pprint(f"Initial validation metrics: {self.last_val_metrics}")
-            self._record(self.last_val_metrics, self.global_steps)
+        if self.last_val_metrics is not None or self.step_metrics:
+            self._record(self.step_metrics | (self.last_val_metrics or {}), self.global_steps)
+        if trains:
+            self._require_room()
         self.progress = tqdm(total=self.total_training_steps, initial=self.global_steps, desc="Training Progress")
 
     def _steps(self) -> Iterator[tuple[Step, DataProto]]:
@@ -174,6 +178,14 @@ class TrainingLoop(RayPPOTrainer):
         """Whether another step stays within the budget of rollouts."""
         return self.ledger.affords(rollouts_a_step(self.config, self.settings), self.settings.budget.rollouts)
 
+    def _require_room(self) -> None:
+        """A budget that a stored pool has used up would end the run before it trained anything."""
+        if self.global_steps == 0 and not self._affords_a_step():
+            raise RuntimeError(
+                f"fail2fix.budget.rollouts={self.settings.budget.rollouts}: no step fits after the "
+                f"{self.ledger.total.rollouts:,} rollouts spent before the first; raise it"
+            )
+
     def _save_if_due(self, step: Step) -> None:
         trainer = self.config.trainer
         if trainer.save_freq <= 0:
@@ -184,6 +196,7 @@ class TrainingLoop(RayPPOTrainer):
         if step.last or step.number % trainer.save_freq == 0 or expiring:
             if expiring:
                 print("Force saving checkpoint: ESI instance expiration approaching.")
+            self.step_metrics = as_json(step.metrics)
             with step.timer("save_checkpoint"):
                 self._save_checkpoint()
 
@@ -225,11 +238,15 @@ class TrainingLoop(RayPPOTrainer):
         pprint(f"Final validation metrics: {self.last_val_metrics}")
 
     def _save_checkpoint(self) -> None:
-        """Ours first: verl's tracker file, written last, then names a checkpoint that has both."""
+        """Ours first: verl's tracker file, written last, then names a checkpoint that has both.
+
+        A run may end after this and before the step's line is written, so the step's metrics are saved too.
+        """
         folder = Path(self.config.trainer.default_local_dir) / f"global_step_{self.global_steps}"
         folder.mkdir(parents=True, exist_ok=True)
         self.save_files(folder)
-        save_state(folder, self.state_dict() | {"step": self.global_steps, "ledger": self.ledger.state_dict()})
+        ours = {"step": self.global_steps, "ledger": self.ledger.state_dict(), "metrics": self.step_metrics}
+        save_state(folder, self.state_dict() | ours)
         super()._save_checkpoint()
 
     def _load_checkpoint(self) -> None:
@@ -245,4 +262,5 @@ class TrainingLoop(RayPPOTrainer):
             print(f"{folder}: no fail2fix state, a stock verl checkpoint; the replay ratio and the ledger start afresh")
         else:
             self.ledger = Ledger.from_state(state["ledger"])
+            self.step_metrics = state.get("metrics", {})
             self.load_state_dict(state, folder)

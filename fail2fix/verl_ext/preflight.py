@@ -22,11 +22,14 @@ from verl.utils.config import validate_config
 
 from fail2fix.core.config import BadInput, Fail2FixConfig, Scale
 from fail2fix.core.objective import feasible_attempts
+from fail2fix.verl_ext.held_out import SAME as SAME_HELD_OUT
 from fail2fix.verl_ext.held_out import held_out_file
 from fail2fix.verl_ext.provenance import check_provenance, provenance
 from fail2fix.verl_ext.settings import fail2fix_settings, inert_penalty, overlong_buffer, refuse_legacy_reward_keys
 from fail2fix.verl_ext.sizes import batch_split, data_parallel_ranks, rollouts_a_step, rollouts_before_training
 from fail2fix.verl_ext.sources import source_class
+from fail2fix.verl_ext.sources.offline import SAME as SAME_POOL
+from fail2fix.verl_ext.sources.offline import pool_file
 from fail2fix.verl_ext.unsupported import refuse_unsupported
 from fail2fix.verl_ext.verl_keys import check_keys
 
@@ -180,11 +183,19 @@ def _check_rollout_files(config: DictConfig, tokenizer: Any) -> None:
     """Files of rollouts that are there already must be of this run's tokenizer and data."""
     settings = fail2fix_settings(config)
     ours = provenance(config, tokenizer)
-    held_out, pool = settings.held_out, settings.offline.file
-    if held_out.enabled and held_out_file(config).exists():
-        check_provenance(held_out_file(config), ours, "fail2fix.held_out.file", ("tokenizer", "val_files"))
-    if settings.replay.source == "offline" and pool and Path(pool).exists():
-        check_provenance(Path(pool), ours, "fail2fix.offline.file", ("tokenizer", "train_files"))
+    files: list[tuple[str, Path, Sequence[str]]] = []
+    if settings.held_out.enabled:
+        files.append(("fail2fix.held_out.file", held_out_file(config), SAME_HELD_OUT))
+    if settings.correction.enabled and settings.replay.source == "offline":
+        files.append(("fail2fix.offline.file", pool_file(config), SAME_POOL))
+    for key, path, same in files:
+        if path.exists():
+            check_provenance(path, ours, key, same)
+        elif config.trainer.resume_mode == "resume_path":
+            raise BadInput(
+                f"{key}={path}: no such file, and a run that goes on from trainer.resume_from_path cannot write it: "
+                "only the starting model can; name the first run's"
+            )
 
 
 def _check_sizes(config: DictConfig, settings: Fail2FixConfig) -> None:

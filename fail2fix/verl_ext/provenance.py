@@ -19,7 +19,8 @@ def provenance(config: DictConfig, tokenizer: Any) -> dict[str, object]:
     """Model, tokenizer, data, seed, sampling and versions of this run."""
     rollout = config.actor_rollout_ref.rollout
     return {
-        "model": config.actor_rollout_ref.model.path,
+        # A checkout may move between two runs.
+        "model": str(config.actor_rollout_ref.model.path).removeprefix(f"{Path.cwd()}/"),
         "tokenizer": tokenizer_digest(tokenizer),
         "train_files": files_digest(config.data.train_files),
         "val_files": files_digest(config.data.val_files),

@@ -105,7 +105,7 @@ class MetricsFile:
         if step in self._written:
             return
         self._written.add(step)
-        line = {"step": step} | {name: _number(value) for name, value in metrics.items()}
+        line = {"step": step} | as_json(metrics)
         with self.path.open("a") as file:
             file.write(json.dumps(line) + "\n")
 
@@ -132,6 +132,11 @@ def _step_of(line: str) -> float:
         return json.loads(line)["step"]
     except (ValueError, KeyError):
         return math.inf
+
+
+def as_json(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Metrics as JSON holds them."""
+    return {name: _number(value) for name, value in metrics.items()}
 
 
 def _number(value: Any) -> Any:

@@ -80,8 +80,9 @@ def overlong_buffer(config: DictConfig) -> OverlongBuffer | None:
     if not isinstance(maximum, int) or maximum < 1:
         raise BadInput(f"{key}.max_resp_len={maximum}: the overlong buffer needs the longest response, in tokens")
     length, factor = buffer.get("len"), buffer.get("penalty_factor")
-    if not isinstance(length, int) or not 1 <= length <= maximum:
-        raise BadInput(f"{key}.overlong_buffer_cfg.len={length}: must be 1 to max_resp_len={maximum} tokens")
+    if not isinstance(length, int) or not 1 <= length < maximum:
+        # A buffer as long as the longest response would punish every token of every response.
+        raise BadInput(f"{key}.overlong_buffer_cfg.len={length}: must be 1 to {maximum - 1} (max_resp_len={maximum})")
     if not isinstance(factor, int | float) or factor < 0:
         raise BadInput(f"{key}.overlong_buffer_cfg.penalty_factor={factor}: must be 0 or more")
     return OverlongBuffer(maximum, length, float(factor))

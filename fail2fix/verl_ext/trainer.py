@@ -50,7 +50,7 @@ from fail2fix.core.ratio import ReplayRatio
 from fail2fix.core.selection import PromptGroup, Selection, distinct_candidates, select_attempts
 from fail2fix.verl_ext.corrections import Replays, correction_source, fill_replays
 from fail2fix.verl_ext.dynamic_sampling import refilled
-from fail2fix.verl_ext.held_out import load_held_out
+from fail2fix.verl_ext.held_out import Messages, load_held_out
 from fail2fix.verl_ext.loop import Step
 from fail2fix.verl_ext.loss import SEQUENCES, STREAM, TOKENS, joint_loss
 from fail2fix.verl_ext.provenance import provenance
@@ -253,19 +253,28 @@ class Fail2FixTrainer(Validation):
         chosen.counts["trimmed"] = available - k
         return chosen
 
-    def _solve(self, prompts: DataProto, step: Step, first_request: int = 0, stream: str = "base") -> Stream:
+    def _solve(self, prompts: DataProto, step: Step, first_request: int = 0) -> Stream:
         """G rollouts of each problem."""
         prompts.non_tensor_batch["uid"] = np.array([str(uuid.uuid4()) for _ in range(len(prompts))], dtype=object)
         request = self._get_gen_batch(prompts)
         rollouts = self.config.actor_rollout_ref.rollout.n
         source = Source(prompts, request).repeat(rollouts)
-        return self._generate(source, rollouts, first_request, step, stream)
+        return self._generate(source, rollouts, first_request, step, stream="base")
 
-    def _solve_others(self, problems: int, round_number: int, step: Step) -> Stream:
-        """G rollouts of each of ``problems`` training problems that the data loader did not give."""
+    def _solve_others(self, problems: int, round_number: int, step: Step) -> Stream | None:
+        """G rollouts of each of ``problems`` problems from the whole training set, as far as the budget goes.
+
+        The step's corrections come first: what they need is not spent here.
+        """
+        rollouts, correction = self.config.actor_rollout_ref.rollout.n, self.settings.correction
+        reserved = correction.attempts * correction.rollouts if correction.enabled else 0
+        left = self.ledger.left(self.settings.budget.rollouts) - reserved
+        problems = int(min(problems, left // rollouts))
+        if problems < 1:
+            return None
         prompts = drawn_prompts(self.train_dataset, problems, self.settings.seed, "refill", step.number, round_number)
         prompts.meta_info["temperature"] = self.config.actor_rollout_ref.rollout.temperature
-        first = self.config.data.train_batch_size * self.config.actor_rollout_ref.rollout.n * round_number
+        first = self.config.data.train_batch_size * rollouts * round_number
         return self._solve(prompts, step, first)
 
     def _generate(self, source: Source, rollouts: int, first_request: int, step: Step, stream: str) -> Stream:
@@ -391,20 +400,28 @@ class Fail2FixTrainer(Validation):
         """G rollouts each of ``problems`` training problems (``sources.StartingPolicy``)."""
         self._require_start("the offline pool")
         prompts = drawn_prompts(self.train_dataset, problems, self.settings.seed, INITIAL)
-        return self._solve(prompts, Step.outside(), stream=INITIAL)
+        return self._solve_uncharged(prompts)
 
-    def charge(self, pool: Stream) -> None:
-        """An earlier run's pool costs this one as much (``sources.StartingPolicy``)."""
+    def charge(self, pool: Stream, seconds: float) -> None:
+        """A pool costs the run that generates it and the run that finds it the same (``sources.StartingPolicy``)."""
         if INITIAL not in self.ledger.lines:
-            self.ledger.spend(INITIAL, pool.cost(seconds=0.0), pool.problem_keys)
+            self.ledger.spend(INITIAL, pool.cost(seconds), pool.problem_keys)
+            self.ledger.seconds += seconds
+
+    def held_out_problems(self, problems: int) -> list[Messages]:
+        return [list(row) for row in first_prompts(self.val_dataset, problems).non_tensor_batch["raw_prompt"]]
 
     def held_out_rollouts(self, problems: int | None) -> Stream:
         """G rollouts each of the first validation problems; not a cost of training."""
         self._require_start("the file of held-out attempts")
+        return self._solve_uncharged(first_prompts(self.val_dataset, problems))
+
+    def _solve_uncharged(self, prompts: DataProto) -> Stream:
+        """G rollouts of each problem outside any step, which the ledger does not see."""
         spent = self.ledger
         self.ledger = Ledger()
         try:
-            return self._solve(first_prompts(self.val_dataset, problems), Step.outside())
+            return self._solve(prompts, Step.outside())
         finally:
             self.ledger = spent
 

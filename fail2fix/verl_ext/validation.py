@@ -31,7 +31,8 @@ class Validation(TrainingLoop):
         threshold = self.settings.verifier.correct_threshold
         rewards = reward_extra_infos_dict["reward"]
         verdicts = reward_extra_infos_dict.get("verdict") or [reward >= threshold for reward in rewards]
-        self._resolve_accuracy = validated_accuracy(sample_uids, verdicts)
+        statuses = reward_extra_infos_dict.get("verify_status")
+        self._resolve_accuracy = validated_accuracy(sample_uids, verdicts, statuses)
         return super()._val_metrics_update(data_sources, sample_uids, reward_extra_infos_dict, sample_turns)
 
     def _validation_answers(self, source: Source, samples: int) -> tuple[Stream, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -67,3 +68,4 @@ def test_a_step_that_would_exceed_the_budget_is_not_affordable(next_step: int, a
     ledger = spent([("base", Cost(rollouts=44), [])])
     assert ledger.affords(next_step, budget=100) is affordable
     assert ledger.affords(next_step, budget=None)
+    assert (ledger.left(100), ledger.left(None)) == (56, math.inf)

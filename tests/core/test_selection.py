@@ -144,6 +144,14 @@ class TestOrderOfPreference:
         assert selection.counts["relaxed"] == 0
         assert (len(selection.attempts), selection.correct) == (14, 9)
 
+    def test_without_difficulty_all_are_alike_and_the_band_is_still_counted(self) -> None:
+        groups = [group(0, "11110000"), group(1, "00000000")]
+        chosen = [select(groups, 4, 0.0, replace(NO_LIMIT, difficulty=False, keep_probe=False), s) for s in range(20)]
+        assert {a.group for selection in chosen for a in selection.attempts} == {0, 1}
+        for selection in chosen:
+            medium = sum(a.group == 0 for a in selection.attempts)
+            assert (selection.counts["medium"], selection.counts["fallback"]) == (medium, 4 - medium)
+
     def test_fallback_comes_only_after_every_medium_attempt_of_the_side(self) -> None:
         groups = [group(0, "11110000"), group(1, "00000000")]
         for step in range(20):

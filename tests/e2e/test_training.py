@@ -162,20 +162,25 @@ def test_trackers_get_the_metrics(run: Run, bench: Bench) -> None:
 
 
 def test_a_resumed_run_continues_with_the_controllers_state(run: Run, bench: Bench) -> None:
-    """A run cut off after step 3 goes on from its checkpoint of step 2; the lost step gets a file of its own."""
+    """A run cut off after step 3 goes on from its checkpoint of step 2; the lost step gets a file of its own.
+
+    Here step 2 has lost its line too, as where a run ends between its checkpoint and its line.
+    """
     name = "resumed"
     folder = bench.root / "outputs" / "e2e" / name
     shutil.copytree(run.folder, folder)
     shutil.rmtree(folder / "checkpoints" / "global_step_4")
     (folder / "checkpoints" / "latest_checkpointed_iteration.txt").write_text("2")
     lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
-    (folder / "metrics.jsonl").write_text("".join(lines[:4]))
+    (folder / "metrics.jsonl").write_text("".join([*lines[:2], lines[3]]))
     resumed = bench.train(name, *MAIN, "trainer.logger=[console]", "trainer.val_before_train=false").ok()
 
     assert "Setting global step to 2" in resumed.output
     assert sorted(resumed.metrics()) == [0, 1, 2, 3, 4]
     before, after = run.metrics(), resumed.metrics()
-    assert after[2] == before[2]
+    prefixes = ("fail2fix/replay/", "fail2fix/transition/", "fail2fix/risk/", "fail2fix/base/", "fail2fix/ledger/base/")
+    ours = {name: value for name, value in before[2].items() if name.startswith(prefixes)}
+    assert ours.items() <= after[2].items()
     assert after[3]["fail2fix/replay/rho"] == pytest.approx(before[2]["fail2fix/replay/rho_next"])
     assert [row["input"] for row in resumed.rollouts(3) if row["stream"] == "base"] != []
     base_inputs = [sorted({r["input"] for r in x.rollouts(3) if r["stream"] == "base"}) for x in (run, resumed)]

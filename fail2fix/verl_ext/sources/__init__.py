@@ -34,10 +34,13 @@ class StartingPolicy(Protocol):
         """Model, tokenizer, data, seed and versions, for a file that outlives the run."""
 
     def initial_rollouts(self, problems: int) -> Stream:
-        """G rollouts each of ``problems`` training problems drawn by the seed, counted in the ledger's own line."""
+        """G rollouts each of ``problems`` training problems drawn by the seed."""
 
-    def charge(self, pool: Stream) -> None:
-        """Enter a pool that an earlier run generated into the ledger, once a run: it is part of what this one needs."""
+    def charge(self, pool: Stream, seconds: float) -> None:
+        """Enter a pool into the ledger, once a run; one that an earlier run generated is part of what this one needs.
+
+        ``seconds``: what generating it took.
+        """
 
 
 class AttemptSource(ABC):
