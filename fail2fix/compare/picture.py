@@ -51,7 +51,7 @@ def _title(comparison: Comparison) -> str:
     lines = [
         f"{seeds} seed{'s' if seeds > 1 else ''}, {comparison.problems:,} held-out problems, "
         f"{comparison.attempts:,} held-out attempts",
-        "95 % bands of curves: Student's t over seeds; of pass@k and final rates: bootstrap over problems and seeds",
+        "95 % bands of curves: over seeds; of pass@k and final rates: over problems and seeds",
     ]
     lines += [textwrap.fill(f"warning: {warning}", TITLE_COLUMNS) for warning in comparison.warnings]
     return "\n".join(lines)

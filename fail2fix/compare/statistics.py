@@ -1,13 +1,14 @@
-"""Numbers with intervals: pass@k, bootstrap over problems and seeds, bands over seeds, paired differences.
+"""Numbers with intervals: pass@k, bootstrap over problems, Student's t over seeds, both together, paired differences.
 
 Knows arrays only. Every measure is a ratio of sums over problems, ``sum num / sum den`` (accuracy: share of right
 answers / 1; fix rate: fixed samples / samples whose attempt was wrong), held as a ``Measure``. All runs measured
 together share their problems, so a resample draws *one* set of problems for all seeds and configs: problems that were
-hard to draw for one seed are so for all. Shapes: _S seeds, _P problems, _R resamples, _X points of a curve.
+hard to draw for one seed are so for all. Seeds are not resampled: three seeds give
+too few different resamples for a 95 % interval. Shapes: _S seeds, _P problems, _R resamples, _X points of a curve.
 
 Example::
 
-    draws = draw(seeds=3, problems=500)
+    draws = draw(problems=500)
     estimate(accuracy_of_cipo, draws)                  # mean over seeds, its interval, and each seed's
     difference(accuracy_of_cipo, accuracy_of_grpo, draws)
 """
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import comb, sqrt
+from math import comb, hypot, sqrt
 
 import numpy as np
 
@@ -51,24 +52,25 @@ class Interval:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds with two intervals, and each seed alone.
+    """A mean over seeds with three intervals, and each seed alone.
 
-    ``over_problems_and_seeds``: percentile bootstrap over both (with one seed, over problems). ``over_seeds``:
-    Student's t over the seeds' values, wide with few seeds and honest about it. ``seeds``: percentile bootstrap over
-    problems within each seed, in the order of the measure's rows.
+    ``over_problems``: percentile bootstrap over problems, these seeds given. ``over_seeds``: Student's t over the
+    seeds' values, these problems given; wide with few seeds and honest about it. ``over_problems_and_seeds``: both together,
+    the distances to their bounds added in quadrature (with one seed, over problems alone). ``seeds``: percentile
+    bootstrap over problems within each seed, in the order of the measure's rows.
     """
 
     over_problems_and_seeds: Interval
+    over_problems: Interval
     over_seeds: Interval
     seeds: tuple[Interval, ...]
 
 
 @dataclass(frozen=True)
 class Draws:
-    """Which problems (as counts, ``problems_RP``) and seeds (as indices, ``seeds_RS``) each resample takes."""
+    """Which problems each resample takes, as counts: ``problems_RP``."""
 
     problems_RP: np.ndarray
-    seeds_RS: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -92,24 +94,23 @@ def pass_at_k(correct: int, n: int, k: int) -> float:
     return 1 - comb(n - correct, k) / comb(n, k)
 
 
-def draw(seeds: int, problems: int, resamples: int = RESAMPLES, random_seed: int = SEED) -> Draws:
-    """Draw the resamples once; estimates and differences that share them are paired by problem and seed."""
+def draw(problems: int, resamples: int = RESAMPLES, random_seed: int = SEED) -> Draws:
+    """Draw the resamples once; estimates and differences that share them are paired by problem."""
     random = np.random.default_rng(random_seed)
-    problems_RP = random.multinomial(problems, np.full(problems, 1 / problems), size=resamples)
-    return Draws(problems_RP, random.integers(seeds, size=(resamples, seeds)))
+    return Draws(random.multinomial(problems, np.full(problems, 1 / problems), size=resamples))
 
 
 def estimate(measure: Measure, draws: Draws) -> Estimate | None:
     """Mean over seeds of a measure with its intervals; None if some seed has no problem that counts."""
     values_S = _ratio(measure.num_SP.sum(1), measure.den_SP.sum(1))
-    return _estimate(values_S, _resampled(measure, draws), draws)
+    return _estimate(values_S, _resampled(measure, draws))
 
 
 def difference(measure: Measure, reference: Measure, draws: Draws) -> Estimate | None:
     """``measure - reference`` paired by seed and problem: both are resampled by the same draws. None as above."""
     values_S = _ratio(measure.num_SP.sum(1), measure.den_SP.sum(1))
     reference_S = _ratio(reference.num_SP.sum(1), reference.den_SP.sum(1))
-    return _estimate(values_S - reference_S, _resampled(measure, draws) - _resampled(reference, draws), draws)
+    return _estimate(values_S - reference_S, _resampled(measure, draws) - _resampled(reference, draws))
 
 
 def _ratio(num: np.ndarray, den: np.ndarray) -> np.ndarray:
@@ -121,14 +122,14 @@ def _resampled(measure: Measure, draws: Draws) -> np.ndarray:
     return _ratio(draws.problems_RP @ measure.num_SP.T, draws.problems_RP @ measure.den_SP.T)
 
 
-def _estimate(values_S: np.ndarray, resampled_RS: np.ndarray, draws: Draws) -> Estimate | None:
+def _estimate(values_S: np.ndarray, resampled_RS: np.ndarray) -> Estimate | None:
     if np.isnan(values_S).any():
         return None
-    mean = float(values_S.mean())
-    means_R = np.take_along_axis(resampled_RS, draws.seeds_RS, axis=1).mean(1)
+    over_problems, over_seeds = _percentiles(float(values_S.mean()), resampled_RS.mean(1)), seed_interval(values_S)
     return Estimate(
-        over_problems_and_seeds=_percentiles(mean, means_R),
-        over_seeds=seed_interval(values_S),
+        over_problems_and_seeds=_in_quadrature(over_problems, over_seeds),
+        over_problems=over_problems,
+        over_seeds=over_seeds,
         seeds=tuple(_percentiles(float(value), column) for value, column in zip(values_S, resampled_RS.T, strict=True)),
     )
 
@@ -139,6 +140,13 @@ def _percentiles(value: float, resampled_R: np.ndarray) -> Interval:
         return Interval(value, None, None)
     low, high = np.percentile(measured, [2.5, 97.5])
     return Interval(value, float(low), float(high))
+
+
+def _in_quadrature(a: Interval, b: Interval) -> Interval:
+    """Two independent uncertainties of one value together, each side apart; one without bounds adds nothing."""
+    low = hypot(*(i.value - i.low for i in (a, b) if i.low is not None))
+    high = hypot(*(i.high - i.value for i in (a, b) if i.high is not None))
+    return Interval(a.value, a.value - low, a.value + high) if a.low is not None or b.low is not None else a
 
 
 def seed_interval(values_S: np.ndarray) -> Interval:

@@ -96,7 +96,7 @@ def summarise(records: Sequence[Record], warnings: Sequence[str] = ()) -> Compar
     for record in records:
         by_config.setdefault(record.fingerprint.config, []).append(record)
     problems, attempts = _same_problems(records), _same_attempts(records)
-    measures = _Measures(problems, sorted({problem for problem, _, _ in attempts}), len(next(iter(by_config.values()))))
+    measures = _Measures(problems, sorted({problem for problem, _, _ in attempts}))
     ks = powers_of_two(min(n for record in records for _, n in record.last.problems.values()))
     costs = {name: mean_cost([record.ledger for record in runs]) for name, runs in by_config.items()}
     reference = next(iter(by_config))
@@ -170,13 +170,13 @@ def _band(seeds: Sequence[SeedCurves], measure: str, axis: str) -> Band | None:
 
 
 class _Measures:
-    """The measures of a comparison's validations, all from the same resamples of problems and seeds."""
+    """The measures of a comparison's validations, all from the same resamples of problems."""
 
-    def __init__(self, problems: Sequence[str], corrected: Sequence[str], seeds: int) -> None:
+    def __init__(self, problems: Sequence[str], corrected: Sequence[str]) -> None:
         self._problems = problems
         self._corrected = corrected
-        self._draws = statistics.draw(seeds, len(problems))
-        self._correction_draws = statistics.draw(seeds, len(corrected)) if corrected else None
+        self._draws = statistics.draw(len(problems))
+        self._correction_draws = statistics.draw(len(corrected)) if corrected else None
 
     def estimates(self, validations: Sequence[Validation]) -> Estimates:
         """Accuracy, fix rate and break rate of validations, one a seed."""

@@ -38,9 +38,11 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     console.print(f"{comparison.problems:,} held-out problems, {comparison.attempts:,} held-out attempts")
     console.print(_table(("Held out", "before", "after", "each seed"), _measure_sections(comparison)))
     console.print(_table(("Cost, mean over seeds", "", f"x {comparison.reference}"), _cost_sections(comparison)))
-    captions = ("Differences, in points", "after", "bootstrap", "Student's t")
+    captions = ("Differences, in points", "after", "problems and seeds", "problems")
     console.print(_table(captions, [_difference_section(difference) for difference in comparison.differences]))
-    console.print("95 % intervals: bootstrap over problems and seeds; Student's t over seeds alone")
+    console.print(
+        "95 % intervals: over problems and seeds (Student's t over seeds); over problems alone, for these very seeds"
+    )
     for warning in comparison.warnings:
         console.print(f"warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
@@ -94,7 +96,7 @@ def _difference_section(difference: Difference) -> Section:
             title,
             f"{100 * estimate.over_seeds.value:+.1f}",
             bounds(estimate.over_problems_and_seeds, "+.1f"),
-            bounds(estimate.over_seeds, "+.1f"),
+            bounds(estimate.over_problems, "+.1f"),
         )
         for title, estimate in found.items()
         if estimate is not None
