@@ -229,9 +229,9 @@ def accuracy(step: int, rows: Sequence[Row]) -> Accuracy:
 
 
 def is_right(row: Row) -> float:
-    """The verdict of a dump's row: ``acc`` where the reward function gave one, else a full score."""
-    given = row.get("acc")
-    return float(str(given)) if NUMBER.fits(given) else float(row["score"] >= 1)
+    """The verdict of a dump's row, 1 or 0: the reward manager's own, else a full ``acc``, else a full score."""
+    given = next((row[name] for name in ("verdict", "acc") if NUMBER.fits(row.get(name))), row["score"])
+    return float(float(str(given)) >= 1)
 
 
 def bootstrap_interval(values: np.ndarray, resamples: int = RESAMPLES, seed: int = SEED) -> tuple[float, float]:

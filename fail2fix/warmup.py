@@ -33,10 +33,10 @@ from pathlib import Path
 
 from fail2fix.core.config import BadInput
 from fail2fix.core.prompts import block_text
+from fail2fix.files import model_files, sha256
 from fail2fix.tasks.family import family_of
 
 STAMP = "warmup.json"
-MODEL_FILES = ("*.safetensors", "config.json", "generation_config.json", "tokenizer*", "chat_template*")
 PACKAGES = ("verl", "torch", "transformers")
 MAX_LENGTH = 512  # tokens of a chat; longer ones end the run
 LOSS = re.compile(r"step:(\d+) .*train/loss:([-0-9.e]+|nan)")
@@ -97,10 +97,10 @@ def warm_up(model: Path, data: Path, out: Path, settings: Warmup) -> bool:
     for folder, name in ((model, "config.json"), (data, "train.parquet"), (data, "test.parquet")):
         if not (folder / name).is_file():
             raise BadInput(f"{folder}: no {name} in it: give a Hugging Face folder as --model, a task's as --data")
-    inputs = inputs_of(model, data, settings)
+    chats = worked_chats(data, settings)
+    inputs = inputs_of(model, chats, settings)
     if is_made(out, inputs):
         return False
-    chats = worked_chats(data, settings)
     out.parent.mkdir(parents=True, exist_ok=True)
     # Beside OUT, not in /tmp: a rename is only atomic within one file system.
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
@@ -123,26 +123,15 @@ def warm_up(model: Path, data: Path, out: Path, settings: Warmup) -> bool:
     return True
 
 
-def inputs_of(model: Path, data: Path, settings: Warmup) -> dict[str, object]:
-    """Everything the result depends on, by content."""
+def inputs_of(model: Path, chats: Sequence[Chat], settings: Warmup) -> dict[str, object]:
+    """Everything the result depends on, by content: of the data, the chats drawn from them."""
     return {
         **asdict(settings),
-        "model_sha256": sha256(sorted(path for pattern in MODEL_FILES for path in model.glob(pattern))),
-        "data_sha256": sha256([data / "train.parquet"]),
+        "model_sha256": sha256(model_files(model)),
+        "chats_sha256": hashlib.sha256(json.dumps(chats).encode()).hexdigest(),
         "platform": os.environ.get("VERL_PLATFORM", ""),
         "versions": {name: version(name) for name in PACKAGES},
     }
-
-
-def sha256(paths: Sequence[Path]) -> str:
-    """One hash of some files: their names and contents."""
-    total = hashlib.sha256()
-    for path in paths:
-        total.update(f"{path.name} {path.stat().st_size}\n".encode())
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                total.update(block)
-    return total.hexdigest()
 
 
 def is_made(out: Path, inputs: dict[str, object]) -> bool:

@@ -16,7 +16,8 @@
 #
 # CONFIG is a file of configs/ that says the method; the first is the reference. setup= says what is trained on.
 # Runs are kept: the same call again goes on where the last one ended, on another machine too. DIR/runs/ holds a small
-# record of each finished run; copy it and DIR/held_out_attempts.parquet, no more.
+# record of each finished run; copy it and DIR/held_out_attempts.parquet, no more. DIR, MODEL and DATA are taken from
+# the project's folder unless absolute. A finished run's folder in DIR/training is not needed any more.
 #
 # Without a GPU (no nvidia-smi, or DEVICE=cpu) it builds .venv and trains with device=cpu, and unless you give another
 # setup= on setup=arithmetic. With a GPU it uses the packages of PYTHON. What a setup of ours names it prepares
@@ -26,16 +27,18 @@ cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 
 DEVICE=${DEVICE:-}                    # cpu or gpu; empty: gpu where nvidia-smi is
 PYTHON=${PYTHON:-python}              # of a GPU machine
-MODEL=${MODEL:-}                      # a model folder (absolute path) or hub id; empty: the setup's own
+MODEL=${MODEL:-}                      # a model folder or hub id; empty: the setup's own
 DATA=${DATA:-}                        # a folder with train.parquet and test.parquet; empty: the setup's own
 
 SETUP=
+OWN_DATA=
 REPORT_ONLY=
 for argument in "$@"; do
   case $argument in
     -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' scripts/compare.sh; exit 0 ;;
     --dry-run | --only-report) REPORT_ONLY=1 ;;
     setup=* | +setup=*) SETUP=${argument#*=} ;;
+    data.train_files=* | data.val_files=*) OWN_DATA=1 ;;
   esac
 done
 if [[ -z $DEVICE ]]; then DEVICE=cpu; if command -v nvidia-smi > /dev/null; then DEVICE=gpu; fi; fi
@@ -47,7 +50,12 @@ if [[ $DEVICE == cpu ]]; then
   export VERL_PLATFORM=cpu
   PYTHON=python
   ARGS+=(device=cpu)
-  if [[ -z $SETUP ]]; then SETUP=arithmetic; ARGS+=(setup=arithmetic); fi
+  if [[ -z $SETUP ]]; then
+    # Its reward reads a single number: it would score other data with it.
+    if [[ $OWN_DATA || $DATA ]]; then echo "compare.sh: data of your own: say what it is with setup=" >&2; exit 2; fi
+    SETUP=arithmetic
+    ARGS+=(setup=arithmetic)
+  fi
 fi
 
 PREPARED=$REPORT_ONLY

@@ -4,12 +4,18 @@
 #   scripts/prepare_setup.sh arithmetic|two_digit|chain|sorting|gsm8k|deepscaler
 #
 # The warm-up teaches the form of an answer and of a correction, hardly the task: right answers and wrong ones are then
-# both common.
+# both common. PYTHON is an environment of your own; without it .venv is built and used, on a CPU.
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 
-NAME=$1
-PYTHON=${PYTHON:-python}
+NAME=${1:-}
+PYTHON=${PYTHON:-}
+if [[ -z $PYTHON ]]; then
+  scripts/setup_env.sh
+  export PATH=$PWD/.venv/bin:$PATH
+  export VERL_PLATFORM=cpu
+  PYTHON=python
+fi
 SMOLLM2=.models/smollm2-135m-instruct
 
 warm_up() { # MODEL DATA options. Without SmolLM2's system message, a quarter of all tokens here.

@@ -125,35 +125,42 @@ def test_rows_it_cannot_learn_from_are_refused(train: Row, message: str, tmp_pat
         worked_chats(tmp_path, Warmup())
 
 
+def test_a_leak_is_refused_where_the_model_is_made_already(data: Path, model: Path, tmp_path: Path) -> None:
+    make(tmp_path / "out", inputs_of(model, worked_chats(data, Warmup()), Warmup()))
+    (data / "test.parquet").write_bytes((data / "train.parquet").read_bytes())
+    with pytest.raises(BadInput, match="is in test.parquet too"):
+        warmup.warm_up(model, data, tmp_path / "out", Warmup())
+
+
 def make(out: Path, inputs: dict[str, object]) -> None:
     out.mkdir()
     (out / STAMP).write_text(json.dumps({"inputs": inputs}))
 
 
 def test_the_same_inputs_are_done_wherever_they_lie(data: Path, model: Path, tmp_path: Path) -> None:
-    make(tmp_path / "out", inputs_of(model, data, Warmup()))
+    make(tmp_path / "out", inputs_of(model, worked_chats(data, Warmup()), Warmup()))
     moved = data.rename(tmp_path / "elsewhere")
-    assert is_made(tmp_path / "out", inputs_of(model, moved, Warmup()))
+    assert is_made(tmp_path / "out", inputs_of(model, worked_chats(moved, Warmup()), Warmup()))
     warmup.main(["--model", str(model), "--data", str(moved), "--out", str(tmp_path / "out")])
 
 
 CHANGES: dict[str, Callable[[Path, Path], object]] = {
     "model_sha256": lambda model, data: (model / "model.safetensors").write_text("other"),
-    "data_sha256": lambda model, data: (data / "train.parquet").write_bytes((data / "test.parquet").read_bytes()),
+    "chats_sha256": lambda model, data: chain.main([str(data), "--seed", "1", "--train", "12", "--held-out", "10"]),
 }
 
 
 @pytest.mark.parametrize("changed", CHANGES)
 def test_changed_contents_are_refused(changed: str, data: Path, model: Path, tmp_path: Path) -> None:
-    make(tmp_path / "out", inputs_of(model, data, Warmup()))
+    make(tmp_path / "out", inputs_of(model, worked_chats(data, Warmup()), Warmup()))
     CHANGES[changed](model, data)
     with pytest.raises(BadInput, match=rf"made from other inputs \({changed} .*delete it or choose another --out"):
-        is_made(tmp_path / "out", inputs_of(model, data, Warmup()))
+        is_made(tmp_path / "out", inputs_of(model, worked_chats(data, Warmup()), Warmup()))
 
 
 @pytest.mark.parametrize("option", ["--seed 1", "--steps 3", "--batch-size 8", "--lr 1e-4"])
 def test_other_settings_are_refused_in_one_line(option: str, data: Path, model: Path, tmp_path: Path) -> None:
-    make(tmp_path / "out", inputs_of(model, data, Warmup()))
+    make(tmp_path / "out", inputs_of(model, worked_chats(data, Warmup()), Warmup()))
     with pytest.raises(SystemExit) as stopped:
         warmup.main(["--model", str(model), "--data", str(data), "--out", str(tmp_path / "out"), *option.split()])
     assert "made from other inputs" in str(stopped.value)

@@ -115,9 +115,8 @@ def report(plan: Plan, allow_unequal: bool) -> None:
     records = [read_record(run.record) for run in plan.runs]
     difference = unequal({record.name: record.ledger["total/rollouts"] for record in records})
     if difference and not allow_unequal:
-        raise BadInput(
-            f"not equal: {difference}; give all runs one budget (--rollouts), or compare them as they are (--unequal)"
-        )
+        budget = "give all runs one budget" if plan.rollouts is None else "give a larger budget"
+        raise BadInput(f"not equal: {difference}; {budget} (--rollouts), or compare them as they are (--unequal)")
     comparison = summarise(records, [f"not at equal cost: {difference}"] if difference else [])
     # matplotlib takes a while to load, and no other path needs it.
     from fail2fix.compare.picture import draw_picture

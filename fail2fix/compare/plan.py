@@ -133,6 +133,8 @@ class Plan:
             ours.append(f"fail2fix.budget.rollouts={self.rollouts}")
             defaults["trainer.total_training_steps"] = "null"  # the budget ends the run
         defaults |= {
+            # Two, not one: verl deletes the older before it names the newer.
+            "trainer.max_actor_ckpt_to_keep": 2,
             "fail2fix.held_out.enabled": "true",
             "fail2fix.held_out.file": self.out / "held_out_attempts.parquet",
         }

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from fail2fix.compare.origin import Origin, origin_of
 from fail2fix.compare.plan import Fingerprint
 from fail2fix.core.config import BadInput
 from fail2fix.report import NUMBER, TEXT, Kind, Row, is_right, read_lines, read_metrics
@@ -89,6 +90,7 @@ class Record:
     """A finished run. ``first`` and ``last`` are the same where the run was validated once."""
 
     fingerprint: Fingerprint
+    origin: Origin
     versions: dict[str, Any]
     points: tuple[Point, ...]
     first: Validation
@@ -125,7 +127,8 @@ def make_record(folder: Path, fingerprint: Fingerprint) -> Record:
         points.append(_point(folder, rows[step], found, errors))
         if step in (steps[0], steps[-1]):
             details[step] = found
-    return Record(fingerprint, _versions(folder), tuple(points), details[steps[0]], details[steps[-1]])
+    first, last = details[steps[0]], details[steps[-1]]
+    return Record(fingerprint, origin_of(folder), _versions(folder), tuple(points), first, last)
 
 
 def _validated_steps(folder: Path) -> list[int]:
@@ -163,7 +166,7 @@ def _read_validation(folder: Path, step: int) -> tuple[Validation, int]:
     for row in rows:
         problem = _hash(row["input"])
         correct, n = problems.get(problem, (0, 0))
-        problems[problem] = (correct + round(is_right(row)), n + 1)
+        problems[problem] = (correct + int(is_right(row)), n + 1)
     path = folder / "held_out_corrections" / f"{step}.jsonl"
     if not path.exists():
         return Validation(step, problems, None), errors
@@ -202,8 +205,9 @@ def _rate(attempts: Attempts | None, of_correct: bool) -> float | None:
 
 
 def _versions(folder: Path) -> dict[str, Any]:
-    """The run's ``versions.json`` without its command, whose paths are nobody else's."""
-    versions = _read_json(folder / "versions.json")
+    """The run's last ``versions.json`` without its command, whose paths are nobody else's."""
+    resumed = sorted(folder.glob("versions.resume-*.json"), key=lambda path: (len(path.name), path.name))
+    versions = _read_json([folder / "versions.json", *resumed][-1])
     return {name: value for name, value in versions.items() if name != "command"}
 
 
@@ -240,6 +244,7 @@ def read_record(path: Path) -> Record:
     try:
         return Record(
             fingerprint=_fingerprint(parts["fingerprint"]),
+            origin=Origin(**parts["origin"]),
             versions=parts["versions"],
             points=tuple(Point(**point) for point in parts["points"]),
             first=_validation(parts["first"]),

@@ -5,6 +5,7 @@ not know what is trained. Removes nothing: a folder that cannot be gone on with 
 
     left by an earlier call       what is done
     a record                      kept; refused if its fingerprint differs
+    a finished training           recorded; refused if its fingerprint differs
     a folder with a checkpoint    gone on with; refused if its fingerprint differs
     a folder without one          set aside, trained from the start
 """
@@ -21,10 +22,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from fail2fix.compare.origin import require_same
 from fail2fix.compare.plan import Fingerprint, Plan, Run
 from fail2fix.compare.records import make_record, read_fingerprint, read_record, write_fingerprint, write_record
 from fail2fix.core.config import BadInput
-from fail2fix.verl_ext.run_folder import TRACKER
+from fail2fix.verl_ext.run_folder import FINISHED, TRACKER
 
 GRACE_S = 30  # a stopped training may take this long to end by itself
 
@@ -42,14 +44,27 @@ def remaining(plan: Plan) -> list[Run]:
     for run in plan.runs:
         if run.record.exists():
             _require_same(run, run.record, read_record(run.record).fingerprint)
-        elif has_checkpoint(run):
+        elif has_checkpoint(run) or is_finished(run):
             _require_same(run, run.started, read_fingerprint(run.started))
     return [run for run in plan.runs if not run.record.exists()]
 
 
+def _require_same_origin(plan: Plan) -> None:
+    """What no comparison can take together is refused before the next run."""
+    records = [read_record(run.record) for run in plan.runs if run.record.exists()]
+    require_same({record.name: (record.fingerprint.config, record.origin) for record in records})
+
+
 def has_checkpoint(run: Run) -> bool:
-    """Whether training would go on from where it was cut short."""
-    return (run.folder / "checkpoints" / TRACKER).exists()
+    """Whether training would go on from where it was cut short: verl's tracker names a checkpoint that is there."""
+    tracker = run.folder / "checkpoints" / TRACKER
+    step = tracker.read_text().strip() if tracker.is_file() else ""
+    return step.isdigit() and (tracker.parent / f"global_step_{step}").is_dir()
+
+
+def is_finished(run: Run) -> bool:
+    """Whether the training ended by itself, which it may do after a comparison was killed."""
+    return (run.folder / FINISHED).is_file() and run.started.is_file()
 
 
 def _require_same(run: Run, path: Path, found: Fingerprint) -> None:
@@ -76,6 +91,7 @@ def train_remaining(plan: Plan, time_limit: float | None, run_limit: float | Non
             seconds = _train(run, run_limit, lock)
             write_record(run.record, make_record(run.folder, run.fingerprint))
             _say(f"{run.name}: done in {seconds:,.0f} s, record: {run.record}")
+            _require_same_origin(plan)
     return []
 
 
@@ -93,6 +109,8 @@ def only_one(out: Path) -> Iterator[int]:
 
 def _train(run: Run, limit: float | None, lock: int) -> float:
     """Run the training in this environment and working directory; return its seconds."""
+    if is_finished(run):
+        return 0.0
     _set_aside(run)
     write_fingerprint(run.started, run.fingerprint)
     run.log.parent.mkdir(parents=True, exist_ok=True)

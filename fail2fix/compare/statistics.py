@@ -55,9 +55,9 @@ class Estimate:
     """A mean over seeds with three intervals, and each seed alone.
 
     ``over_problems``: percentile bootstrap over problems, these seeds given. ``over_seeds``: Student's t over the
-    seeds' values, these problems given; wide with few seeds and honest about it. ``over_problems_and_seeds``: both together,
-    the distances to their bounds added in quadrature (with one seed, over problems alone). ``seeds``: percentile
-    bootstrap over problems within each seed, in the order of the measure's rows.
+    seeds' values, these problems given; wide with few seeds and honest about it. ``over_problems_and_seeds``: both
+    together, the distances to their bounds added in quadrature (with one seed, over problems alone). ``seeds``:
+    percentile bootstrap over problems within each seed, in the order of the measure's rows.
     """
 
     over_problems_and_seeds: Interval

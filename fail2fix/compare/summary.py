@@ -18,6 +18,7 @@ import numpy as np
 
 from fail2fix.compare import statistics
 from fail2fix.compare.equal_cost import Cost, mean_cost, ratios, tokens
+from fail2fix.compare.origin import require_same
 from fail2fix.compare.records import Attempts, Record, Validation, counts
 from fail2fix.compare.statistics import Band, Curve, Draws, Estimate, Measure, pass_at_k
 from fail2fix.core.config import BadInput
@@ -90,11 +91,13 @@ def summarise(records: Sequence[Record], warnings: Sequence[str] = ()) -> Compar
     """Compare records, at least two configs with the same seeds; the first record's config is the reference.
 
     Raises:
-        BadInput: two runs validated on different problems, or corrected different attempts.
+        BadInput: two seeds of a config had other settings, or two runs other data, another model, other validation
+            problems or other held-out attempts.
     """
     by_config: dict[str, list[Record]] = {}
     for record in records:
         by_config.setdefault(record.fingerprint.config, []).append(record)
+    require_same({record.name: (record.fingerprint.config, record.origin) for record in records})
     problems, attempts = _same_problems(records), _same_attempts(records)
     measures = _Measures(problems, sorted({problem for problem, _, _ in attempts}))
     ks = powers_of_two(min(n for record in records for _, n in record.last.problems.values()))
@@ -260,7 +263,7 @@ def _doubts(records: Sequence[Record], by_config: Mapping[str, Sequence[Record]]
     if errors := sum(point.verifier_errors for record in records for point in record.points):
         doubts.append(f"{errors:,} held-out samples got no verdict: answers count as wrong, corrections not at all")
     if differing := _differing_versions([record.versions for record in records]):
-        doubts.append(f"the runs differ in {', '.join(differing)}: seconds may not be comparable")
+        doubts.append(f"the runs differ in {', '.join(differing)}: neither their code nor their seconds may compare")
     return doubts
 
 

@@ -32,7 +32,7 @@ from verl.utils.tracking import Tracking
 from fail2fix.core.ledger import Ledger
 from fail2fix.verl_ext.checkpoint_state import load_state, save_state
 from fail2fix.verl_ext.profiling import ProfilePlan, plan_profiling
-from fail2fix.verl_ext.run_folder import MetricsFile, as_json, folder_of
+from fail2fix.verl_ext.run_folder import FINISHED, MetricsFile, as_json, folder_of
 from fail2fix.verl_ext.settings import fail2fix_settings
 from fail2fix.verl_ext.sizes import rollouts_a_step
 from fail2fix.verl_ext.streams import JointBatch
@@ -236,6 +236,7 @@ class TrainingLoop(RayPPOTrainer):
         self._shutdown_dump_executor()
         self.progress.close()
         pprint(f"Final validation metrics: {self.last_val_metrics}")
+        (self.run_folder / FINISHED).touch()
 
     def _save_checkpoint(self) -> None:
         """Ours first: verl's tracker file, written last, then names a checkpoint that has both.

@@ -35,6 +35,7 @@ PACKAGES = (
     "math-verify",
     "numpy",
 )
+FINISHED = "finished"  # an empty file: the run has ended by itself
 TRACKER = "latest_checkpointed_iteration.txt"  # verl's: names the newest complete checkpoint
 
 
@@ -70,6 +71,7 @@ def folder_of(config: DictConfig) -> Path:
 def open_run(config: DictConfig, folder: Path) -> None:
     """Create the folder with the resolved config and the versions; a resumed run keeps the earlier ones."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / FINISHED).unlink(missing_ok=True)
     _write_new(folder, "config.yaml", OmegaConf.to_yaml(config, resolve=True))
     _write_new(folder, "versions.json", json.dumps(versions(), indent=2) + "\n")
 
@@ -173,7 +175,8 @@ def _installed(name: str) -> str | None:
 
 
 def _commit() -> str | None:
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    # The commit, and whether the files are still its own.
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):

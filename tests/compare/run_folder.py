@@ -2,12 +2,14 @@
 
 Reads the overrides that a comparison passes, and ``fake.*`` ones of its own: ``fake.rollouts`` (a step's),
 ``fake.cut_short`` (end with an error after the first step: ``checkpoint`` with one, ``nothing`` without, the first
-time only), ``fake.sleep`` (seconds before the end) and ``fake.problems`` (held out).
+time only), ``fake.sleep`` (seconds before the end), ``fake.problems`` (held out) and ``fake.data`` (a path). The
+environment's ``FAKE_LR`` is a setting that no override shows, as an edited config file is.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
 import time
@@ -67,8 +69,9 @@ def correction_rows(step: int, fix: float, keep: float, seed: int) -> list[dict[
 
 
 def write_run(
-    folder: Path, *, gain: float = 0.1, seed: int = 0, steps: int = STEPS, rollouts: int = 100, problems: int = 12
-) -> None:
+    folder: Path, *, gain: float = 0.1, seed: int = 0, steps: int = STEPS, rollouts: int = 100, problems: int = 12,
+    data: str = "hub/data", lr: str = "1",
+) -> None:  # fmt: skip
     """A run validated before training and after every second step."""
     rows = []
     for step in range(steps + 1):
@@ -85,7 +88,12 @@ def write_run(
     write_lines(folder / "metrics.jsonl", rows)
     versions = {"packages": {"fail2fix": "0.1.0"}, "platform": "fake", "command": ["train", "/home/me"]}
     (folder / "versions.json").write_text(json.dumps(versions))
-    (folder / "config.yaml").write_text("fake: true\n")
+    config = {
+        "fail2fix": {"seed": seed, "run": {"name": folder.name}},
+        "data": {"train_files": data, "val_files": data},
+    }
+    config |= {"trainer": {"default_local_dir": str(folder / "checkpoints"), "lr": lr}}
+    (folder / "config.yaml").write_text(json.dumps(config))
 
 
 def main() -> int:
@@ -100,7 +108,7 @@ def main() -> int:
     if "fake.cut_short" in given and not folder.exists() and not list(folder.parent.glob("*.unfinished-*")):
         folder.mkdir(parents=True)
         if given["fake.cut_short"] == "checkpoint":
-            tracker.parent.mkdir()
+            (tracker.parent / "global_step_2").mkdir(parents=True)
             tracker.write_text("2")
         print("out of memory")
         return 1
@@ -108,7 +116,10 @@ def main() -> int:
     rollouts = int(given.get(f"fake.{config}.rollouts", 100))
     problems = int(given.get("fake.problems", 12))
     seed = int(given["fail2fix.seed"])
-    write_run(folder, gain=GAIN.get(config, 0.1), seed=seed, rollouts=rollouts, problems=problems)
+    data, lr = given.get("fake.data", "hub/data"), os.environ.get("FAKE_LR", "1")
+    gain = GAIN.get(config, 0.1)
+    write_run(folder, gain=gain, seed=seed, rollouts=rollouts, problems=problems, data=data, lr=lr)
+    (folder / "finished").touch()
     return 0
 
 

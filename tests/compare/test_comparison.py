@@ -126,6 +126,32 @@ def test_a_run_cut_short_goes_on_from_its_checkpoint(call: Call, error: Callable
     assert sorted(path.name for path in folder.parent.iterdir()) == ["grpo-seed0", "grpo-seed0.fingerprint.json"]
 
 
+def test_a_tracker_that_names_no_checkpoint_is_none(call: Call, error: Callable[..., str], out: Path) -> None:
+    """verl writes its tracker in place: a run may end in between."""
+    error(1, "+fake.cut_short=checkpoint")
+    (out / "training" / "grpo" / "grpo-seed0" / "checkpoints" / "latest_checkpointed_iteration.txt").write_text("")
+    assert error(1, "+fake.cut_short=checkpoint").startswith("compare: error: cipo-seed0")
+    assert (out / "training" / "grpo" / "grpo-seed0.unfinished-1").is_dir()
+
+
+def test_a_training_that_ended_after_its_comparison_was_killed_is_recorded_not_repeated(call: Call, out: Path) -> None:
+    assert call() == 0
+    (out / "runs" / "cipo-seed0.json").unlink()
+    before = logs(out)
+    assert call() == 0
+    assert logs(out) == before
+    assert (out / "runs" / "cipo-seed0.json").exists()
+
+
+def test_settings_edited_between_two_calls_are_refused_after_one_run(
+    call: Call, error: Callable[..., str], out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call(seeds=1) == 0
+    monkeypatch.setenv("FAKE_LR", "2")
+    assert "grpo-seed1 and grpo-seed0: the settings of grpo were changed between them (trainer)" in error(2)
+    assert not (out / "runs" / "cipo-seed1.json").exists()
+
+
 def test_a_run_that_left_no_checkpoint_is_set_aside_not_removed(error: Callable[..., str], out: Path) -> None:
     error(1, "+fake.cut_short=nothing")
     error(1, "+fake.cut_short=nothing")
@@ -242,7 +268,7 @@ def test_runs_of_different_machines_are_said_to_be(call: Call, out: Path) -> Non
     edit(out / "runs" / "cipo-seed1.json", "versions", "platform", value="another")
     assert call("--only-report") == 0
     (warning,) = json.loads((out / "comparison.json").read_text())["warnings"]
-    assert warning == "the runs differ in platform, torch: seconds may not be comparable"
+    assert warning == "the runs differ in platform, torch: neither their code nor their seconds may compare"
 
 
 def test_without_held_out_corrections_the_rest_is_compared(call: Call, out: Path) -> None:

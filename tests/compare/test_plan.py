@@ -31,6 +31,7 @@ def test_the_command_sets_seed_budget_and_place_and_passes_overrides_last(tmp_pa
         "fail2fix.run.name=cipo-seed1",
         "fail2fix.budget.rollouts=1000",
         "trainer.total_training_steps=null",
+        "trainer.max_actor_ckpt_to_keep=2",
         "fail2fix.held_out.enabled=true",
         f"fail2fix.held_out.file={tmp_path}/held_out_attempts.parquet",
         "setup=arithmetic",

@@ -86,6 +86,25 @@ def test_nothing_is_prepared_where_nothing_runs(tree: Path, option: str) -> None
     assert len(call(tree, "grpo", "cipo", option, DEVICE="cpu")) == 1
 
 
+@pytest.mark.parametrize("given", ["data.val_files=mine.parquet", "DATA"])
+def test_data_of_ones_own_are_not_scored_by_another_tasks_reward(tree: Path, given: str) -> None:
+    environment = os.environ | {"DEVICE": "cpu"} | ({"DATA": "mine"} if given == "DATA" else {})
+    arguments = [] if given == "DATA" else [given]
+    command = [tree / "scripts" / "compare.sh", "grpo", "cipo", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (2, "compare.sh: data of your own: say what it is with setup=\n")
+
+
+def test_what_a_setup_names_can_be_made_alone(tree: Path) -> None:
+    clean = {name: value for name, value in os.environ.items() if name not in ("VERL_PLATFORM", "PYTHON")}
+    command = [tree / "scripts" / "prepare_setup.sh", "arithmetic"]
+    done = subprocess.run(command, env=clean, capture_output=True, text=True, timeout=60, cwd="/", check=True)
+    assert all(line.startswith("cpu -m fail2fix.tasks.") for line in done.stdout.splitlines())
+    command[-1] = "mine"
+    refused = subprocess.run(command, env=clean, capture_output=True, text=True, timeout=60)
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+
+
 def test_help_needs_no_environment(tree: Path) -> None:
     said = call(tree, "--help", PATH="/usr/bin:/bin", DEVICE="cpu")
     assert said[0].startswith("Compare configs at equal cost")

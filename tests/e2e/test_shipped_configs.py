@@ -34,15 +34,16 @@ def ledger(row: dict[str, Any], name: str) -> float:
 
 def check_closed_form(run: Run, config: str, steps: int = 2) -> None:
     """Rollouts, verifier calls, optimiser steps and tokens of every step, from sizes and the steps' own metrics."""
-    rows, tokens = run.metrics(), {"base": 0.0, "correction": 0.0}
+    rows = run.metrics()
+    tokens = {f"{stream}/{kind}_tokens": 0.0 for stream in ("base", "correction") for kind in ("prompt", "generated")}
     problems = MATCHED if config == "grpo_bs256" else B
     for step in range(1, steps + 1):
         row = rows[step]
         corrected = config.startswith("cipo") and not (config == "cipo_lagged" and step == 1)
         assert row.get("fail2fix/correction/rollouts", 0.0) == (K * G_CORRECTION if corrected else 0)
         assert row["fail2fix/base/rollouts"] == problems * G
-        for stream in tokens:
-            tokens[stream] += row.get(f"fail2fix/{stream}/generated_tokens", 0.0)
+        for name in tokens:
+            tokens[name] += row.get(f"fail2fix/{name}", 0.0)
     base = sum(rows[s].get("fail2fix/base/sampled_groups", problems) for s in range(1, steps + 1)) * G
     corrections = K * G_CORRECTION * (steps - (config == "cipo_lagged")) if config.startswith("cipo") else 0
     initial = 4 * B * G if config == "cipo_offline" else 0
@@ -53,9 +54,13 @@ def check_closed_form(run: Run, config: str, steps: int = 2) -> None:
     assert ledger(last, "total/rollouts") == base + corrections + initial
     assert ledger(last, "optimizer_steps") == steps
     assert ledger(last, "seconds") > 0
-    assert ledger(last, "correction/generated_tokens") == tokens["correction"]
-    if "dapo" not in config:
-        assert ledger(last, "base/generated_tokens") == tokens["base"]
+    for name, value in tokens.items():
+        if "dapo" not in config or name.startswith("correction"):  # a refill's discarded groups are in no stream
+            assert ledger(last, name) == value
+    for kind in ("prompt_tokens", "generated_tokens", "verifier_calls", "rollouts"):
+        lines = sum(ledger(last, f"{stream}/{kind}") for stream in ("base", "correction", "initial"))
+        assert ledger(last, f"total/{kind}") == lines
+    assert ledger(last, "initial/prompt_tokens") >= initial
 
 
 def corrections(run: Run, step: int) -> list[dict[str, Any]]:

@@ -1,0 +1,140 @@
+"""What decided a run beside its seed: its settings, its data and its model, as digests that a record can hold.
+
+A comparison averages runs over seeds and sets configs against each other, so the runs of one config must have had
+the same settings, and all of them the same data and model, whatever was edited between two calls. Knows the
+``config.yaml`` of a run folder (one more for each resumption); must not know what the settings mean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fail2fix.core.config import BadInput
+from fail2fix.files import model_files, sha256
+
+DIGITS = 16
+INPUTS = {
+    "training data": ("data", "train_files"),
+    "held-out data": ("data", "val_files"),
+    "model": ("actor_rollout_ref", "model", "path"),
+}
+# Keys that change nothing of a run but its seed, its name, and which files it leaves where.
+SEEDS = ("seed", "data_loader_seed")
+NAMES = (
+    ("fail2fix", "run"),
+    ("fail2fix", "held_out", "file"),
+    ("fail2fix", "offline", "file"),
+    ("trainer", "logger"),
+    ("trainer", "project_name"),
+    ("trainer", "max_actor_ckpt_to_keep"),
+    *INPUTS.values(),
+)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """``settings`` {section of the config: digest}; ``inputs`` {what: digest of its contents}."""
+
+    settings: dict[str, str]
+    inputs: dict[str, str]
+
+
+def origin_of(folder: Path) -> Origin:
+    """The origin of the run in ``folder``, on the machine that has its data and model.
+
+    Raises:
+        BadInput: no config in it, or a resumption with other settings, by section.
+    """
+    starts = [_read(path) for path in sorted(folder.glob("config*.yaml"))]
+    if not starts:
+        raise BadInput(f"{folder}: no config.yaml in it")
+    settings = [_settings(config, folder) for config in starts]
+    for resumed in settings[1:]:
+        if sections := differing(settings[0], resumed):
+            raise BadInput(
+                f"{folder}: was resumed with other settings ({', '.join(sections)}): delete it and train again"
+            )
+    inputs = {name: _contents(_at(starts[0], keys)) for name, keys in INPUTS.items()}
+    return Origin(settings[0], inputs)
+
+
+def require_same(origins: Mapping[str, tuple[str, Origin]]) -> None:
+    """Refuse runs that a comparison cannot take together; ``origins`` {run: (config, origin)}.
+
+    Raises:
+        BadInput: two seeds of a config with different settings, or two runs with different data or models.
+    """
+    of_config: dict[str, tuple[str, Origin]] = {}
+    for name, (config, origin) in origins.items():
+        other, first = of_config.setdefault(config, (name, origin))
+        if sections := differing(first.settings, origin.settings):
+            raise BadInput(
+                f"{name} and {other}: the settings of {config} were changed between them ({', '.join(sections)}): "
+                "compare under another --out, or delete the older runs' records"
+            )
+        other, first = next(iter(of_config.values()))
+        if inputs := differing(first.inputs, origin.inputs):
+            raise BadInput(
+                f"{name} and {other}: not the same {', '.join(inputs)}: compare under another --out, or delete the "
+                "older runs' records"
+            )
+
+
+def differing(mine: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
+    """The keys under which two tables differ."""
+    return sorted(key for key in mine.keys() | others.keys() if mine.get(key) != others.get(key))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    config = yaml.safe_load(path.read_text())
+    if not isinstance(config, dict):
+        raise BadInput(f"{path}: not a config")
+    return config
+
+
+def _settings(config: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    return {
+        section: hashlib.sha256(json.dumps(_without_names(part, (section,), folder)).encode()).hexdigest()[:DIGITS]
+        for section, part in sorted(config.items())
+    }
+
+
+def _without_names(part: Any, keys: tuple[str, ...], folder: Path) -> Any:
+    """A part of a config, in one order of keys, without seeds, names and places."""
+    if isinstance(part, dict):
+        kept = sorted(key for key in part if key not in SEEDS and (*keys, key) not in NAMES)
+        return {key: _without_names(part[key], (*keys, key), folder) for key in kept}
+    if isinstance(part, list):
+        return [_without_names(item, keys, folder) for item in part]
+    if isinstance(part, str):
+        return part.replace(str(folder), "").replace(f"{Path.cwd()}/", "")
+    return part
+
+
+def _at(config: Any, keys: Iterable[str]) -> Any:
+    for key in keys:
+        config = config.get(key) if isinstance(config, dict) else None
+    return config
+
+
+def _contents(where: Any) -> str:
+    """A digest of files or of a model's folder; of the names themselves where they are not local (a hub's)."""
+    names = [where] if isinstance(where, str) else list(where or [])
+    return _contents_of(tuple(map(str, names)))
+
+
+@cache
+def _contents_of(names: tuple[str, ...]) -> str:
+    paths: Sequence[Path] = [Path(name).expanduser() for name in names]
+    files = [file for path in paths for file in (model_files(path) if path.is_dir() else [path])]
+    if not files or not all(file.is_file() for file in files):
+        return hashlib.sha256(json.dumps(names).encode()).hexdigest()[:DIGITS]
+    return sha256(files)[:DIGITS]
