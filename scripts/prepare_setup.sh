@@ -18,7 +18,7 @@ if [[ -z $PYTHON ]]; then
 fi
 SMOLLM2=.models/smollm2-135m-instruct
 
-warm_up() { # MODEL DATA options. Without SmolLM2's system message, a quarter of all tokens here.
+warm_up() { # MODEL DATA options. The template leaves out SmolLM2's system message, some 20 tokens of every prompt.
   "$PYTHON" -m fail2fix.warmup --model "$SMOLLM2" --out "$1" --data "$2" --seed 0 \
     --corrections configs/setup/arithmetic.yaml --chat-template configs/setup/chatml.jinja "${@:3}"
 }
