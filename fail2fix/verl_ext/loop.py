@@ -236,7 +236,8 @@ class TrainingLoop(RayPPOTrainer):
         self._shutdown_dump_executor()
         self.progress.close()
         pprint(f"Final validation metrics: {self.last_val_metrics}")
-        (self.run_folder / FINISHED).touch()
+        if not self.config.trainer.get("val_only", False):
+            (self.run_folder / FINISHED).touch()
 
     def _save_checkpoint(self) -> None:
         """Ours first: verl's tracker file, written last, then names a checkpoint that has both.
