@@ -58,9 +58,8 @@ class Words:
 
         if not config.is_file():
             raise BadInput(f"--corrections {config}: no such file: give a config that says fail2fix.correction")
-        words = [
-            OmegaConf.select(OmegaConf.load(config), f"fail2fix.correction.{name}") for name in cls.__annotations__
-        ]
+        said = OmegaConf.load(config)
+        words = [OmegaConf.select(said, f"fail2fix.correction.{name}") for name in cls.__annotations__]
         if not all(isinstance(word, str) for word in words):
             raise BadInput(f"--corrections {config}: want fail2fix.correction.header and .instruction in it")
         return cls(*words)

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fail2fix.compare.origin import Origin, origin_of
+from fail2fix.compare.origin import Origin, origin_of, require_same
 from fail2fix.compare.plan import Fingerprint
 from fail2fix.core.config import BadInput
 from fail2fix.report import NUMBER, TEXT, Kind, Row, is_right, read_lines, read_metrics
@@ -213,6 +213,11 @@ def _versions(folder: Path) -> dict[str, Any]:
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:12]
+
+
+def require_same_origin(records: Iterable[Record]) -> None:
+    """Refuse runs that no comparison can take together. Raises ``BadInput`` as ``require_same``."""
+    require_same({record.name: (record.fingerprint.config, record.origin) for record in records})
 
 
 def write_record(path: Path, record: Record) -> None:

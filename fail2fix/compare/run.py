@@ -22,9 +22,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fail2fix.compare.origin import require_same
 from fail2fix.compare.plan import Fingerprint, Plan, Run
-from fail2fix.compare.records import make_record, read_fingerprint, read_record, write_fingerprint, write_record
+from fail2fix.compare.records import (
+    make_record,
+    read_fingerprint,
+    read_record,
+    require_same_origin,
+    write_fingerprint,
+    write_record,
+)
 from fail2fix.core.config import BadInput
 from fail2fix.verl_ext.run_folder import FINISHED, TRACKER
 
@@ -47,12 +53,6 @@ def remaining(plan: Plan) -> list[Run]:
         elif has_checkpoint(run) or is_finished(run):
             _require_same(run, run.started, read_fingerprint(run.started))
     return [run for run in plan.runs if not run.record.exists()]
-
-
-def _require_same_origin(plan: Plan) -> None:
-    """What no comparison can take together is refused before the next run."""
-    records = [read_record(run.record) for run in plan.runs if run.record.exists()]
-    require_same({record.name: (record.fingerprint.config, record.origin) for record in records})
 
 
 def has_checkpoint(run: Run) -> bool:
@@ -91,7 +91,7 @@ def train_remaining(plan: Plan, time_limit: float | None, run_limit: float | Non
             seconds = _train(run, run_limit, lock)
             write_record(run.record, make_record(run.folder, run.fingerprint))
             _say(f"{run.name}: done in {seconds:,.0f} s, record: {run.record}")
-            _require_same_origin(plan)
+            require_same_origin(read_record(run.record) for run in plan.runs if run.record.exists())
     return []
 
 

@@ -18,8 +18,7 @@ import numpy as np
 
 from fail2fix.compare import statistics
 from fail2fix.compare.equal_cost import Cost, mean_cost, ratios, tokens
-from fail2fix.compare.origin import require_same
-from fail2fix.compare.records import Attempts, Record, Validation, counts
+from fail2fix.compare.records import Attempts, Record, Validation, counts, require_same_origin
 from fail2fix.compare.statistics import Band, Curve, Draws, Estimate, Measure, pass_at_k
 from fail2fix.core.config import BadInput
 
@@ -97,7 +96,7 @@ def summarise(records: Sequence[Record], warnings: Sequence[str] = ()) -> Compar
     by_config: dict[str, list[Record]] = {}
     for record in records:
         by_config.setdefault(record.fingerprint.config, []).append(record)
-    require_same({record.name: (record.fingerprint.config, record.origin) for record in records})
+    require_same_origin(records)
     problems, attempts = _same_problems(records), _same_attempts(records)
     measures = _Measures(problems, sorted({problem for problem, _, _ in attempts}))
     ks = powers_of_two(min(n for record in records for _, n in record.last.problems.values()))
