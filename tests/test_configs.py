@@ -7,12 +7,16 @@ import re
 import subprocess
 import sys
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
 from functools import cache
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from omegaconf import DictConfig, OmegaConf
+
+from fail2fix import train
+from tests.test_contract import config
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.yaml") if path.stem != "base")
@@ -20,29 +24,44 @@ GPU = {name: value for name, value in os.environ.items() if name != "VERL_PLATFO
 
 
 @cache
+def composed(name: str, *overrides: str, cpu: bool = False) -> DictConfig:
+    """What ``python -m fail2fix.train --dry-run`` prints, after its checks, without starting a process."""
+    import verl  # noqa: F401  (its platform is this process's, before a config is checked as on another machine)
+
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as printed:
+        patch.setenv("VERL_PLATFORM", "cpu") if cpu else patch.delenv("VERL_PLATFORM", raising=False)
+        assert train.prepare(config(*overrides, name=name), dry_run=True) is False
+    return parsed(printed.getvalue())
+
+
+def parsed(printed: str) -> DictConfig:
+    """The config among verl's messages."""
+    return OmegaConf.create("\n".join(line for line in printed.splitlines() if not line.startswith("[")))
+
+
 def dry_run(*arguments: str, cpu: bool = False) -> DictConfig:
-    """Compose and validate on the command line; the printed config. Starting takes seconds, so each call runs once."""
+    """The same from the command line. Starting takes seconds."""
     command = [sys.executable, "-m", "fail2fix.train", "--dry-run", *arguments]
     env = dict(GPU, VERL_PLATFORM="cpu") if cpu else GPU
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=env, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
-    return OmegaConf.create("\n".join(line for line in done.stdout.splitlines() if not line.startswith("[")))
+    return parsed(done.stdout)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def side_by_side() -> None:
-    """A start takes seconds of one core: the configs' starts happen two at a time, before the tests read them."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(lambda name: dry_run("--config-name", name, cpu=name == "quickstart"), CONFIGS))
+@pytest.mark.parametrize("name", ["cipo", "quickstart"])
+def test_the_command_line_prints_what_is_composed(name: str) -> None:
+    cpu = name == "quickstart"
+    run = "fail2fix.run.name=mine"
+    assert dry_run("--config-name", name, run, cpu=cpu) == composed(name, run, cpu=cpu)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_shipped_configs_compose_and_pass_their_checks(name: str) -> None:
-    config = dry_run("--config-name", name, cpu=name == "quickstart")
-    assert config.actor_rollout_ref.actor.strategy == config.actor_rollout_ref.ref.strategy == "fsdp2"
-    assert config.trainer.use_v1 is False
-    assert config.fail2fix.correction.enabled == (name.startswith("cipo") or name == "quickstart")
-    assert config.trainer.experiment_name == name
+    given = composed(name, cpu=name == "quickstart")
+    assert given.actor_rollout_ref.actor.strategy == given.actor_rollout_ref.ref.strategy == "fsdp2"
+    assert given.trainer.use_v1 is False
+    assert given.fail2fix.correction.enabled == (name.startswith("cipo") or name == "quickstart")
+    assert given.trainer.experiment_name == name
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -58,18 +77,16 @@ def test_a_config_says_only_what_differs_from_its_parent(name: str) -> None:
 def test_the_table_beside_the_configs_lists_every_config_with_its_rollouts(name: str) -> None:
     table = [row for row in (ROOT / "configs" / "README.md").read_text().splitlines() if row.startswith("| `")]
     rows = {row.split("`")[1]: row for row in table}
-    config = dry_run("--config-name", name)
-    rollouts = config.data.train_batch_size * config.actor_rollout_ref.rollout.n
-    if config.fail2fix.correction.enabled:
-        rollouts += config.fail2fix.correction.attempts * config.fail2fix.correction.rollouts
+    given = composed(name)
+    rollouts = given.data.train_batch_size * given.actor_rollout_ref.rollout.n
+    if given.fail2fix.correction.enabled:
+        rollouts += given.fail2fix.correction.attempts * given.fail2fix.correction.rollouts
     assert f"{rollouts:,}" in rows[name]
 
 
 @pytest.mark.parametrize("setup", sorted(path.stem for path in (ROOT / "configs" / "setup").glob("*.yaml")))
 def test_matched_rollouts_are_matched_under_every_setup(setup: str) -> None:
-    both, alone = (
-        dry_run("--config-name", name, f"setup={setup}", "device=cpu", cpu=True) for name in ("cipo", "grpo_bs256")
-    )
+    both, alone = (composed(name, f"setup={setup}", "device=cpu", cpu=True) for name in ("cipo", "grpo_bs256"))
     corrections = both.fail2fix.correction.attempts * both.fail2fix.correction.rollouts
     rollouts = both.data.train_batch_size * both.actor_rollout_ref.rollout.n + corrections
     assert alone.data.train_batch_size * alone.actor_rollout_ref.rollout.n == rollouts
@@ -77,7 +94,7 @@ def test_matched_rollouts_are_matched_under_every_setup(setup: str) -> None:
 
 def test_the_methods_defaults_are_the_configs() -> None:
     """METHOD.md's table of symbols, in cipo.yaml."""
-    c = dry_run("--config-name", "cipo")
+    c = composed("cipo")
     actor, rollout = c.actor_rollout_ref.actor, c.actor_rollout_ref.rollout
     assert (c.data.train_batch_size, rollout.n) == (128, 8)
     assert (c.fail2fix.correction.attempts, c.fail2fix.correction.rollouts) == (128, 8)
@@ -88,25 +105,26 @@ def test_the_methods_defaults_are_the_configs() -> None:
 
 
 def test_any_verl_override_still_works_after_ours() -> None:
-    config = dry_run(
-        "--config-name", "cipo", "actor_rollout_ref.actor.clip_ratio_high=0.28", "+trainer.a_key_of_mine=1",
+    given = composed(
+        "cipo", "actor_rollout_ref.actor.clip_ratio_high=0.28", "+trainer.a_key_of_mine=1",
         "actor_rollout_ref.actor.fsdp_config.param_offload=true", "trainer.logger=[console,wandb]",
         "actor_rollout_ref.actor.ulysses_sequence_parallel_size=2",
     )  # fmt: skip
-    assert config.actor_rollout_ref.actor.clip_ratio_high == 0.28
-    assert config.trainer.a_key_of_mine == 1
+    assert given.actor_rollout_ref.actor.clip_ratio_high == 0.28
+    assert given.trainer.a_key_of_mine == 1
 
 
 def test_lora_passes_the_checks() -> None:
     """verl's own check of LoRA asks for the installed vLLM; here that is the CPU build."""
-    arguments = ["--config-name", "quickstart", "actor_rollout_ref.model.lora_rank=16"]
-    config = dry_run(*arguments, cpu=True)
-    assert config.actor_rollout_ref.model.lora_rank == 16
+    given = composed("quickstart", "actor_rollout_ref.model.lora_rank=16", cpu=True)
+    assert given.actor_rollout_ref.model.lora_rank == 16
 
 
 @pytest.mark.parametrize(
     ("script", "sizes"),
-    [("train_gsm8k_1gpu.sh", {"trainer.n_gpus_per_node": 1}), ("train_deepscaler_8gpu.sh", {
+    [("train_gsm8k_1gpu.sh", {"trainer.n_gpus_per_node": 1}),
+     ("train_seed_coder_8b_code.sh", {"trainer.n_gpus_per_node": 8, "reward.custom_reward_function.path": None}),
+     ("train_deepscaler_8gpu.sh", {
         "trainer.n_gpus_per_node": 8, "data.train_batch_size": 128, "actor_rollout_ref.rollout.n": 8,
         "fail2fix.correction.attempts": 128, "fail2fix.correction.rollouts": 8, "data.max_response_length": 4096,
         "trainer.total_training_steps": 500, "data.apply_chat_template_kwargs.enable_thinking": False,

@@ -198,6 +198,7 @@ def test_a_finished_run_is_never_overwritten(run: Run, bench: Bench) -> None:
     assert (run.folder / "metrics.jsonl").read_text() == before
 
 
+@pytest.mark.slow
 def test_an_exported_checkpoint_repeats_the_validation_in_vllm(once: Callable[..., Run], bench: Bench) -> None:
     """verl exports bf16, so this run trains bf16 weights; both engines compute in fp32, where greedy ties are rare."""
     run = once(

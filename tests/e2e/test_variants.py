@@ -73,9 +73,12 @@ def test_grpo_is_the_same_loop_with_the_correction_stream_off(once: Callable[...
         assert row["fail2fix/base/rollouts"] == 16
         assert "fail2fix/correction/rollouts" not in row
         assert row["fail2fix/base/verifier_errors"] == 0
-        assert {r["verify_status"] for r in run.rollouts(step)} == {"ok"}
+        statuses = [r["verify_status"] for r in run.rollouts(step)]
+        assert set(statuses) <= {"ok", "no_answer"}  # a tiny model may end before its answer
+        assert row["fail2fix/base/verifier_no_answer"] == statuses.count("no_answer")
 
 
+@pytest.mark.slow
 def test_groups_whose_verifier_fails_leave_the_step_and_are_counted(once: Callable[..., Run], bench: Bench) -> None:
     """The reward function raises on one problem in four; an expiring instance saves a checkpoint at once."""
     failing = Path(__file__).with_name("failing_rewards.py")
@@ -103,6 +106,7 @@ def test_groups_whose_verifier_fails_leave_the_step_and_are_counted(once: Callab
     assert (run.folder / "checkpoints" / "global_step_2").exists(), "saved before the instance expires"
 
 
+@pytest.mark.slow
 def test_a_broken_weight_sync_shows(once: Callable[..., Run]) -> None:
     """Negative control of the sync metric: it falls as soon as an update does not reach the engine."""
     run = once(
@@ -129,7 +133,10 @@ def mixed_data(bench: Bench) -> Path:
     return path
 
 
-@pytest.mark.parametrize("use_v1", [True, False], ids=["verl's default trainer", "RayPPOTrainer"])
+@pytest.mark.parametrize(
+    "use_v1",
+    [pytest.param(True, marks=pytest.mark.slow, id="verl's default trainer"), pytest.param(False, id="RayPPOTrainer")],
+)
 def test_stock_verl_trains_with_our_reward_manager_by_configuration(
     bench: Bench, mixed_data: Path, use_v1: bool
 ) -> None:
