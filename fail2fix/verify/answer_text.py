@@ -1,15 +1,29 @@
-r"""Where in a response the answer stands: one channel, found by reading braces, never by evaluating anything.
+r"""Where in a response the answer stands: one declared channel, found by reading, never by evaluating anything.
 
-Knows: the text of a response, `\boxed{...}` and the bound on how much of a response is read.
-Must not know: sympy, math-verify, processes. It is linear in the text and safe to run in the trainer's
-process.
+Knows: the text of a response, the channels below and the bound on how much of a response is read. Must not know:
+sympy, math-verify, processes. It is linear in the text and safe to run in the trainer's process.
+
+A prompt template declares its channel; what stands in another channel too is part of the answer, so that a response
+that says different things in two places is wrong in both:
+
+- `boxed`: the content of the last `\boxed{...}` (or `\fbox{...}`). Of nested boxes the outermost counts.
+- `answer_line`: what follows the last `Answer:`, `answer is`, `####` or stands in `<answer>...</answer>`.
+- `auto`, for text without a declared template: the box if there is one, else the answer line if there is one, else
+  the last formula of the last paragraph, or its last number.
 
 >>> find_answer(r"First \boxed{3}.\nWait, it is \boxed{12}.".replace(r"\n", chr(10))).text
 '12'
+>>> find_answer("So there are 7 apples, or 8.").text, find_answer("Answer: 7").text
+('7', '7')
 """
 
 import re
 from dataclasses import dataclass
+from typing import Literal
+
+from fail2fix.verify.exact_number import NO_UNIT
+
+Channel = Literal["auto", "boxed", "answer_line"]
 
 MAX_RESPONSE_CHARS = 20_000
 """Only the last so many characters of a response are read: an answer is at the end, and the bound keeps what
@@ -19,49 +33,205 @@ MAX_SAME_ANSWER_GAP = 40
 r"""Two boxes on one line with at most so many characters between them are one answer: a list (`\boxed{1} and
 \boxed{2}`) or a hedge (`\boxed{8} or maybe \boxed{7}`), which as a list equals no single gold."""
 
+MAX_LINE_CHARS = 200
+"""A longer answer line is prose: its last formula or number is read."""
+
 _BOX = r"\\(?:boxed|fbox)\s*(?=\{)"
 _BRACES = re.compile(rf"(?P<box>{_BOX})\{{|\\[{{}}]|(?P<open>\{{)|(?P<close>\}})")
+_LINE = re.compile(
+    r"####[ \t]*|</?(?:final_)?answer>[ \t]*|\b(?:final[ \t]+)?answer\**[ \t]*(?:\**:\**|is\b:?)[ \t*]*", re.IGNORECASE
+)
+_LINE_MARKS = ("answer", "####")
+_FORMULA = re.compile(
+    r"\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]|\$\$(.{1,400}?)\$\$|(?<!\\)\$([^$\n]{1,400})(?<!\\)\$", re.DOTALL
+)
+_NUMBER = re.compile(
+    r"(?<![A-Za-z0-9_.])-?(?:\\?\$ ?)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?: ?/ ?\d+)?(?: ?\\?%)?(?!\d|[.,]\d)"
+    r"|(?<![A-Za-z0-9_.])\.\d+|\\[dt]?frac\{-?\d+\}\{\d+\}"
+)
+_FORMULAS = re.compile(rf"(?:{_FORMULA.pattern})(?:,? ?(?:and|or)? ?(?:{_FORMULA.pattern}))*", re.DOTALL)
+_BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
+_VALUE = re.compile(r"\d|\\\(|\$")
+_STATES = re.compile(r"\b(?:is|are|equals|be|becomes|by)(?: indeed| thus| therefore)?:?\s+\**(?=[\d$\\(.-])")
+_SAYS = re.compile(r"[0-9]|(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z]{3})")
+_WORD = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{4,}")
+_PROSE = re.compile(r"[\u0590-\u1fff\u3040-\ud7ff]|(?:[a-zA-Z']{2,} ){2}")
+_COMMAND = re.compile(r"\\[a-zA-Z]+(?:\{[a-zA-Z ]*\})?")
+_DOUBT = r"(?:or|alternatively|maybe|perhaps|possibly)"
+_HEDGE = re.compile(
+    rf"\W{{0,12}}(?:\\text ?\{{ ?|\W{{0,12}})?\b(?:{_DOUBT}|(?:and|but) also)\b[^.\n\d\\]{{0,30}}(?:\d|\\)",
+    re.IGNORECASE,
+)
+_AND_MORE = re.compile(r"\W{0,3}\b(?:or|and|to|if|unless|but|alternatively|otherwise)\b[^.\n]*[\d\\$]", re.IGNORECASE)
+"""Behind the first value of an answer line: the line says more than that value."""
+
+_MORE_NUMBERS = re.compile(r"[^.\n=]*\d")
+_EITHER = re.compile(rf"(?:\d|\$|\\\))\W{{0,3}}\b{_DOUBT}\b[^.\n\d]{{0,30}}[\d$\\]", re.IGNORECASE)
+_NAMED = re.compile(r"\s*\$?\\?[a-zA-Z]{1,5}(?:_\{?\w{1,3}\}?)?\s*=")
+_CLOSING_TAG = re.compile(r"</(?:final_)?answer>", re.IGNORECASE)
+_AFTER_LINE = re.compile(rf"\n|{_CLOSING_TAG.pattern}", re.IGNORECASE)
+_AFTER_DISPLAY = re.compile(rf"\n\s*\n|{_CLOSING_TAG.pattern}", re.IGNORECASE)
+_ENUMERATES = re.compile(r"[\s$,;.)(\\]*(?:(?:and|quad|text\{ ?and ?\})[\s$,;.)(\\]*)*(?:\\(?:boxed|fbox)\s*)?")
+_CUT_MARKS = re.compile(r"<\|[a-z_]{2,20}\|>.*\Z|I hope it is correct\.?", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class AnswerText:
     r"""What a response offers as its answer.
 
-    `boxed` says whether the response uses the box channel at all; `text` is the content of the last box,
-    boxes that belong to one answer joined by ", ". `boxed` with an empty `text` is a box that never closes (a
-    response cut off): no answer. Without a box `text` is the part of the response that may be searched.
+    `text` is "" where the declared channel holds none: a response without one, or a box that never closes (a response
+    cut off). `others` are what the other channels hold beside it, where that reads as an answer. `hedged`: the answer
+    is followed at once by another one (`\boxed{7} or 8`). `boxed`: `text` stood in a box.
     """
 
     text: str
-    boxed: bool
+    boxed: bool = False
+    others: tuple[str, ...] = ()
+    hedged: bool = False
 
 
-def find_answer(response: str) -> AnswerText:
-    r"""The answer channel of `response`: its last `\boxed{...}` (or `\fbox{...}`), else its tail.
-
-    A response with a box in it is never searched for other answers, so a policy cannot offer one answer in
-    the box and another one beside it. Of nested boxes the outermost counts. Time and memory are linear in the
-    tail read.
-    """
+def find_answer(response: str, channel: Channel = "auto") -> AnswerText:
+    """The answer in the declared channel of `response`, read from its last 20,000 characters."""
     # Lone surrogates would make the answer unprintable and every dump that holds it fail.
     tail = response[-MAX_RESPONSE_CHARS:].encode("utf-8", "replace").decode()
-    if not re.search(_BOX, tail):
-        return AnswerText(tail, boxed=False)
-    contents = [_content(tail, start, end) for start, end in _last_boxes(_closed_boxes(tail), tail)]
-    return AnswerText(", ".join(dict.fromkeys(contents)), boxed=True)
+    tail = _CUT_MARKS.sub("", tail)
+    (lines, hedged_line), has_box = _lines(tail), re.search(_BOX, tail) is not None
+    if channel == "boxed" or (channel == "auto" and has_box):
+        text, hedged = _boxed(tail)
+        said = [_core(line) if not re.search(_BOX, line) else _number_in_front(line) for line in lines]
+        return AnswerText(text, True, tuple(other for other in said if _is_plain_answer(other)), hedged)
+    if channel == "answer_line" or lines:
+        boxed = _boxed(tail)[0] if has_box else ""
+        said = [_core(line) for line in lines]
+        others = [other for other in (*said[:-1], boxed) if other == boxed != "" or _is_plain_answer(other)]
+        return AnswerText(said[-1] if said else "", others=tuple(others), hedged=hedged_line)
+    if _is_bare(tail.strip()):
+        return AnswerText(tail.strip())
+    text, paragraph = _last_said(tail)
+    return AnswerText(text, hedged="," not in text and _EITHER.search(paragraph) is not None)
 
 
-def same_text(answer: AnswerText, gold: str) -> bool:
-    """Whether a boxed answer is `gold` letter for letter, up to outer blanks, `$` and a final full stop.
+def _boxed(tail: str) -> tuple[str, bool]:
+    """The content of the last box, boxes of one answer joined by ", "; and whether another answer follows it."""
+    boxes = [box for box in _closed_boxes(tail) if tail[box[0] + 1 : box[1]].strip()]
+    last = _last_boxes(boxes, tail)
+    if not last:
+        return "", False
+    contents = [_content(tail, start, end) for start, end in last]
+    # `\boxed{7}, that is \boxed{7}` says one thing twice; `\boxed{7} and \boxed{7}` are two values.
+    gaps = [tail[one[1] + 1 : two[0]] for one, two in zip(last, last[1:], strict=False)]
+    if not all(_ENUMERATES.fullmatch(gap) for gap in gaps):
+        contents = list(dict.fromkeys(contents))
+    return ", ".join(contents), _HEDGE.match(tail, last[-1][1] + 1) is not None
 
-    True settles a check without sympy; False settles nothing. An empty answer is never the same as anything.
-    """
-    pred = _bare(answer.text)
-    return answer.boxed and pred != "" and pred == _bare(gold)
+
+def _lines(tail: str) -> tuple[list[str], bool]:
+    """What stands in the last pair of tags, on the last `####` line and on the last other answer line, in their order
+    in the text; and whether another answer follows the last of them."""
+    lower = tail.lower()
+    first = min((place for mark in _LINE_MARKS if (place := lower.find(mark)) >= 0), default=None)
+    if first is None:
+        return [], False
+    last: dict[str, int] = {}
+    for match in _LINE.finditer(tail, max(0, first - 20)):
+        # A closing tag ends an answer, it begins none.
+        if not match[0].startswith("</"):
+            kind = match[0][0] if match[0][0] in "<#" else ""
+            last.pop(kind, None)
+            last[kind] = match.end()
+    ends = [_end_of_line(tail, start) for start in last.values()]
+    said = [tail[start:end].strip() for start, end in zip(last.values(), ends, strict=True)]
+    closed = _CLOSING_TAG.match(tail, ends[-1]) if ends else None
+    return said, closed is not None and _HEDGE.match(tail, closed.end()) is not None
 
 
-def _bare(text: str) -> str:
-    return text.strip().removesuffix(".").strip("$ \n\t")
+def _end_of_line(tail: str, start: int) -> int:
+    """Where the answer ends that begins at `start`: at its tag, its line or the paragraph of its displayed formula."""
+    start += len(tail[start:]) - len(tail[start:].lstrip())
+    stop = _AFTER_DISPLAY if re.compile(r"\\\[|\$\$").match(tail, start) else _AFTER_LINE
+    found = stop.search(tail, start)
+    return found.start() if found else len(tail)
+
+
+def _core(line: str) -> str:
+    """An answer line without what is said around the answer: the formula or number of a sentence."""
+    line = line.strip().strip("*").strip()
+    formula, counted = _FORMULA.match(line), _NUMBER.match(line)
+    first = formula or counted
+    if first and _AND_MORE.match(line, first.end()):
+        return line.rstrip(".")
+    if formula and (line[formula.end() :].lstrip("* ")[:1] in ("", ".") or _WORD.search(line, formula.end())):
+        return _inside(formula)
+    if counted and NO_UNIT.match(line, counted.end() + 1):
+        return line.rstrip(".")
+    if counted and _MORE_NUMBERS.match(line, counted.end()):
+        return line.rstrip(".")
+    if counted and re.match(r" [a-zA-Z]", line[counted.end() :]):
+        return counted[0].strip()
+    if len(line) <= MAX_LINE_CHARS and not re.search(r"[a-z]{2,} [a-z]{2,} ", line):
+        return line.rstrip(".")
+    return _last_said(line)[0]
+
+
+def _number_in_front(line: str) -> str:
+    """The number an answer line begins with before its box: `Answer: 8 then` a box says two things."""
+    found = _NUMBER.match(line.strip().strip("*").strip())
+    return found[0].strip() if found else ""
+
+
+def _is_bare(text: str) -> bool:
+    """Whether a text is nothing but an answer: one line, no prose."""
+    plain = _COMMAND.sub(" ", text)
+    return len(text) <= MAX_LINE_CHARS and "\n" not in text and not (_WORD.search(plain) or _PROSE.search(plain))
+
+
+def _is_plain_answer(text: str) -> bool:
+    """Whether a text could be meant as the answer: one value, no prose, no working."""
+    value = _NAMED.sub("", text)
+    return (
+        len(text) <= MAX_LINE_CHARS and "=" not in value and _SAYS.search(value) is not None and not _WORD.search(text)
+    )
+
+
+def _last_said(text: str) -> tuple[str, str]:
+    """What the last paragraph with a formula or a number says: in bold, after `is`, in its last formula or number;
+    and that paragraph."""
+    for paragraph in reversed(re.split(r"\n\s*\n", text[-4000:])):
+        bold = [match[1] for match in _BOLD.finditer(paragraph) if _VALUE.search(match[1])]
+        if bold:
+            return _value(bold[-1]), paragraph
+        stated = [match.end() for match in _STATES.finditer(paragraph)]
+        if stated and (listed := _FORMULAS.match(paragraph, stated[-1])):
+            said = [_right_side(_inside(formula)) for formula in _FORMULA.finditer(listed[0])]
+            return ", ".join(said), paragraph
+        if stated and (found := _NUMBER.match(paragraph, stated[-1])):
+            return found[0].strip(), paragraph
+        formulas = [found for found in _FORMULA.finditer(paragraph) if not _PROSE.search(_COMMAND.sub("", found[0]))]
+        if formulas:
+            return _right_side(_inside(formulas[-1])), paragraph
+        numbers = _NUMBER.findall(paragraph)
+        if numbers:
+            return numbers[-1].strip(), paragraph
+    choice = re.match(r"\s*\(?([A-J])[.):。](?!\w)", text)
+    return choice[1] if choice else text.strip() if _is_bare(text.strip()) else "", ""
+
+
+def _value(bold: str) -> str:
+    formula = _FORMULA.search(bold)
+    if formula:
+        return _right_side(_inside(formula))
+    numbers = _NUMBER.findall(bold)
+    return numbers[-1].strip() if numbers and _WORD.search(bold) else bold.strip(" .:")
+
+
+def _right_side(formula: str) -> str:
+    """The last side of a line of working."""
+    exact, _, _ = formula.partition(r"\approx") if "=" in formula else (formula, "", "")
+    return re.split(r"(?<![<>!:])=", exact)[-1].strip(" .,")
+
+
+def _inside(formula: re.Match[str]) -> str:
+    return next(group for group in formula.groups() if group is not None).strip()
 
 
 def _content(tail: str, start: int, end: int) -> str:
@@ -73,7 +243,8 @@ def _closed_boxes(tail: str) -> list[tuple[int, int]]:
     """Brace positions (open, close) of the outermost closed boxes, in order."""
     stack: list[tuple[int, bool]] = []
     boxes: list[tuple[int, int]] = []
-    for token in _BRACES.finditer(tail):
+    first = re.search(_BOX, tail)
+    for token in _BRACES.finditer(tail, first.start() if first else len(tail)):
         if token["box"] or token["open"]:
             stack.append((token.end() - 1, token["box"] is not None))
         elif token["close"] and stack:

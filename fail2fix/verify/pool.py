@@ -1,11 +1,12 @@
 r"""Worker processes that judge math answers, under a deadline that holds.
 
-Knows: how to run `fail2fix.verify.math_answer.check` in another process, kill it, and tell a bad answer from
-a broken machine. Must not know: verl, ray, rewards, training. Model text is parsed in the workers only; this
-module itself never imports math-verify.
+Knows: how to run the symbolic rung of `fail2fix.verify.math_answer` in another process, kill it, and tell a bad
+answer from a broken machine. Must not know: verl, ray, rewards, training. What text, numbers and forms decide is
+decided here; model text is parsed in the workers only, and this module never imports math-verify.
 
 A verdict's status:
 - "ok": the answer was judged. Text that cannot be parsed, or makes sympy raise, is a wrong answer and "ok".
+- "no_answer": the declared channel holds none. It is wrong.
 - "timeout": the answer ran into a limit, of time (the worker is killed) or of memory. It is wrong: limits are
   the text's own doing, repeating them would cost the deadline again. Such a rollout is never replayed
   (METHOD.md, "Verdict").
@@ -14,7 +15,7 @@ A verdict's status:
 Workers come from a fork server that has imported math-verify once, so replacing a killed one is quick. Each
 still imports the main script, as multiprocessing does: guard that with `if __name__ == "__main__"`.
 
-    pool = VerifierPool(max_workers=2, deadline_s=10.0)
+    pool = VerifierPool(max_workers=2, deadline_s=3.0)
     verdict = await pool.verify(r"... so it is \boxed{12}.", "12")     # Verdict(True, "12", "ok")
     pool.close()
 """
@@ -29,6 +30,8 @@ import os
 import resource
 import signal
 import threading
+from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -36,12 +39,23 @@ from typing import Literal, TypeAlias
 
 from pebble import ProcessExpired, ProcessPool
 
-from fail2fix.verify.answer_text import MAX_RESPONSE_CHARS, find_answer, same_text
+from fail2fix.verify.answer_text import AnswerText, Channel, find_answer
+from fail2fix.verify.math_answer import judge, verdict
 
 logger = logging.getLogger(__name__)
 
-Status = Literal["ok", "timeout", "error"]
-CheckFuture: TypeAlias = "concurrent.futures.Future[tuple[bool, str]]"
+Status = Literal["ok", "no_answer", "timeout", "error"]
+CheckFuture: TypeAlias = "concurrent.futures.Future[bool]"
+Check: TypeAlias = Callable[[AnswerText, str], bool]
+
+QUEUED_PER_WORKER = 64
+"""Checks handed to the processes at a time, for each of them; more wait in their callers."""
+
+WAIT_S = 0.002
+"""Between two looks at a full queue."""
+
+MEMO_ENTRIES = 65_536
+"""Verdicts of the symbolic rung that are remembered, the latest used: a group's rollouts often agree."""
 
 START_ALLOWANCE_S = 60.0
 """How long starting workers may take before a pool that settles nothing counts as stuck."""
@@ -90,15 +104,17 @@ class VerifierPool:
     `memory_bytes`: address space a worker may add to what it holds once its imports are done.
     `retries`: further attempts after an infrastructure failure. Processes start with the first check that
     needs one.
+    `check`: what a worker runs, a function of a module; ours by default.
     """
 
     def __init__(
         self,
         max_workers: int = 2,
-        deadline_s: float = 10.0,
+        deadline_s: float = 3.0,
         max_tasks: int = 1000,
         memory_bytes: int = 4 * 2**30,
         retries: int = 2,
+        check: Check | None = None,
     ) -> None:
         if max_workers < 1 or deadline_s <= 0 or max_tasks < 0 or memory_bytes < 1 or retries < 0:
             raise ValueError(
@@ -112,37 +128,67 @@ class VerifierPool:
         self._max_tasks = max_tasks
         self._memory_bytes = memory_bytes
         self._retries = retries
+        self._check = check or check_symbolically
+        self._memo: OrderedDict[tuple[AnswerText, str], Verdict] = OrderedDict()
         self._lock = threading.Lock()
         self._workers: _Workers | None = None
         self._closed = False
 
-    async def verify(self, response: str, gold: str) -> Verdict:
-        r"""Judge the answer in the last 20,000 characters of `response` against the bare answer `gold`.
+    async def verify(self, response: str, gold: str, channel: Channel = "auto") -> Verdict:
+        r"""Judge the answer in the declared channel of `response` against the bare answer `gold`.
 
         Never raises for anything in `response`. Raises `RuntimeError` once the pool is closed. Cancelling the
-        call stops the check. A boxed answer equal to the gold text is settled here, without a worker.
+        call stops the check.
         """
         self._refuse_if_closed()
-        answer = find_answer(response)
-        if same_text(answer, gold):
-            return Verdict(True, answer.text, "ok")
+        answer = find_answer(response, channel)
+        if not answer.text:
+            return Verdict(False, "", "no_answer")
+        decided = judge(answer, gold)
+        if decided is not None:
+            return Verdict(decided, answer.text, "ok")
+        known = self._recall(answer, gold)
+        return known or await self._symbolically(answer, gold)
+
+    async def _symbolically(self, answer: AnswerText, gold: str) -> Verdict:
         for attempt in range(self._retries + 1):
             try:
-                return await self._attempt(response[-MAX_RESPONSE_CHARS:], gold)
+                found = await self._attempt(answer, gold)
+                self._remember(answer, gold, found)
+                return found
             except (ProcessExpired, BrokenProcessPool) as failure:
                 logger.warning("verifier failure %d of %d: %s", attempt + 1, self._retries + 1, failure)
-        return Verdict(False, "", "error")
+        return Verdict(False, answer.text, "error")
 
-    async def _attempt(self, response: str, gold: str) -> Verdict:
+    def _recall(self, answer: AnswerText, gold: str) -> Verdict | None:
+        with self._lock:
+            found = self._memo.get((answer, gold))
+            if found is not None:
+                self._memo.move_to_end((answer, gold))
+            return found
+
+    def _remember(self, answer: AnswerText, gold: str, found: Verdict) -> None:
+        with self._lock:
+            self._memo[answer, gold] = found
+            if len(self._memo) > MEMO_ENTRIES:
+                self._memo.popitem(last=False)
+
+    async def _attempt(self, answer: AnswerText, gold: str) -> Verdict:
         """One check in one worker. Raises `ProcessExpired` or `BrokenProcessPool` for want of a verdict."""
-        workers, future = self._schedule(response, gold)
+        while self._queue_is_full():
+            await asyncio.sleep(WAIT_S)
+        workers, future = self._schedule(answer, gold)
         try:
-            correct, pred = await self._settled(workers, future)
+            correct = await self._settled(workers, future)
         except (concurrent.futures.TimeoutError, MemoryError):
-            return Verdict(False, "", "timeout")
-        return Verdict(correct, pred, "ok")
+            return Verdict(False, answer.text, "timeout")
+        return Verdict(correct, answer.text, "ok")
 
-    async def _settled(self, workers: _Workers, future: CheckFuture) -> tuple[bool, str]:
+    def _queue_is_full(self) -> bool:
+        workers = self._workers
+        return workers is not None and len(workers.owed) >= QUEUED_PER_WORKER * self._max_workers
+
+    async def _settled(self, workers: _Workers, future: CheckFuture) -> bool:
         """The result of `future`, or `BrokenProcessPool` where its pool has stopped settling checks.
 
         A busy pool settles something at least every deadline, if only by a kill, so silence means that it is
@@ -162,7 +208,7 @@ class VerifierPool:
         finally:
             waiting.cancel()
 
-    def _schedule(self, response: str, gold: str) -> tuple[_Workers, CheckFuture]:
+    def _schedule(self, answer: AnswerText, gold: str) -> tuple[_Workers, CheckFuture]:
         """Hand a check to the running workers, started or replaced where needed."""
         with self._lock:
             self._refuse_if_closed()
@@ -172,7 +218,7 @@ class VerifierPool:
                 self._workers = _Workers(self._new_pool())
             workers = self._workers
             try:
-                future = workers.pool.schedule(_check, args=(response, gold), timeout=self._deadline_s)
+                future = workers.pool.schedule(self._check, args=(answer, gold), timeout=self._deadline_s)
             except (RuntimeError, OSError) as error:
                 self._discard(workers)
                 raise BrokenProcessPool(f"cannot start verifier workers: {error}") from error
@@ -181,7 +227,7 @@ class VerifierPool:
 
     def _new_pool(self) -> ProcessPool:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["fail2fix.verify.math_answer"])
+        context.set_forkserver_preload(["fail2fix.verify.warm"])
         return ProcessPool(
             max_workers=self._max_workers,
             max_tasks=self._max_tasks,
@@ -213,11 +259,15 @@ class VerifierPool:
             workers.stop()
 
 
-def _check(response: str, gold: str) -> tuple[bool, str]:
-    """Runs in a worker. The import is here so that the caller's process never loads sympy."""
-    from fail2fix.verify.math_answer import check
+def check_symbolically(answer: AnswerText, gold: str) -> bool:
+    """Runs in a worker. The import is here so that the caller's process never loads sympy.
 
-    return check(response, gold)
+    Raises:
+        MemoryError: the process's memory limit was hit and the libraries did not swallow it.
+    """
+    from fail2fix.verify.symbolic import careful_equal
+
+    return verdict(answer, gold, careful_equal)
 
 
 def _prepare_worker(memory_bytes: int) -> None:
@@ -227,8 +277,8 @@ def _prepare_worker(memory_bytes: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
     logging.getLogger("math_verify").setLevel(logging.ERROR)
-    _check(r"\boxed{\frac{1}{2}}", "0.5")
-    _limit_memory(memory_bytes)
+    check_symbolically(AnswerText("x+1"), "1+x")
+    limit_memory(memory_bytes)
 
 
 def _die_with_parent() -> None:
@@ -247,7 +297,7 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-def _limit_memory(memory_bytes: int) -> None:
+def limit_memory(memory_bytes: int) -> None:
     """Let this process map `memory_bytes` more than now: imports of any size are paid for."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     wanted = _mapped_bytes() + memory_bytes

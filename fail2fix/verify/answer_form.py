@@ -1,0 +1,202 @@
+r"""The outer form of an answer: a list, a tuple, an interval, a set, an equation, or one plain expression.
+
+Knows: brackets, separators, relation signs and what a name looks like. Must not know: values. Reading is linear in
+the text; nothing is evaluated.
+
+>>> items(r"-1, 2 \text{ and } -2")
+['-1', '2', '-2']
+>>> bracketed("[0,1)")
+('[', ['0', '1'], ')')
+>>> sides("x = 3 = 2 + 1")
+['x', '3', '2 + 1']
+"""
+
+import re
+
+from fail2fix.verify.finished import FUNCTIONS, TASKS
+from fail2fix.verify.latex_text import clean, closes_at_end, trimmed, unwrapped, words
+
+_WORD_SEPARATOR = re.compile(r"(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])")
+_JOINED_SEPARATOR = re.compile(r"(?<=[0-9)\]}])(?:or|and)(?=[0-9(\[{A-Za-z\\-])")
+_RELATION = re.compile(r"\\approx(?![a-zA-Z])|:=|(?<![<>!:])=(?!=)|\\in(?![a-zA-Z])|\\equiv(?![a-zA-Z])")
+_INEQUALITY = re.compile(r"\\leq(?![a-zA-Z])|\\geq(?![a-zA-Z])|<|>")
+_COMMAND = re.compile(r"\\([a-zA-Z]+)")
+_NAME_COMMANDS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    angle triangle overline text frac dfrac alpha beta gamma delta theta phi Phi lambda mu omega Omega sigma tau rho
+    max min vec hat bar prime Delta epsilon varphi psi nu xi eta zeta kappa chi mathcal mathbb overrightarrow
+    """,
+    )
+)
+_NAME_BODY = re.compile(r"(?:[A-Za-z|:'(){},_ ]|_\{?[0-9a-zA-Z]+\}?|(?<=[(,])-?\d+(?=[),]))+")
+_SUBSCRIPT = re.compile(r"_ ?\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
+_TERM = re.compile(r"[|(]?[A-Za-z\\]")
+_CONSTANT = re.compile(
+    rf"\\begin\{{.*?\\end\{{\w+\}}|\\(?:frac|sqrt|pi|cdot|text)(?![a-zA-Z])|{FUNCTIONS.pattern}"
+    r"|(?<![a-zA-Z])[ei](?![a-zA-Z])"
+)
+_QUALIFIER = re.compile(
+    r"(?:,|\\text ?\{ ?(?:for|where|with|when|if)\b[^{}]{0,20}\}) *\(?[a-zA-Z] *\\in(?![a-zA-Z]).{0,40}\Z"
+)
+_OPEN, _CLOSE = "([{", ")]}"
+
+
+def items(text: str) -> list[str]:
+    """The members of a list: split at top-level commas, semicolons, `and` and `or`; empty members are dropped.
+
+    `p=5,q=2; p=7,q=2` lists two pairs.
+    """
+    text = words(_JOINED_SEPARATOR.sub(",", text))
+    for strong in (_split(text, ";"), _WORD_SEPARATOR.split(text)):
+        groups = [_members(group, ",") for group in strong]
+        together = ";" in text or all("=" in member for group in groups for member in group)
+        if len(groups) > 1 and together and all(len(group) > 1 for group in groups):
+            return [f"({','.join(group)})" for group in groups]
+    return _members(_WORD_SEPARATOR.sub(",", text), ",;")
+
+
+def bracketed(text: str) -> tuple[str, list[str], str] | None:
+    r"""`(open, members, close)` where one pair of brackets holds a list of two or more, or is a set; else None.
+
+    Open and close are one of `( [ {` and `) ] }`; half-open intervals mix them.
+    """
+    text = text.replace(r"\{", "{").replace(r"\}", "}")
+    if not text or text[0] not in _OPEN or text[-1] not in _CLOSE or not closes_at_end(text):
+        return None
+    members = items(text[1:-1])
+    if len(members) < 2 and text[0] != "{":
+        return None
+    return text[0], members, text[-1]
+
+
+def union(text: str) -> list[str]:
+    r"""The parts of a union of sets, split at `\cup`."""
+    return [part.strip() for part in re.split(r"\\cup(?![a-zA-Z])", text)]
+
+
+def sides(text: str) -> list[str]:
+    r"""The sides of a chain of `=`, `\approx`, `\in`; one side where there is no relation."""
+    return [part for part in (trimmed(part.strip(" &")) for part in _RELATION.split(text)) if part]
+
+
+def is_approximate(text: str) -> bool:
+    r"""Whether the last relation of a chain is `\approx`: what follows it only illustrates what precedes it."""
+    found = _RELATION.findall(text)
+    return bool(found) and found[-1] == r"\approx"
+
+
+def is_name(text: str) -> bool:
+    r"""Whether a side of an equation only names what is asked for: `x`, `a_n`, `f(x)`, `AB`, `(p,q)`, `S:T`.
+
+    >>> [is_name(side) for side in ("x", "a_{n}", "f(x)", "(p,q)", "2x", r"\cos(x)", "x^2", "7")]
+    [True, True, True, True, False, False, False, False]
+    """
+    if len(text) > 60 or any(command not in _NAME_COMMANDS for command in _COMMAND.findall(text)):
+        return False
+    bare = _COMMAND.sub("", _SUBSCRIPT.sub("", text)).strip()
+    return bool(bare) and any(c.isalpha() for c in bare) and _NAME_BODY.fullmatch(bare) is not None
+
+
+def is_term(text: str) -> bool:
+    r"""Whether a side of an equation is one quantity with a name in it: no sum, no list, no bound and no constant.
+
+    >>> [is_term(side) for side in ("x^3", r"\cos\angle RPS", "|r-s|", "f(3)", "x+1", "3x", r"\sqrt{50}", "x<8, x")]
+    [True, True, True, True, False, False, False, False]
+    """
+    if not _TERM.match(text) or len(_split(text, "+-,;")) > 1 or _INEQUALITY.search(text) or TASKS.search(text):
+        return False
+    return any(c.isalpha() for c in _CONSTANT.sub("", text))
+
+
+def unqualified(text: str) -> str:
+    r"""`text` without a remark on the range of a letter: `\pi k, \text{ for } k \in \mathbb{Z}` is `\pi k`."""
+    return _QUALIFIER.sub("", text).strip(" ,")
+
+
+def interval_of(text: str) -> str | None:
+    r"""An inequality in one name as the interval it describes; None for anything else.
+
+    >>> interval_of("x < 3"), interval_of(r"5 \geq x"), interval_of(r"\frac{1}{2} \leq x \leq 8")
+    ('(-\\infty,3)', '(-\\infty,5]', '[\\frac{1}{2},8]')
+    """
+    parts = [part.strip() for part in _INEQUALITY.split(text)]
+    signs = _INEQUALITY.findall(text)
+    if len(signs) == 2 and is_name(parts[1]) and _points(signs[0]) == _points(signs[1]):
+        low, first, second, high = parts[0], signs[0], signs[1], parts[2]
+        if _points(first) == ">":
+            low, first, second, high = high, second, first, low
+        return f"{_open(first)}{low},{high}{_close(second)}"
+    if len(signs) != 1:
+        return None
+    left, sign, right = parts[0], signs[0], parts[1]
+    if left.startswith("-") and is_name(left[1:]):
+        left, sign, right = left[1:], _MIRRORED[sign], _negated(right)
+    if is_name(right) and not is_name(left):
+        left, right, below = right, left, _points(sign) == ">"
+    elif is_name(left) and not is_name(right):
+        below = _points(sign) == "<"
+    else:
+        return None
+    return rf"(-\infty,{right}{_close(sign)}" if below else rf"{_open(sign)}{right},\infty)"
+
+
+def alternatives(text: str) -> list[str]:
+    r"""`text` with its one `\pm` read as plus and as minus; itself where there is none.
+
+    >>> alternatives(r"1 \pm \sqrt{2}")
+    ['1 +\\sqrt{2}', '1 -\\sqrt{2}']
+    """
+    if text.count(r"\pm") != 1:
+        return [text]
+    before, after = text.split(r"\pm")
+    return [clean(before + sign + after.lstrip()).removeprefix("+") for sign in "+-"]
+
+
+def _negated(text: str) -> str:
+    if len(_split(text.removeprefix("-"), "+-")) > 1:
+        return f"-({text})"
+    return text[1:] if text.startswith("-") else f"-{text}"
+
+
+_MIRRORED = {"<": ">", ">": "<", r"\leq": r"\geq", r"\geq": r"\leq"}
+
+
+def _points(sign: str) -> str:
+    return "<" if sign in ("<", r"\leq") else ">"
+
+
+def _open(sign: str) -> str:
+    return "(" if sign in "<>" else "["
+
+
+def _close(sign: str) -> str:
+    return ")" if sign in "<>" else "]"
+
+
+def _members(text: str, separators: str) -> list[str]:
+    return [part for part in (unwrapped(trimmed(part)) for part in _split(text, separators)) if part]
+
+
+def _split(text: str, separators: str) -> list[str]:
+    """`text` split at separators outside brackets; a comma between groups of three digits is no separator."""
+    parts, depth, bars, start = [], 0, 0, 0
+    for place, character in enumerate(text):
+        depth += (character in _OPEN) - (character in _CLOSE)
+        if character == "|":
+            bars += 1
+        if depth == 0 and bars % 2 == 0 and character in separators and not _groups_digits(text, place):
+            parts.append(text[start:place])
+            start = place + 1
+    return [*parts, text[start:]]
+
+
+def _groups_digits(text: str, place: int) -> bool:
+    """Whether the comma at `place` stands in `12,345`: digits before, just three after, no blank."""
+    return (
+        text[place] == ","
+        and text[max(0, place - 1) : place].isdigit()
+        and re.match(r"\d{3}(?!\d)", text[place + 1 : place + 5]) is not None
+        and re.search(r"(?<!\d)\d{1,3}$", text[max(0, place - 4) : place]) is not None
+    )

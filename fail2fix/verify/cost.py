@@ -1,0 +1,178 @@
+r"""May a text be handed to a computer algebra system? Only what is small, plain mathematics may.
+
+Knows: which LaTeX commands an answer needs and how large its parts may get. Must not know: sympy, processes. The
+rule is a list of what is allowed: a command nobody listed is refused, so a new way to make sympy work for ever has
+to be built from small numbers, shallow nesting and few powers.
+
+>>> [is_tame(text) for text in (r"\frac{3}{4}\sqrt{2}", "9^{9^{9}}", "99999999!", r"\sum_{k=1}^{10^9} k")]
+[True, False, False, False]
+"""
+
+import re
+
+from fail2fix.verify.finished import FUNCTIONS, is_finished
+
+MAX_CHARS = 400
+MAX_DEPTH = 10
+MAX_ROUND_DEPTH = 4
+"""Of round brackets, each of which doubles the time that math-verify's grammar takes to parse the text."""
+
+MAX_DIGITS = 30
+"""Of one integer or decimal literal."""
+
+MAX_POWERS = 16
+MAX_NUMERIC_EXPONENT = 1000
+"""Of a number: the result is written out."""
+
+MAX_SYMBOLIC_EXPONENT = 12
+"""Of a bracket: the result is expanded."""
+
+MAX_DEGREE = 1000
+"""Product of the exponents of all brackets."""
+
+MAX_FACTORIAL = 100
+MAX_ROOT_DEPTH = 3
+MAX_NESTED_FUNCTIONS = 3
+MAX_BARS = 8
+"""Of absolute values, which sympy compares with their insides."""
+
+GROWING = re.compile(r"\\(?:exp|sinh|cosh)(?![a-zA-Z])")
+"""Never inside one another: the digits of e^(e^99) have no end."""
+
+_GROWING_TWICE = re.compile(rf"{GROWING.pattern}\W*{GROWING.pattern}")
+
+ALLOWED = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    frac sqrt pi infty cdot div pm mp cup cap in leq geq neq approx text circ overline theta alpha beta gamma delta
+    phi varphi lambda mu nu omega Omega sigma tau rho epsilon psi xi eta zeta kappa chi Phi Delta Gamma sin cos tan
+    cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp mathbb mathcal begin end pmatrix bmatrix vmatrix
+    matrix array hline emptyset varnothing setminus to angle prime hbar odot max min lvert rvert vert mid ldots dots
+    cdots lfloor rfloor lceil rceil
+    """,
+    )
+)
+_COMMAND = re.compile(r"\\([a-zA-Z]+)")
+_LITERAL = re.compile(r"[\d.]+")
+_WORD = re.compile(r"(?<![\\a-zA-Z])(?!(?:[pbvV]?matrix|array)\})[a-zA-Z]{6,}")
+_TEXT = re.compile(r"\\text ?\{[^{}]{0,40}\}")
+_POWER = re.compile(r"(?P<base>[\w.)\]}])\s*(?:\^|\*\*)\s*")
+_SMALL_POWER = re.compile(r"[a-zA-Z]\s*\^\s*(?:\{\s*[2-4]\s*\}|[2-4])(?!\d)")
+"""Of one name: the only power that may stand in an exponent, as in e^{-x^2}."""
+
+_FACTORIAL = re.compile(r"(?P<arg>\d+|[a-zA-Z]|\([^()!]{1,20}\))\s*!(?!\s*!)")
+
+
+def may_be_equal(gold: str, pred: str) -> bool:
+    """Whether asking a computer algebra system can tell more: both are tame, and `pred` is finished where `gold` is."""
+    return is_tame(pred) and is_tame(gold) and is_finished(pred, gold)
+
+
+def is_tame(text: str) -> bool:
+    """Whether `text` (in the spelling of `latex_text.clean`) is small enough to be parsed and simplified."""
+    return (
+        len(text) <= MAX_CHARS
+        and _depth(text, "([{", ")]}") <= MAX_DEPTH
+        and _depth(text, "(", ")") <= MAX_ROUND_DEPTH
+        and all(command in ALLOWED for command in _COMMAND.findall(text))
+        and not _WORD.search(_TEXT.sub("", text))
+        and all(len(literal) <= MAX_DIGITS for literal in _LITERAL.findall(text))
+        and text.count(r"\sqrt") <= 8
+        and text.count(r"\overline") <= 1
+        and _nesting(text, r"\sqrt") <= MAX_ROOT_DEPTH
+        and len(FUNCTIONS.findall(text)) <= 8
+        and _function_depth(text, FUNCTIONS) <= MAX_NESTED_FUNCTIONS
+        and _function_depth(text, GROWING) <= 1
+        and not _GROWING_TWICE.search(text)
+        and text.count("|") <= MAX_BARS
+        and _powers_are_small(text)
+        and _factorials_are_small(text)
+    )
+
+
+def _depth(text: str, opening: str, closing: str) -> int:
+    depth = deepest = 0
+    for character in text:
+        depth += (character in opening) - (character in closing)
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _nesting(text: str, command: str) -> int:
+    """How deep braces of `command` are nested in one another."""
+    inside: list[bool] = []
+    deepest = 0
+    for place, character in enumerate(text):
+        if character == "{":
+            inside.append(text[:place].rstrip().endswith(command) or text[:place].endswith("]"))
+            deepest = max(deepest, sum(inside))
+        elif character == "}" and inside:
+            inside.pop()
+    return deepest
+
+
+def _function_depth(text: str, functions: re.Pattern[str]) -> int:
+    """How many functions stand inside the brackets of one another, at most."""
+    inside: list[int] = []
+    deepest = current = 0
+    last_end = -1
+    places = {match.start(): match.end() for match in functions.finditer(text)}
+    for place, character in enumerate(text):
+        if place in places:
+            last_end = places[place]
+        if character in "([{":
+            opened = 1 if text[last_end:place].strip(" ^_0123456789-") == "" and last_end >= 0 else 0
+            inside.append(opened)
+            current += opened
+            deepest = max(deepest, current)
+        elif character in ")]}" and inside:
+            current -= inside.pop()
+    return deepest
+
+
+def _powers_are_small(text: str) -> bool:
+    if text.count("^") + text.count("**") > MAX_POWERS:
+        return False
+    degree = 1
+    # A power of a power without braces, a^b^c, and a power in an exponent are towers.
+    for match in _POWER.finditer(text):
+        end = _end_of_group(text, match.end())
+        exponent = _SMALL_POWER.sub("", text[match.end() : end])
+        if "^" in exponent or "**" in exponent or "!" in exponent or GROWING.search(exponent):
+            return False
+        if text[end:].lstrip("} ")[:1] == "^":
+            return False
+        limit = MAX_NUMERIC_EXPONENT if match["base"].isalnum() else MAX_SYMBOLIC_EXPONENT
+        literals = _LITERAL.findall(exponent)
+        if any(_too_large(literal, limit) for literal in literals):
+            return False
+        if limit == MAX_SYMBOLIC_EXPONENT:
+            degree *= max((int(literal.partition(".")[0] or 1) for literal in literals), default=1) or 1
+    return degree <= MAX_DEGREE
+
+
+def _end_of_group(text: str, start: int) -> int:
+    """Where the group ends that begins at `start`: a pair of braces or one character."""
+    if text[start : start + 1] != "{":
+        return start + 1
+    depth = 0
+    for place in range(start, len(text)):
+        depth += (text[place] == "{") - (text[place] == "}")
+        if depth == 0:
+            return place + 1
+    return len(text)
+
+
+def _factorials_are_small(text: str) -> bool:
+    if "!" not in text:
+        return True
+    if len(_FACTORIAL.findall(text)) != text.count("!") or text.count("!") > 6:
+        return False
+    arguments = (match["arg"] for match in _FACTORIAL.finditer(text))
+    return not any(_too_large(n, MAX_FACTORIAL) for argument in arguments for n in _LITERAL.findall(argument))
+
+
+def _too_large(literal: str, limit: int) -> bool:
+    whole = literal.partition(".")[0]
+    return len(whole) > 6 or (whole != "" and int(whole) > limit)

@@ -1,0 +1,142 @@
+r"""A text that is one number, as an exact value: integers, decimals, fractions, mixed and scientific notation.
+
+Knows: number literals, percent signs and units behind them. Must not know: expressions. `3+4`, `\sqrt{49}` and
+`7!` are no numbers here: an answer that has to be worked out is not an answer. Sizes are bounded, so a literal
+costs no more than its length.
+
+>>> number(r"-\frac{3}{4}").value
+Fraction(-3, 4)
+>>> number("7,425,000").value, number(r"17.5\%").percent, number(r"8 \text{ cm}").unit
+(Fraction(7425000, 1), True, 'cm')
+>>> number("3+4") is None
+True
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fail2fix.verify.latex_text import clean, words
+
+MAX_CHARS = 120
+"""A longer text is no number here: nobody's answer has so many digits, and exact arithmetic stays cheap."""
+
+MAX_EXPONENT = 60
+"""Largest power of ten that is written out."""
+
+_DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,3}(?: \d{3})+(?!\d)|\d+)"
+_DECIMAL = rf"(?:{_DIGITS}(?:\.\d*)?|\.\d+)"
+_REPEATING = re.compile(r"(\d*)\.(\d*)\\overline\{(\d+)\}")
+_FRACTION = re.compile(
+    rf"(?:(?P<whole>\d+)(?: ?(?=\\frac)| (?=\d+ ?/)))?(?:\\frac\{{(?P<n1>-?{_DECIMAL})\}}\{{(?P<d1>{_DECIMAL})\}}"
+    rf"|(?P<n2>{_DECIMAL}) ?/ ?(?P<d2>{_DECIMAL}))"
+)
+_SCIENTIFIC = re.compile(
+    rf"(?P<mantissa>{_DECIMAL})"
+    r"(?: ?(?:\\cdot|\*|x) ?10 ?\^ ?(?:\{(?P<e1>[+-]?\d+)\}|(?P<e2>\d))|[eE](?P<e3>[+-]?\d+))"
+)
+_PLAIN = re.compile(_DECIMAL)
+_PERCENT = re.compile(r"%|percent(?:age)?(?: points?)?|pct")
+_DEGREES = re.compile(r"\^\\circ ?[CF]?")
+_UNIT = re.compile(r"(?:[a-zA-Z]{2,}|[€£¥]|(?![a-zA-Z])[^\W\d_])(?:[^\W\d_]|[ ./*-]|\^\{?\d\}?){0,40}")
+_TEXT_UNIT = re.compile(r"\\text ?\{ ?([a-zA-Z. /-]{1,40})\}(?: ?\^ ?\{?\d\}?)?")
+NO_UNIT = re.compile(
+    r"\b(?:or|ou|oder|and|to|if|when|not|wrong|vs|versus|point|negative|inverse|zero|one|two|three|four|five|six|seven"
+    r"|eight|nine|ten|eleven|twelve|\w{3,5}teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|plus|minus|times|over|divided|squared|cubed|factorial|roots?|power|mod|modulo|k"
+    r"|dozens?|hundreds?|thousands?|[mbt]r?illions?|hal(?:f|ves)|thirds?|quarters?|(?:four|fif|six|seven|eigh|nin|ten"
+    r"|hundred|thousand|[mbtr]+illion)ths?)\b|[半零一二三四五六七八九十百千万萬億亿兆]",
+    re.IGNORECASE,
+)
+"""What makes another number, or a choice of two, of the number in front of it."""
+
+_CURRENCY = re.compile(r"[$€£¥] ?|(?:USD|Rs\.?) ?")
+
+
+@dataclass(frozen=True)
+class Number:
+    """An exact value; whether a percent sign follows; the unit behind it ("" for none); a fraction in lowest terms."""
+
+    value: Fraction
+    percent: bool = False
+    unit: str = ""
+    reduced: bool = True
+
+
+def number(text: str) -> Number | None:
+    """The number that `text` is, or None where it is anything else."""
+    if len(text) > MAX_CHARS:
+        return None
+    text = clean(text)
+    signs = ""
+    while text[:1] in ("+", "-") or text.startswith("("):
+        if text[0] == "(":
+            if not text.endswith(")"):
+                return None
+            text = text[1:-1].strip()
+            continue
+        signs, text = signs + text[0], text[1:].lstrip()
+    text = _CURRENCY.sub("", text, count=1) if _CURRENCY.match(text) else text
+    if text[:1] == "-":
+        signs, text = signs + "-", text[1:].lstrip()
+    read = _literal(text)
+    # Two signs are a computation: -(-7) is not yet 7.
+    if read is None or len(signs) > 1:
+        return None
+    value, reduced, end = read
+    return _with_tail(-value if signs == "-" else value, reduced, text[end:].strip())
+
+
+def _with_tail(value: Fraction, reduced: bool, rest: str) -> Number | None:
+    """The number with what stands behind it, which may be a percent sign, degrees or a unit and nothing else.
+
+    A single letter is a unit inside a text command only: `5m` is five times m.
+    """
+    said = words(rest)
+    if not said:
+        return Number(value, reduced=reduced)
+    if _PERCENT.fullmatch(said):
+        return Number(value, percent=True, reduced=reduced)
+    if _DEGREES.fullmatch(said):
+        return Number(value, unit="^\\circ", reduced=reduced)
+    if (_TEXT_UNIT.fullmatch(rest) or _UNIT.fullmatch(said)) and not NO_UNIT.search(said):
+        return Number(value, unit=_unit(said), reduced=reduced)
+    return None
+
+
+def _literal(text: str) -> tuple[Fraction, bool, int] | None:
+    """The value of the literal that `text` begins with, whether it is in lowest terms, and where it ends."""
+    if match := _REPEATING.match(text):
+        whole, fixed, again = match[1] or "0", match[2], match[3]
+        period = Fraction(int(again), (10 ** len(again) - 1) * 10 ** len(fixed))
+        return Fraction(_decimal(f"{whole}.{fixed}")) + period, True, match.end()
+    if match := _FRACTION.match(text):
+        return _fraction(match)
+    if match := _SCIENTIFIC.match(text):
+        exponent = int(match["e1"] or match["e2"] or match["e3"])
+        if abs(exponent) > MAX_EXPONENT:
+            return None
+        return _decimal(match["mantissa"]) * Fraction(10) ** exponent, True, match.end()
+    if match := _PLAIN.match(text):
+        return _decimal(match[0]), True, match.end()
+    return None
+
+
+def _fraction(match: re.Match[str]) -> tuple[Fraction, bool, int] | None:
+    numerator, denominator = (_decimal(match[f"{part}1"] or match[f"{part}2"]) for part in "nd")
+    if denominator == 0:
+        return None
+    whole = int(match["whole"] or 0)
+    integers = numerator.denominator == denominator.denominator == 1
+    reduced = not integers or math.gcd(int(numerator), int(denominator)) == 1
+    return whole + numerator / denominator, reduced, match.end()
+
+
+def _decimal(text: str) -> Fraction:
+    return Fraction(text.replace(",", "").replace(" ", "") or "0")
+
+
+def _unit(text: str) -> str:
+    """A unit's name as compared: lower case, without blanks, plural and full stops."""
+    name = re.sub(r"[\s.]", "", text).lower()
+    return name[:-1] if len(name) > 3 and name.endswith("s") else name

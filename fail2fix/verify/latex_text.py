@@ -1,0 +1,124 @@
+r"""One spelling for the many ways to write the same LaTeX. Text in, text out: nothing is parsed or evaluated.
+
+Knows: spellings of fractions, spaces, delimiters, signs and text commands. Must not know: what an answer means.
+Every pattern here is linear in the text (no nested repetition), so hostile text costs no more than its length.
+
+>>> clean(r"$\dfrac12\,\mbox{ cm}$")
+'\\frac{1}{2} \\text{ cm}'
+>>> key(r"\left( 1 , 2\right)") == key("(1,2)")
+True
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+_SUPERSCRIPTS = str.maketrans({c: f"^{n}" for n, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")})
+_SIGNS = str.maketrans(
+    {
+        "−": "-", "–": "-", "—": "-", "×": r"\times ", "⋅": r"\cdot ", "·": r"\cdot ", "÷": "/", "∕": "/", "⁄": "/",
+        "π": r"\pi ", "∞": r"\infty ", "≤": r"\leq ", "≥": r"\geq ", "≠": r"\neq ", "≈": r"\approx ", "±": r"\pm ",
+        "∪": r"\cup ", "∈": r"\in ", "√": r"\sqrt ", "°": r"^\circ ", "’": "'", "，": ",", "。": ".", "：": ":",
+        "…": r"\ldots ", "‥": r"\ldots ", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u200b": "", "\u2060": "",
+        "\ufeff": "",
+    }
+)  # fmt: skip
+
+_REWRITES = [
+    (re.compile(r"\\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle|limits|boldsymbol|mathbf|bm)(?![a-zA-Z])"), ""),
+    (re.compile(r"\\[dtc]frac(?![a-zA-Z])"), r"\\frac"),
+    (re.compile(r"\\(?:mbox|textbf|textit|textnormal|textrm|textup|mathrm|operatorname|rm)\s*(?=\{)"), r"\\text"),
+    (re.compile(r"\s?\{ ?, ?\}\s?|,\s?\\!\s?"), ","),
+    (re.compile(r"\\!|\\?\""), ""),
+    (re.compile(r"\\[,;: ]|\\q?quad|(?<!\\)~"), " "),
+    (re.compile(r"\\(?:\(|\)|\[|\])|(?<!\\)\$"), " "),
+    (re.compile(r"\\\$"), ""),
+    (re.compile(r"\\%"), "%"),
+    (re.compile(r"\\lbrace(?![a-zA-Z])"), r"\\{"),
+    (re.compile(r"\\rbrace(?![a-zA-Z])"), r"\\}"),
+    (re.compile(r"\\le(?![a-zA-Z])|<=|\\leqslant(?![a-zA-Z])"), r"\\leq"),
+    (re.compile(r"\\ge(?![a-zA-Z])|>=|\\geqslant(?![a-zA-Z])"), r"\\geq"),
+    (re.compile(r"\\ne(?![a-zA-Z])|!="), r"\\neq"),
+    (re.compile(r"\\lt(?![a-zA-Z])"), "<"),
+    (re.compile(r"\\gt(?![a-zA-Z])"), ">"),
+    (re.compile(r"\\(?:ast|times|cdot)(?![a-zA-Z])"), r"\\cdot"),
+    (re.compile(r"\^\s?\{\s?\\circ\s?\}|\\degree(?![a-zA-Z])"), r"^\\circ"),
+    (re.compile(r"\+\s?\\infty"), r"\\infty"),
+    # \frac12, \frac1{2}, \frac{1}2 and \sqrt3
+    (re.compile(r"\\frac\s*([0-9])\s*([0-9])"), r"\\frac{\1}{\2}"),
+    (re.compile(r"\\frac\s*([0-9])\s*\{"), r"\\frac{\1}{"),
+    (re.compile(r"\\frac\s?\{([^{}]{1,40})\}\s*([0-9])"), r"\\frac{\1}{\2}"),
+    (re.compile(r"\\sqrt\s*([0-9a-zA-Z])"), r"\\sqrt{\1}"),
+    # A backslash before a digit means nothing in LaTeX.
+    (re.compile(r"\\(?=[0-9])"), ""),
+    (re.compile(r"_\s?\{\s?\\text\s?\{\s?(\w{1,20})\s?\}\s?\}"), r"_{\1}"),
+    (re.compile(r"\s+"), " "),
+]
+_TEXT = re.compile(r"\\text\s?\{([^{}]*)\}")
+_SCRIPT = re.compile(r"([_^])([0-9a-zA-Z])(?![0-9a-zA-Z])")
+_OUTER = " .,;:"
+_ROW = "\x00"
+_ESCAPED = re.compile(r"\\\\(?=[a-zA-Z{}])")
+
+
+_PLAIN = re.compile(r"[0-9a-zA-Z .,:;/+*()\[\]^=-]*")
+"""Text that no rewrite below changes."""
+
+
+@lru_cache(maxsize=16_384)
+def clean(text: str) -> str:
+    """`text` in one spelling, readable LaTeX without math delimiters and outer punctuation."""
+    if _PLAIN.fullmatch(text):
+        return unwrapped(trimmed(re.sub(r" +", " ", text)))
+    text = text.translate(_SUPERSCRIPTS).translate(_SIGNS)
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    if r"\\begin" in text:  # written for a string literal: every backslash is doubled
+        text = text.replace("\\\\", "\\")
+    # The end of a matrix row is no backslash in front of what follows.
+    text = text.replace("\\\\", _ROW) if r"\begin" in text else _ESCAPED.sub(r"\\", text)
+    for pattern, replacement in _REWRITES:
+        text = pattern.sub(replacement, text)
+    return unwrapped(trimmed(text.replace(_ROW, "\\\\")))
+
+
+@lru_cache(maxsize=16_384)
+def key(text: str) -> str:
+    """What two texts that say the same have in common: `clean`, no blanks, no text commands, one script spelling."""
+    text = _TEXT.sub(r"\1", clean(text))
+    text = _SCRIPT.sub(r"\1{\2}", re.sub(r"\s", "", text)).replace(r"\cdot", "*")
+    text = trimmed(text)
+    letters = text.strip("()")
+    return letters.lower() if len(letters) > 2 and letters.isalpha() else text
+
+
+def trimmed(text: str) -> str:
+    """`text` without outer blanks and punctuation; a leading point may belong to a decimal."""
+    text = text.rstrip(_OUTER).lstrip(" ,;:")
+    return text if re.match(r"\.\d", text) else text.lstrip(_OUTER)
+
+
+def unwrapped(text: str) -> str:
+    """`text` without braces around the whole of it."""
+    while text.startswith("{") and text.endswith("}") and closes_at_end(text):
+        text = trimmed(text[1:-1])
+    return text
+
+
+def closes_at_end(text: str) -> bool:
+    """Whether the bracket that opens `text` is closed by its last character."""
+    depth = 0
+    for place, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if depth <= 0:
+            return place == len(text) - 1
+    return False
+
+
+def words(text: str) -> str:
+    r"""`text` with the content of its text commands in place of the commands.
+
+    >>> words(r"6 \text{ or } 8")
+    '6   or   8'
+    """
+    return _TEXT.sub(r" \1 ", text).strip()

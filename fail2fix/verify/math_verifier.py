@@ -1,0 +1,27 @@
+"""The verifier of mathematical answers, as the registry opens it."""
+
+from fail2fix.core.config import VerifierConfig
+from fail2fix.verify.answer_text import Channel
+from fail2fix.verify.pool import Verdict, VerifierPool
+
+
+class MathVerifier:
+    """A pool of worker processes and the channel in which the prompt asks for the answer."""
+
+    def __init__(self, pool: VerifierPool, channel: Channel) -> None:
+        self._pool, self._channel = pool, channel
+
+    async def verify(self, response: str, ground_truth: str) -> Verdict:
+        return await self._pool.verify(response, ground_truth, self._channel)
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+def open_verifier(settings: VerifierConfig) -> MathVerifier:
+    pool = VerifierPool(max_workers=settings.workers, deadline_s=settings.deadline_s, retries=settings.retries)
+    return MathVerifier(pool, settings.channel.value)
+
+
+def ground_truth_problem(ground_truth: str) -> str:
+    return "" if ground_truth.strip() else "is empty"

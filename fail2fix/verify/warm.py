@@ -1,0 +1,28 @@
+r"""Warms the symbolic rung as it is imported: the fork server imports this, so that every worker begins warm.
+
+The grammar of math-verify and sympy learn what they meet (lookahead tables, caches); the first expressions of each
+kind cost ten times what later ones do. Knows expressions of every kind an answer has; must not be imported elsewhere.
+"""
+
+from fail2fix.verify.symbolic import careful_equal
+
+PAIRS = (
+    (r"\frac{x+2}{7}", r"\frac{x}{7}+\frac{2}{7}"),
+    (r"2\sqrt{3}", r"\sqrt{12}"),
+    (r"x^{2}-1", "(x-1)(x+1)"),
+    (r"\frac{\pi}{3}+2\pi k", r"2k\pi+\frac{\pi}{3}"),
+    (r"e^{-x^2}", r"\frac{1}{e^{x^2}}"),
+    (r"\log_{2} 6", r"1+\log_{2} 3"),
+    (r"\sin(2x)", r"2\sin x\cos x"),
+    (r"\begin{pmatrix} 1 & x \\ 0 & 2 \end{pmatrix}", r"\begin{pmatrix} 1 & x \\ 0 & \frac{4}{2} \end{pmatrix}"),
+    (r"y = 2x+1", r"y-1 = 2x"),
+    (r"x < 3", r"3 > x"),
+    (r"\frac{n(n+1)}{2}", r"\frac{n^{2}+n}{2}"),
+    (r"a_{1}+b_{2}", r"b_{2}+a_{1}"),
+    (r"\binom{n}{2}", r"\frac{n!}{2(n-2)!}"),
+    (r"|x-1|", r"|1-x|"),
+    (r"3+4i", r"4i+3"),
+)
+
+for gold, pred in PAIRS:
+    careful_equal(gold, pred)
