@@ -1,0 +1,79 @@
+"""The bubblewrap command line: what a program sees of this machine, which is next to nothing.
+
+Knows: bwrap's options (bubblewrap 0.8 or newer). Must not know: tests, verdicts.
+Inside: the C library and one Python, read-only; /proc of its own process namespace; five devices; an empty /tmp of
+bounded size, the only place to write; no network, no shell, no environment, no capability, the user nobody.
+"""
+
+import os
+import shutil
+import subprocess
+
+from fail2fix.verify.code.backend import SandboxUnavailable
+from fail2fix.verify.code.interpreter import Interpreter
+
+NOBODY = 65534
+INSTALL = "install bubblewrap (Debian: apt-get install bubblewrap)"
+DEVICES = ("null", "zero", "full", "random", "urandom")
+ENVIRONMENT = {
+    # The same program gets the same verdict: sets of strings are ordered alike in every run.
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "LC_ALL": "C.UTF-8",
+    "HOME": "/tmp",
+    "PATH": "/nonexistent",
+}
+
+
+def find_bwrap() -> str:
+    """Raises `SandboxUnavailable` where bwrap is not installed or too old."""
+    bwrap = shutil.which("bwrap")
+    if bwrap is None:
+        raise SandboxUnavailable(f"programs are only run in a sandbox, and bwrap is missing: {INSTALL}")
+    told = subprocess.run([bwrap, "--version"], capture_output=True, text=True, check=False).stdout.split()
+    version = tuple(int(part) for part in told[-1].split(".")[:2]) if told else (0, 0)
+    if version < (0, 8):
+        raise SandboxUnavailable(f"{bwrap} is version {'.'.join(map(str, version))}, 0.8 is needed: {INSTALL}")
+    return bwrap
+
+
+def sandbox_uid() -> int:
+    """The user sandboxes run as outside: ourselves, or nobody where we are root, for whom limits would not count."""
+    return os.getuid() or NOBODY
+
+
+def bwrap_command(bwrap: str, python: Interpreter, source: str, tmp_bytes: int, seccomp_fd: int) -> list[str]:
+    """The command that starts `source` under `python` in a new sandbox; no filter where `seccomp_fd` is negative."""
+    command = [bwrap, "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--as-pid-1"]
+    command += ["--cap-drop", "ALL", "--uid", str(NOBODY), "--gid", str(NOBODY), "--hostname", "sandbox"]
+    command += _files(python, tmp_bytes)
+    command += ["--clearenv"]
+    for name, value in (ENVIRONMENT | _library_path(python)).items():
+        command += ["--setenv", name, value]
+    if seccomp_fd >= 0:
+        command += ["--seccomp", str(seccomp_fd)]
+    return [*command, "--", python.executable, "-s", "-S", "-c", source]
+
+
+def _files(python: Interpreter, tmp_bytes: int) -> list[str]:
+    options = []
+    for here, inside in python.binds:
+        options += ["--ro-bind", here, inside]
+    for library in ("/lib", "/lib64", "/lib32"):
+        if os.path.islink(library):
+            options += ["--symlink", os.readlink(library), library]
+        elif os.path.isdir(library):
+            options += ["--ro-bind", library, library]
+    for folder in python.hidden:
+        options += ["--size", "4096", "--tmpfs", folder, "--remount-ro", folder]
+    for device in DEVICES:
+        options += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
+    options += ["--proc", "/proc", "--symlink", "/proc/self/fd", "/dev/fd", "--symlink", "fd/0", "/dev/stdin"]
+    options += ["--symlink", "fd/1", "/dev/stdout", "--symlink", "fd/2", "/dev/stderr"]
+    return [*options, "--size", str(tmp_bytes), "--tmpfs", "/tmp", "--remount-ro", "/", "--chdir", "/tmp"]
+
+
+def _library_path(python: Interpreter) -> dict[str, str]:
+    """A Python shown at another place than its own finds its shared library by this alone."""
+    prefix = os.path.dirname(os.path.dirname(python.executable))
+    return {} if prefix == "/usr" else {"LD_LIBRARY_PATH": f"{prefix}/lib"}

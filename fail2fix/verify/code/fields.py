@@ -1,0 +1,67 @@
+"""Reading a JSON object field by field, so that what is wrong with it is said by the field's name.
+
+Knows: types, choices, names. Must not know: what the fields mean.
+
+>>> Fields({"kind": "stdio"}).choice("kind", "calls", "stdio")
+'stdio'
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+
+class BadGroundTruth(ValueError):
+    """A ground truth that is not one; the message names the field."""
+
+
+class Fields:
+    """The fields of one JSON object, each taken once; what is left over is unknown."""
+
+    def __init__(self, fields: Any, where: str = "") -> None:
+        if not isinstance(fields, Mapping):
+            raise BadGroundTruth(f"{where or 'ground truth'} must be an object, not {type(fields).__name__}")
+        self._rest = dict(fields)
+        self._where = f"{where}." if where else ""
+
+    def take(self, name: str, kind: type | tuple[type, ...], *default: Any) -> Any:
+        if name not in self._rest and not default:
+            raise BadGroundTruth(f"{self._where}{name} is missing")
+        if name not in self._rest:
+            return default[0]
+        value = self._rest.pop(name)
+        is_number_as_bool = isinstance(value, bool) and kind is not bool and kind is not object
+        if not isinstance(value, kind) or is_number_as_bool:
+            wanted = " or ".join(each.__name__ for each in (kind if isinstance(kind, tuple) else (kind,)))
+            raise BadGroundTruth(f"{self._where}{name} must be {wanted}, not {type(value).__name__}")
+        return value
+
+    def choice(self, name: str, *choices: str) -> str:
+        value = self.take(name, str)
+        if value not in choices:
+            raise BadGroundTruth(f"{self._where}{name}={value!r} must be one of {', '.join(choices)}")
+        return str(value)
+
+    def optional_choice(self, name: str, *choices: str) -> str:
+        return self.choice(name, *choices) if name in self._rest else choices[0]
+
+    def items(self, name: str, kind: type, *default: Any) -> list[Any]:
+        """A list of at least one `kind`, or the default where the field is absent."""
+        items = self.take(name, list, *default)
+        for index, item in enumerate(items):
+            if not isinstance(item, kind):
+                place = f"{self._where}{name}[{index}]"
+                raise BadGroundTruth(f"{place} must be {kind.__name__}, not {type(item).__name__}")
+        if not items and not default:
+            raise BadGroundTruth(f"{self._where}{name} is empty")
+        return list(items)
+
+    def name(self, name: str, pattern: re.Pattern[str], *default: str) -> str:
+        value = self.take(name, str, *default)
+        if value not in default and not pattern.fullmatch(value):
+            raise BadGroundTruth(f"{self._where}{name}={value!r} is not a name like f or Solution().f")
+        return str(value)
+
+    def refuse_rest(self) -> None:
+        if self._rest:
+            raise BadGroundTruth(f"unknown field {self._where}{min(self._rest)}")

@@ -1,0 +1,92 @@
+"""The back-end for clusters: SandboxFusion's HTTP service, through its own client.
+
+Knows: the client's `run_code`. Must not know: how results are judged. The service runs the same supervisor as the
+local back-end, with the job on its stdin and the reports on its stdout, so both give the same verdicts, and for calls
+and stdin/stdout expected values never leave this process.
+
+What differs: the service isolates programs (set its `isolation`, "none" by default, to "lite"; we cannot see it), and
+its supervisor is not process 1. A program that runs as the same user, or as root, can end it (a wrong answer), and
+as root could read the tests of an assertion script out of it; prefer calls and stdin/stdout where that matters.
+Needs `pip install sandbox-fusion==0.3.7`, imported with the first run.
+"""
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from fail2fix.verify.code.backend import InfrastructureError, judge, read_report
+from fail2fix.verify.code.ground_truth import Limits, Tests
+from fail2fix.verify.code.harness import harness_source, job_text
+from fail2fix.verify.code.verdict import Outcome
+
+logger = logging.getLogger(__name__)
+
+QUEUE_S = 60.0
+"""Seconds a request may wait at the service beyond its own run."""
+
+
+class FusionBackend:
+    """Judges programs at `endpoint` ("http://host:8080"), `concurrency` requests at a time.
+
+    `retries`: further requests where the service does not answer, or answers that it broke.
+    """
+
+    def __init__(self, endpoint: str, concurrency: int = 16, limits: Limits | None = None, retries: int = 2) -> None:
+        if not endpoint.startswith(("http://", "https://")) or concurrency < 1 or retries < 0:
+            raise ValueError(
+                "FusionBackend needs endpoint http://..., concurrency >= 1, retries >= 0;"
+                f" got {endpoint!r}, {concurrency}, {retries}"
+            )
+        self.limits = limits or Limits()
+        self._endpoint = endpoint
+        self._retries = retries
+        # The client blocks: a thread a request, and no event loop of ours is tied to it.
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="fusion")
+        self._closed = False
+
+    async def run(self, program: str, tests: Tests) -> Outcome:
+        """Judge `program`. Raises `RuntimeError` once closed, `ImportError` without the client."""
+        if self._closed:
+            raise RuntimeError("this FusionBackend is closed: make a new one")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._judge, program, tests)
+
+    def _judge(self, program: str, tests: Tests) -> Outcome:
+        limits = self.limits.within(tests.limits)
+        job = job_text(program, tests, limits, processes=0).decode("ascii")
+        client = _client()
+        for attempt in range(self._retries + 1):
+            try:
+                return judge(map(read_report, self._lines(client, job, limits)), tests)
+            except Exception as error:  # the client raises bare Exception, requests its own, pydantic another
+                logger.warning("SandboxFusion failure %d of %d: %s", attempt + 1, self._retries + 1, error)
+        return Outcome("error")
+
+    def _lines(self, client: Any, job: str, limits: Limits) -> list[str]:
+        """The reports of one request; a run that the service ended for its time ends with a report of that."""
+        request = client.RunCodeRequest(code=harness_source(), stdin=job, language="python", run_timeout=limits.total_s)
+        response = client.run_code(
+            request, endpoint=self._endpoint, max_attempts=1, client_timeout=limits.total_s + QUEUE_S
+        )
+        result = response.run_result
+        if result is None:
+            raise InfrastructureError(f"no run_result: {response.message}")
+        lines = (result.stdout or "").splitlines()
+        if result.status == client.CommandRunStatus.TimeLimitExceeded:
+            return [*lines, '{"end": "timeout"}']
+        if result.status == client.CommandRunStatus.Error:
+            raise InfrastructureError(f"run_result.status is Error: {(result.stderr or '')[-200:]}")
+        return lines
+
+    def close(self) -> None:
+        """Wait for the requests under way. May be called twice."""
+        self._closed = True
+        self._threads.shutdown(cancel_futures=True)
+
+
+def _client() -> Any:
+    try:
+        import sandbox_fusion
+    except ImportError as error:
+        raise ImportError("the sandbox-fusion client is missing: pip install sandbox-fusion==0.3.7") from error
+    return sandbox_fusion

@@ -1,0 +1,252 @@
+"""The tests of a problem, as they stand in a row's `reward_model.ground_truth`: JSON, read once and checked.
+
+Knows: the three kinds of tests, how results are compared, limits. Must not know: sandboxes, data sets.
+
+Functions called with arguments; expected results never enter the sandbox::
+
+    {"kind": "calls", "entry_point": "Solution().twoSum", "calls": [{"args": [[2, 7], 9], "expected": [0, 1]}]}
+
+Programs that read stdin and write stdout; compared line by line, neither blanks around a line nor around the
+whole text count (LiveCodeBench's rule), otherwise letter by letter; an exit code other than 0 fails::
+
+    {"kind": "stdio", "tests": [{"stdin": "1 2\\n", "stdout": "3\\n"}]}
+
+Assertion scripts: MBPP's lists, and `check(candidate)` of HumanEval and LeetCodeDataset::
+
+    {"kind": "assertions", "functions": ["add"], "tests": ["assert add(1, 2) == 3"]}
+    {"kind": "assertions", "entry_point": "add", "tests": ["def check(candidate):\\n    assert candidate(1, 2) == 3"]}
+
+Further fields of every kind: `prelude` (trusted source run before the program: imports, helper classes),
+`stop` ("first", the default: the first failing test ends the run; "all": every test is run and counted),
+`limits` (`test_s`, `total_s`, `memory_mb`, `output_kb`, each below the back-end's own or equal to it).
+
+Of "calls": `kwargs` of a call; `values`: "json" (the default) or "python": every argument and expected result is
+then the text of a Python literal, for what JSON cannot say (tuples, sets); `compare`, see `Comparison`.
+
+Of "assertions": `check` (the function called with the entry point, "check"), `by_position` (arguments the tests give
+by keyword are passed by position, in their order: DebugBench renames parameters), `records` (classes of the prelude
+whose objects pass between program and tests by name and attributes), and `isolation`:
+- "split" (the default): the tests run in another process than the program; arguments and results pass as data, so
+  a program cannot touch its tests. A result that is not data (`inside/values.py`) fails.
+- "together": tests run in the program's own process, for the tests that use its objects. A program built to attack
+  its tests can pass them there, say with a result that claims to equal everything: use it for trusted programs.
+"""
+
+import ast
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from fail2fix.verify.code.fields import BadGroundTruth, Fields
+
+_NAME = re.compile(r"[A-Za-z_]\w*")
+_ENTRY_POINT = re.compile(r"[A-Za-z_]\w*(\(\))?(\.[A-Za-z_]\w*(\(\))?)*")
+MAX_UNORDERED = 1000
+"""Items of an expected set, dict, or list in any order: each is looked for among all results."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """When a result equals the expected one.
+
+    `equality`: "exact" (same built-in types all the way down: 1, 1.0 and True differ) or "python" (as `==` says).
+    `tolerance`: absolute or relative difference allowed between a float and a number; 0 means none.
+    `any_order`: the outermost list may come in any order. `tuples_as_lists`: a tuple may stand for a list.
+    """
+
+    equality: Literal["exact", "python"] = "exact"
+    tolerance: float = 0.0
+    any_order: bool = False
+    tuples_as_lists: bool = False
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`test_s`, `total_s`: wall-clock seconds a test and the whole run may take, loading the program included;
+    `memory_mb`: address space of each process; `output_kb`: what a test may print or return."""
+
+    test_s: float = 6.0
+    total_s: float = 30.0
+    memory_mb: int = 1024
+    output_kb: int = 1024
+
+    def within(self, wanted: Mapping[str, float]) -> "Limits":
+        """These limits, each lowered to what a ground truth asks for."""
+        return Limits(**{name: min(value, wanted.get(name, value)) for name, value in vars(self).items()})
+
+
+@dataclass(frozen=True)
+class Call:
+    args: list[Any]
+    kwargs: dict[str, Any]
+    expected: Any
+
+
+@dataclass(frozen=True)
+class _Common:
+    prelude: str
+    stop_first: bool
+    limits: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class CallTests(_Common):
+    entry_point: str
+    calls: tuple[Call, ...]
+    compare: Comparison = field(default_factory=Comparison)
+
+
+@dataclass(frozen=True)
+class StdioTest:
+    stdin: str
+    stdout: str
+
+
+@dataclass(frozen=True)
+class StdioTests(_Common):
+    tests: tuple[StdioTest, ...]
+
+
+@dataclass(frozen=True)
+class AssertionTests(_Common):
+    tests: tuple[str, ...]
+    functions: tuple[str, ...]
+    entry_point: str
+    check: str
+    by_position: bool
+    records: tuple[str, ...]
+    together: bool
+
+
+Tests: TypeAlias = CallTests | StdioTests | AssertionTests
+
+
+def parse_ground_truth(ground_truth: str | Mapping[str, Any]) -> Tests:
+    """The tests in a ground truth, JSON text or the same already read.
+
+    Raises:
+        BadGroundTruth: naming the field that is missing, unknown or malformed.
+    """
+    if isinstance(ground_truth, str):
+        try:
+            ground_truth = json.loads(ground_truth)
+        except (ValueError, RecursionError) as error:
+            raise BadGroundTruth(f"ground truth is not JSON: {error}") from None
+    if not isinstance(ground_truth, Mapping):
+        raise BadGroundTruth(f"ground truth must be a JSON object, not {type(ground_truth).__name__}")
+    fields = Fields(ground_truth)
+    readers: dict[str, Callable[[Fields, dict[str, Any]], Tests]] = {
+        "calls": _call_tests,
+        "stdio": _stdio_tests,
+        "assertions": _assertion_tests,
+    }
+    tests = readers[fields.choice("kind", *readers)](fields, _common(fields))
+    fields.refuse_rest()
+    return tests
+
+
+def _common(fields: Fields) -> dict[str, Any]:
+    prelude = fields.take("prelude", str, "")
+    stop_first = fields.optional_choice("stop", "first", "all") == "first"
+    given = Fields(fields.take("limits", dict, {}), "limits")
+    wanted: dict[str, float] = {}
+    for name, default in vars(Limits()).items():
+        value = given.take(name, int if isinstance(default, int) else (int, float), math.inf)
+        if not value > 0:
+            raise BadGroundTruth(f"limits.{name}={value} must be greater than 0")
+        if value != math.inf:
+            wanted[name] = value
+    given.refuse_rest()
+    return {"prelude": prelude, "stop_first": stop_first, "limits": wanted}
+
+
+def _call_tests(fields: Fields, common: dict[str, Any]) -> CallTests:
+    entry_point = fields.name("entry_point", _ENTRY_POINT)
+    literal = fields.optional_choice("values", "json", "python") == "python"
+    items = fields.items("calls", dict)
+    calls = tuple(_call(Fields(item, f"calls[{index}]"), index, literal) for index, item in enumerate(items))
+    compare = _comparison(Fields(fields.take("compare", dict, {}), "compare"))
+    for index, call in enumerate(calls):
+        _refuse_long(call.expected, compare.any_order, f"calls[{index}].expected")
+    return CallTests(**common, entry_point=entry_point, calls=calls, compare=compare)
+
+
+def _call(fields: Fields, index: int, literal: bool) -> Call:
+    args = fields.take("args", list, [])
+    kwargs = fields.take("kwargs", dict, {})
+    expected = fields.take("expected", object)
+    fields.refuse_rest()
+    if literal:
+        args = [_literal(value, f"calls[{index}].args") for value in args]
+        kwargs = {name: _literal(value, f"calls[{index}].kwargs") for name, value in kwargs.items()}
+        expected = _literal(expected, f"calls[{index}].expected")
+    return Call(args, kwargs, expected)
+
+
+def _literal(text: Any, where: str) -> Any:
+    try:
+        return ast.literal_eval(text if isinstance(text, str) else "")
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        raise BadGroundTruth(f"{where}: {str(text)[:80]!r} is not the text of a Python literal") from None
+
+
+def _comparison(fields: Fields) -> Comparison:
+    equality = fields.optional_choice("equality", "exact", "python")
+    tolerance = float(fields.take("tolerance", (int, float), 0.0))
+    any_order, tuples = fields.take("any_order", bool, False), fields.take("tuples_as_lists", bool, False)
+    fields.refuse_rest()
+    if not 0 <= tolerance < 1:
+        raise BadGroundTruth(f"compare.tolerance={tolerance} must be at least 0 and below 1")
+    return Comparison("python" if equality == "python" else "exact", tolerance, any_order, tuples)
+
+
+def _refuse_long(expected: Any, any_order: bool, where: str) -> None:
+    unordered = (set, frozenset, dict, list) if any_order else (set, frozenset, dict)
+    if isinstance(expected, unordered) and len(expected) > MAX_UNORDERED:
+        raise BadGroundTruth(f"{where}: at most {MAX_UNORDERED} items whose order is free, not {len(expected)}")
+    parts = list(expected.values()) if isinstance(expected, dict) else expected
+    for part in parts if isinstance(parts, (list, tuple)) else ():
+        _refuse_long(part, False, where)
+
+
+def _stdio_tests(fields: Fields, common: dict[str, Any]) -> StdioTests:
+    tests = []
+    for index, item in enumerate(fields.items("tests", dict)):
+        test = Fields(item, f"tests[{index}]")
+        tests.append(StdioTest(test.take("stdin", str), test.take("stdout", str)))
+        test.refuse_rest()
+    return StdioTests(**common, tests=tuple(tests))
+
+
+def _assertion_tests(fields: Fields, common: dict[str, Any]) -> AssertionTests:
+    tests = AssertionTests(
+        **common,
+        tests=tuple(fields.items("tests", str)),
+        functions=tuple(fields.items("functions", str, [])),
+        entry_point=fields.name("entry_point", _ENTRY_POINT, ""),
+        check=fields.name("check", _NAME, "check"),
+        by_position=fields.take("by_position", bool, False),
+        records=tuple(fields.items("records", str, [])),
+        together=fields.optional_choice("isolation", "split", "together") == "together",
+    )
+    if not tests.functions and not tests.entry_point:
+        raise BadGroundTruth("assertions need entry_point (for check(candidate)) or functions (the names tests call)")
+    for name in (*tests.functions, *tests.records):
+        if not _NAME.fullmatch(name):
+            raise BadGroundTruth(f"functions and records hold names, not {name!r}")
+    for index, source in enumerate(tests.tests):
+        _check_source(source, f"tests[{index}]", needs_assert=True)
+    return tests
+
+
+def _check_source(source: str, where: str, needs_assert: bool) -> None:
+    """Tests are the data set's, so they may be parsed here; without an assertion they would pass any program."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise BadGroundTruth(f"{where} is not Python: {error}") from None
+    if needs_assert and not any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
+        raise BadGroundTruth(f"{where} holds no assertion")

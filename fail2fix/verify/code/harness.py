@@ -1,0 +1,77 @@
+"""The source text a sandbox is started with, and the job it is given. Files of `inside/` are read, never run, here."""
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from fail2fix.verify.code.ground_truth import AssertionTests, CallTests, Limits, StdioTests, Tests
+from fail2fix.verify.code.inside.pipes import framed
+from fail2fix.verify.code.inside.values import encode
+
+Message = dict[str, Any]
+
+
+MODULES = ("values", "pipes", "limits", "program", "scripts", "supervisor")
+"""Of `inside/`, each after those it imports."""
+
+PRELOADED = "bisect collections copy datetime functools heapq itertools math operator random re string typing"
+"""Imported before the job, off its time, since most preludes import them. Others cost every sandbox more processor
+time than they save a few (dataclasses: 17 ms)."""
+
+_START = """
+import sys, types
+sys.path[:] = [folder for folder in sys.path if folder]
+for name in {preloaded!r}.split():
+    __import__(name)
+for name, source in {sources!r}.items():
+    module = sys.modules[name] = types.ModuleType(name)
+    exec(compile(source, name, "exec"), module.__dict__)
+module.main()
+"""
+
+
+@cache
+def harness_source() -> str:
+    """The modules of `inside/` as one program, which is all of Fail2Fix that a sandbox ever sees."""
+    package = "fail2fix.verify.code.inside"
+    texts = {f"{package}.{name}": (files(package) / f"{name}.py").read_text(encoding="utf-8") for name in MODULES}
+    return _START.format(preloaded=PRELOADED, sources=texts)
+
+
+def job_text(program: str, tests: Tests, limits: Limits, processes: int) -> bytes:
+    """Two messages, ASCII: what the program's process may know, and the tests.
+
+    Expected values of calls and stdin/stdout are in neither. `processes`: 0 where something else counts them.
+    """
+    kind = {CallTests: "calls", StdioTests: "stdio", AssertionTests: "assertions"}[type(tests)]
+    first = {
+        "kind": kind,
+        "prelude": tests.prelude,
+        "program": program,
+        "records": tests.records if isinstance(tests, AssertionTests) else (),
+        "limits": {
+            "test_s": limits.test_s,
+            "cpu_s": int(limits.total_s) + 1,
+            "memory_bytes": limits.memory_mb * 2**20,
+            "output_bytes": limits.output_kb * 2**10,
+            "processes": processes,
+        },
+    }
+    return framed(first) + framed(_tests_message(tests))
+
+
+def _tests_message(tests: Tests) -> Message:
+    if isinstance(tests, CallTests):
+        entry = tests.entry_point
+        return {"calls": [{"call": entry, "args": encode(c.args), "kwargs": encode(c.kwargs)} for c in tests.calls]}
+    if isinstance(tests, StdioTests):
+        return {"stdins": [test.stdin for test in tests.tests]}
+    return {
+        "tests": tests.tests,
+        "functions": tests.functions,
+        "entry_point": tests.entry_point,
+        "check": tests.check,
+        "by_position": tests.by_position,
+        "stop_first": tests.stop_first,
+        "together": tests.together,
+    }

@@ -1,0 +1,68 @@
+"""Limits of a sandbox's processes, and how their ends are read.
+
+Knows: rlimits, signals, wait statuses. Must not know: programs, tests.
+"""
+
+import ctypes
+import os
+import resource
+import select
+import signal
+import time
+from typing import Any
+
+DEATHS_BY_LIMIT = (signal.SIGKILL, signal.SIGXCPU, signal.SIGXFSZ)
+"""Signals the kernel ends a process with at a limit of memory, processor time or file size."""
+
+PR_SET_DUMPABLE = 4
+
+
+def let_others_look(allowed: bool) -> None:
+    """Whether processes of the same user may read this one's memory and descriptors (prctl(2))."""
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, int(allowed), 0, 0, 0)
+
+
+def set_limits(limits: dict[str, Any]) -> None:
+    """Limits of this process and each it starts; `processes` is 0 where something else counts them."""
+    wanted = {
+        resource.RLIMIT_AS: limits["memory_bytes"],
+        resource.RLIMIT_CPU: limits["cpu_s"],
+        resource.RLIMIT_NOFILE: 64,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_MSGQUEUE: 0,
+        resource.RLIMIT_MEMLOCK: 0,
+    }
+    if limits["processes"]:
+        wanted[resource.RLIMIT_NPROC] = limits["processes"]
+    for kind, value in wanted.items():
+        set_limit(kind, value)
+
+
+def set_limit(kind: int, value: int) -> None:
+    """Set a limit for good; one that already is lower stays."""
+    _, hard = resource.getrlimit(kind)
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (value, value))
+
+
+def wait_until(child: int, deadline: float) -> int | None:
+    """The child's exit code (negative: the signal that ended it), None where it still runs at `deadline`."""
+    watch = os.pidfd_open(child)
+    try:
+        ended = select.select([watch], [], [], max(0.0, deadline - time.monotonic()))[0]
+    finally:
+        os.close(watch)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if ended else None
+
+
+def kill_rest(child: int) -> None:
+    """End everything a program has started, and reap it. Only process 1 may kill all that it sees."""
+    try:
+        if os.getpid() == 1:
+            os.kill(-1, signal.SIGKILL)
+        else:
+            os.killpg(child, signal.SIGKILL)
+        while True:
+            os.waitpid(-1, 0)
+    except (ProcessLookupError, ChildProcessError):
+        pass

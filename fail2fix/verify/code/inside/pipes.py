@@ -1,0 +1,68 @@
+"""Messages over pipes, each a length (8 hexadecimal digits) and JSON, all of it ASCII, and how a run ends.
+
+Knows: descriptors and deadlines. Must not know: programs, tests.
+"""
+
+import json
+import os
+import select
+import time
+from typing import Any
+
+
+class End(BaseException):
+    """The run is over, for the reason given; no `except Exception` of a test may swallow it.
+
+    Reasons: "died" (the program's process ended), "timeout", "limit" (of memory, output, processor time), "stopped"
+    (a test failed, and the first failure ends the run).
+    """
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def write_message(descriptor: int, message: Any) -> None:
+    write_all(descriptor, framed(message))
+
+
+def framed(message: Any) -> bytes:
+    data = json.dumps(message).encode()
+    return b"%08x" % len(data) + data
+
+
+def read_message(descriptor: int, deadline: float | None = None, largest: int = 1 << 30) -> Any:
+    """The next message, of at most `largest` bytes, whole before `deadline` (monotonic seconds).
+
+    Raises:
+        End: "died" at the end of the stream, "timeout", "limit".
+    """
+    size = int(_read_exactly(descriptor, 8, deadline), 16)
+    if size > largest:
+        raise End("limit")
+    return json.loads(_read_exactly(descriptor, size, deadline))
+
+
+def _read_exactly(descriptor: int, size: int, deadline: float | None) -> bytes:
+    parts = []
+    while size:
+        if deadline is not None and not select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            raise End("timeout")
+        part = os.read(descriptor, min(size, 1 << 16))
+        if not part:
+            raise End("died")
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+class Reports:
+    """The way out of the sandbox: one JSON line a report, on a descriptor that no program's process holds."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def send(self, **report: Any) -> None:
+        write_all(self.descriptor, json.dumps(report).encode() + b"\n")

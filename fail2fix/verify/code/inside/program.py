@@ -1,0 +1,130 @@
+"""The process that runs the program: what it becomes after the fork, and how it answers calls.
+
+Knows: the program and its prelude. Must not know: tests, expected values, the sandbox's way out; the forks it lives
+in hold none of them. Nothing it says is believed: its answers are data (`values.py`).
+"""
+
+import atexit
+import builtins
+import io
+import os
+import resource
+import sys
+import threading
+import types
+from collections.abc import Callable
+from typing import Any
+
+from fail2fix.verify.code.inside.limits import let_others_look, set_limit
+from fail2fix.verify.code.inside.pipes import read_message, write_message
+from fail2fix.verify.code.inside.values import decode, encode
+
+Job = dict[str, Any]
+Answer = Callable[[dict[str, Any], dict[str, Any], int], dict[str, Any]]
+
+
+def run_script(job: Job, stdin: int, stdout: int, forbidden: tuple[int, ...]) -> None:
+    """In a child: the program as `python program.py` would run it, exit handlers included. Never returns."""
+    code = 1
+    try:
+        _become_program(job, forbidden, stdin, stdout)
+        execute(job, new_module("__main__"))
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        pass
+    try:
+        # What the interpreter does at its end, and os._exit would leave out.
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+    except BaseException:
+        code = 1
+    os._exit(code & 0xFF)
+
+
+def serve(job: Job, requests: int, answers: int, forbidden: tuple[int, ...], answer_tests: Answer) -> None:
+    """In a child: load the program, then answer requests until their pipe closes. Never returns."""
+    try:
+        null = os.open(os.devnull, os.O_RDWR)
+        _become_program(job, forbidden, null, null)
+        space = new_module("program")
+        try:
+            execute(job, space)
+        except BaseException as error:
+            write_message(answers, {"loaded": 0, "error": _name(error)})
+            os._exit(1)
+        write_message(answers, {"loaded": 1})
+        found: dict[str, Any] = {}
+        while True:
+            request = read_message(requests)
+            if "tests" in request:
+                answer = answer_tests(request, space, answers)
+            else:
+                answer = _answer(request, job, space, found)
+            write_message(answers, answer)
+    except BaseException:
+        os._exit(1)
+
+
+def _answer(request: dict[str, Any], job: Job, space: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    try:
+        path = request["call"]
+        if path not in found:
+            found[path] = find(path, space)
+        records = record_classes(job["records"], space)
+        args, kwargs = decode(request["args"], records), decode(request["kwargs"], records)
+        return {"value": encode(found[path](*args, **kwargs), tuple(records.values()))}
+    except BaseException as error:
+        return {"error": _name(error)}
+
+
+def _name(error: BaseException) -> str:
+    return str(type.__getattribute__(type(error), "__name__"))[:100]
+
+
+def find(path: str, space: dict[str, Any]) -> Any:
+    """The function at a path like `Solution().twoSum`; that paths are of this form is checked outside."""
+    value: Any = None
+    for number, step in enumerate(path.split(".")):
+        name = step.removesuffix("()")
+        value = getattr(value, name) if number else space[name]
+        value = value() if step.endswith("()") else value
+    return value
+
+
+def record_classes(names: list[str], space: dict[str, Any]) -> dict[str, type]:
+    return {name: space[name] for name in names if isinstance(space.get(name), type)}
+
+
+def new_module(name: str) -> dict[str, Any]:
+    """The name space of a new module; dataclasses and pickle look their module up by name."""
+    module = types.ModuleType(name)
+    sys.modules[name] = module
+    return module.__dict__
+
+
+def execute(job: Job, space: dict[str, Any]) -> None:
+    for source, where in ((job["prelude"], "prelude.py"), (job["program"], "program.py")):
+        if source:
+            exec(compile(source, where, "exec", dont_inherit=True), space)
+
+
+def _become_program(job: Job, forbidden: tuple[int, ...], stdin: int, stdout: int) -> None:
+    """Give up the supervisor's descriptors, take ordinary standard streams, bound every file's size."""
+    for descriptor in forbidden:
+        os.close(descriptor)
+    let_others_look(True)
+    os.setsid()
+    set_limit(resource.RLIMIT_FSIZE, job["limits"]["output_bytes"])
+    os.dup2(stdin, 0)
+    os.dup2(stdout, 1)
+    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0)), "utf-8", "replace")
+    sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w")), "utf-8", "replace")
+    sys.stderr = io.TextIOWrapper(io.BufferedWriter(io.FileIO(2, "w")), "utf-8", "replace")
+    for name in ("stdin", "stdout", "stderr"):
+        setattr(sys, f"__{name}__", getattr(sys, name))
+    sys.argv = ["program.py"]
+    # What `site` would have added; this interpreter runs without it.
+    builtins.exit = builtins.quit = sys.exit  # type: ignore[assignment]

@@ -1,0 +1,69 @@
+"""Assertion scripts: every assertion counted, the program's functions called through whatever stands for them.
+
+Knows: test scripts, which are the data set's. Must not know: where the functions they call run.
+"""
+
+import ast
+import builtins
+from collections.abc import Callable
+from typing import Any
+
+from fail2fix.verify.code.inside.pipes import End
+
+Space = dict[str, Any]
+
+
+class ProgramFailed(Exception):
+    """The program raised something that has no built-in name."""
+
+
+def same_error(name: object) -> Exception:
+    """An exception of the built-in type the program raised, for tests that expect one."""
+    kind = getattr(builtins, name, None) if isinstance(name, str) else None
+    if isinstance(kind, type) and issubclass(kind, (ArithmeticError, LookupError, TypeError, ValueError)):
+        # The exceptions of codecs cannot be made without their five arguments.
+        return ValueError() if issubclass(kind, UnicodeError) else kind()
+    return ProgramFailed(name)
+
+
+def run_scripts(tests: dict[str, Any], space: Space, tally: Callable[[bool], None]) -> None:
+    """Run every script in `space` and tally each assertion reached; an error outside of one is a failed test.
+
+    Raises:
+        End: "stopped" after a first failure, where that ends the run.
+    """
+
+    def check(condition: Callable[[], object]) -> None:
+        try:
+            passed = bool(condition())
+        except Exception:
+            passed = False
+        settle(passed)
+
+    def settle(passed: bool) -> None:
+        tally(passed)
+        if not passed and tests["stop_first"]:
+            raise End("stopped")
+
+    space["__check__"] = check
+    for source in tests["tests"]:
+        try:
+            exec(_counted(source), space)
+            if tests["entry_point"]:
+                space[tests["check"]](space["candidate"])
+        except Exception:
+            settle(False)
+
+
+def _counted(source: str) -> Any:
+    """A test script with every `assert x` turned into `__check__(lambda: x)`."""
+    tree = ast.fix_missing_locations(_CountAssertions().visit(ast.parse(source)))
+    return compile(tree, "tests.py", "exec", dont_inherit=True)
+
+
+class _CountAssertions(ast.NodeTransformer):
+    def visit_Assert(self, node: ast.Assert) -> ast.AST:
+        nothing = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
+        condition = ast.Lambda(args=nothing, body=node.test)
+        call = ast.Call(func=ast.Name(id="__check__", ctx=ast.Load()), args=[condition], keywords=[])
+        return ast.copy_location(ast.Expr(value=call), node)

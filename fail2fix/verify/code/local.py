@@ -1,0 +1,249 @@
+"""The back-end for one machine: bubblewrap sandboxes, each started before its job and used for one job only.
+
+Knows: threads, queues, when to start and end sandboxes. Must not know: how results are judged.
+
+Each worker thread owns its sandboxes: the kernel ties a sandbox's life to the thread that started it
+(--die-with-parent), and worker threads live as long as the back-end. The next sandbox starts after a verdict, or
+beside the job where more work waits.
+
+What bounds a program:
+- time: seconds a test and a run (`Limits`), kept inside and again here; at the end the kernel kills all its processes,
+  for they share a process namespace whose first process is the supervisor.
+- memory: `memory_mb` of address space a process; where a control group can be made, `memory_mb` + `tmp_mb` + 256 MB
+  for all its processes together. Where none can, up to `processes` times `memory_mb`.
+- processes and threads: `processes`, by RLIMIT_NPROC, which the kernel (5.14 or newer) counts per user namespace, and
+  every sandbox has its own; root is exempt, so as root sandboxes run as nobody. And by the control group's `pids.max`
+  where there is one. One of the two is needed: on an older kernel without control groups this back-end refuses.
+- disk: /tmp of `tmp_mb`, in memory; nothing else can be written. Descriptors: 64 a process.
+
+    backend = LocalBackend(workers=2)
+    outcome = await backend.run("def add(a, b): return a + b", parse_ground_truth({...}))
+    backend.close()
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import platform
+import queue
+import re
+import threading
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+
+from fail2fix.verify.code.backend import InfrastructureError, SandboxUnavailable, judge
+from fail2fix.verify.code.bubblewrap import bwrap_command, find_bwrap, sandbox_uid
+from fail2fix.verify.code.cgroup import new_group, usable_hierarchies
+from fail2fix.verify.code.ground_truth import Limits, Tests
+from fail2fix.verify.code.harness import harness_source, job_text
+from fail2fix.verify.code.interpreter import find_interpreter
+from fail2fix.verify.code.sandbox import Sandbox
+from fail2fix.verify.code.seccomp import filter_program
+from fail2fix.verify.code.verdict import Outcome
+
+logger = logging.getLogger(__name__)
+
+CLOSED = "this LocalBackend is closed: make a new one"
+
+SUPERVISOR_PROCESSES = 4
+"""Added to the control group's bound: the supervisor and what the kernel has not yet reaped."""
+
+
+@dataclass
+class _Job:
+    program: str
+    tests: Tests
+    result: "Future[Outcome]" = field(default_factory=Future)
+    sandbox: Sandbox | None = None
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        """Nobody waits any more: end the sandbox it runs in, if it already does."""
+        self.cancelled = True
+        if not self.result.cancel() and self.sandbox is not None:
+            self.sandbox.kill()
+
+
+class LocalBackend:
+    """Runs programs in `workers` sandboxes at a time, with `spares` more of each worker started ahead.
+
+    `processes`: processes and threads a program may have at once. `tmp_mb`: size of its /tmp.
+    `python`: the interpreter inside ("": found, see `interpreter.py`). `retries`: further attempts where a sandbox
+    breaks before its program was started.
+
+    Raises:
+        SandboxUnavailable: no sandbox can be made here; one line says what to install or switch on.
+    """
+
+    def __init__(
+        self,
+        workers: int = 2,
+        limits: Limits | None = None,
+        processes: int = 32,
+        tmp_mb: int = 64,
+        python: str = "",
+        spares: int = 1,
+        retries: int = 2,
+    ) -> None:
+        if workers < 1 or processes < 4 or tmp_mb < 1 or spares < 0 or retries < 0:
+            raise ValueError(
+                "LocalBackend needs workers >= 1, processes >= 4, tmp_mb >= 1, spares >= 0, retries >= 0;"
+                f" got {workers}, {processes}, {tmp_mb}, {spares}, {retries}"
+            )
+        self.limits = limits or Limits()
+        self._workers, self._spares, self._retries, self._tmp_mb = workers, spares, retries, tmp_mb
+        self._processes = processes
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._closed = False
+        self._prepare(python)
+
+    def _prepare(self, python: str) -> None:
+        """Find the tools and prove with one sandbox that they work."""
+        self._uid = sandbox_uid()
+        bwrap = find_bwrap()
+        try:
+            interpreter = find_interpreter(python, self._uid)
+        except FileNotFoundError as error:
+            raise SandboxUnavailable(str(error)) from None
+        self._command = partial(bwrap_command, bwrap, interpreter, harness_source(), self._tmp_mb * 2**20)
+        self._seccomp = filter_program()
+        self._hierarchies = usable_hierarchies()
+        counts_per_namespace = _kernel() >= (5, 14)
+        if not counts_per_namespace and not self._hierarchies:
+            raise SandboxUnavailable(
+                f"Linux {platform.release()} cannot bound a sandbox's processes: use 5.14 or newer, or give this"
+                " process a writable control group (memory and pids)"
+            )
+        self._process_limit = self._processes if counts_per_namespace else 0
+        try:
+            sandbox = self._start()
+        except OSError as error:
+            raise SandboxUnavailable(f"bubblewrap cannot be started: {error}") from None
+        try:
+            sandbox.wait_ready()
+        except InfrastructureError as error:
+            raise SandboxUnavailable(
+                f"bubblewrap cannot make a sandbox for user {self._uid} ({error}): allow unprivileged user namespaces"
+                " (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone=1,"
+                " kernel.apparmor_restrict_unprivileged_userns=0; in a container, --security-opt seccomp=unconfined)"
+            ) from None
+        finally:
+            sandbox.close()
+
+    @property
+    def isolation(self) -> dict[str, object]:
+        """What holds programs here, for logs: user, system call filter, control groups, process limit."""
+        return {
+            "uid": self._uid,
+            "seccomp": bool(self._seccomp),
+            "cgroups": [str(hierarchy.parent) for hierarchy in self._hierarchies],
+            "rlimit_nproc": self._process_limit,
+        }
+
+    async def run(self, program: str, tests: Tests) -> Outcome:
+        """Judge `program`; cancelling the call ends its sandbox. Raises `RuntimeError` once closed."""
+        job = _Job(program, tests)
+        with self._lock:
+            if self._closed:
+                raise RuntimeError(CLOSED)
+            if not self._threads:
+                self._start_threads()
+            self._jobs.put(job)
+        try:
+            return await asyncio.wrap_future(job.result)
+        except asyncio.CancelledError:
+            job.cancel()
+            raise
+
+    def close(self) -> None:
+        """Wait for the jobs under way, end every sandbox; waiting calls raise `RuntimeError`. May be called twice."""
+        with self._lock:
+            self._closed = True
+            threads, self._threads = self._threads, []
+        with contextlib.suppress(queue.Empty):
+            while job := self._jobs.get_nowait():
+                if job.result.set_running_or_notify_cancel():
+                    job.result.set_exception(RuntimeError(CLOSED))
+        for _ in threads:
+            self._jobs.put(None)
+        for thread in threads:
+            thread.join()
+
+    def _start_threads(self) -> None:
+        for number in range(self._workers):
+            thread = threading.Thread(target=self._work, name=f"sandbox-{number}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def _work(self) -> None:
+        """A worker: keeps its spare sandboxes started, and runs one job after the other."""
+        spares: deque[Sandbox] = deque()
+        self._refill(spares)
+        while job := self._jobs.get():
+            if not job.result.set_running_or_notify_cancel():
+                continue
+            if self._spares and not self._jobs.empty():
+                # More work waits: the next sandbox starts while this job runs. Otherwise it would only slow it.
+                self._refill(spares, more=1)
+            used: list[Sandbox] = []
+            try:
+                job.result.set_result(self._settle(job, spares, used))
+            except BaseException as error:  # the waiting call gets it, whatever it is; the worker lives on
+                job.result.set_exception(error)
+            for sandbox in used:
+                sandbox.close()
+            self._refill(spares)
+        for sandbox in spares:
+            sandbox.close()
+
+    def _settle(self, job: _Job, spares: deque[Sandbox], used: list[Sandbox]) -> Outcome:
+        for attempt in range(self._retries + 1):
+            if job.cancelled:
+                break
+            try:
+                return self._attempt(job, spares, used)
+            except (InfrastructureError, OSError) as error:
+                logger.warning("sandbox failure %d of %d: %s", attempt + 1, self._retries + 1, error)
+        return Outcome("error")
+
+    def _attempt(self, job: _Job, spares: deque[Sandbox], used: list[Sandbox]) -> Outcome:
+        """One run in one sandbox, which is killed at its end; closing it is left to the caller, after the verdict."""
+        sandbox = spares.popleft() if spares else self._start()
+        used.append(sandbox)
+        try:
+            sandbox.wait_ready()
+            job.sandbox = sandbox
+            limits = self.limits.within(job.tests.limits)
+            text = job_text(job.program, job.tests, limits, self._process_limit)
+            return judge(sandbox.run(text, limits), job.tests)
+        finally:
+            job.sandbox = None
+            sandbox.kill()
+
+    def _refill(self, spares: deque[Sandbox], more: int = 0) -> None:
+        """Start sandboxes ahead. A failure here is not one of the job at hand; the next job meets it."""
+        with contextlib.suppress(OSError):
+            while len(spares) < self._spares + more and not self._closed:
+                spares.append(self._start())
+
+    def _start(self) -> Sandbox:
+        group = None
+        if self._hierarchies:
+            memory = (self.limits.memory_mb + self._tmp_mb + 256) * 2**20
+            group = new_group(self._hierarchies, memory, self._processes + SUPERVISOR_PROCESSES)
+        try:
+            return Sandbox(self._command, self._seccomp, self._uid, group)
+        except OSError:
+            if group is not None:
+                group.remove()
+            raise
+
+
+def _kernel() -> tuple[int, int]:
+    found = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return (int(found[1]), int(found[2])) if found else (0, 0)

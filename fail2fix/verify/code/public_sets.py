@@ -1,0 +1,89 @@
+"""Rows of the public code sets as ground truths: HumanEval, MBPP, LeetCodeDataset, and DebugBench over its tests.
+
+Knows: those sets' columns (DATA.md, "Training, code"). Must not know: files, sandboxes.
+
+    ground_truth = json.dumps(humaneval(row))
+"""
+
+import ast
+import builtins
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+GroundTruth = dict[str, Any]
+
+DEBUGBENCH_IMPORTS = """
+import bisect, collections, functools, heapq, itertools, math, operator, random, re, string, sys
+from typing import *
+"""
+"""DebugBench's programs name modules (`collections.deque`), LeetCodeDataset's prelude imports their contents."""
+
+
+def humaneval(row: Mapping[str, Any]) -> GroundTruth:
+    """A row with `prompt`, `test`, `entry_point`. The prompt is the prelude: tests call helpers that it defines.
+
+    The entry point is called by its own name too (HumanEval/33).
+    """
+    return {
+        "kind": "assertions",
+        "prelude": row["prompt"],
+        "functions": [row["entry_point"]],
+        "entry_point": row["entry_point"],
+        "tests": [row["test"]],
+    }
+
+
+def mbpp(row: Mapping[str, Any]) -> GroundTruth:
+    """A row with `code`, `test_list`, `test_setup_code`, which runs after the program and before the first test.
+
+    Tests that use the program's own classes, variables or several of its functions run in the program's process: a
+    value of such a class is no data.
+    """
+    first, *others = row["test_list"]
+    tests = [f"{row['test_setup_code']}\n{first}", *others]
+    defined = {node.name for node in ast.parse(row["code"]).body if isinstance(node, ast.FunctionDef)}
+    called, other = _free_names(tests, known=set(dir(builtins)) - defined)
+    return {
+        "kind": "assertions",
+        "functions": sorted(called),
+        "tests": tests,
+        "isolation": "together" if other or len(called) > 1 else "split",
+    }
+
+
+def leetcode(row: Mapping[str, Any]) -> GroundTruth:
+    """A row of LeetCodeDataset with `prompt`, `test`, `entry_point`; the prompt's classes (ListNode) pass as data."""
+    return {
+        "kind": "assertions",
+        "prelude": row["prompt"],
+        "entry_point": row["entry_point"],
+        "tests": [row["test"]],
+        "records": re.findall(r"^class (\w+)", row["prompt"], re.MULTILINE),
+    }
+
+
+def debugbench(leetcode_row: Mapping[str, Any]) -> GroundTruth:
+    """The tests of a DebugBench row's slug: called by position, for its programs rename parameters."""
+    ground_truth = leetcode(leetcode_row)
+    return ground_truth | {"prelude": leetcode_row["prompt"] + DEBUGBENCH_IMPORTS, "by_position": True}
+
+
+def _free_names(sources: Iterable[str], known: set[str]) -> tuple[set[str], set[str]]:
+    """Names neither known nor defined by a source: those that are called, and those used in another way as well."""
+    nodes = [node for source in sources for node in ast.walk(ast.parse(source))]
+    callees = [node.func for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    known = known | {name for node in nodes for name in _defined(node)}
+    other = {node.id for node in names if node not in callees}
+    return {node.id for node in callees} - known, other - known
+
+
+def _defined(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Name):
+        return [] if isinstance(node.ctx, ast.Load) else [node.id]
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        return [node.name]
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return [(alias.asname or alias.name).split(".")[0] for alias in node.names]
+    return [node.arg] if isinstance(node, ast.arg) else []

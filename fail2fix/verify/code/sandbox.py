@@ -1,0 +1,188 @@
+"""One sandbox: started early, given one job, read under deadlines, killed.
+
+Knows: pipes and processes. Must not know: what reports mean. The reader bounds everything a sandbox may do to this
+process: how long it may be silent, how long it may take, how long one line may be.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from fail2fix.verify.code.backend import InfrastructureError, Report, read_report
+from fail2fix.verify.code.cgroup import Group
+from fail2fix.verify.code.ground_truth import Limits
+
+GRACE_S = 0.5
+"""The supervisor inside keeps the time of a test; so much later it is taken to be stuck, and killed from here."""
+
+START_S = 60.0
+"""Seconds a sandbox may take from its start to its first report."""
+
+END_S = 5.0
+"""Seconds bwrap may take to name its sandbox's process 1, and to end after it."""
+
+READ_BYTES = 1 << 16
+
+
+class Sandbox:
+    """A started bubblewrap. `group`: its control group, None where there are none."""
+
+    def __init__(self, command: Callable[[int], list[str]], seccomp: bytes, uid: int, group: Group | None) -> None:
+        self._group = group
+        with contextlib.ExitStack() as stack:
+            filter_fd = _readable(seccomp, stack) if seccomp else -1
+            info, info_out = os.pipe()
+            stack.callback(os.close, info_out)
+            self._info = info
+            arguments = command(filter_fd)
+            arguments[1:1] = ["--info-fd", str(info_out)]
+            switch = {"user": uid, "group": uid, "extra_groups": []} if uid != os.getuid() else {}
+            self._process: subprocess.Popen[bytes] = subprocess.Popen(
+                arguments,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                cwd="/",
+                env={},
+                pass_fds=[fd for fd in (filter_fd, info_out) if fd >= 0],
+                **switch,  # type: ignore[call-overload]
+            )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        os.set_blocking(self._stdin.fileno(), False)
+        self._text = b""
+        self._first: int | None = None
+        self._lock = threading.Lock()
+
+    def wait_ready(self) -> None:
+        """Wait for the supervisor, and put it into its control group while it has started nothing.
+
+        Raises:
+            InfrastructureError: with what bwrap or Python wrote on stderr.
+        """
+        deadline = time.monotonic() + START_S
+        if "ready" not in next(self._lines(b"", deadline, lambda: deadline, READ_BYTES)):
+            self._process.kill()
+            assert self._process.stderr is not None
+            complaint = self._process.stderr.read(4000).decode("utf-8", "replace").strip().splitlines()
+            raise InfrastructureError(complaint[-1] if complaint else "the sandbox did not start")
+        pid = self._find_first_process()
+        if self._group is not None:
+            self._group.add(pid)
+
+    def _find_first_process(self) -> int:
+        """The pid of the sandbox's process 1 as seen here, and a lasting handle on it.
+
+        Raises:
+            InfrastructureError: bwrap has not told it in `END_S` seconds.
+        """
+        told = b""
+        # bwrap writes in several pieces and then closes its end.
+        while select.select([self._info], [], [], END_S)[0] and (piece := os.read(self._info, 4096)):
+            told += piece
+        try:
+            pid = int(json.loads(told)["child-pid"])
+            self._first = os.pidfd_open(pid)
+        except (OSError, ValueError, KeyError) as error:
+            raise InfrastructureError(f"bwrap does not name the sandbox's process: {error}") from None
+        return pid
+
+    def run(self, job: bytes, limits: Limits) -> Iterator[Report]:
+        """Send the job and yield its reports; the last one is `{"end": ...}`, "lost" where the sandbox vanished."""
+        # A character of output takes up to six in JSON.
+        longest = 6 * limits.output_kb * 2**10 + 4096
+        deadline = time.monotonic() + limits.total_s
+        patience = limits.test_s + GRACE_S
+        yield from self._lines(job, deadline, lambda: time.monotonic() + patience, longest)
+
+    def _lines(self, data: bytes, deadline: float, next_due: Callable[[], float], longest: int) -> Iterator[Report]:
+        """Write `data` while reading lines, each due by `next_due()` and all by `deadline` (monotonic seconds)."""
+        due, poll = next_due(), select.poll()
+        poll.register(self._stdout, select.POLLIN)
+        if data:
+            poll.register(self._stdin, select.POLLOUT)
+        while True:
+            while b"\n" in self._text:
+                line, self._text = self._text.split(b"\n", 1)
+                report = read_report(line)
+                yield report
+                if "end" in report:
+                    return
+                due = next_due()
+            left = min(due, deadline) - time.monotonic()
+            ready = {fd for fd, _ in poll.poll(max(0.0, left) * 1000)} if left > 0 else set()
+            if not ready or len(self._text) > longest:
+                yield {"end": "limit" if ready else "timeout"}
+                return
+            if self._stdin.fileno() in ready:
+                data = self._write(data)
+                if not data:
+                    poll.unregister(self._stdin)
+            if self._stdout.fileno() in ready:
+                text = self._stdout.read(READ_BYTES)
+                if not text:
+                    yield {"end": "lost"}
+                    return
+                self._text += text
+
+    def _write(self, data: bytes) -> bytes:
+        """What is left of `data` after writing what the pipe takes; nothing where nobody reads it any more."""
+        try:
+            return data[self._stdin.write(data[:READ_BYTES]) or 0 :]
+        except BrokenPipeError:
+            return b""
+
+    def kill(self) -> None:
+        """End it from any thread: process 1 dies, and the kernel ends all processes of its namespace with it.
+
+        bwrap then reaps it and ends by itself. Were bwrap killed first, each sandbox would leave a dead process to
+        this machine's init, and in a container that often is a program that reaps none.
+        """
+        with self._lock, contextlib.suppress(ProcessLookupError):
+            if self._first is not None:
+                signal.pidfd_send_signal(self._first, signal.SIGKILL)
+            else:
+                self._process.kill()
+
+    def close(self) -> None:
+        """Kill, reap, and give everything back.
+
+        One that is still starting is let so far that its process 1 can be killed: bwrap killed between the two leaves
+        that process waiting for it for ever. It has no program, and only the owner's own violent death can do so.
+        """
+        if self._first is None:
+            with contextlib.suppress(InfrastructureError):
+                self._find_first_process()
+        self.kill()
+        try:
+            self._process.wait(timeout=END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        with self._lock:
+            if self._first is not None:
+                os.close(self._first)
+                self._first = None
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            assert stream is not None
+            stream.close()
+        os.close(self._info)
+        if self._group is not None:
+            self._group.remove()
+
+
+def _readable(content: bytes, stack: contextlib.ExitStack) -> int:
+    """A pipe that holds `content`, up to a pipe's size, and then ends."""
+    reader, writer = os.pipe()
+    stack.callback(os.close, reader)
+    os.write(writer, content)
+    os.close(writer)
+    return reader

@@ -1,0 +1,73 @@
+"""The door of this package: a response and a ground truth in, a verdict out.
+
+Knows: the order of the steps. Must not know: any of them in detail, verl, rewards.
+
+    verifier = CodeVerifier(LocalBackend(workers=2))
+    verdict = await verifier.verify("```python\\ndef add(a, b): return a + b\\n```", row["ground_truth"])
+    verifier.close()
+"""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+from fail2fix.core.config import BadInput, VerifierConfig
+from fail2fix.core.config import CodeBackend as Backend
+from fail2fix.verify.code.backend import CodeBackend, SandboxUnavailable
+from fail2fix.verify.code.fusion import FusionBackend
+from fail2fix.verify.code.ground_truth import BadGroundTruth, Limits, parse_ground_truth
+from fail2fix.verify.code.local import LocalBackend
+from fail2fix.verify.code.program_text import find_program
+from fail2fix.verify.code.verdict import CodeVerdict
+
+BACKEND = "fail2fix.verifier.code.backend"
+
+
+class CodeVerifier:
+    """Judges responses that hold a program, in the sandboxes of `backend`, which it owns."""
+
+    def __init__(self, backend: CodeBackend) -> None:
+        self._backend = backend
+
+    async def verify(self, response: str, ground_truth: str | Mapping[str, Any]) -> CodeVerdict:
+        """The verdict on the program in `response`. Never raises for anything in `response`.
+
+        Raises:
+            BadGroundTruth: naming the field; a row's fault, not the response's.
+            RuntimeError: once closed.
+        """
+        tests = parse_ground_truth(ground_truth)
+        program = find_program(response)
+        if not program:
+            return CodeVerdict(False, "", "no_answer")
+        outcome = await self._backend.run(program, tests)
+        return CodeVerdict(outcome.correct, program, outcome.status, outcome.passed, outcome.total)
+
+    def close(self) -> None:
+        self._backend.close()
+
+
+def open_verifier(settings: VerifierConfig) -> CodeVerifier:
+    """The verifier over the back-end that ``fail2fix.verifier.code`` asks for.
+
+    Raises:
+        BadInput: the back-end cannot run here; what to install or switch on.
+    """
+    code = settings.code
+    limits = Limits(test_s=code.test_s, total_s=code.total_s, memory_mb=code.memory_mb)
+    if code.backend is Backend.sandbox_fusion:
+        if find_spec("sandbox_fusion") is None:
+            raise BadInput(f"{BACKEND}=sandbox_fusion: its client is missing: pip install sandbox-fusion==0.3.7")
+        return CodeVerifier(FusionBackend(code.endpoint, code.workers, limits, settings.retries))
+    try:
+        return CodeVerifier(LocalBackend(code.workers, limits, retries=settings.retries))
+    except SandboxUnavailable as error:
+        raise BadInput(f"{BACKEND}=local: {error}") from error
+
+
+def ground_truth_problem(ground_truth: str) -> str:
+    try:
+        parse_ground_truth(ground_truth)
+    except BadGroundTruth as error:
+        return str(error)
+    return ""

@@ -1,0 +1,168 @@
+"""The SandboxFusion back-end against a server that speaks its protocol (client 0.3.7, `POST /run_code`)."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from fail2fix.verify.code.fusion import FusionBackend
+from fail2fix.verify.code.ground_truth import Limits, parse_ground_truth
+from fail2fix.verify.code.verdict import Outcome
+
+pytest.importorskip("sandbox_fusion", reason="the SandboxFusion client is not installed: pip install sandbox-fusion")
+
+ADD = {"kind": "calls", "entry_point": "add", "calls": [{"args": [1, 2], "expected": 3}]}
+RIGHT, WRONG, SLOW = "def add(a, b): return a + b", "def add(a, b): return a - b", "while True: pass"
+Reply = Callable[[dict[str, Any]], tuple[int, dict[str, Any]]]
+
+
+class Service:
+    """`replies` are taken in order, the last one again and again; `requests` are what came in."""
+
+    def __init__(self) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self.replies: list[Reply] = [run]
+        self.endpoint = ""
+
+    def answer(self, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        self.requests.append(request)
+        return (self.replies.pop(0) if len(self.replies) > 1 else self.replies[0])(request)
+
+
+def run(request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """What the service does, unsandboxed: only ever with the programs of this file."""
+    command = [sys.executable, "-I", "-c", request["code"]]
+    try:
+        done = subprocess.run(
+            command, input=request["stdin"], capture_output=True, text=True, timeout=request["run_timeout"], check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        return reply("TimeLimitExceeded", (error.stdout or b"").decode(), None)
+    return reply("Finished", done.stdout, done.returncode)
+
+
+def reply(status: str, stdout: str, code: int | None) -> tuple[int, dict[str, Any]]:
+    result = {"status": status, "execution_time": 0.1, "return_code": code, "stdout": stdout, "stderr": ""}
+    overall = "Success" if code == 0 else "Failed"
+    answer = {"status": overall, "message": "", "compile_result": None, "run_result": result, "files": {}}
+    return 200, answer | {"executor_pod_name": None}
+
+
+def broken(request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    return 502, {"detail": "no upstream"}
+
+
+def sandbox_error(request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    return 200, {"status": "SandboxError", "message": "no space left", "files": {}}
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    service = Service()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            code, body = service.answer(request) if self.path == "/run_code" else (404, {})
+            text = json.dumps(body).encode()
+            self.send_response(code)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        service.endpoint = f"http://127.0.0.1:{server.server_address[1]}/"
+        yield service
+        server.shutdown()
+
+
+def outcome(service: Service, program: str, ground_truth: dict[str, Any] = ADD, retries: int = 2) -> Outcome:
+    backend = FusionBackend(service.endpoint, concurrency=2, limits=Limits(test_s=2, total_s=4), retries=retries)
+    try:
+        return asyncio.run(backend.run(program, parse_ground_truth(ground_truth)))
+    finally:
+        backend.close()
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        (RIGHT, Outcome("ok", 1, 1)),
+        (WRONG, Outcome("ok", 0, 1)),
+        (SLOW, Outcome("timeout", 0, 1)),
+        ("import os\nos._exit(0)", Outcome("ok", 0, 1)),
+    ],
+)
+def test_verdicts_are_those_of_the_local_back_end(service: Service, program: str, expected: Outcome) -> None:
+    assert outcome(service, program) == expected
+
+
+@pytest.mark.parametrize(
+    "ground_truth",
+    [
+        {"kind": "stdio", "tests": [{"stdin": "", "stdout": "3"}]},
+        {"kind": "assertions", "functions": ["add"], "tests": ["assert add(1, 2) == 3"]},
+    ],
+)
+def test_the_other_kinds(service: Service, ground_truth: dict[str, Any]) -> None:
+    assert outcome(service, f"{RIGHT}\nprint(add(1, 2))", ground_truth).correct
+    assert not outcome(service, f"{WRONG}\nprint(add(1, 2))", ground_truth).correct
+
+
+def test_what_is_expected_is_not_sent(service: Service) -> None:
+    secret = ADD | {"calls": [{"args": [1, 2], "expected": "secret"}]}
+    assert not outcome(service, RIGHT, secret).correct
+    assert "secret" not in json.dumps(service.requests)
+    assert service.requests[0]["language"] == "python"
+    assert service.requests[0]["run_timeout"] == 4
+
+
+def test_a_run_that_the_service_ended_is_a_timeout(service: Service) -> None:
+    service.replies = [lambda _: reply("TimeLimitExceeded", '{"ready": 1}\n{"started": 1}\n', None)]
+    assert outcome(service, RIGHT) == Outcome("timeout", 0, 1)
+
+
+@pytest.mark.parametrize("failure", [broken, sandbox_error, lambda _: reply("Error", "", None)])
+def test_a_service_that_breaks_is_asked_again_and_then_an_error(service: Service, failure: Reply) -> None:
+    service.replies = [failure, failure, run]
+    assert outcome(service, RIGHT) == Outcome("ok", 1, 1)
+    service.replies = [failure]
+    service.requests.clear()
+    assert outcome(service, RIGHT, retries=1) == Outcome("error")
+    assert len(service.requests) == 2
+
+
+@pytest.mark.parametrize("stdout", ["", "Traceback", '{"ready": 1}\n', "[]", "[" * 100_000])
+def test_nonsense_before_the_program_is_an_error(service: Service, stdout: str) -> None:
+    service.replies = [lambda _: reply("Finished", stdout, 0)]
+    assert outcome(service, RIGHT, retries=0) == Outcome("error")
+
+
+def test_no_service_is_an_error(service: Service) -> None:
+    service.endpoint = "http://127.0.0.1:9"
+    assert outcome(service, RIGHT, retries=0) == Outcome("error")
+
+
+def test_a_closed_one_is_refused(service: Service) -> None:
+    backend = FusionBackend(service.endpoint)
+    backend.close()
+    backend.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        asyncio.run(backend.run(RIGHT, parse_ground_truth(ADD)))
+
+
+@pytest.mark.parametrize("settings", [{"endpoint": "host:8080"}, {"concurrency": 0}, {"retries": -1}])
+def test_settings_are_checked(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="FusionBackend needs endpoint http"):
+        FusionBackend(**({"endpoint": "http://host"} | settings))

@@ -1,0 +1,49 @@
+"""Which block of a response is the program."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fail2fix.verify.code.program_text import MAX_PROGRAM_CHARS, find_program
+
+CASES = {
+    "one block": ("```python\nx = 1\n```", "x = 1\n"),
+    "a bare fence": ("```\nx = 1\n```", "x = 1\n"),
+    "short names": ("```py\nx = 1\n```", "x = 1\n"),
+    "capitals and attributes": ("```Python title=a.py\nx = 1\n```", "x = 1\n"),
+    "the last of two": ("```python\nx = 1\n```\nno:\n```python\nx = 2\n```\n", "x = 2\n"),
+    "after reasoning": ("<think>```python\nx = 1\n```</think>\n```python\nx = 2\n```", "x = 2\n"),
+    "an unclosed last one": ("```python\nx = 1\n```\n```python\nx = 2\n", "x = 1\n"),
+    "only an unclosed one": ("```python\nx = 1\n", ""),
+    "another language last": ("```python\nx = 1\n```\n```bash\nls\n```", ""),
+    "no fence": ("def f(): return 1", ""),
+    "tildes": ("~~~\nx = 1\n~~~", "x = 1\n"),
+    "a longer fence holds a shorter one": ("````\n```\nx = 1\n```\n````", "```\nx = 1\n```\n"),
+    "line ends of Windows": ("```python\r\nx = 1\r\n```\r\n", "x = 1\r\n"),
+    "an empty block": ("```python\n\n```", ""),
+    "an inline fence is no fence": ("so ```x = 1``` it is", ""),
+    "nothing": ("", ""),
+    "too long": (f"```\n{'x' * (MAX_PROGRAM_CHARS + 1)}\n```", ""),
+    "a lone surrogate": ("```\nx = '\ud800'\n```", "x = '?'\n"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_rule(name: str) -> None:
+    response, program = CASES[name]
+    assert find_program(response) == program
+
+
+@given(st.text(st.characters(codec="utf-8")), st.text(alphabet="ab `~\n"))
+def test_a_program_is_a_part_of_its_response(before: str, after: str) -> None:
+    response = f"{before}\n```python\nx = 1\n```\n{after}"
+    assert find_program(response) in response
+
+
+def test_time_is_linear_in_the_response() -> None:
+    for unit in ("```\n", "`", "````` ", "~~~\n```\n", "``` a b c d e\n", "    ```"):
+        start = time.monotonic()
+        find_program(unit * (200_000 // len(unit)))
+        assert time.monotonic() - start < 2.0

@@ -1,0 +1,314 @@
+"""The three kinds of tests, right and wrong programs, limits, and what the back-end does when it cannot work."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from fail2fix.verify.code.backend import SandboxUnavailable
+from fail2fix.verify.code.ground_truth import BadGroundTruth, Limits, parse_ground_truth
+from fail2fix.verify.code.local import LocalBackend
+from fail2fix.verify.code.sandbox import Sandbox
+from fail2fix.verify.code.verdict import CodeVerdict, Outcome
+from fail2fix.verify.code.verifier import CodeVerifier
+
+TEST_S = 4.0
+ADD = {"kind": "calls", "entry_point": "add", "calls": [{"args": [1, 2], "expected": 3}]}
+TWO_CALLS = ADD | {"calls": [{"args": [1, 2], "expected": 3}, {"args": [2, 2], "kwargs": {}, "expected": 4}]}
+SUM = {"kind": "stdio", "tests": [{"stdin": "1 2\n", "stdout": "3\n"}, {"stdin": "5 5\n", "stdout": "10"}]}
+CHECK = {
+    "kind": "assertions",
+    "entry_point": "add",
+    "tests": ["def check(c):\n assert c(1, 2) == 3\n assert c(b=2, a=2) == 4"],
+}
+LIST = {"kind": "assertions", "functions": ["add"], "tests": ["assert add(1, 2) == 3", "assert add(2, 2) == 4"]}
+TOGETHER = LIST | {"isolation": "together"}
+NODES = {
+    "kind": "assertions",
+    "prelude": "class Node:\n    def __init__(self, val, next=None):\n        self.val, self.next = val, next\n",
+    "records": ["Node"],
+    "entry_point": "Solution().last",
+    "tests": ["def check(candidate):\n    assert candidate(head=Node(1, Node(2))).val == 2"],
+}
+RIGHT = "def add(a, b):\n    return a + b\n"
+INDENTED = " a, b = map(int, input().split())\n print(a + b)\n"
+PRINTS = "a, b = map(int, input().split())\nprint(a + b)\n"
+
+VERDICTS: dict[str, tuple[str, dict[str, Any], Outcome]] = {
+    "calls": (RIGHT, TWO_CALLS, Outcome("ok", 2, 2)),
+    "calls, first wrong": ("def add(a, b): return 4", TWO_CALLS, Outcome("ok", 0, 2)),
+    "calls, all counted": ("def add(a, b): return 4", TWO_CALLS | {"stop": "all"}, Outcome("ok", 1, 2)),
+    "calls, a method": (
+        "class S:\n def add(self, a, b): return a + b",
+        ADD | {"entry_point": "S().add"},
+        Outcome("ok", 1, 1),
+    ),
+    "calls, no such function": ("def sub(a, b): return a", ADD, Outcome("ok", 0, 1)),
+    "calls, raises": ("def add(a, b): raise KeyError(a)", ADD, Outcome("ok", 0, 1)),
+    "calls, exits": ("def add(a, b): exit(0)", ADD, Outcome("ok", 0, 1)),
+    "calls, another type": ("def add(a, b): return float(a + b)", ADD, Outcome("ok", 0, 1)),
+    "calls, main is not run": (RIGHT + "if __name__ == '__main__': print(add(*input()))", ADD, Outcome("ok", 1, 1)),
+    "calls, state is kept": ("n = [0]\ndef add(a, b):\n n[0] += 1\n return n[0] + 2", TWO_CALLS, Outcome("ok", 2, 2)),
+    "calls, prints a lot": ("def add(a, b):\n print('x' * 10**7)\n return a + b", ADD, Outcome("ok", 1, 1)),
+    "calls, a data class": (
+        "import dataclasses\n@dataclasses.dataclass\nclass P:\n x: int\ndef add(a, b): return P(a + b).x",
+        ADD,
+        Outcome("ok", 1, 1),
+    ),
+    "no Python": ("def add(a, b)\n return", ADD, Outcome("ok", 0, 1)),
+    "a null byte": ("x = '\0'", ADD, Outcome("ok", 0, 1)),
+    "crashes": ("def add(a, b):\n import ctypes\n ctypes.string_at(0)", ADD, Outcome("ok", 0, 1)),
+    "stdio": (PRINTS, SUM, Outcome("ok", 2, 2)),
+    "stdio, wrong": ("print(3)", SUM, Outcome("ok", 1, 2)),
+    "stdio, right and then an error": (PRINTS + "raise ValueError", SUM, Outcome("ok", 0, 2)),
+    "stdio, exit 0": (PRINTS + "exit()", SUM, Outcome("ok", 2, 2)),
+    "stdio, exit 1": (PRINTS + "exit(1)", SUM, Outcome("ok", 0, 2)),
+    "stdio, main is run": (f"def main():\n{INDENTED}if __name__ == '__main__': main()", SUM, Outcome("ok", 2, 2)),
+    "stdio, in a thread": (
+        f"import threading\ndef main():\n{INDENTED}threading.Thread(target=main).start()",
+        SUM,
+        Outcome("ok", 2, 2),
+    ),
+    "stdio, at exit": (
+        "import atexit\n@atexit.register\ndef main(): print(sum(map(int, open(0).read().split())))",
+        SUM,
+        Outcome("ok", 2, 2),
+    ),
+    "stdio, bytes": (
+        "import sys\nsys.stdout.buffer.write(b'%d' % sum(map(int, sys.stdin.buffer.read().split())))",
+        SUM,
+        Outcome("ok", 2, 2),
+    ),
+    "stdio, /dev/stdin": ("print(sum(map(int, open('/dev/stdin').read().split())))", SUM, Outcome("ok", 2, 2)),
+    "check": (RIGHT, CHECK, Outcome("ok", 2, 2)),
+    "check, wrong": ("def add(a, b): return 4", CHECK, Outcome("ok", 0, 1)),
+    "check, all counted": ("def add(a, b): return 4", CHECK | {"stop": "all"}, Outcome("ok", 1, 2)),
+    "check, renamed parameters": ("def add(x, y): return x + y", CHECK, Outcome("ok", 1, 2)),
+    "check, by position": ("def add(x, y): return x + y", CHECK | {"by_position": True}, Outcome("ok", 2, 2)),
+    "check, an expected error": (
+        "def add(a, b): raise ZeroDivisionError",
+        CHECK | {"tests": ["def check(c):\n try:\n  c(1, 0)\n except ZeroDivisionError:\n  return\n assert False"]},
+        Outcome("ok", 1, 1),
+    ),
+    "list": (RIGHT, LIST, Outcome("ok", 2, 2)),
+    "list, ends the process": ("import os\ndef add(a, b): os._exit(0)", LIST, Outcome("ok", 0, 1)),
+    "together": (RIGHT, TOGETHER, Outcome("ok", 2, 2)),
+    "together, wrong": ("def add(a, b): return 4", TOGETHER, Outcome("ok", 0, 1)),
+    "objects of the prelude": (
+        "class Solution:\n def last(self, head):\n  while head.next: head = head.next\n  return head",
+        NODES,
+        Outcome("ok", 1, 1),
+    ),
+    "objects of the program": (
+        "class Mine: val = 2\nclass Solution:\n def last(self, head): return Mine()",
+        NODES,
+        Outcome("ok", 0, 1),
+    ),
+    "too slow": ("while True: pass", ADD, Outcome("timeout", 0, 1)),
+    "too slow in the second": (
+        "def add(a, b):\n while a == b: pass\n return a + b",
+        TWO_CALLS,
+        Outcome("timeout", 1, 2),
+    ),
+    "too large": ("def add(a, b): return len('x' * 2**30)", ADD, Outcome("timeout", 0, 1)),
+    "returns too much": ("def add(a, b): return 'x' * 2**24", ADD, Outcome("timeout", 0, 1)),
+    "prints too much": ("print('x' * 2**24)", SUM, Outcome("timeout", 0, 2)),
+}
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_verdicts(run: Any, name: str) -> None:
+    program, ground_truth, outcome = VERDICTS[name]
+    assert run(program, ground_truth) == outcome
+
+
+def test_a_verdict_is_the_same_each_time(run: Any) -> None:
+    """Hashes of strings, on which the order of sets rests, are not drawn anew for each run."""
+    program = "def add(a, b):\n return int(''.join(str(ord(x)) for x in {'p', 'q', 'r', 's', 't'})) % 3"
+    assert len({run(program, ADD | {"calls": [{"args": [1, 2], "expected": 1}]}) for _ in range(4)}) == 1
+
+
+def test_nothing_survives_from_one_program_to_the_next(run: Any) -> None:
+    leave = "import builtins, os\nopen('/tmp/left', 'w').write('x')\nbuiltins.left = 1\ndef add(a, b): return a + b"
+    look = (
+        "import builtins, os\ndef add(a, b): return a + b - 100 * (hasattr(builtins, 'left') + len(os.listdir('/tmp')))"
+    )
+    assert run(leave, ADD).correct
+    assert run(look, ADD).correct
+
+
+def test_from_response_to_verdict(backend: LocalBackend) -> None:
+    verifier = CodeVerifier(backend)
+    right = asyncio.run(verifier.verify(f"So:\n```python\n{RIGHT}```", ADD))
+    assert right == CodeVerdict(True, RIGHT, "ok", 1, 1)
+    assert asyncio.run(verifier.verify(RIGHT, ADD)) == CodeVerdict(False, "", "no_answer")
+    with pytest.raises(BadGroundTruth, match="kind is missing"):
+        asyncio.run(verifier.verify(f"```\n{RIGHT}```", "{}"))
+
+
+def test_crowds_threads_and_loops(backend: LocalBackend) -> None:
+    """More calls than workers, from several threads with a loop each."""
+    tests = parse_ground_truth(ADD)
+    outcomes: list[Outcome] = []
+
+    async def crowd() -> None:
+        outcomes.extend(await asyncio.gather(*(backend.run(RIGHT, tests) for _ in range(4))))
+
+    threads = [threading.Thread(target=lambda: asyncio.run(crowd())) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes == [Outcome("ok", 1, 1)] * 12
+
+
+def test_cancelling_a_call_ends_its_sandbox(backend: LocalBackend) -> None:
+    async def impatient() -> None:
+        await asyncio.wait_for(backend.run("while True: pass", parse_ground_truth(ADD)), 0.5)
+
+    start = time.monotonic()
+    with pytest.raises(asyncio.TimeoutError):
+        asyncio.run(impatient())
+    assert asyncio.run(backend.run(RIGHT, parse_ground_truth(ADD))).correct
+    assert time.monotonic() - start < TEST_S
+
+
+def test_closing_leaves_no_process_and_no_group(backend: LocalBackend) -> None:
+    before = _left_once_settled(backend)
+    other = LocalBackend(workers=2)
+    assert asyncio.run(other.run(RIGHT, parse_ground_truth(ADD))).correct
+    other.close()
+    other.close()
+    assert _left_once_settled(backend) == before
+    with pytest.raises(RuntimeError, match="closed"):
+        asyncio.run(other.run(RIGHT, parse_ground_truth(ADD)))
+
+
+def test_no_dead_process_is_left_to_init(backend: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    first: list[int] = []
+    find = Sandbox._find_first_process
+    monkeypatch.setattr(Sandbox, "_find_first_process", lambda self: first.append(find(self)) or first[-1])
+    other = LocalBackend(workers=1)
+    for program in (RIGHT, "import os\nos.fork() or os.setsid()\nwhile True: pass"):
+        asyncio.run(other.run(program, parse_ground_truth(ADD | {"limits": {"test_s": 0.5}})))
+    other.close()
+    assert len(first) >= 3
+    assert not any(psutil.pid_exists(pid) for pid in first)
+
+
+def test_sandboxes_closed_while_they_start_leave_nothing(backend: LocalBackend) -> None:
+    before = _left_once_settled(backend)
+    orphans = _orphans()
+    for _ in range(20):
+        backend._start().close()
+    assert _left_once_settled(backend) == before
+    assert _orphans() <= orphans
+
+
+def _orphans() -> set[int]:
+    processes = psutil.process_iter(["pid", "ppid", "name"])
+    return {each.info["pid"] for each in processes if each.info["ppid"] == 1 and each.info["name"] == "bwrap"}
+
+
+def test_closing_answers_those_who_wait(backend: LocalBackend) -> None:
+    other = LocalBackend(workers=1, limits=Limits(test_s=1))
+
+    async def crowd() -> list[Any]:
+        calls = [asyncio.ensure_future(other.run("while True: pass", parse_ground_truth(ADD))) for _ in range(3)]
+        await asyncio.sleep(0.5)
+        await asyncio.get_running_loop().run_in_executor(None, other.close)
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    first, *others = asyncio.run(crowd())
+    assert first == Outcome("timeout", 0, 1)
+    assert [type(other) for other in others] == [RuntimeError, RuntimeError]
+
+
+def _left_once_settled(backend: LocalBackend) -> tuple[int, int]:
+    """How many processes and control groups there are, once that no longer changes: verdicts come before tidying up."""
+    parents: Any = backend.isolation["cgroups"]
+    seen: list[tuple[int, int]] = []
+    while len(seen) < 5 or len(set(seen[-5:])) > 1:
+        groups = [folder for parent in parents for folder in Path(parent).glob(f"fail2fix-{os.getpid()}-*")]
+        seen.append((len(psutil.Process().children(recursive=True)), len(groups)))
+        time.sleep(0.1)
+    return seen[-1]
+
+
+def test_without_bubblewrap_nothing_is_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SandboxUnavailable, match="bwrap is missing: install bubblewrap"):
+        LocalBackend()
+
+
+def test_where_bubblewrap_makes_no_namespace_the_reason_is_said(
+    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake = tmp_path / "bwrap"
+    fake.write_text(
+        '#!/bin/sh\n[ "$1" = --version ] && echo "bubblewrap 0.8.0" && exit 0\n'
+        'echo "bwrap: No permissions to create new namespace" >&2; exit 1\n'
+    )
+    tmp_path.chmod(0o755)
+    fake.chmod(0o755)
+    for folder in tmp_path.parents:
+        if folder.stat().st_uid == os.getuid() and folder.is_relative_to("/tmp/pytest-of-root"):
+            folder.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(SandboxUnavailable, match="No permissions to create new namespace.*user namespaces"):
+        LocalBackend()
+
+
+def test_a_python_no_sandbox_may_read_is_refused() -> None:
+    with pytest.raises(SandboxUnavailable, match="no Python that user"):
+        LocalBackend(python="/nonexistent/python3")
+
+
+@pytest.mark.parametrize("settings", [{"workers": 0}, {"processes": 1}, {"tmp_mb": 0}, {"spares": -1}, {"retries": -1}])
+def test_settings_are_checked(settings: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="LocalBackend needs workers >= 1"):
+        LocalBackend(**settings)  # type: ignore[arg-type]
+
+
+def test_a_broken_sandbox_is_an_error_and_not_a_wrong_answer(
+    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = LocalBackend(workers=1, spares=0, retries=1, limits=Limits(test_s=1))
+    monkeypatch.setattr(broken, "_command", lambda _: ["/usr/bin/false"])
+    assert asyncio.run(broken.run(RIGHT, parse_ground_truth(ADD))) == Outcome("error")
+    broken.close()
+
+
+OWNER = """
+import asyncio, sys
+from fail2fix.verify.code.ground_truth import parse_ground_truth
+from fail2fix.verify.code.local import LocalBackend
+print("started", flush=True)
+backend = LocalBackend(workers=2)
+calls = [{"args": [], "expected": 1}]
+tests = parse_ground_truth({"kind": "calls", "entry_point": "f", "calls": calls})
+print("ready", flush=True)
+asyncio.run(backend.run("import time\\ntime.sleep(1000)", tests))
+"""
+
+
+def test_a_killed_owner_leaves_no_process(backend: LocalBackend) -> None:
+    owner = subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    assert [owner.stdout.readline().strip() for _ in range(2)] == ["started", "ready"]
+    deadline = time.monotonic() + 10.0
+    while len(left := psutil.Process(owner.pid).children(recursive=True)) < 4 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(left) >= 4
+    owner.kill()
+    owner.wait()
+    owner.stdout.close()
+    _, alive = psutil.wait_procs(left, timeout=5)
+    assert not alive

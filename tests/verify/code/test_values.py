@@ -1,0 +1,150 @@
+"""Values that cross a sandbox's wall: exact, flat, and harmless to read."""
+
+import json
+import math
+from collections import Counter, namedtuple
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fail2fix.verify.code.comparison import same_output, same_value
+from fail2fix.verify.code.ground_truth import Comparison
+from fail2fix.verify.code.inside.values import NotData, decode, encode
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
+HASHABLE = st.recursive(SCALARS, lambda part: st.tuples(part, part) | st.frozensets(part, max_size=3), max_leaves=6)
+VALUES = st.recursive(
+    HASHABLE,
+    lambda part: st.lists(part, max_size=4) | st.tuples(part, part) | st.dictionaries(HASHABLE, part, max_size=3),
+    max_leaves=20,
+)
+EXACT, PYTHON = Comparison(), Comparison(equality="python")
+
+
+def over_the_wall(value: Any) -> Any:
+    return json.loads(json.dumps(encode(value)))
+
+
+@given(VALUES)
+def test_what_goes_in_comes_out(value: Any) -> None:
+    back = decode(over_the_wall(value))
+    assert (back, repr(type(back))) == (value, repr(type(value)))
+    assert same_value(value, over_the_wall(value), EXACT)
+    assert same_value(value, over_the_wall(value), PYTHON)
+
+
+@given(VALUES, VALUES)
+def test_python_equality_is_pythons(expected: Any, result: Any) -> None:
+    assert same_value(expected, over_the_wall(result), PYTHON) == (expected == result)
+
+
+class Node:
+    def __init__(self, val: int, next: Any = None) -> None:
+        self.val, self.next = val, next
+
+
+def test_long_lists_and_rings_need_no_recursion() -> None:
+    head = Node(0)
+    tail = head
+    for number in range(1, 20_000):
+        tail.next = Node(number)
+        tail = tail.next
+    tail.next = head
+    back = decode(json.loads(json.dumps(encode(head, [Node]))), {"Node": Node})
+    for number in range(20_000):
+        assert back.val == number
+        back = back.next
+    assert back.val == 0
+
+
+def test_subclasses_travel_as_what_they_extend() -> None:
+    point = namedtuple("point", "x y")
+    assert decode(encode([Counter("aab"), point(1, 2), True])) == [{"a": 2, "b": 1}, (1, 2), True]
+
+
+def test_types_of_data_are_data_and_other_types_are_not() -> None:
+    assert decode(encode([int, dict, (str, float)])) == [int, dict, (str, float)]
+    for kind in (object, type, Node):
+        with pytest.raises(NotData):
+            encode(kind)
+    with pytest.raises(NotData):
+        decode({"root": ["@", 0], "nodes": [["type", "object"]]})
+
+
+@pytest.mark.parametrize("value", [object(), print, iter([]), math, Node(1), [object()], range(3)])
+def test_other_objects_are_no_data(value: Any) -> None:
+    with pytest.raises(NotData):
+        encode(value)
+
+
+MALFORMED = [
+    None, 7, [], {}, {"root": 1}, {"nodes": []}, {"root": ["@", 0], "nodes": []}, {"root": ["@", "a"], "nodes": []},
+    {"root": ["@", 0], "nodes": [["tuple", [["@", 0]]]]}, {"root": ["@", 0], "nodes": [["eval", ["1"]]]},
+    {"root": ["@", 0], "nodes": [["object", ["Popen", []]]]}, {"root": ["i", "zz"], "nodes": []},
+    {"root": {"a": 1}, "nodes": []}, {"root": ["@", 0], "nodes": [["set", [["@", 1]]], ["list", []]]},
+    {"root": ["@", 0], "nodes": 5}, {"root": ["@", 0], "nodes": ["ab"]}, {"root": "x", "nodes": [[]]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("message", MALFORMED)
+def test_a_malformed_message_is_refused_and_equals_nothing(message: Any) -> None:
+    with pytest.raises(NotData):
+        decode(message)
+    for expected in (1, "a", [1], (1,), {1}, {1: 1}, b"a", 1j):
+        assert not same_value(expected, message, PYTHON)
+
+
+@pytest.mark.parametrize(
+    ("expected", "result", "how", "same"),
+    [
+        (1, True, EXACT, False),
+        (1, 1.0, EXACT, False),
+        (1, 1.0, PYTHON, True),
+        ([1], (1,), PYTHON, False),
+        ([1], (1,), Comparison(tuples_as_lists=True), True),
+        ([[1, 2]], [(1, 2)], Comparison(tuples_as_lists=True), True),
+        (0.3, 0.1 + 0.2, EXACT, False),
+        (0.3, 0.1 + 0.2, Comparison(tolerance=1e-9), True),
+        (1, 1.0000000001, Comparison(tolerance=1e-9), True),
+        (1.0, True, Comparison(tolerance=1e-9), False),
+        (1.0, "1.0", Comparison(tolerance=0.5), False),
+        ([1, 2, 2], [2, 1, 2], EXACT, False),
+        ([1, 2, 2], [2, 1, 2], Comparison(any_order=True), True),
+        ([1, 2, 2], [2, 1, 1], Comparison(any_order=True), False),
+        ([[1, 2]], [[2, 1]], Comparison(any_order=True), False),
+        ({1, 2}, {2, 1}, EXACT, True),
+        ({1}, frozenset({1}), EXACT, False),
+        (math.nan, math.nan, PYTHON, False),
+        (10**30, 10**30, EXACT, True),
+        (10**400, 1e308, PYTHON, False),
+        (10**400, 1e308, Comparison(tolerance=0.1), False),
+    ],
+)
+def test_comparisons(expected: Any, result: Any, how: Comparison, same: bool) -> None:
+    assert same_value(expected, over_the_wall(result), how) is same
+
+
+def test_a_result_that_repeats_its_parts_costs_no_more_than_what_is_expected() -> None:
+    """60 levels of a pair of the level below would be 2**60 leaves to walk, or to hash."""
+    nodes: list[Any] = [["tuple", [["@", level + 1]] * 2] for level in range(60)]
+    message = {"root": ["@", 0], "nodes": [*nodes, ["tuple", [1]]]}
+    for expected in (((1,), (1,)), {((1,), 2)}, [message], {1: ((1,), (1,))}):
+        assert not same_value(expected, message, PYTHON)
+
+
+@pytest.mark.parametrize(
+    ("expected", "printed", "same"),
+    [
+        ("1\n2\n", "1\n2", True),
+        ("1\n2", "  1 \r\n2\n\n", True),
+        ("1 2", "1  2", False),
+        ("1\n\n2", "1\n2", False),
+        ("a", "A", False),
+        ("1.0", "1", False),
+        ("", "\n", True),
+    ],
+)
+def test_printed_lines(expected: str, printed: str, same: bool) -> None:
+    assert same_output(expected, printed) is same
