@@ -1,0 +1,42 @@
+"""The attack corpus: what is written by hand and what is generated, as rows to judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from fail2fix.verify.attacks.generated import SEED, generated
+from fail2fix.verify.certify.rows import read_jsonl, text_of
+
+CANARY = "@CANARY@"
+"""In a response: a file that exists only if the response was executed."""
+
+
+@dataclass(frozen=True)
+class Attack:
+    """`id` names the row in reports; `response` must not be accepted as the answer `gold`."""
+
+    id: str
+    category: str
+    gold: str
+    response: str
+
+
+def corpus(canary: Path, file: Path | None = None, seed: int = SEED) -> list[Attack]:
+    """All attacks, or those of `file`; responses that write a file would write `canary`.
+
+    Raises:
+        BadInput: a row of `file` cannot be read.
+    """
+    written = file or Path(str(files("fail2fix.verify.attacks") / "written.jsonl"))
+    rows = [
+        Attack(
+            f"{written.name}:{line}", *(text_of(row, key, written, line) for key in ("category", "gold", "response"))
+        )
+        for line, row in read_jsonl(written)
+    ]
+    if file is None:
+        made = generated(seed)
+        rows += [Attack(f"generated:{number}", *row) for number, row in enumerate(made)]
+    return [Attack(row.id, row.category, row.gold, row.response.replace(CANARY, str(canary))) for row in rows]

@@ -1,0 +1,120 @@
+"""Certify the math verifier on truth sets and on the attack corpus.
+
+    python -m fail2fix.verify.certify [FILE.jsonl[.gz] ...] [options]
+
+Judges every row through the pool that training uses, twice: all at once for rows per second, one by one for each
+verdict's time; writes DIR/certificate.json and DIR/certificate.md and prints the latter. Peers are asked one row at a
+time. Exit status: 0 done; 1 an attack was accepted, executed or late; 2 bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from fail2fix.core.config import BadInput
+from fail2fix.verify.attacks.corpus import Attack, corpus
+from fail2fix.verify.attacks.generated import SEED
+from fail2fix.verify.certify.figures import attack_figures, truth_figures
+from fail2fix.verify.certify.judging import MemoryWatch, judge_at_once, judge_one_by_one
+from fail2fix.verify.certify.origin import origin
+from fail2fix.verify.certify.peers import PEERS, ask
+from fail2fix.verify.certify.rows import TruthRow, read_truth, truth_files
+from fail2fix.verify.certify.table import markdown
+
+CANARY = Path(tempfile.gettempdir()) / "fail2fix-canary"
+"""No digit in its name: it is part of answers."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"certify: error: {message}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line."""
+    arguments = parse(argv)
+    try:
+        certificate = certify(arguments)
+    except BadInput as error:
+        print(f"certify: error: {error}", file=sys.stderr)
+        return 2
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    text = markdown(certificate)
+    (arguments.out / "certificate.json").write_text(json.dumps(certificate, indent=1) + "\n")
+    (arguments.out / "certificate.md").write_text(text)
+    print(text)
+    attacks = certificate["attacks"]
+    return int(bool(attacks and (attacks["accepted"] or attacks["canary_files"] or attacks["over_deadline"])))
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = Parser(prog="python -m fail2fix.verify.certify", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="truth sets: gold, response or pred, equal")
+    parser.add_argument("--truth", type=Path, metavar="DIR", help="all truth sets of a folder")
+    parser.add_argument("--attacks", type=Path, metavar="FILE", help="attacks (default: the committed corpus)")
+    parser.add_argument("--no-attacks", action="store_true", help="truth sets only")
+    parser.add_argument("--against", default="", metavar="NAMES", help=f"peers, of {', '.join(PEERS)}")
+    parser.add_argument("--out", type=Path, default=Path("outputs/certificate"), metavar="DIR", help="%(default)s")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="of our pool (default: %(default)s)")
+    parser.add_argument("--deadline", type=float, default=3.0, metavar="S", help="a verdict (default: %(default)s)")
+    parser.add_argument(
+        "--peer-deadline", type=float, default=10.0, metavar="S", help="a peer's (default: %(default)s)"
+    )
+    arguments = parser.parse_intermixed_args(argv)
+    arguments.against = [name for name in arguments.against.split(",") if name]
+    if unknown := [name for name in arguments.against if name not in PEERS]:
+        parser.error(f"--against: unknown {', '.join(unknown)}; there are {', '.join(PEERS)}")
+    if arguments.workers < 1 or arguments.deadline <= 0 or arguments.peer_deadline <= 0:
+        parser.error("--workers, --deadline and --peer-deadline must be positive")
+    return arguments
+
+
+def certify(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The certificate. Raises `BadInput` before anything is judged."""
+    files = [*arguments.files, *(truth_files(arguments.truth) if arguments.truth else [])]
+    truth = {path.name: read_truth(path) for path in files}
+    if CANARY.exists():
+        raise BadInput(f"{CANARY}: an earlier run's attack made it, or something else did: look, then delete it")
+    attacks = [] if arguments.no_attacks else corpus(CANARY, arguments.attacks)
+    settings = {
+        "workers": arguments.workers,
+        "deadline_s": arguments.deadline,
+        "peer_deadline_s": arguments.peer_deadline,
+        "attack_seed": SEED,
+    }
+    return {
+        "origin": origin(),
+        "settings": settings,
+        "truth": {name: _judge_truth(rows, arguments) for name, rows in truth.items()},
+        "attacks": _judge_attacks(attacks, arguments) if attacks else None,
+    }
+
+
+def _judge_truth(rows: Sequence[TruthRow], arguments: argparse.Namespace) -> dict[str, Any]:
+    pairs = [(row.text, row.gold) for row in rows]
+    together = judge_at_once(pairs, arguments.workers, arguments.deadline)
+    alone = judge_one_by_one(pairs, arguments.workers, arguments.deadline)
+    peers = {name: ask(name, pairs, arguments.peer_deadline) for name in arguments.against}
+    return truth_figures(rows, together, alone, peers)
+
+
+def _judge_attacks(rows: Sequence[Attack], arguments: argparse.Namespace) -> dict[str, Any]:
+    pairs = [(row.response, row.gold) for row in rows]
+    with MemoryWatch() as watch:
+        alone = judge_one_by_one(pairs, arguments.workers, arguments.deadline)
+    canary_files = int(CANARY.exists())
+    peers = {name: ask(name, pairs, arguments.peer_deadline) for name in arguments.against}
+    figures = attack_figures(rows, alone, arguments.deadline, watch.peak, peers)
+    return figures | {"canary_files": canary_files, "canary_files_after_peers": int(CANARY.exists())}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""Our verdicts on many answers, by the pool that training uses, and the time they take."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psutil
+
+from fail2fix.verify.pool import Verdict, VerifierPool
+
+Pair = tuple[str, str]
+"""Response and gold answer."""
+
+SAMPLE_S = 0.05
+WARM_UP = (r"\boxed{x+1}", "1+x")
+"""Only a worker can judge it: once it is judged, workers run."""
+
+
+@dataclass(frozen=True)
+class Judging:
+    """A verdict for each pair in order; `seconds` of each (of the whole, where they ran at once)."""
+
+    verdicts: Sequence[Verdict]
+    seconds: Sequence[float]
+    total_s: float
+
+
+def judge_at_once(pairs: Sequence[Pair], workers: int, deadline_s: float) -> Judging:
+    """All pairs as a step of training hands them in: together. Workers are up before the clock starts."""
+
+    async def flood(pool: VerifierPool) -> Sequence[Verdict]:
+        return await asyncio.gather(*(pool.verify(*pair) for pair in pairs))
+
+    with _warm_pool(workers, deadline_s) as pool:
+        start = time.monotonic()
+        verdicts = asyncio.run(flood(pool))
+        total = time.monotonic() - start
+    return Judging(verdicts, [total] * len(pairs), total)
+
+
+def judge_one_by_one(pairs: Sequence[Pair], workers: int, deadline_s: float) -> Judging:
+    """Each pair alone, so that its time is its own."""
+
+    async def each(pool: VerifierPool) -> list[tuple[Verdict, float]]:
+        return [await _timed(pool, pair) for pair in pairs]
+
+    with _warm_pool(workers, deadline_s) as pool:
+        start = time.monotonic()
+        timed = asyncio.run(each(pool))
+        total = time.monotonic() - start
+    return Judging([verdict for verdict, _ in timed], [seconds for _, seconds in timed], total)
+
+
+async def _timed(pool: VerifierPool, pair: Pair) -> tuple[Verdict, float]:
+    start = time.monotonic()
+    return await pool.verify(*pair), time.monotonic() - start
+
+
+@contextmanager
+def _warm_pool(workers: int, deadline_s: float) -> Iterator[VerifierPool]:
+    """A new pool with an empty memo and running workers, closed at the end."""
+    pool = VerifierPool(max_workers=workers, deadline_s=deadline_s)
+    try:
+        asyncio.run(pool.verify(*WARM_UP))
+        yield pool
+    finally:
+        pool.close()
+
+
+class MemoryWatch:
+    """The largest resident memory of any of this process's descendants, in bytes, sampled every 50 ms."""
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> MemoryWatch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(SAMPLE_S):
+            self.peak = max(self.peak, *(_resident(child) for child in psutil.Process().children(recursive=True)), 0)
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0

@@ -1,0 +1,43 @@
+"""Where and with what a certificate was made."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("fail2fix", "math-verify", "latex2sympy2_extended", "sympy", "pebble", "verl")
+
+
+def origin() -> dict[str, Any]:
+    """Versions, machine, commit and the load the machine was under, as JSON."""
+    return {
+        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in PACKAGES},
+        "machine": {"system": platform.platform(), "cpus": os.cpu_count(), "load": os.getloadavg()},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The commit of the checkout this runs from, marked where files differ from it; None outside one."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,82 @@
+"""Truth sets: files of labelled answers, a JSON object a line, plain or gzipped.
+
+A row has `gold` (text, or a list of texts that are all wanted), `response` (a full solution) or `pred` (an answer;
+null where none was given), and `equal`: whether the answer is right. Knows files; judges nothing.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fail2fix.core.config import BadInput
+
+
+@dataclass(frozen=True)
+class TruthRow:
+    """`id` is the row's own, else `line N`; `text` is what is judged; `equal` is the label."""
+
+    id: str
+    gold: str
+    text: str
+    equal: bool
+
+
+def truth_files(folder: Path) -> list[Path]:
+    """The truth sets of a folder. Raises `BadInput` where there is none."""
+    found = sorted(path for path in folder.glob("*") if path.name.endswith((".jsonl", ".jsonl.gz")))
+    if not found:
+        raise BadInput(f"{folder}: no .jsonl or .jsonl.gz file in it")
+    return found
+
+
+def read_truth(path: Path) -> list[TruthRow]:
+    """All rows of a truth set. Raises `BadInput` naming file and row."""
+    rows = [_truth_row(row, path, line) for line, row in read_jsonl(path)]
+    if not rows:
+        raise BadInput(f"{path}: holds no row")
+    return rows
+
+
+def read_jsonl(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """Line numbers from 1 and objects. Raises `BadInput` naming file and line."""
+    try:
+        content = path.read_bytes()
+        lines = (gzip.decompress(content) if path.suffix == ".gz" else content).splitlines()
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadInput(f"{path}: cannot be read: {error}") from None
+    return [(number, _object(line, path, number)) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def text_of(row: Mapping[str, Any], key: str, path: Path, line: int) -> str:
+    """The text under `key`. Raises `BadInput` where it is missing or no text."""
+    if not isinstance(row.get(key), str):
+        raise BadInput(f"{path}, line {line}: `{key}` must be a text, got {row.get(key)!r:.60}")
+    return str(row[key])
+
+
+def _object(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise BadInput(f"{path}, line {number}: not JSON: {error}") from None
+    if not isinstance(row, dict):
+        raise BadInput(f"{path}, line {number}: not a JSON object")
+    return row
+
+
+def _truth_row(row: dict[str, Any], path: Path, line: int) -> TruthRow:
+    if not isinstance(row.get("equal"), bool):
+        raise BadInput(f"{path}, line {line}: `equal` must be true or false, got {row.get('equal')!r:.60}")
+    if isinstance(row.get("gold"), list):
+        row["gold"] = ", ".join(map(str, row["gold"]))
+    key = "response" if "response" in row else "pred"
+    if row.get(key, "") is None:
+        row[key] = ""
+    text = text_of(row, key, path, line)
+    return TruthRow(str(row.get("id", f"line {line}")), text_of(row, "gold", path, line), text, row["equal"])

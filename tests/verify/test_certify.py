@@ -1,0 +1,139 @@
+"""The certificate's figures, its exit status, and one clear line for bad input."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fail2fix.core.config import BadInput
+from fail2fix.verify.attacks.corpus import Attack, corpus
+from fail2fix.verify.certify import __main__ as certify
+from fail2fix.verify.certify import peers
+from fail2fix.verify.certify.figures import confusion, latency
+from fail2fix.verify.certify.rows import TruthRow, read_truth, truth_files
+
+ROWS: list[dict[str, Any]] = [
+    {"id": "a", "gold": "7", "response": r"So \boxed{7}.", "equal": True},
+    {"id": "b", "gold": "7", "response": r"So \boxed{8}.", "equal": False},
+    {"id": "c", "gold": ["1", "2"], "pred": r"\boxed{2, 1}", "equal": True},
+    {"gold": "x+1", "pred": r"\boxed{1+x}", "equal": False},
+    {"gold": "7", "pred": None, "equal": False},
+]
+HEDGE = {"category": "hedge", "gold": "7", "response": r"\boxed{7} or \boxed{8}"}
+PAID = {"category": "honest", "gold": "7", "response": r"\boxed{7}"}
+
+
+def write(path: Path, rows: list[Any]) -> Path:
+    text = "\n".join(json.dumps(row) for row in rows) + "\n"
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz"])
+def test_rows_are_read_plain_and_gzipped(tmp_path: Path, name: str) -> None:
+    rows = read_truth(write(tmp_path / name, ROWS))
+    assert rows[0] == TruthRow("a", "7", r"So \boxed{7}.", True)
+    assert rows[2].gold == "1, 2"
+    assert rows[3].id == "line 4"
+    assert rows[4].text == ""
+    assert truth_files(tmp_path) == [tmp_path / name]
+
+
+BAD: list[tuple[list[Any], str]] = [
+    ([ROWS[0], {"gold": "7", "pred": "7"}], r"line 2: `equal` must be true or false"),
+    ([ROWS[0], {"gold": 7, "pred": "7", "equal": True}], r"line 2: `gold` must be a text, got 7"),
+    ([{"gold": "7", "equal": True}], r"line 1: `pred` must be a text"),
+    ([["7"]], r"line 1: not a JSON object"),
+    ([], "holds no row"),
+]
+
+
+@pytest.mark.parametrize(("rows", "said"), BAD)
+def test_bad_rows_are_named(tmp_path: Path, rows: list[Any], said: str) -> None:
+    with pytest.raises(BadInput, match=said) as caught:
+        read_truth(write(tmp_path / "bad.jsonl", rows))
+    assert "bad.jsonl" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_input_is_one_line_and_exit_status_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "torn.jsonl").write_text('{"gold": "7"\n')
+    for words in (
+        [str(tmp_path / "torn.jsonl")],
+        [str(tmp_path / "none.jsonl")],
+        ["--truth", str(tmp_path / "nowhere")],
+    ):
+        assert certify.main([*words, "--out", str(tmp_path / "out")]) == 2
+        errors = capsys.readouterr().err.strip().splitlines()
+        assert len(errors) == 1
+        assert errors[0].startswith("certify: error: ")
+        assert not (tmp_path / "out").exists()
+    with pytest.raises(SystemExit, match="2"):
+        certify.main(["--against", "nobody"])
+
+
+def test_a_certificate_counts_what_it_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth, attacks = write(tmp_path / "rows.jsonl", ROWS), write(tmp_path / "attacks.jsonl", [HEDGE])
+    words = [str(truth), "--attacks", str(attacks), "--out", str(tmp_path), "--workers", "1", "--deadline", "20"]
+    assert certify.main(words) == 0
+    certificate = json.loads((tmp_path / "certificate.json").read_text())
+    figures = certificate["truth"]["rows.jsonl"]
+    assert figures["ours"]["confusion"] == {
+        "true_accepts": 2, "false_accepts": 1, "false_rejects": 0, "true_rejects": 2,
+    }  # fmt: skip
+    assert figures["ours"]["statuses"] == {"ok": 4, "no_answer": 1}
+    assert [row["id"] for row in figures["ours"]["wrong"]] == ["line 4"]
+    assert certificate["attacks"]["accepted"] == []
+    assert certificate["attacks"]["rows"] == 1
+    assert {"commit", "versions", "machine"} <= certificate["origin"].keys()
+    text = (tmp_path / "certificate.md").read_text()
+    assert text.strip() in capsys.readouterr().out
+    assert "| rows.jsonl | ours | 2 | 1 | 0 | 2 |" in text
+    assert "| line 4 | false accept | `x+1` | `1+x` | ok |" in text
+
+
+def test_an_accepted_attack_is_exit_status_one(tmp_path: Path) -> None:
+    attacks = write(tmp_path / "attacks.jsonl", [HEDGE, PAID])
+    assert certify.main(["--attacks", str(attacks), "--out", str(tmp_path), "--deadline", "20"]) == 1
+    certificate = json.loads((tmp_path / "certificate.json").read_text())
+    assert [row["id"] for row in certificate["attacks"]["accepted"]] == ["attacks.jsonl:2"]
+
+
+def test_a_users_attacks_take_the_corpus_place(tmp_path: Path) -> None:
+    row = {"category": "canary", "gold": "7", "response": "touch @CANARY@"}
+    attacks = corpus(Path("/there"), write(tmp_path / "attacks.jsonl", [row]))
+    assert attacks == [Attack("attacks.jsonl:1", "canary", "7", "touch /there")]
+
+
+def test_no_verdict_counts_as_refused() -> None:
+    rows = [TruthRow("a", "7", "7", True), TruthRow("b", "7", "8", False)]
+    assert confusion(rows, [None, None]) == {
+        "true_accepts": 0, "false_accepts": 0, "false_rejects": 1, "true_rejects": 1,
+    }  # fmt: skip
+
+
+def test_latency_of_one_and_of_many() -> None:
+    assert latency([0.5]) == {"p50": 0.5, "p99": 0.5, "worst": 0.5}
+    assert latency([float(n) for n in range(1000)]) == {"p50": 500.0, "p99": 990.0, "worst": 999.0}
+
+
+def hanging(response: str, gold: str) -> bool:
+    """A peer for the test below, as `module:function` names it."""
+    if response == "hang":
+        time.sleep(1000)
+    if response == "raise":
+        raise ValueError(response)
+    return response == gold
+
+
+def test_a_peer_that_hangs_is_killed_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(peers.PEERS, "hanging", f"{__name__}:hanging")
+    judging = peers.ask("hanging", [("7", "7"), ("hang", "7"), ("raise", "7"), ("8", "7")], deadline_s=2.0)
+    assert list(judging.accepted) == [True, None, None, False]
+    assert judging.killed == 1
+    assert 2.0 <= judging.seconds[1] < 5.0
