@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Make what a setup names (configs/setup/NAME.yaml): its data, and for a CPU the model too. What is there is kept.
 #
-#   scripts/prepare_setup.sh arithmetic|two_digit|chain|sorting|gsm8k|deepscaler
+#   scripts/prepare_setup.sh arithmetic|two_digit|chain|sorting|programs|gsm8k|deepscaler|leetcode
 #
 # The warm-up teaches the form of an answer and of a correction, hardly the task: right answers and wrong ones are then
 # both common. PYTHON is an environment of your own; without it .venv is built and used, on a CPU.
@@ -24,17 +24,19 @@ warm_up() { # MODEL DATA options. The template leaves out SmolLM2's system messa
 }
 
 case $NAME in
-  arithmetic | two_digit | chain | sorting) "$PYTHON" -m fail2fix.tasks.smollm2 "$SMOLLM2" ;;
-  gsm8k | deepscaler) # the model is the hub's
+  arithmetic | two_digit | chain | sorting | programs) "$PYTHON" -m fail2fix.tasks.smollm2 "$SMOLLM2" ;;
+  gsm8k | deepscaler | leetcode) # the model is the hub's
     [[ -f data/$NAME/train.parquet ]] || "$PYTHON" -m fail2fix.data.prepare "$NAME" "data/$NAME" ;;
   *)
-    echo "prepare_setup.sh: $NAME: want arithmetic, two_digit, chain, sorting, gsm8k or deepscaler" >&2
+    echo "prepare_setup.sh: $NAME: want arithmetic, two_digit, chain, sorting, programs, gsm8k, deepscaler or leetcode" >&2
     exit 2 ;;
 esac
 
 case $NAME in
   arithmetic) # its own folder: the quickstart's SEED may change between two calls
     "$PYTHON" -m fail2fix.tasks.arithmetic data/arithmetic-seed0 --seed 0 ;;
+  programs)
+    "$PYTHON" -m fail2fix.tasks.programs data/programs --seed 0 --train 256 --held-out 64 ;;
   two_digit)
     "$PYTHON" -m fail2fix.tasks.two_digit data/two_digit --seed 0 --low 10 --high 99 --train 1024 --held-out 200
     warm_up .models/smollm2-135m-two_digit data/two_digit --steps 12 --lr 5e-5 ;;

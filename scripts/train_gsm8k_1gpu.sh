@@ -5,22 +5,7 @@
 #   pip install flash-attn==2.8.3 --no-build-isolation
 #   scripts/train_gsm8k_1gpu.sh [--dry-run] [any Hydra override]
 #
-# Sizes and model are configs/setup/gsm8k.yaml's; CONFIG is the method, any name of configs/README.md.
+# Sizes and model are configs/setup/gsm8k.yaml's; CONFIG is the method, any name of configs/README.md. PYTHON and DATA:
+# see train_setup.sh.
 set -euo pipefail
-cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
-
-PYTHON=${PYTHON:-python}
-CONFIG=${CONFIG:-cipo}
-DATA=${DATA:-$PWD/data/gsm8k}          # a folder with train.parquet and test.parquet
-
-ARGS=(
-  setup=gsm8k
-  data.train_files="$DATA/train.parquet"
-  data.val_files="$DATA/test.parquet"
-  trainer.experiment_name="gsm8k-qwen2.5-0.5b-$CONFIG"
-  'trainer.logger=[console,file,wandb]'
-)
-if [[ " $* " != *" --dry-run "* && ! -f $DATA/train.parquet ]]; then
-  "$PYTHON" -m fail2fix.data.prepare gsm8k "$DATA"
-fi
-exec "$PYTHON" -m fail2fix.train --config-name "$CONFIG" "${ARGS[@]}" "$@"
+exec "$(dirname "${BASH_SOURCE[0]}")/train_setup.sh" gsm8k gsm8k-qwen2.5-0.5b "${CONFIG:-cipo}" "$@"

@@ -6,14 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub.constants
 import pyarrow
 import pyarrow.parquet as parquet
 import pytest
+import ray
 from omegaconf import DictConfig
 
 from fail2fix import train
@@ -34,23 +35,54 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def refused(folder: Path, *overrides: str, env: dict[str, str] | None = None) -> str:
-    """The one line a run ends with; it must come before Ray starts."""
-    arguments = [
-        "-m", "fail2fix.train", "--config-name", "quickstart", f"data.train_files={folder}/train.parquet",
+def command_line(folder: Path, *overrides: str) -> list[str]:
+    return [
+        "--config-name", "quickstart", f"data.train_files={folder}/train.parquet",
         f"data.val_files={folder}/test.parquet", f"actor_rollout_ref.model.path={folder}/model",
         f"fail2fix.run.root={folder}/outputs", *overrides,
     ]  # fmt: skip
+
+
+def the_line(code: int | str | None, said: str, errors: str) -> str:
+    """The one line a run ends with; it must come before Ray starts."""
+    assert code == 2, said[-2000:] + errors[-2000:]
+    assert "Started a local Ray instance" not in said + errors
+    lines = [line for line in errors.splitlines() if line.startswith("fail2fix: error: ")]
+    assert len(lines) == 1, errors[-3000:]
+    assert "Traceback" not in errors
+    return lines[0].removeprefix("fail2fix: error: ")
+
+
+def refused(folder: Path, *overrides: str, env: dict[str, str] | None = None) -> str:
+    """The line of a process of its own. Starting one takes seconds: for what only a process can show."""
     environment = os.environ | {"VERL_PLATFORM": "cpu", "HF_HUB_OFFLINE": "1"} | (env or {})
-    done = subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, timeout=120, env=environment, cwd=folder
-    )
-    assert done.returncode == 2, done.stdout[-2000:] + done.stderr[-2000:]
-    assert "Started a local Ray instance" not in done.stdout + done.stderr
-    errors = [line for line in done.stderr.splitlines() if line.startswith("fail2fix: error: ")]
-    assert len(errors) == 1, done.stderr[-3000:]
-    assert "Traceback" not in done.stderr
-    return errors[0].removeprefix("fail2fix: error: ")
+    command = [sys.executable, "-m", "fail2fix.train", *command_line(folder, *overrides)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, cwd=folder)
+    return the_line(done.returncode, done.stdout, done.stderr)
+
+
+class Main:
+    """The same command line in this process: ``train.main`` from its arguments to its exit."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self.monkeypatch, self.capsys = folder, monkeypatch, capsys
+        monkeypatch.setattr(train.environment, "set_defaults", lambda: None)
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+        monkeypatch.setenv("VERL_PLATFORM", "cpu")
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+        monkeypatch.chdir(folder)
+
+    def refused(self, *overrides: str) -> str:
+        self.monkeypatch.setattr(sys, "argv", ["train", *command_line(self.folder, *overrides)])
+        with pytest.raises(SystemExit) as ended:
+            train.main()
+        assert not ray.is_initialized()
+        return the_line(ended.value.code, *self.capsys.readouterr())
+
+
+@pytest.fixture
+def main(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Main:
+    return Main(folder, monkeypatch, capsys)
 
 
 CASES = {
@@ -122,22 +154,17 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def ended(folder: Path, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[str]]]:
-    """The line each chosen case ends with; a start takes seconds of one core, so they start side by side."""
-    chosen = [item for item in request.session.items if getattr(item, "originalname", "") == CASES_TEST]
-    cases = [item.callspec.params["case"] for item in chosen]  # type: ignore[attr-defined]
-    with ThreadPoolExecutor(os.cpu_count()) as side_by_side:
-        yield {case: side_by_side.submit(refused, folder, *CASES[case][0]) for case in cases}
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.replace(" ", "-"))
-def test_bad_input_ends_in_one_clear_line(ended: dict[str, Future[str]], case: str) -> None:
-    line = ended[case].result()
-    assert all(part in line for part in CASES[case][1]), line
+def test_bad_input_ends_in_one_clear_line(main: Main, case: str) -> None:
+    overrides, named = CASES[case]
+    line = main.refused(*overrides)
+    assert all(part in line for part in named), line
 
 
-CASES_TEST = test_bad_input_ends_in_one_clear_line.__name__
+@pytest.mark.parametrize("case", ["unknown key", "missing file"], ids=lambda case: case.replace(" ", "-"))
+def test_a_process_of_its_own_ends_in_the_same_line(folder: Path, main: Main, case: str) -> None:
+    overrides, _ = CASES[case]
+    assert refused(folder, *overrides) == main.refused(*overrides)
 
 
 def spoil(row: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -163,20 +190,20 @@ DATA: dict[str, tuple[Callable[[Rows], Rows], list[str]]] = {
 
 
 @pytest.mark.parametrize("case", DATA, ids=lambda case: case.replace(" ", "-"))
-def test_malformed_data_names_the_file_and_the_row(folder: Path, tmp_path: Path, case: str) -> None:
+def test_malformed_data_names_the_file_and_the_row(folder: Path, main: Main, tmp_path: Path, case: str) -> None:
     change, named = DATA[case]
     table = parquet.read_table(folder / "train.parquet")
     rows = change(table.to_pylist())
     path = tmp_path / "bad.parquet"
     parquet.write_table(pyarrow.Table.from_pylist(rows) if rows else table.slice(0, 0), path)
-    line = refused(folder, f"data.train_files={path}")
+    line = main.refused(f"data.train_files={path}")
     assert all(part in line for part in [str(path), *named]), line
 
 
-def test_a_file_that_is_no_parquet_says_so(folder: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_no_parquet_says_so(main: Main, tmp_path: Path) -> None:
     path = tmp_path / "text.parquet"
     path.write_text("not parquet")
-    assert "not a readable parquet file" in refused(folder, f"data.train_files={path}")
+    assert "not a readable parquet file" in main.refused(f"data.train_files={path}")
 
 
 def test_another_verl_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -193,15 +220,15 @@ def test_a_cpu_config_without_the_cpu_platform_is_refused(folder: Path) -> None:
     assert "VERL_PLATFORM" in refused(folder, env={"VERL_PLATFORM": ""})
 
 
-def test_a_folder_of_another_run_is_refused(folder: Path) -> None:
+def test_a_folder_of_another_run_is_refused(folder: Path, main: Main) -> None:
     other = folder / "outputs" / "quickstart" / "taken"
     other.mkdir(parents=True)
     (other / "metrics.jsonl").write_text('{"step": 1}\n')
-    assert "belongs to another run" in refused(folder, "fail2fix.run.name=taken")
+    assert "belongs to another run" in main.refused("fail2fix.run.name=taken")
     assert (other / "metrics.jsonl").read_text() == '{"step": 1}\n'
 
 
-# From here on in this process: a subprocess takes seconds, and these are many.
+# From here on the checks themselves, without composing from a command line.
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fail2fix.data.prepare import INSTRUCTION, Problem, drop_repeats, hold_out, main, prepare, problem_key
+from fail2fix.core.config import VerifierConfig
+from fail2fix.data.prepare import CODE, MATH, Problem, drop_repeats, hold_out, main, prepare, problem_key
+from fail2fix.verify.registry import ground_truth_problem, verifier_of
 
 parquet = pytest.importorskip("pyarrow.parquet")
 
@@ -26,7 +28,7 @@ def test_gsm8k(tmp_path: Path) -> None:
     row = read(tmp_path / "test.parquet")[0]
     assert row["data_source"] == "openai/gsm8k"
     assert row["prompt"][0]["content"].startswith("Janet\u2019s ducks lay 16 eggs per day.")
-    assert row["prompt"][0]["content"].endswith(f"farmers' market?{INSTRUCTION}")
+    assert row["prompt"][0]["content"].endswith(f"farmers' market?{MATH}")
     assert row["reward_model"] == {"style": "rule", "ground_truth": "18"}
     answers = [row["reward_model"]["ground_truth"] for row in read(tmp_path / "train.parquet")]
     assert not any("," in answer for answer in answers)
@@ -45,6 +47,20 @@ def test_deepscaler(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert [len(split) for split in keys] == [38106, 500]
     assert not keys[0] & keys[1]
+
+
+@NEEDS_SHARED
+def test_leetcode(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.jsonl.gz").symlink_to(
+            SHARED / f"leetcode_dataset/LeetCodeDataset-v0.2.0-{split}.jsonl.gz"
+        )
+    assert prepare("leetcode", tmp_path / "out", tmp_path) == (1890, 200)
+    rows = read(tmp_path / "out" / "train.parquet") + read(tmp_path / "out" / "test.parquet")
+    assert {(row["data_source"], row["ability"]) for row in rows} == {("newfacade/LeetCodeDataset", "code")}
+    assert verifier_of(rows[0]["data_source"], VerifierConfig()) == "code"
+    assert {ground_truth_problem("code", row["reward_model"]["ground_truth"]) for row in rows} == {""}
+    assert rows[0]["prompt"][0]["content"].endswith(CODE)
 
 
 def test_repeats_go_and_contradictions_go_altogether() -> None:

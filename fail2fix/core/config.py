@@ -60,6 +60,14 @@ class Baseline(Enum):
     with_attempt = "with_attempt"
 
 
+class Channel(Enum):
+    """Where a prompt asks for the answer: in a box, on a line of its own, or (``auto``) wherever one is found."""
+
+    auto = "auto"
+    boxed = "boxed"
+    answer_line = "answer_line"
+
+
 @dataclass
 class CorrectionConfig:
     """The correction stream: ``attempts`` (K) prompts with ``rollouts`` (G') rollouts each, ``weight`` (lambda)."""
@@ -145,14 +153,40 @@ class AdvantageConfig:
     baseline: Baseline = Baseline.group
 
 
+class CodeBackend(Enum):
+    """Where programs run: bubblewrap sandboxes on this machine, or SandboxFusion's HTTP service."""
+
+    local = "local"
+    sandbox_fusion = "sandbox_fusion"
+
+
+@dataclass
+class CodeConfig:
+    """The verifier of programs; a row's ground truth may ask for less time and memory, never for more."""
+
+    backend: CodeBackend = CodeBackend.local
+    endpoint: str = ""  # of sandbox_fusion: http://host:port
+    workers: int = 2  # sandboxes, or requests, at a time in each reward worker
+    test_s: float = 6.0  # seconds of one test
+    total_s: float = 30.0  # seconds of all tests of a program
+    memory_mb: int = 1024  # of each process
+
+
 @dataclass
 class VerifierConfig:
-    """Our verifier, and what counts as correct when the reward function gives no ``acc``."""
+    """Our verifiers, which judge where the run has no reward function of its own, and what counts as correct there.
+
+    ``sources``: which verifier judges the rows of a data source, by name (`fail2fix.verify.registry`); it adds to the
+    registry's own list and outweighs it.
+    """
 
     correct_threshold: float = 1.0
     workers: int = 2  # processes in each reward worker
-    deadline_s: float = 10.0  # seconds one check may take before its process is killed
+    deadline_s: float = 3.0  # seconds one check may take before its process is killed
+    channel: Channel = Channel.auto  # where the prompt asks for the answer
     retries: int = 2  # of an infrastructure error, not of a wrong answer
+    sources: dict[str, str] = field(default_factory=dict)
+    code: CodeConfig = field(default_factory=CodeConfig)
 
 
 @dataclass
@@ -190,6 +224,16 @@ class Fail2FixConfig:
     held_out: HeldOutConfig = field(default_factory=HeldOutConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     run: RunConfig = field(default_factory=RunConfig)
+
+
+def _check_code(code: CodeConfig) -> None:
+    http = code.endpoint.startswith(("http://", "https://"))
+    wanted = "http://host:port of the service" if code.backend is CodeBackend.sandbox_fusion else "empty for local"
+    _require(http == (code.backend is CodeBackend.sandbox_fusion), "verifier.code.endpoint", code.endpoint, wanted)
+    _require(code.workers >= 1, "verifier.code.workers", code.workers, "at least 1")
+    _require(code.total_s > 0, "verifier.code.total_s", code.total_s, "a number of seconds above 0")
+    _require(0 < code.test_s <= code.total_s, "verifier.code.test_s", code.test_s, "above 0, at most code.total_s")
+    _require(code.memory_mb >= 64, "verifier.code.memory_mb", code.memory_mb, "at least 64")
 
 
 def check(config: Fail2FixConfig) -> None:
@@ -236,6 +280,7 @@ def check(config: Fail2FixConfig) -> None:
     _require(v.workers >= 1, "verifier.workers", v.workers, "at least 1")
     _require(v.deadline_s > 0, "verifier.deadline_s", v.deadline_s, "a number of seconds above 0")
     _require(v.retries >= 0, "verifier.retries", v.retries, "0 or more")
+    _check_code(v.code)
     for key, count in (
         ("offline.prompts", config.offline.prompts),
         ("held_out.problems", config.held_out.problems),

@@ -29,7 +29,8 @@ FIX_RATE_BINS = ((0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.0))
 class Rollouts:
     """One stream's rollouts, all arrays (N,): what the stream metrics read.
 
-    ``timed_out`` and ``failed`` are checks that ended so; ``excluded`` are all rows of groups with a failed check.
+    ``unanswered``, ``timed_out`` and ``failed`` are checks that ended so; ``excluded`` are all rows of groups with a
+    failed check.
     """
 
     correct: Bools
@@ -38,6 +39,7 @@ class Rollouts:
     prompt_tokens: NDArray[np.int64]
     response_tokens: NDArray[np.int64]
     cut_off: Bools
+    unanswered: Bools
     timed_out: Bools
     failed: Bools
     excluded: Bools
@@ -50,6 +52,7 @@ def stream_metrics(stream: str, rollouts: Rollouts) -> Metrics:
         "rollouts": float(len(rollouts.correct)),
         "prompt_tokens": float(rollouts.prompt_tokens.sum()),
         "generated_tokens": float(rollouts.response_tokens.sum()),
+        "verifier_no_answer": float(rollouts.unanswered.sum()),
         "verifier_timeouts": float(rollouts.timed_out.sum()),
         "verifier_errors": float(rollouts.failed.sum()),
     }

@@ -1,16 +1,17 @@
-"""Turn a public math set into verl's parquet files.
+"""Turn a public set into verl's parquet files.
 
-    python -m fail2fix.data.prepare {gsm8k,deepscaler} OUT [--source DIR]
+    python -m fail2fix.data.prepare {gsm8k,deepscaler,leetcode} OUT [--source DIR]
 
 Writes OUT/train.parquet and OUT/test.parquet. Without --source the set comes from the hub under the ids in
 `SETS`; with it, from the .json, .jsonl, .json.gz or .jsonl.gz files of a local folder (a mirror; the column
-may then be called `prompt` instead of `problem`). The prompt is the problem plus `INSTRUCTION`; the answer is
+may then be called `prompt` instead of `problem`). The prompt is the problem plus the set's instruction; the answer is
 text and is compared by the reward's verifier, never here.
 
 * gsm8k: the published split; the answer is what follows `####`, without thousands separators.
 * deepscaler: one published split, of which 500 problems chosen by hash are held out for validation. Repeated
   problems are kept once; problems that occur with different answers are dropped altogether, as nothing tells
   which answer is right. Both are counted in the output.
+* leetcode: the published split of LeetCodeDataset; the answer is its tests (`fail2fix.verify.code.ground_truth`).
 
 A missing column or a malformed value stops the run with one line that names the set, the file, the row and
 the column.
@@ -28,8 +29,10 @@ from pathlib import Path
 
 from fail2fix.core.config import BadInput
 from fail2fix.data import Row, verl_row, write_splits
+from fail2fix.verify.code.public_sets import leetcode
 
-INSTRUCTION = "\nPlease reason step by step, and put your final answer within \\boxed{}."
+MATH = "\nPlease reason step by step, and put your final answer within \\boxed{}."
+CODE = "\nThink it through, then give the whole program in one ```python code block at the end."
 HELD_OUT = 500
 SUFFIXES = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
 GSM8K_ANSWER = re.compile(r"####\s*(-?[0-9][0-9,]*(?:\.[0-9]+)?)\s*$")
@@ -69,6 +72,8 @@ class Set:
     splits: tuple[str, ...]
     read: Callable[[Record], Problem]
     finish: Callable[[dict[str, list[Problem]]], tuple[list[Problem], list[Problem]]]
+    instruction: str = MATH
+    ability: str = "math"
 
 
 def read_gsm8k(record: Record) -> Problem:
@@ -82,6 +87,11 @@ def read_gsm8k(record: Record) -> Problem:
 
 def read_deepscaler(record: Record) -> Problem:
     return Problem(record.text("problem", alias="prompt"), record.text("answer"))
+
+
+def read_leetcode(record: Record) -> Problem:
+    columns = ("prompt", "test", "entry_point")
+    return Problem(record.text("query"), json.dumps(leetcode({name: record.text(name) for name in columns})))
 
 
 def keep_published_split(problems: dict[str, list[Problem]]) -> tuple[list[Problem], list[Problem]]:
@@ -135,6 +145,9 @@ def _hash(text: str) -> bytes:
 SETS = {
     "gsm8k": Set("openai/gsm8k", "main", ("train", "test"), read_gsm8k, keep_published_split),
     "deepscaler": Set("agentica-org/DeepScaleR-Preview-Dataset", None, ("train",), read_deepscaler, clean_and_hold_out),
+    "leetcode": Set(
+        "newfacade/LeetCodeDataset", None, ("train", "test"), read_leetcode, keep_published_split, CODE, "code"
+    ),
 }
 
 
@@ -201,9 +214,10 @@ def prepare(name: str, out: Path, source: Path | None = None) -> tuple[int, int]
 
 
 def _rows(chosen: Set, problems: list[Problem], split: str) -> list[Row]:
+    prompts = (problem.text + chosen.instruction for problem in problems)
     return [
-        verl_row(chosen.hub_id, problem.text + INSTRUCTION, problem.answer, split, index)
-        for index, problem in enumerate(problems)
+        verl_row(chosen.hub_id, prompt, problem.answer, split, index) | {"ability": chosen.ability}
+        for index, (prompt, problem) in enumerate(zip(prompts, problems, strict=True))
     ]
 
 

@@ -22,6 +22,7 @@ from verl.utils.config import validate_config
 
 from fail2fix.core.config import BadInput, Fail2FixConfig, Scale
 from fail2fix.core.objective import feasible_attempts
+from fail2fix.verl_ext.ground_truths import GroundTruths
 from fail2fix.verl_ext.held_out import SAME as SAME_HELD_OUT
 from fail2fix.verl_ext.held_out import held_out_file
 from fail2fix.verl_ext.provenance import check_provenance, provenance
@@ -65,8 +66,11 @@ def check_inputs(config: DictConfig) -> None:
     _check_model(config.actor_rollout_ref.model.path)
     _check_attention(config)
     _check_reward_function(config)
-    train, held_out = (_check_data_files(config, key) for key in ("train_files", "val_files"))
+    verifiers = None if _own_reward(config) else GroundTruths(fail2fix_settings(config).verifier)
+    train, held_out = (_check_data_files(config, key, verifiers) for key in ("train_files", "val_files"))
     _check_counts(config, train, held_out)
+    if verifiers:
+        verifiers.check_they_run()
     tokenizer = _tokenizer(config)
     _check_prompt_budget(config, tokenizer)
     _check_rollout_files(config, tokenizer)
@@ -287,14 +291,18 @@ def _paths(files: str | ListConfig | Sequence[str]) -> list[str]:
     return [files] if isinstance(files, str) else list(files)
 
 
-def _check_data_files(config: DictConfig, name: str) -> int | None:
+def _own_reward(config: DictConfig) -> bool:
+    return bool((config.reward.get("custom_reward_function") or {}).get("path"))
+
+
+def _check_data_files(config: DictConfig, name: str, verifiers: GroundTruths | None) -> int | None:
     """Check the files of a data set; return its number of rows, None where only verl can count them."""
-    counts = [_check_data(config, path, f"data.{name}={path}") for path in _paths(config.data[name])]
+    counts = [_check_data(config, path, f"data.{name}={path}", verifiers) for path in _paths(config.data[name])]
     known = [count for count in counts if count is not None]
     return sum(known) if len(known) == len(counts) else None
 
 
-def _check_data(config: DictConfig, path: str, given: str) -> int | None:
+def _check_data(config: DictConfig, path: str, given: str, verifiers: GroundTruths | None) -> int | None:
     """Check one data file; return its number of rows, None where only verl can count them."""
     if (config.data.get("custom_cls") or {}).get("path"):
         return None  # the run's own dataset class knows what it reads
@@ -307,10 +315,10 @@ def _check_data(config: DictConfig, path: str, given: str) -> int | None:
         raise BadInput(f"{given}: no such file")
     if found.is_dir():
         raise BadInput(f"{given}: is a folder; name the files in it, as a list")
-    return _check_rows(found, config.data.prompt_key, given)
+    return _check_rows(found, config.data.prompt_key, given, verifiers)
 
 
-def _check_rows(path: Path, prompt_key: str, given: str) -> int:
+def _check_rows(path: Path, prompt_key: str, given: str, verifiers: GroundTruths | None) -> int:
     """Check every row of a local file; return how many there are."""
     kind = "parquet" if path.suffix == ".parquet" else "JSON"
     columns = [prompt_key, "data_source", "reward_model"]
@@ -318,7 +326,7 @@ def _check_rows(path: Path, prompt_key: str, given: str) -> int:
     count = 0
     try:
         for row in rows:
-            problem = _row_problem(row, prompt_key)
+            problem = _row_problem(row, prompt_key) or (verifiers.problem(row) if verifiers else "")
             if problem:
                 raise BadInput(f"{given}: row {count}: {problem}")
             count += 1

@@ -9,12 +9,12 @@ A row is a correction if ``extra_info["fail2fix"]`` says so (METHOD.md's public 
     {"stream": "correction", "attempt_id": "...", "attempt_correct": True}
 
 and is scored plainly otherwise. Reward and verdict come from the run's ``reward.custom_reward_function`` if one is
-set, else from our math verifier. The penalty is ``fail2fix.risk.penalty`` (``+fail2fix.risk.penalty=0.5`` in a run
-without our section; 1.0 by default).
+set, else from our verifier for the row's ``data_source`` (`fail2fix.verify.registry`). The penalty is
+``fail2fix.risk.penalty`` (``+fail2fix.risk.penalty=0.5`` in a run without our section; 1.0 by default).
 
 Every row carries the same ``reward_extra_info`` keys: ``acc``, ``pred``, ``verdict`` (0/1), ``plain_reward`` R,
 ``shaped_reward`` R~ (what the trainer gets), ``stream``, ``attempt_id``, ``attempt_correct`` (1, 0, or -1 for a base
-row), ``verify_status`` (ok, timeout, error), ``verifier_calls`` (retries included), with an overlong buffer
+row), ``verify_status`` (ok, no_answer, timeout, error), ``verifier_calls`` (retries included), with an overlong buffer
 ``overlong_reward``, and whatever else the reward function returned.
 
 An overlong buffer, under the keys of verl's ``dapo`` manager (``reward.reward_kwargs.{overlong_buffer_cfg,
@@ -35,9 +35,9 @@ from omegaconf import DictConfig
 from verl import DataProto
 from verl.experimental.reward_loop.reward_manager.naive import NaiveRewardManager
 
-from fail2fix.core.config import BadInput, Fail2FixConfig
+from fail2fix.core.config import BadInput, VerifierConfig
 from fail2fix.core.shaping import overlong_penalty, shape_reward
-from fail2fix.verify.pool import VerifierPool
+from fail2fix.verify.registry import Verifier, open_verifier, verifier_of
 from fail2fix.verl_ext.settings import fail2fix_settings, inert_penalty, overlong_buffer, refuse_legacy_reward_keys
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class RiskAverseRewardManager(NaiveRewardManager):
         if custom and compute_score is not None:
             self._plain_score = compute_score
         else:
-            self._plain_score = MathScore(self.settings)
+            self._plain_score = VerifierScore(self.settings.verifier)
         self._known_extras: dict[str, Any] = {}
         self._warning = inert_penalty(config, self.settings)
         self._overlong = overlong_buffer(config)
@@ -119,7 +119,7 @@ class RiskAverseRewardManager(NaiveRewardManager):
         return dict(self._known_extras) | failed | {"verifier_calls": settings.retries + 1}
 
     async def _call(self, **row: Any) -> Any:
-        if isinstance(self._plain_score, MathScore) or inspect.iscoroutinefunction(_unwrapped(self._plain_score)):
+        if isinstance(self._plain_score, VerifierScore) or inspect.iscoroutinefunction(_unwrapped(self._plain_score)):
             return await self._plain_score(**row)
         return await asyncio.get_running_loop().run_in_executor(None, lambda: self._plain_score(**row))
 
@@ -160,15 +160,19 @@ class RowContext:
         return cls("correction", str(given.get("attempt_id", "")), bool(given["attempt_correct"]))
 
 
-class MathScore:
-    """Our verifier as a reward function: 1 for a right answer, 0 otherwise."""
+class VerifierScore:
+    """Our verifiers as a reward function, by data source: 1 for a right answer, 0 otherwise."""
 
-    def __init__(self, settings: Fail2FixConfig) -> None:
-        v = settings.verifier
-        self._pool = VerifierPool(max_workers=v.workers, deadline_s=v.deadline_s, retries=v.retries)
+    def __init__(self, settings: VerifierConfig) -> None:
+        self._settings = settings
+        self._open: dict[str, Verifier] = {}
 
-    async def __call__(self, solution_str: str, ground_truth: str, **_: Any) -> dict[str, Any]:
-        verdict = await self._pool.verify(solution_str, str(ground_truth))
+    async def __call__(self, data_source: str, solution_str: str, ground_truth: str, **_: Any) -> dict[str, Any]:
+        """Raises `BadInput` where a verifier cannot run here."""
+        name = verifier_of(data_source, self._settings)
+        if name not in self._open:
+            self._open[name] = open_verifier(name, self._settings)
+        verdict = await self._open[name].verify(solution_str, str(ground_truth))
         reward = float(verdict.correct)
         return {"score": reward, "acc": reward, "pred": verdict.pred, "verify_status": verdict.status}
 

@@ -111,7 +111,7 @@ class Stream:
         return [str(answer) for answer in self.rows.non_tensor_batch.get("pred", [""] * len(self.rows))]
 
     def status(self, name: str) -> Bools:
-        """Rows (N,) whose check ended in ``name``: ok, timeout or error."""
+        """Rows (N,) whose check ended in ``name``: ok, no_answer, timeout or error."""
         statuses = self.rows.non_tensor_batch.get("verify_status")
         if statuses is None:
             return np.zeros(len(self.rows), dtype=bool)
@@ -191,6 +191,7 @@ class Stream:
             prompt_tokens=self.prompt_tokens,
             response_tokens=self.response_tokens,
             cut_off=self.cut_off(end_of_turn),
+            unanswered=self.status("no_answer"),
             timed_out=self.status("timeout"),
             failed=self.status("error"),
             excluded=~self.included_rows,

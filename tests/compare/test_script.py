@@ -45,7 +45,7 @@ def test_a_cpu_compares_on_arithmetic_unless_told_otherwise(tree: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("setup", ["arithmetic", "two_digit", "chain", "sorting"])
+@pytest.mark.parametrize("setup", ["arithmetic", "two_digit", "chain", "sorting", "programs"])
 def test_a_cpu_setup_gets_the_model_and_the_data_it_names(tree: Path, setup: str) -> None:
     config, parent = (OmegaConf.load(SETUPS / f"{name}.yaml") for name in (setup, "arithmetic"))
     model = OmegaConf.select(config, "actor_rollout_ref.model.path") or parent.actor_rollout_ref.model.path
@@ -57,7 +57,7 @@ def test_a_cpu_setup_gets_the_model_and_the_data_it_names(tree: Path, setup: str
     assert [config.data.train_files, config.data.val_files] == [f"{data}/train.parquet", f"{data}/test.parquet"]
 
 
-@pytest.mark.parametrize("setup", ["gsm8k", "deepscaler"])
+@pytest.mark.parametrize("setup", ["gsm8k", "deepscaler", "leetcode"])
 def test_a_gpu_setup_gets_the_data_it_names(tree: Path, setup: str) -> None:
     data = OmegaConf.load(SETUPS / f"{setup}.yaml").data
     said = call(tree, "grpo", "cipo", f"setup={setup}", DEVICE="gpu", PYTHON=str(tree / ".venv" / "bin" / "python"))

@@ -11,7 +11,17 @@ from typing import Any
 import pytest
 
 from fail2fix.core import config as config_module
-from fail2fix.core.config import BadInput, Baseline, Fail2FixConfig, PromptForm, Scale, Thinking, check
+from fail2fix.core.config import (
+    BadInput,
+    Baseline,
+    Channel,
+    CodeBackend,
+    Fail2FixConfig,
+    PromptForm,
+    Scale,
+    Thinking,
+    check,
+)
 
 SYMBOLS = {  # METHOD.md, "Symbols", and the constants its items name, with their marks
     "correction.attempts": (128, "paper"),
@@ -45,6 +55,8 @@ CHOICES = {
     "advantage.scale": Scale.raw_std,
     "advantage.baseline": Baseline.group,
     "verifier.correct_threshold": 1.0,
+    "verifier.channel": Channel.auto,
+    "verifier.code.backend": CodeBackend.local,
 }
 REFUSED = {
     "correction.attempts": [0, -1],
@@ -69,6 +81,11 @@ REFUSED = {
     "verifier.workers": [0],
     "verifier.deadline_s": [0.0, -1.0],
     "verifier.retries": [-1],
+    "verifier.code.workers": [0],
+    "verifier.code.test_s": [0.0, 31.0],
+    "verifier.code.total_s": [0.0, -1.0],
+    "verifier.code.memory_mb": [0],
+    "verifier.code.endpoint": ["http://localhost:8080"],
     "run.name": ["", "a/b", "..", "-x", "a b"],
 }
 
@@ -80,8 +97,8 @@ def value_at(config: Fail2FixConfig, key: str) -> Any:
 def with_value(key: str, value: Any) -> Fail2FixConfig:
     """The defaults with one key changed."""
     config = Fail2FixConfig()
-    section, name = key.split(".")
-    setattr(getattr(config, section), name, value)
+    section, _, name = key.rpartition(".")
+    setattr(value_at(config, section), name, value)
     return config
 
 
@@ -161,5 +178,5 @@ def test_a_fixed_ratio_may_lie_outside_the_range() -> None:
 
 def test_every_number_of_the_section_is_held_against_something() -> None:
     """A new key comes with a default of METHOD.md's or a refusal here."""
-    known = {*SYMBOLS, *CHOICES, *REFUSED, "seed", "run.root"}
+    known = {*SYMBOLS, *CHOICES, *REFUSED, "seed", "run.root", "verifier.sources"}
     assert set(keys(Fail2FixConfig())) == known

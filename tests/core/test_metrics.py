@@ -40,6 +40,7 @@ def rollouts(failed: np.ndarray) -> Rollouts:
         prompt_tokens=np.array([10, 20, 30, 40]),
         response_tokens=np.array([100, 200, 300, 400]),
         cut_off=bools(0, 0, 0, 1),
+        unanswered=bools(0, 1, 0, 1),
         timed_out=bools(0, 0, 1, 0),
         failed=failed,
         excluded=failed,
@@ -51,6 +52,7 @@ class TestStreams:
         "fail2fix/base/rollouts": 4,
         "fail2fix/base/prompt_tokens": 100,
         "fail2fix/base/generated_tokens": 1000,
+        "fail2fix/base/verifier_no_answer": 2,
         "fail2fix/base/verifier_timeouts": 1,
     }
 
