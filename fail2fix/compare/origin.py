@@ -1,7 +1,9 @@
 """What decided a run beside its seed: its settings, its data and its model, as digests that a record can hold.
 
-A comparison averages runs over seeds and sets configs against each other, so the runs of one config must have had
-the same settings, and all of them the same data and model, whatever was edited between two calls. Knows the
+A comparison averages runs over seeds and sets configs against each other within a seed. So the runs of one config
+must have had the same settings, all runs the same data, and those of one seed the same model, whatever was edited
+between two calls. Two seeds may have started from different weights: a warm-up gives other last bits on another kind of
+CPU, and starts of their own are as good as one for all; the comparison says so (`different_models`). Knows the
 ``config.yaml`` of a run folder (one more for each resumption); must not know what the settings mean.
 """
 
@@ -21,10 +23,11 @@ from fail2fix.core.config import BadInput
 from fail2fix.files import model_files, sha256
 
 DIGITS = 16
+MODEL = "model"
 INPUTS = {
     "training data": ("data", "train_files"),
     "held-out data": ("data", "val_files"),
-    "model": ("actor_rollout_ref", "model", "path"),
+    MODEL: ("actor_rollout_ref", "model", "path"),
 }
 # Keys that change nothing of a run but its seed, its name, and which files it leaves where.
 SEEDS = ("seed", "data_loader_seed")
@@ -66,26 +69,54 @@ def origin_of(folder: Path) -> Origin:
     return Origin(settings[0], inputs)
 
 
-def require_same(origins: Mapping[str, tuple[str, Origin]]) -> None:
-    """Refuse runs that a comparison cannot take together; ``origins`` {run: (config, origin)}.
+@dataclass(frozen=True)
+class Member:
+    """A run of a comparison, by what must be the same of some runs."""
+
+    config: str
+    seed: int
+    origin: Origin
+
+
+def require_same(members: Mapping[str, Member]) -> None:
+    """Refuse runs that a comparison cannot take together, by their names.
 
     Raises:
-        BadInput: two seeds of a config with different settings, or two runs with different data or models.
+        BadInput: two seeds of a config with different settings, two runs with different data, or two runs of one
+            seed with different models.
     """
-    of_config: dict[str, tuple[str, Origin]] = {}
-    for name, (config, origin) in origins.items():
-        other, first = of_config.setdefault(config, (name, origin))
-        if sections := differing(first.settings, origin.settings):
-            raise BadInput(
-                f"{name} and {other}: the settings of {config} were changed between them ({', '.join(sections)}): "
-                "compare under another --out, or delete the older runs' records"
-            )
-        other, first = next(iter(of_config.values()))
-        if inputs := differing(first.inputs, origin.inputs):
-            raise BadInput(
-                f"{name} and {other}: not the same {', '.join(inputs)}: compare under another --out, or delete the "
-                "older runs' records"
-            )
+    for name, member in members.items():
+        for other, first in members.items():
+            if other == name:
+                break
+            _require_pair(name, member, other, first)
+
+
+def _require_pair(name: str, member: Member, other: str, first: Member) -> None:
+    mine, theirs = member.origin, first.origin
+    if member.config == first.config and (sections := differing(first.origin.settings, mine.settings)):
+        raise BadInput(
+            f"{name} and {other}: the settings of {member.config} were changed between them ({', '.join(sections)}): "
+            "compare under another --out, or delete the older runs' records"
+        )
+    inputs = differing(mine.inputs, theirs.inputs)
+    if member.seed != first.seed:
+        inputs = [what for what in inputs if what != MODEL]
+    if inputs:
+        raise BadInput(
+            f"{name} and {other}: not the same {', '.join(inputs)}: compare under another --out, or delete the "
+            "older runs' records"
+        )
+
+
+def different_models(members: Iterable[Member]) -> str:
+    """Which seeds started from which model, where they are not all the same; else empty."""
+    seeds: dict[str, set[int]] = {}
+    for member in members:
+        seeds.setdefault(member.origin.inputs[MODEL], set()).add(member.seed)
+    if len(seeds) < 2:
+        return ""
+    return "; ".join(f"{model}: seed {', '.join(map(str, sorted(of)))}" for model, of in seeds.items())
 
 
 def differing(mine: Mapping[str, str], others: Mapping[str, str]) -> list[str]:

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fail2fix.compare.origin import Origin, origin_of, require_same
+from fail2fix.compare.origin import Member, Origin, origin_of, require_same
 from fail2fix.compare.plan import Fingerprint
 from fail2fix.core.config import BadInput
 from fail2fix.report import NUMBER, TEXT, Kind, Row, is_right, read_lines, read_metrics
@@ -99,6 +99,10 @@ class Record:
     @property
     def name(self) -> str:
         return f"{self.fingerprint.config}-seed{self.fingerprint.seed}"
+
+    @property
+    def member(self) -> Member:
+        return Member(self.fingerprint.config, self.fingerprint.seed, self.origin)
 
     @property
     def ledger(self) -> dict[str, float]:
@@ -217,7 +221,7 @@ def _hash(text: str) -> str:
 
 def require_same_origin(records: Iterable[Record]) -> None:
     """Refuse runs that no comparison can take together. Raises ``BadInput`` as ``require_same``."""
-    require_same({record.name: (record.fingerprint.config, record.origin) for record in records})
+    require_same({record.name: record.member for record in records})
 
 
 def write_record(path: Path, record: Record) -> None:

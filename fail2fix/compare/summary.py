@@ -18,6 +18,7 @@ import numpy as np
 
 from fail2fix.compare import statistics
 from fail2fix.compare.equal_cost import Cost, mean_cost, ratios, tokens
+from fail2fix.compare.origin import different_models
 from fail2fix.compare.records import Attempts, Record, Validation, counts, require_same_origin
 from fail2fix.compare.statistics import Band, Curve, Draws, Estimate, Measure, pass_at_k
 from fail2fix.core.config import BadInput
@@ -261,6 +262,8 @@ def _doubts(records: Sequence[Record], by_config: Mapping[str, Sequence[Record]]
         doubts.append("one seed: the intervals are over problems only and say nothing about another seed")
     if errors := sum(point.verifier_errors for record in records for point in record.points):
         doubts.append(f"{errors:,} held-out samples got no verdict: answers count as wrong, corrections not at all")
+    if models := different_models(record.member for record in records):
+        doubts.append(f"the seeds did not all start from one model ({models}): compare configs within a seed")
     if differing := _differing_versions([record.versions for record in records]):
         doubts.append(f"the runs differ in {', '.join(differing)}: neither their code nor their seconds may compare")
     return doubts
