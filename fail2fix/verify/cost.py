@@ -70,13 +70,24 @@ def may_be_equal(gold: str, pred: str) -> bool:
 
 
 def is_tame(text: str) -> bool:
-    """Whether `text` (in the spelling of `latex_text.clean`) is small enough to be parsed and simplified."""
+    """Whether `text` (in the spelling of `latex_text.clean`) is small and plain enough to be parsed and simplified."""
+    return all(command in ALLOWED for command in _COMMAND.findall(text)) and not _is_prose(text) and _is_small(text)
+
+
+def is_oversized(text: str) -> bool:
+    """Whether `text`, in the same spelling, is mathematics beyond the limits, not prose."""
+    return not _is_small(text) and not _is_prose(text)
+
+
+def _is_prose(text: str) -> bool:
+    return bool(_WORD.search(_TEXT.sub("", text)))
+
+
+def _is_small(text: str) -> bool:
     return (
         len(text) <= MAX_CHARS
         and _depth(text, "([{", ")]}") <= MAX_DEPTH
         and _depth(text, "(", ")") <= MAX_ROUND_DEPTH
-        and all(command in ALLOWED for command in _COMMAND.findall(text))
-        and not _WORD.search(_TEXT.sub("", text))
         and all(len(literal) <= MAX_DIGITS for literal in _LITERAL.findall(text))
         and text.count(r"\sqrt") <= 8
         and text.count(r"\overline") <= 1

@@ -7,9 +7,9 @@ decided here; model text is parsed in the workers only, and this module never im
 A verdict's status:
 - "ok": the answer was judged. Text that cannot be parsed, or makes sympy raise, is a wrong answer and "ok".
 - "no_answer": the declared channel holds none. It is wrong.
-- "timeout": the answer ran into a limit, of time (the worker is killed) or of memory. It is wrong: limits are
-  the text's own doing, repeating them would cost the deadline again. Such a rollout is never replayed
-  (METHOD.md, "Verdict").
+- "timeout": the answer ran into a limit: of time (the worker is killed), of memory, or of size (`cost`: no worker
+  sees it). It is wrong: limits are the text's own doing, repeating them would cost the deadline again. Such a
+  rollout is never replayed (METHOD.md, "Verdict").
 - "error": no verdict could be had: workers died or could not be started, `retries` + 1 times in a row.
 
 Workers come from a fork server that has imported math-verify once, so replacing a killed one is quick. Each
@@ -40,6 +40,8 @@ from typing import Literal, TypeAlias
 from pebble import ProcessExpired, ProcessPool
 
 from fail2fix.verify.answer_text import AnswerText, Channel, find_answer
+from fail2fix.verify.cost import is_oversized
+from fail2fix.verify.latex_text import clean
 from fail2fix.verify.math_answer import judge, verdict
 
 logger = logging.getLogger(__name__)
@@ -146,7 +148,8 @@ class VerifierPool:
             return Verdict(False, "", "no_answer")
         decided = judge(answer, gold)
         if decided is not None:
-            return Verdict(decided, answer.text, "ok")
+            refused = not decided and is_oversized(clean(answer.text))
+            return Verdict(decided, answer.text, "timeout" if refused else "ok")
         known = self._recall(answer, gold)
         return known or await self._symbolically(answer, gold)
 
