@@ -81,11 +81,10 @@ class AnswerText:
 
     `text` is "" where the declared channel holds none: a response without one, or a box that never closes (a response
     cut off). `others` are what the other channels hold beside it, where that reads as an answer. `hedged`: the answer
-    is followed at once by another one (`\boxed{7} or 8`). `boxed`: `text` stood in a box.
+    is followed at once by another one (`\boxed{7} or 8`).
     """
 
     text: str
-    boxed: bool = False
     others: tuple[str, ...] = ()
     hedged: bool = False
 
@@ -99,12 +98,12 @@ def find_answer(response: str, channel: Channel = "auto") -> AnswerText:
     if channel == "boxed" or (channel == "auto" and has_box):
         text, hedged = _boxed(tail)
         said = [_core(line) if not re.search(_BOX, line) else _number_in_front(line) for line in lines]
-        return AnswerText(text, True, tuple(other for other in said if _is_plain_answer(other)), hedged)
+        return AnswerText(text, tuple(other for other in said if _is_plain_answer(other)), hedged)
     if channel == "answer_line" or lines:
         boxed = _boxed(tail)[0] if has_box else ""
         said = [_core(line) for line in lines]
         others = [other for other in (*said[:-1], boxed) if other == boxed != "" or _is_plain_answer(other)]
-        return AnswerText(said[-1] if said else "", others=tuple(others), hedged=hedged_line)
+        return AnswerText(said[-1] if said else "", tuple(others), hedged_line)
     if _is_bare(tail.strip()):
         return AnswerText(tail.strip())
     text, paragraph = _last_said(tail)
