@@ -7,7 +7,7 @@ and belongs into a worker process; `judge` stops before it.
 Decided on purpose:
 - A gold answer that is a number wants a number: `3+4`, `\sqrt{49}` and `\int_0^7 1\,dx` are no answers to 7.
 - A fraction of integers is in lowest terms, as MATH asks for it, unless the gold answer is not.
-- Values are exact: 7.004 is not 7, .333 is not 1/3.
+- Values are exact: 7.004 is not 7, .333 is not 1/3. A data set that allows a tolerance says so row by row (`gold`).
 - A chain of equations counts by its last side, and only if all its numbers agree: `x=6=7` is wrong.
 - Several values are a list: it equals a gold list of the same members in any order, a tuple in its order.
 - `p%` is p (a gold answer without the sign: the problem asked for percent); where a gold answer without the sign lies
@@ -134,10 +134,15 @@ def _same_number(gold: Number, pred: str, symbolic: Symbolic) -> bool:
 def _equals(gold: Number, found: Number) -> bool:
     if not found.reduced and gold.reduced:
         return False
-    if gold.unit != found.unit and {gold.unit, found.unit} <= _UNITS:
+    if different_units(gold, found):
         return False
     as_share = found.percent and not gold.percent and 0 < gold.value < 1
     return found.value == (100 * gold.value if as_share else gold.value)
+
+
+def different_units(gold: Number, found: Number) -> bool:
+    """Whether both have a unit of length, mass or time, not the same one."""
+    return gold.unit != found.unit and {gold.unit, found.unit} <= _UNITS
 
 
 def _agrees(side: str, last: str, found: Number, symbolic: Symbolic) -> bool:
@@ -145,6 +150,11 @@ def _agrees(side: str, last: str, found: Number, symbolic: Symbolic) -> bool:
     value = number(side)
     # The working in front of the answer may be unfinished, so it takes the gold answer's place.
     return value.value == found.value if value is not None else symbolic(side, last)
+
+
+def values(pred: str) -> list[str]:
+    """What an answer gives as values: the sides of a chain of equations, the text itself where it is none."""
+    return _values(clean(pred))
 
 
 def _values(pred: str) -> list[str]:
