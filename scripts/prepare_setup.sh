@@ -26,7 +26,7 @@ warm_up() { # MODEL DATA options. The template leaves out SmolLM2's system messa
 case $NAME in
   arithmetic | two_digit | chain | sorting | programs) "$PYTHON" -m fail2fix.tasks.smollm2 "$SMOLLM2" ;;
   gsm8k | deepscaler | leetcode) # the model is the hub's
-    [[ -f data/$NAME/train.parquet ]] || "$PYTHON" -m fail2fix.data.prepare "$NAME" "data/$NAME" ;;
+    [[ -f data/$NAME/train.parquet ]] || "$PYTHON" -m fail2fix.prepare "$NAME" --out data ;;
   *)
     echo "prepare_setup.sh: $NAME: want arithmetic, two_digit, chain, sorting, programs, gsm8k, deepscaler or leetcode" >&2
     exit 2 ;;

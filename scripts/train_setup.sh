@@ -3,7 +3,8 @@
 #
 #   scripts/train_setup.sh SETUP NAME CONFIG [--dry-run] [any Hydra override]
 #
-# NAME-CONFIG is the experiment's name. PYTHON has the packages; DATA is a folder with train.parquet and test.parquet.
+# NAME-CONFIG is the experiment's name. PYTHON has the packages; DATA is a folder of yours with train.parquet and
+# test.parquet, instead of data/SETUP.
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -16,8 +17,13 @@ NAME=$2
 CONFIG=$3
 shift 3
 PYTHON=${PYTHON:-python}
-DATA=${DATA:-$PWD/data/$SETUP}
+DATA=${DATA:-}
 
+PREPARE=
+if [[ -z $DATA ]]; then
+  DATA=$PWD/data/$SETUP
+  [[ -f $DATA/train.parquet ]] || PREPARE=1
+fi
 ARGS=(
   setup="$SETUP"
   data.train_files="$DATA/train.parquet"
@@ -25,7 +31,7 @@ ARGS=(
   trainer.experiment_name="$NAME-$CONFIG"
   'trainer.logger=[console,file,wandb]'
 )
-if [[ " $* " != *" --dry-run "* && ! -f $DATA/train.parquet ]]; then
-  "$PYTHON" -m fail2fix.data.prepare "$SETUP" "$DATA"
+if [[ $PREPARE && " $* " != *" --dry-run "* ]]; then
+  "$PYTHON" -m fail2fix.prepare "$SETUP" --out data
 fi
 exec "$PYTHON" -m fail2fix.train --config-name "$CONFIG" "${ARGS[@]}" "$@"

@@ -5,13 +5,15 @@ A row, as `verl_row` makes it::
     {"data_source": "openai/gsm8k", "prompt": [{"role": "user", "content": "..."}], "ability": "math",
      "reward_model": {"style": "rule", "ground_truth": "72"}, "extra_info": {"split": "train", "index": 0}}
 
+Rows of public sets (`fail2fix.prepare`) also have `id` and `source` in their `extra_info`.
+
 Knows nothing of training; importing it loads neither pyarrow nor datasets.
 """
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class Message(TypedDict):
@@ -27,6 +29,8 @@ class RewardModel(TypedDict):
 class ExtraInfo(TypedDict):
     split: str
     index: int
+    id: NotRequired[str]
+    source: NotRequired[str]
 
 
 class Row(TypedDict):
@@ -49,10 +53,12 @@ def verl_row(data_source: str, prompt: str, answer: str, split: str, index: int)
 
 
 def write_splits(out: Path, train: Sequence[Row], test: Sequence[Row]) -> None:
-    """Write test.parquet, then train.parquet: where the training file is, the set is complete."""
+    """Write test.parquet, then train.parquet: where the training file is, the set is complete. A split without rows has
+    no file."""
     out.mkdir(parents=True, exist_ok=True)
-    _write_rows(out / "test.parquet", test)
-    _write_rows(out / "train.parquet", train)
+    for name, rows in (("test", test), ("train", train)):
+        if rows:
+            _write_rows(out / f"{name}.parquet", rows)
 
 
 def _write_rows(path: Path, rows: Sequence[Row]) -> None:

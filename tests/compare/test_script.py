@@ -62,7 +62,7 @@ def test_a_gpu_setup_gets_the_data_it_names(tree: Path, setup: str) -> None:
     data = OmegaConf.load(SETUPS / f"{setup}.yaml").data
     said = call(tree, "grpo", "cipo", f"setup={setup}", DEVICE="gpu", PYTHON=str(tree / ".venv" / "bin" / "python"))
     folder = f"data/{setup}"
-    assert said[0].split() == ["-m", "fail2fix.data.prepare", setup, folder]
+    assert said[0].split() == ["-m", "fail2fix.prepare", setup, "--out", "data"]
     assert [data.train_files, data.val_files] == [f"{folder}/train.parquet", f"{folder}/test.parquet"]
 
 

@@ -1,0 +1,151 @@
+"""Turn public sets into verl's parquet files, each with a card.
+
+    python -m fail2fix.prepare NAME... --out DIR [--from FOLDER]
+
+Writes DIR/NAME/{train,test}.parquet (an evaluation set: test.parquet only), card.json and README.md. Rows come from the
+Hugging Face hub, or with --from from a folder of local copies (.json, .jsonl, .gz of these, .parquet), where each set
+looks for FOLDER/NAME/* and for its mirrors' names. Prompts are the problem plus an instruction; ground truths are what
+the reward's verifier reads.
+
+By rule, and counted in the card: rows whose answer cannot be judged by, repeats, problems with different answers and,
+of training sets, problems of the evaluation benchmarks. A missing column, an empty download or an unknown set ends the
+run with one line, and writes nothing of that set.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from fail2fix.core.config import BadInput
+from fail2fix.data import Row, verl_row, write_splits
+from fail2fix.files import sha256
+from fail2fix.prepare.card import Made, write_card
+from fail2fix.prepare.cleaning import (
+    Dropped,
+    Placed,
+    hold_out,
+    overlap_hash,
+    problem_id,
+    read_all,
+    without_overlap,
+    without_repeats,
+)
+from fail2fix.prepare.overlap import Near, exact_overlaps, near_overlaps, shipped_hashes
+from fail2fix.prepare.sources import local_files, rows_of
+from fail2fix.sets import all_sets, find_set
+from fail2fix.sets.spec import PublicSet
+
+Splits = dict[str, list[Placed]]
+
+
+def prepare(chosen: PublicSet, out: Path, folder: Path | None = None) -> Made:
+    """Write a set's files to `out`.
+
+    Raises:
+        BadInput: a set, file, row or column that is not as the set's module says.
+    """
+    rows = {split: rows_of(chosen, split, folder) for split in chosen.splits}
+    dropped = Dropped()
+    problems = {split: read_all(found, chosen.read, chosen.ability, dropped) for split, found in rows.items()}
+    for_training = [each for split, found in problems.items() if split != "test" for each in found]
+    evaluates = chosen.use == "evaluation"
+    train, test = ([], sum(problems.values(), [])) if evaluates else _training(chosen, problems, dropped)
+    write_splits(out, _rows(chosen, train, "train"), _rows(chosen, test, "test"))
+    made = Made(
+        source={} if folder is None else _checksums(chosen, folder),
+        read={split: len(found) for split, found in rows.items()},
+        written={"train": len(train), "test": len(test)},
+        dropped=dropped,
+        exact={} if evaluates else exact_overlaps(for_training, shipped_hashes()),
+        near=None if evaluates or folder is None else _near(for_training, chosen, folder),
+    )
+    write_card(out, chosen, made)
+    return made
+
+
+def _training(chosen: PublicSet, problems: Splits, dropped: Dropped) -> tuple[list[Placed], list[Placed]]:
+    """(train, test) of a training set: its published splits, or of its one split a part held out."""
+    usable = without_repeats(problems["train"], dropped)
+    usable = without_overlap(usable, _benchmarks(chosen), dropped)
+    if "test" not in problems:
+        return hold_out(usable, chosen.held_out)
+    own = {f"{chosen.name}'s own test split": frozenset(overlap_hash(each.problem.text) for each in problems["test"])}
+    return without_overlap(usable, own, dropped), problems["test"]
+
+
+def _benchmarks(chosen: PublicSet) -> dict[str, frozenset[str]]:
+    """Hashes of the sets that are evaluated on: no training set may hold their problems."""
+    sets = all_sets()
+    return {name: found for name, found in shipped_hashes().items() if name in sets and sets[name].use == "evaluation"}
+
+
+def _near(problems: list[Placed], chosen: PublicSet, folder: Path) -> dict[str, list[Near]]:
+    """Near overlaps with each evaluation set of the same ability that `folder` holds."""
+    found = {}
+    for other in all_sets().values():
+        if other.use == "evaluation" and other.ability == chosen.ability and _is_at_hand(other, folder):
+            rows = [row for split in other.splits for row in rows_of(other, split, folder)]
+            found[other.name] = near_overlaps(problems, read_all(rows, other.read, other.ability, Dropped()))
+    return found
+
+
+def _is_at_hand(chosen: PublicSet, folder: Path) -> bool:
+    return any(path for patterns in chosen.mirror.values() for name in patterns for path in folder.glob(name))
+
+
+def _rows(chosen: PublicSet, problems: list[Placed], split: str) -> list[Row]:
+    rows: list[Row] = []
+    seen: Counter[str] = Counter()
+    for index, each in enumerate(problems):
+        row = verl_row(chosen.hub_id, each.problem.text + chosen.instruction, each.problem.answer, split, index)
+        row["ability"] = chosen.ability
+        name = each.problem.id or problem_id(each)
+        row["extra_info"] |= {"id": f"{name}-{seen[name]}" if seen[name] else name, "source": chosen.name}
+        seen[name] += 1
+        rows.append(row)
+    return rows
+
+
+def _checksums(chosen: PublicSet, folder: Path) -> dict[str, str]:
+    paths = {path for split in chosen.splits for path in local_files(chosen, split, folder)}
+    return {path.name: sha256([path]) for path in sorted(paths)}
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"prepare: error: {message}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line. Exit status: 0 done, 2 bad input."""
+    parser = Parser(prog="python -m fail2fix.prepare", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="+", metavar="NAME", help=f"of {', '.join(all_sets())}")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="each set gets a folder in it")
+    parser.add_argument("--from", type=Path, dest="folder", metavar="FOLDER", help="local copies instead of the hub")
+    arguments = parser.parse_intermixed_args(argv)
+    try:
+        for chosen in [find_set(name) for name in arguments.names]:
+            out = arguments.out / chosen.name
+            made = prepare(chosen, out, arguments.folder)
+            print(_line(out, made))
+    except BadInput as error:
+        print(f"prepare: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _line(out: Path, made: Made) -> str:
+    lost = ", ".join(f"{rows:,} {reason}" for reason, rows in made.dropped.counts.most_common())
+    counts = f"{made.written['train']:,} to train on, {made.written['test']:,} held out"
+    return f"{out}: {counts}, of {sum(made.read.values()):,} rows{'; dropped: ' + lost if lost else ''}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""The public sets, one module each: where a set lives, what its columns mean, what is wrong with it.
+
+Knows: columns and traps of each set. Must not know: files, networks, prompts, training. A new set is one module with a
+`SETS` tuple and one name in `MODULES`.
+"""
+
+from functools import cache
+from importlib import import_module
+
+from fail2fix.core.config import BadInput
+from fail2fix.sets.spec import PublicSet
+
+MODULES = (
+    "deepscaler", "gsm8k", "hendrycks_math", "dapo", "leetcode", "mbpp",
+    "aime", "amc23", "math500", "minerva", "olympiadbench",
+)  # fmt: skip
+
+
+@cache
+def all_sets() -> dict[str, PublicSet]:
+    """Every set by name, in the order of `MODULES`."""
+    modules = (import_module(f"{__name__}.{module}") for module in MODULES)
+    return {each.name: each for module in modules for each in module.SETS}
+
+
+def find_set(name: str) -> PublicSet:
+    """The set called `name`. Raises `BadInput` where there is none."""
+    known = all_sets()
+    if name not in known:
+        raise BadInput(f"{name!r} is no set known here: use one of {', '.join(known)}")
+    return known[name]

@@ -1,0 +1,99 @@
+"""What describes a public set, and what its rows become.
+
+Knows: rows as their source gives them, problems as verl needs them. Must not know: any one set, files, networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fail2fix.core.config import BadInput
+
+MATH = "\nPlease reason step by step, and put your final answer within \\boxed{}."
+CODE = "\nThink it through, then give the whole program in one ```python code block at the end."
+
+
+class Unusable(Exception):
+    """A row that no policy could be judged by. Its text is the reason, one of few: rows are counted by it."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One row as its source gives it, and where it stands: "gsm8k: train.jsonl.gz, row 17"."""
+
+    place: str
+    fields: Mapping[str, object]
+
+    def get(self, *paths: str) -> object:
+        """The value of the first column that is there; `a.0.b` reads into mappings and lists.
+
+        Raises:
+            BadInput: none of them is; the first is named, for the others are mirrors' names for it.
+        """
+        for path in paths:
+            value: object = self.fields
+            for step in path.split("."):
+                value = _inside(value, step)
+            if value is not _ABSENT:
+                return value
+        known = ", ".join(self.fields)
+        raise BadInput(f"{self.place}: no column {paths[0]!r} (there are: {known}): is this the right set?")
+
+    def text(self, *paths: str) -> str:
+        """The same, a text that is not empty, stripped."""
+        value = self.get(*paths)
+        if not isinstance(value, str) or not value.strip():
+            raise BadInput(f"{self.place}: column {paths[0]!r} is {value!r:.80}, not a text: repair the row")
+        return value.strip()
+
+
+_ABSENT = object()
+
+
+def _inside(value: object, step: str) -> object:
+    if isinstance(value, Mapping):
+        return value.get(step, _ABSENT)
+    if isinstance(value, list) and step.isdigit() and int(step) < len(value):
+        return value[int(step)]
+    return _ABSENT
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`text` without any instruction; `answer`: the ground truth for the verifier; `id`: the source's name for it, ""
+    where it has none."""
+
+    text: str
+    answer: str
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class PublicSet:
+    """Where a set is and what it is for.
+
+    `splits`: of the source, and the rows each has at `revision`, the hub's commit. `mirror`: where a folder of local
+    copies keeps each split, as patterns under that folder; `mirror_split` tells the splits of one file apart.
+    `held_out`: so many problems of a set with one split are kept for validation. `traps`: what its rows get wrong.
+    """
+
+    name: str
+    hub_id: str
+    licence: str
+    splits: Mapping[str, int]
+    read: Callable[[Record], Problem]
+    mirror: Mapping[str, tuple[str, ...]]
+    use: Literal["training", "evaluation"]
+    ability: Literal["math", "code"] = "math"
+    hub_config: str | None = None
+    revision: str = ""
+    held_out: int = 0
+    mirror_split: Callable[[Record], str] | None = None
+    traps: tuple[str, ...] = field(default_factory=tuple)
+
+    @property
+    def instruction(self) -> str:
+        """What stands behind every problem of the set."""
+        return MATH if self.ability == "math" else CODE
