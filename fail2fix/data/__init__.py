@@ -5,7 +5,8 @@ A row, as `verl_row` makes it::
     {"data_source": "openai/gsm8k", "prompt": [{"role": "user", "content": "..."}], "ability": "math",
      "reward_model": {"style": "rule", "ground_truth": "72"}, "extra_info": {"split": "train", "index": 0}}
 
-Rows of public sets (`fail2fix.prepare`) also have `id` and `source` in their `extra_info`.
+Rows of public sets (`fail2fix.prepare`) also have `id` and `source` in their `extra_info`, some sets `tags` (category,
+date), and correction sets `attempt` and `attempt_correct`.
 
 Knows nothing of training; importing it loads neither pyarrow nor datasets.
 """
@@ -31,6 +32,9 @@ class ExtraInfo(TypedDict):
     index: int
     id: NotRequired[str]
     source: NotRequired[str]
+    tags: NotRequired[dict[str, str]]
+    attempt: NotRequired[str]
+    attempt_correct: NotRequired[bool]
 
 
 class Row(TypedDict):

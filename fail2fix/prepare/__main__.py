@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -38,7 +38,7 @@ from fail2fix.prepare.cleaning import (
 from fail2fix.prepare.overlap import Near, exact_overlaps, near_overlaps, shipped_hashes
 from fail2fix.prepare.sources import local_files, rows_of
 from fail2fix.sets import all_sets, find_set
-from fail2fix.sets.spec import PublicSet
+from fail2fix.sets.spec import PublicSet, Record
 
 Splits = dict[str, list[Placed]]
 
@@ -49,16 +49,19 @@ def prepare(chosen: PublicSet, out: Path, folder: Path | None = None) -> Made:
     Raises:
         BadInput: a set, file, row or column that is not as the set's module says.
     """
-    rows = {split: rows_of(chosen, split, folder) for split in chosen.splits}
     dropped = Dropped()
-    problems = {split: read_all(found, chosen.read, chosen.ability, dropped) for split, found in rows.items()}
+    read: Counter[str] = Counter()
+    problems = {
+        split: read_all(_counted(rows_of(chosen, split, folder), split, read), chosen.read, chosen.ability, dropped)
+        for split in chosen.splits
+    }
     for_training = [each for split, found in problems.items() if split != "test" for each in found]
     evaluates = chosen.use == "evaluation"
     train, test = ([], sum(problems.values(), [])) if evaluates else _training(chosen, problems, dropped)
     write_splits(out, _rows(chosen, train, "train"), _rows(chosen, test, "test"))
     made = Made(
         source={} if folder is None else _checksums(chosen, folder),
-        read={split: len(found) for split, found in rows.items()},
+        read=read,
         written={"train": len(train), "test": len(test)},
         dropped=dropped,
         exact={} if evaluates else exact_overlaps(for_training, shipped_hashes()),
@@ -66,6 +69,12 @@ def prepare(chosen: PublicSet, out: Path, folder: Path | None = None) -> Made:
     )
     write_card(out, chosen, made)
     return made
+
+
+def _counted(rows: Iterable[Record], split: str, count: Counter[str]) -> Iterator[Record]:
+    for row in rows:
+        count[split] += 1
+        yield row
 
 
 def _training(chosen: PublicSet, problems: Splits, dropped: Dropped) -> tuple[list[Placed], list[Placed]]:
@@ -107,6 +116,10 @@ def _rows(chosen: PublicSet, problems: list[Placed], split: str) -> list[Row]:
         name = each.problem.id or problem_id(each)
         row["extra_info"] |= {"id": f"{name}-{seen[name]}" if seen[name] else name, "source": chosen.name}
         seen[name] += 1
+        if each.problem.tags:
+            row["extra_info"]["tags"] = dict(each.problem.tags)
+        if each.problem.attempt:
+            row["extra_info"] |= {"attempt": each.problem.attempt.text, "attempt_correct": each.problem.attempt.correct}
         rows.append(row)
     return rows
 

@@ -7,6 +7,7 @@ import gzip
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TextIO, cast
 
 from fail2fix.core.config import BadInput
 from fail2fix.sets.spec import PublicSet, Record
@@ -14,39 +15,59 @@ from fail2fix.sets.spec import PublicSet, Record
 SUFFIXES = (".json", ".jsonl", ".json.gz", ".jsonl.gz", ".parquet")
 
 
-def rows_of(chosen: PublicSet, split: str, folder: Path | None) -> list[Record]:
-    """Every row of a split, of the copies under `folder`, or of the hub where that is None.
+def rows_of(chosen: PublicSet, split: str, folder: Path | None) -> Iterator[Record]:
+    """Every row of a split, one after the other, of the copies under `folder`, or of the hub where that is None.
 
     Raises:
-        BadInput: no such data, or a file that cannot be read, by file and row.
+        BadInput: no such data; a file that cannot be read, by file and row; at the end, no rows, or from the hub
+            another number than the pinned revision has.
     """
-    rows = list(_hub_rows(chosen, split) if folder is None else _local_rows(chosen, split, folder))
-    if not rows:
+    count = 0
+    for row in _hub_rows(chosen, split) if folder is None else _local_rows(chosen, split, folder):
+        count += 1
+        yield row
+    if not count:
         where = chosen.hub_id if folder is None else folder
         raise BadInput(f"{chosen.name}: {where} has no rows in split {split!r}: the download is empty")
     known = chosen.splits[split]
-    if folder is None and len(rows) != known:
+    if folder is None and count != known:
         raise BadInput(
-            f"{chosen.name}: {chosen.hub_id} has {len(rows):,} rows in split {split!r}, and {known:,} at "
+            f"{chosen.name}: {chosen.hub_id} has {count:,} rows in split {split!r}, and {known:,} at "
             f"the revision known here ({chosen.revision}): fetch it yourself, look at it, and use --from"
         )
-    return rows
 
 
 def _hub_rows(chosen: PublicSet, split: str) -> Iterator[Record]:
-    import datasets
-
-    revision = chosen.revision or None
     try:
-        rows = datasets.load_dataset(chosen.hub_id, chosen.hub_config, split=split, revision=revision)
+        rows = _hub_files(chosen) if chosen.hub_files else _hub_split(chosen, split)
     except Exception as error:  # the hub client raises many unrelated types; all mean "no data, for this reason"
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        at = f" at revision {revision}" if revision else ""
         raise BadInput(
-            f"{chosen.name}: cannot load {chosen.hub_id}{at} from the hub ({reason}): use --from DIR"
+            f"{chosen.name}: cannot load {chosen.hub_id} at revision {chosen.revision} from the hub ({reason}): "
+            "use --from DIR"
         ) from error
     for index, fields in enumerate(rows):
-        yield Record(f"{chosen.name}: {chosen.hub_id} {split}, row {index}", dict(fields))
+        yield Record(f"{chosen.name}: {chosen.hub_id} {split}, row {index}", fields)
+
+
+def _hub_split(chosen: PublicSet, split: str) -> Iterable[dict[str, object]]:
+    import datasets
+
+    rows: Iterable[dict[str, object]] = datasets.load_dataset(
+        chosen.hub_id, chosen.hub_config, split=split, revision=chosen.revision
+    )
+    return rows
+
+
+def _hub_files(chosen: PublicSet) -> Iterable[dict[str, object]]:
+    """The lines of all files, which are fetched before the first is read."""
+    from huggingface_hub import hf_hub_download
+
+    paths = [
+        Path(hf_hub_download(chosen.hub_id, name, repo_type="dataset", revision=chosen.revision))
+        for name in chosen.hub_files
+    ]
+    return (fields for path in paths for fields in _read_objects(chosen.name, path) if isinstance(fields, dict))
 
 
 def _local_rows(chosen: PublicSet, split: str, folder: Path) -> Iterator[Record]:
@@ -76,19 +97,36 @@ def local_files(chosen: PublicSet, split: str, folder: Path) -> list[Path]:
 def _read_objects(name: str, path: Path) -> Iterable[object]:
     if path.suffix == ".parquet":
         return _read_parquet(name, path)
-    content = path.read_bytes()
-    try:
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise BadInput(f"{name}: {path.name}: cannot be read ({error}): fetch it again") from error
     if ".jsonl" in path.suffixes:
-        # Not splitlines(): a JSON text may hold U+2028, which is a line end to that.
-        lines = text.removesuffix("\n").split("\n") if text.strip() else []
-        return [_parse(line, f"{name}: {path.name}, row {index}") for index, line in enumerate(lines)]
-    rows = _parse(text, f"{name}: {path.name}")
+        return _read_lines(name, path)
+    with _opened(path) as file:
+        rows = _parse(_whole(name, path, file), f"{name}: {path.name}")
     if not isinstance(rows, list):
         raise BadInput(f"{name}: {path.name}: not a list of rows: check --from")
     return rows
+
+
+def _opened(path: Path) -> TextIO:
+    # newline: a JSON text may hold U+2028, which is a line end to str.splitlines().
+    opener = gzip.open if path.suffix == ".gz" else open
+    return cast(TextIO, opener(path, "rt", encoding="utf-8", newline="\n"))
+
+
+def _read_lines(name: str, path: Path) -> Iterator[object]:
+    """A line at a time: single sets have gigabytes of tests."""
+    with _opened(path) as file:
+        try:
+            for index, line in enumerate(file):
+                yield _parse(line, f"{name}: {path.name}, row {index}")
+        except (OSError, EOFError, UnicodeDecodeError) as error:
+            raise BadInput(f"{name}: {path.name}: cannot be read ({error}): fetch it again") from error
+
+
+def _whole(name: str, path: Path, file: TextIO) -> str:
+    try:
+        return file.read()
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise BadInput(f"{name}: {path.name}: cannot be read ({error}): fetch it again") from error
 
 
 def _parse(text: str, place: str) -> object:

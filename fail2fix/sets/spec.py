@@ -61,13 +61,23 @@ def _inside(value: object, step: str) -> object:
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """Somebody's solution of a problem, to be corrected, and whether it is right."""
+
+    text: str
+    correct: bool
+
+
+@dataclass(frozen=True)
 class Problem:
     """`text` without any instruction; `answer`: the ground truth for the verifier; `id`: the source's name for it, ""
-    where it has none."""
+    where it has none; `tags`: what figures are broken down by (category, date, difficulty)."""
 
     text: str
     answer: str
     id: str = ""
+    attempt: Attempt | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,7 +86,8 @@ class PublicSet:
 
     `splits`: of the source, and the rows each has at `revision`, the hub's commit. `mirror`: where a folder of local
     copies keeps each split, as patterns under that folder; `mirror_split` tells the splits of one file apart.
-    `held_out`: so many problems of a set with one split are kept for validation. `traps`: what its rows get wrong.
+    `hub_files`: JSON lines that are read as the one split, where the hub's loader does not serve. `held_out`: so many
+    problems of a set with one split are kept for validation. `traps`: what its rows get wrong.
     """
 
     name: str
@@ -89,6 +100,7 @@ class PublicSet:
     ability: Literal["math", "code"] = "math"
     hub_config: str | None = None
     revision: str = ""
+    hub_files: tuple[str, ...] = ()
     held_out: int = 0
     mirror_split: Callable[[Record], str] | None = None
     traps: tuple[str, ...] = field(default_factory=tuple)

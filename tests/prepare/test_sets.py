@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import pickle
+import zlib
 from pathlib import Path
 
 import pytest
 
 from fail2fix.prepare.__main__ import prepare
+from fail2fix.prepare.list_sets import listed
 from fail2fix.sets import all_sets, find_set
+from fail2fix.sets.livecodebench import unpacked
 from fail2fix.sets.spec import CODE, MATH
-from fail2fix.verify.code.ground_truth import parse_ground_truth
+from fail2fix.verify.code.ground_truth import CallTests, StdioTests, parse_ground_truth
 from tests.prepare.sets import NEEDS_SHARED, SAMPLES, SHARED, sample_problems, samples
 
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -40,19 +45,18 @@ WRITTEN = {
     "math500": (500, 0, 500),
     "minerva": (272, 0, 272),
     "olympiadbench": (675, 0, 675),
+    "humaneval": (164, 0, 164),
+    "humanevalfix": (164, 0, 164),
+    "livecodebench": (1_055, 0, 1_054),
 }
 """Rows of the local copies, and of them those for training and those held out."""
 
 
 def test_every_set_has_samples_and_stands_in_the_list() -> None:
-    listed = (SAMPLES / "README.md").read_text()
+    assert (SAMPLES / "README.md").read_text() == listed(), "python -m fail2fix.prepare.list_sets > data/sets/README.md"
     assert {path.stem for path in SAMPLES.glob("*.jsonl")} == set(all_sets()) == set(WRITTEN)
     for name, chosen in all_sets().items():
-        row = next(line for line in listed.splitlines() if line.startswith(f"| `{name}` |"))
-        assert chosen.hub_id in row
-        assert chosen.revision in row
         assert len(chosen.revision) == 40
-        assert chosen.licence in row
         assert samples(name)
 
 
@@ -62,7 +66,7 @@ def test_the_gold_answers_of_the_samples(name: str) -> None:
     assert find_set(name).instruction == MATH
 
 
-@pytest.mark.parametrize("name", ["leetcode", "mbpp"])
+@pytest.mark.parametrize("name", ["leetcode", "mbpp", "humaneval", "humanevalfix", "livecodebench"])
 def test_the_tests_of_the_samples_can_be_read(name: str) -> None:
     for problem in sample_problems(name):
         parse_ground_truth(problem.answer)
@@ -77,6 +81,29 @@ def test_a_mbpp_problem_shows_the_assertions_that_name_its_function() -> None:
 
 def test_context_stands_before_an_olympiad_question() -> None:
     assert sample_problems("olympiadbench")[1].text == "A quantity is measured.\n\nWhat percentage is it, about?"
+
+
+def test_a_broken_function_is_an_attempt() -> None:
+    attempt = sample_problems("humanevalfix")[0].attempt
+    assert attempt is not None
+    assert not attempt.correct
+    assert attempt.text.startswith("```python\nfrom typing import List")
+
+
+def test_private_tests_follow_the_public_ones() -> None:
+    stdin, functional = map(parse_ground_truth, (problem.answer for problem in sample_problems("livecodebench")))
+    assert isinstance(stdin, StdioTests)
+    assert [(test.stdin, test.stdout) for test in stdin.tests] == [("1 2\n", "3\n"), ("5 5\n", "10\n")]
+    assert isinstance(functional, CallTests)
+    call = functional.calls[0]
+    assert (functional.entry_point, call.args, call.expected) == ("Solution().total", [[1, 2], 3], 6)
+
+
+def test_a_pickle_that_is_more_than_a_text_is_not_run() -> None:
+    for content in (print, [1]):
+        text = base64.b64encode(zlib.compress(pickle.dumps(content))).decode()
+        with pytest.raises((pickle.UnpicklingError, ValueError)):
+            unpacked(text)
 
 
 @NEEDS_SHARED

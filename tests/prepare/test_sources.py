@@ -119,7 +119,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
 def test_the_hub_is_asked_for_the_pinned_revision(hub: Hub) -> None:
     hub.rows = samples("aime24") * 30
     chosen = find_set("aime24")
-    rows = rows_of(chosen, "train", None)
+    rows = list(rows_of(chosen, "train", None))
     assert hub.asked == {"name": chosen.hub_id, "config": None, "split": "train", "revision": chosen.revision}
     assert {chosen.read(row).answer for row in rows} == {"25"}
 

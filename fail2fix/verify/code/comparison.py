@@ -10,6 +10,7 @@ hashed in bulk, and shared or cyclic parts of them are never expanded.
 """
 
 import math
+from decimal import Decimal
 from typing import Any
 
 from fail2fix.verify.code.ground_truth import Comparison
@@ -21,12 +22,28 @@ _MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, Recur
 
 
 def same_output(expected: str, printed: str) -> bool:
-    """LiveCodeBench's rule: the same lines, blanks around each line and around the whole not counted."""
-    return _lines(expected) == _lines(printed)
+    """LiveCodeBench's rule: the same lines, blanks around each line and around the whole not counted.
+
+    Two lines are also the same where both are the same numbers, however these are written: 1.0 is 1, 1e3 is 1000.
+    """
+    wanted, found = _lines(expected), _lines(printed)
+    return len(wanted) == len(found) and all(map(_same_line, wanted, found))
 
 
 def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.strip().split("\n")]
+
+
+def _same_line(expected: str, printed: str) -> bool:
+    return expected == printed or _same_numbers(expected.split(), printed.split())
+
+
+def _same_numbers(expected: list[str], printed: list[str]) -> bool:
+    try:
+        same = (Decimal(one) == Decimal(two) for one, two in zip(expected, printed, strict=True))
+        return len(expected) == len(printed) and all(same)
+    except ArithmeticError:  # a token that is no number, or one without an order
+        return False
 
 
 def same_value(expected: Any, message: Any, how: Comparison) -> bool:

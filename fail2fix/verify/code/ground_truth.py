@@ -6,8 +6,8 @@ Functions called with arguments; expected results never enter the sandbox::
 
     {"kind": "calls", "entry_point": "Solution().twoSum", "calls": [{"args": [[2, 7], 9], "expected": [0, 1]}]}
 
-Programs that read stdin and write stdout; compared line by line, neither blanks around a line nor around the
-whole text count (LiveCodeBench's rule), otherwise letter by letter; an exit code other than 0 fails::
+Programs that read stdin and write stdout; compared line by line (LiveCodeBench's rule: blanks around a line and around
+the whole do not count, lines of numbers are compared as decimals); an exit code other than 0 fails::
 
     {"kind": "stdio", "tests": [{"stdin": "1 2\\n", "stdout": "3\\n"}]}
 
@@ -15,6 +15,8 @@ Assertion scripts: MBPP's lists, and `check(candidate)` of HumanEval and LeetCod
 
     {"kind": "assertions", "functions": ["add"], "tests": ["assert add(1, 2) == 3"]}
     {"kind": "assertions", "entry_point": "add", "tests": ["def check(candidate):\\n    assert candidate(1, 2) == 3"]}
+
+Many tests are long texts: `zlib:` and the base64 text of the compressed JSON is read as well (`compressed`).
 
 Further fields of every kind: `prelude` (trusted source run before the program: imports, helper classes),
 `stop` ("first", the default: the first failing test ends the run; "all": every test is run and counted),
@@ -33,9 +35,11 @@ whose objects pass between program and tests by name and attributes), and `isola
 """
 
 import ast
+import base64
 import json
 import math
 import re
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -44,6 +48,9 @@ from fail2fix.verify.code.fields import BadGroundTruth, Fields
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _ENTRY_POINT = re.compile(r"[A-Za-z_]\w*(\(\))?(\.[A-Za-z_]\w*(\(\))?)*")
+COMPRESSED = "zlib:"
+MAX_EXPANDED_BYTES = 1 << 29
+
 MAX_UNORDERED = 1000
 """Items of an expected set, dict, or list in any order: each is looked for among all results."""
 
@@ -132,8 +139,8 @@ def parse_ground_truth(ground_truth: str | Mapping[str, Any]) -> Tests:
     """
     if isinstance(ground_truth, str):
         try:
-            ground_truth = json.loads(ground_truth)
-        except (ValueError, RecursionError) as error:
+            ground_truth = json.loads(_expanded(ground_truth))
+        except (ValueError, RecursionError, zlib.error) as error:
             raise BadGroundTruth(f"ground truth is not JSON: {error}") from None
     if not isinstance(ground_truth, Mapping):
         raise BadGroundTruth(f"ground truth must be a JSON object, not {type(ground_truth).__name__}")
@@ -146,6 +153,21 @@ def parse_ground_truth(ground_truth: str | Mapping[str, Any]) -> Tests:
     tests = readers[fields.choice("kind", *readers)](fields, _common(fields))
     fields.refuse_rest()
     return tests
+
+
+def compressed(ground_truth: Mapping[str, Any]) -> str:
+    """A ground truth as text, as short as zlib makes it."""
+    return COMPRESSED + base64.b64encode(zlib.compress(json.dumps(ground_truth).encode(), 9)).decode()
+
+
+def _expanded(text: str) -> str:
+    if not text.startswith(COMPRESSED):
+        return text
+    reader = zlib.decompressobj()
+    content = reader.decompress(base64.b64decode(text[len(COMPRESSED) :], validate=True), MAX_EXPANDED_BYTES)
+    if not reader.eof:
+        raise ValueError(f"it is cut off, or larger than {MAX_EXPANDED_BYTES} bytes")
+    return content.decode()
 
 
 def _common(fields: Fields) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """A malformed ground truth is one clear error that names the field."""
 
+import base64
 import json
 from typing import Any
 
 import pytest
 
-from fail2fix.verify.code.ground_truth import BadGroundTruth, CallTests, Limits, parse_ground_truth
+from fail2fix.verify.code.ground_truth import BadGroundTruth, CallTests, Limits, compressed, parse_ground_truth
 
 CALLS = {"kind": "calls", "entry_point": "f", "calls": [{"args": [1], "expected": 2}]}
 STDIO = {"kind": "stdio", "tests": [{"stdin": "", "stdout": "1"}]}
@@ -13,6 +14,9 @@ ASSERTIONS = {"kind": "assertions", "functions": ["f"], "tests": ["assert f(1) =
 
 MALFORMED: list[tuple[Any, str]] = [
     ("{", "not JSON"),
+    ("zlib:!", "not JSON"),
+    ("zlib:" + base64.b64encode(b"no").decode(), "not JSON"),
+    (compressed({"kind": "calls"})[:-8], "not JSON"),
     ("[1]", "must be a JSON object"),
     ({}, "kind is missing"),
     ({"kind": "exec"}, "kind='exec' must be one of calls, stdio, assertions"),
@@ -63,3 +67,16 @@ def test_python_values_say_what_json_cannot() -> None:
 def test_a_row_may_lower_a_limit_and_not_raise_it() -> None:
     asked = parse_ground_truth(CALLS | {"limits": {"test_s": 100, "memory_mb": 64}}).limits
     assert Limits(test_s=6).within(asked) == Limits(test_s=6, memory_mb=64)
+
+
+def test_a_compressed_ground_truth_is_the_same() -> None:
+    many = STDIO | {"tests": STDIO["tests"] * 1000}
+    text = compressed(many)
+    assert len(text) < len(json.dumps(many)) / 20
+    assert parse_ground_truth(text) == parse_ground_truth(many)
+
+
+def test_a_compressed_ground_truth_does_not_fill_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fail2fix.verify.code.ground_truth.MAX_EXPANDED_BYTES", 1000)
+    with pytest.raises(BadGroundTruth, match="larger than 1000 bytes"):
+        parse_ground_truth(compressed(STDIO | {"tests": STDIO["tests"] * 1000}))
