@@ -262,6 +262,10 @@ def _doubts(records: Sequence[Record], by_config: Mapping[str, Sequence[Record]]
         doubts.append("one seed: the intervals are over problems only and say nothing about another seed")
     if errors := sum(point.verifier_errors for record in records for point in record.points):
         doubts.append(f"{errors:,} held-out samples got no verdict: answers count as wrong, corrections not at all")
+    steps = {name: mean_cost([run.ledger for run in runs]).optimizer_steps for name, runs in by_config.items()}
+    if len(set(steps.values())) > 1:
+        said = ", ".join(f"{name} {count:g}" for name, count in steps.items())
+        doubts.append(f"the same rollouts, not the same optimiser steps ({said}): batches of other sizes")
     if models := different_models(record.member for record in records):
         doubts.append(f"the seeds did not all start from one model ({models}): compare configs within a seed")
     if differing := _differing_versions([record.versions for record in records]):

@@ -262,6 +262,21 @@ def test_other_problems_or_attempts_cannot_be_compared(call: Call, error: Callab
     assert "cipo-seed1 and grpo-seed0: 12 held-out attempts were corrected in one" in error(2, "--only-report")
 
 
+def test_other_batches_and_starts_of_their_own_are_said(call: Call, out: Path) -> None:
+    assert call() == 0
+    for config in ("grpo", "cipo"):
+        edit(out / "runs" / f"{config}-seed1.json", "origin", "inputs", "model", value="another")
+    record = out / "runs" / "cipo-seed0.json"
+    points = json.loads(record.read_text())["points"]
+    points[-1]["ledger"]["optimizer_steps"] *= 3
+    edit(record, "points", value=points)
+    assert call("--only-report") == 0
+    batches, starts = json.loads((out / "comparison.json").read_text())["warnings"]
+    assert batches.startswith("the same rollouts, not the same optimiser steps (grpo ")
+    assert starts.startswith("the seeds did not all start from one model (")
+    assert starts.endswith("another: seed 1): compare configs within a seed")
+
+
 def test_runs_of_different_machines_are_said_to_be(call: Call, out: Path) -> None:
     assert call() == 0
     edit(out / "runs" / "cipo-seed1.json", "versions", "packages", "torch", value="2.0")
