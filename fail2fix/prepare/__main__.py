@@ -36,7 +36,7 @@ from fail2fix.prepare.cleaning import (
     without_repeats,
 )
 from fail2fix.prepare.overlap import Near, exact_overlaps, near_overlaps, shipped_hashes
-from fail2fix.prepare.sources import local_files, rows_of
+from fail2fix.prepare.sources import local_files, reader_of, rows_of
 from fail2fix.sets import all_sets, find_set
 from fail2fix.sets.spec import PublicSet, Record
 
@@ -51,8 +51,9 @@ def prepare(chosen: PublicSet, out: Path, folder: Path | None = None) -> Made:
     """
     dropped = Dropped()
     read: Counter[str] = Counter()
+    reader = reader_of(chosen, folder)
     problems = {
-        split: read_all(_counted(rows_of(chosen, split, folder), split, read), chosen.read, chosen.ability, dropped)
+        split: read_all(_counted(rows_of(chosen, split, folder), split, read), reader, chosen.ability, dropped)
         for split in chosen.splits
     }
     for_training = [each for split, found in problems.items() if split != "test" for each in found]
@@ -99,7 +100,8 @@ def _near(problems: list[Placed], chosen: PublicSet, folder: Path) -> dict[str, 
     for other in all_sets().values():
         if other.use == "evaluation" and other.ability == chosen.ability and _is_at_hand(other, folder):
             rows = [row for split in other.splits for row in rows_of(other, split, folder)]
-            found[other.name] = near_overlaps(problems, read_all(rows, other.read, other.ability, Dropped()))
+            evaluated = read_all(rows, reader_of(other, folder), other.ability, Dropped())
+            found[other.name] = near_overlaps(problems, evaluated)
     return found
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fail2fix.prepare.cleaning import Dropped, overlap_hash, read_all
 from fail2fix.prepare.overlap import HASHES
-from fail2fix.prepare.sources import rows_of
+from fail2fix.prepare.sources import reader_of, rows_of
 from fail2fix.sets import all_sets
 from fail2fix.sets.spec import PublicSet
 
@@ -21,7 +21,7 @@ TEST_SPLITS = {"gsm8k": "gsm8k-test", "math": "math-test"}
 def hashes_of(chosen: PublicSet, splits: list[str], folder: Path) -> list[str]:
     """The hashes of the set's problems, sorted."""
     rows = [row for split in splits for row in rows_of(chosen, split, folder)]
-    problems = read_all(rows, chosen.read, chosen.ability, Dropped())
+    problems = read_all(rows, reader_of(chosen, folder), chosen.ability, Dropped())
     return sorted({overlap_hash(each.problem.text) for each in problems})
 
 

@@ -5,12 +5,14 @@ Knows: file formats, the hub's client. Must not know: what columns mean.
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO, cast
 
 from fail2fix.core.config import BadInput
-from fail2fix.sets.spec import PublicSet, Record
+from fail2fix.sets import find_set
+from fail2fix.sets.spec import Problem, PublicSet, Record, Unusable
 
 SUFFIXES = (".json", ".jsonl", ".json.gz", ".jsonl.gz", ".parquet")
 
@@ -35,6 +37,22 @@ def rows_of(chosen: PublicSet, split: str, folder: Path | None) -> Iterator[Reco
             f"{chosen.name}: {chosen.hub_id} has {count:,} rows in split {split!r}, and {known:,} at "
             f"the revision known here ({chosen.revision}): fetch it yourself, look at it, and use --from"
         )
+
+
+def reader_of(chosen: PublicSet, folder: Path | None) -> Callable[[Record], Problem]:
+    """How a row of the set becomes a problem, with a ground truth of the set it is joined with."""
+    if chosen.join is None:
+        return chosen.read
+    join = chosen.join
+    rows = {row.text(join.key): row for row in rows_of(find_set(join.name), join.split, folder)}
+
+    def read(record: Record) -> Problem:
+        problem = chosen.read(record)
+        if problem.answer not in rows:
+            raise Unusable(f"{join.name} has no tests for its problem")
+        return replace(problem, answer=join.ground_truth(rows[problem.answer]))
+
+    return read
 
 
 def _hub_rows(chosen: PublicSet, split: str) -> Iterator[Record]:

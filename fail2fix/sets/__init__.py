@@ -12,7 +12,7 @@ from fail2fix.sets.spec import PublicSet
 
 MODULES = (
     "deepscaler", "gsm8k", "hendrycks_math", "dapo", "leetcode", "mbpp",
-    "aime", "amc23", "math500", "minerva", "olympiadbench", "humaneval", "livecodebench",
+    "aime", "amc23", "math500", "minerva", "olympiadbench", "humaneval", "livecodebench", "debugbench",
 )  # fmt: skip
 
 

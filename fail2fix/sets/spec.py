@@ -81,6 +81,17 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Join:
+    """Where a set without ground truths finds them: `ground_truth` makes them of the rows of a split of the set called
+    `name`, found by `key`, whose value a problem has for its answer."""
+
+    name: str
+    split: str
+    key: str
+    ground_truth: Callable[[Record], str]
+
+
+@dataclass(frozen=True)
 class PublicSet:
     """Where a set is and what it is for.
 
@@ -103,6 +114,7 @@ class PublicSet:
     hub_files: tuple[str, ...] = ()
     held_out: int = 0
     mirror_split: Callable[[Record], str] | None = None
+    join: Join | None = None
     traps: tuple[str, ...] = field(default_factory=tuple)
 
     @property

@@ -48,6 +48,7 @@ WRITTEN = {
     "humaneval": (164, 0, 164),
     "humanevalfix": (164, 0, 164),
     "livecodebench": (1_055, 0, 1_054),
+    "debugbench": (1_414, 0, 1_119),
 }
 """Rows of the local copies, and of them those for training and those held out."""
 
@@ -88,6 +89,29 @@ def test_a_broken_function_is_an_attempt() -> None:
     assert attempt is not None
     assert not attempt.correct
     assert attempt.text.startswith("```python\nfrom typing import List")
+
+
+def test_a_planted_bug_is_an_attempt_with_its_category() -> None:
+    (problem,) = sample_problems("debugbench")
+    assert problem.attempt is not None
+    assert "return 2 + n" in problem.attempt.text
+    assert problem.tags == {"category": "operation error", "level": "easy"}
+    assert problem.answer == "twice-a-number"
+
+
+def test_a_join_gives_each_problem_the_tests_of_its_name(tmp_path: Path) -> None:
+    for name, path in (("leetcode", "leetcode/train.jsonl"), ("debugbench", "debugbench/python3_x.json")):
+        rows = samples(name)
+        (tmp_path / path).parent.mkdir()
+        (tmp_path / path).write_text(
+            json.dumps(rows[0]) if name == "leetcode" else json.dumps(rows + [rows[0] | {"slug": "no"}])
+        )
+    prepare(find_set("debugbench"), tmp_path / "out", tmp_path)
+    (row,) = parquet.read_table(tmp_path / "out/test.parquet").to_pylist()
+    assert json.loads(row["reward_model"]["ground_truth"])["by_position"] is True
+    assert row["extra_info"]["attempt_correct"] is False
+    dropped = json.loads((tmp_path / "out" / "card.json").read_text())["dropped"]
+    assert dropped["leetcode has no tests for its problem"]["rows"] == 1
 
 
 def test_private_tests_follow_the_public_ones() -> None:
