@@ -35,8 +35,8 @@ HOSTILE = {
     "writes": f"```python\nopen('{CANARY}', 'w')\n```",
 }
 HONEST = {"right": r"\boxed{x+1}", "wrong": r"\boxed{x+2}", "program": "```python\ndef f(x): return x + 1\n```"}
-IN_TIME = {"memory", "writes", *HONEST}
-"""Those that end by themselves; the others run into a limit."""
+LIMITED = {"tower", "factorial", "loop", "memory"}
+"""Those that run into a limit; the others end by themselves, the fork bomb by the error its last fork gives it."""
 
 
 def is_code(answer: str) -> bool:
@@ -81,7 +81,7 @@ def test_the_run_goes_on_and_counts_every_answer_that_ran_into_a_limit(run: Run)
             found = Counter(r["verify_status"] for r in rows if r["stream"] == stream)
             assert row[f"fail2fix/{stream}/verifier_timeouts"] == found["timeout"]
             assert row[f"fail2fix/{stream}/verifier_errors"] == found["error"] == 0
-        assert row["fail2fix/base/verifier_timeouts"] >= 4
+        assert row["fail2fix/base/verifier_timeouts"] >= len(LIMITED)
 
 
 def test_each_hostile_answer_has_the_verdict_it_earns(run: Run) -> None:
@@ -93,13 +93,13 @@ def test_each_hostile_answer_has_the_verdict_it_earns(run: Run) -> None:
     assert set(statuses) == set(names.values())
     for name, found in statuses.items():
         verdict = int(name in ("right", "program"))
-        assert set(found) == {("ok" if name in IN_TIME else "timeout", verdict)}, (name, found)
+        assert set(found) == {("timeout" if name in LIMITED else "ok", verdict)}, (name, found)
 
 
 def test_what_ran_into_a_limit_is_not_replayed(run: Run) -> None:
     corrections = [row["input"] for step in (1, 2) for row in run.rollouts(step) if row["stream"] == "correction"]
     assert corrections
-    assert not [text for text in corrections for name in HOSTILE.keys() - IN_TIME if HOSTILE[name] in text]
+    assert not [text for text in corrections for name in LIMITED if HOSTILE[name] in text]
 
 
 def test_the_machine_is_as_it_was(run: Run) -> None:
