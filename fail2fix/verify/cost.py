@@ -61,6 +61,9 @@ _POWER = re.compile(r"(?P<base>[\w.)\]}])\s*(?:\^|\*\*)\s*")
 _SMALL_POWER = re.compile(r"[a-zA-Z]\s*\^\s*(?:\{\s*[2-4]\s*\}|[2-4])(?!\d)")
 """Of one name: the only power that may stand in an exponent, as in e^{-x^2}."""
 
+_STRAY_MARK = re.compile(r"(?<![\w)\]}!])\s*!|!(?=\s*[\w(\\{])")
+"""Before something, or behind nothing: no factorial."""
+
 _FACTORIAL = re.compile(r"(?P<arg>\d+|[a-zA-Z]|\([^()!]{1,20}\))\s*!(?!\s*!)")
 
 
@@ -75,8 +78,8 @@ def is_tame(text: str) -> bool:
 
 
 def is_oversized(text: str) -> bool:
-    """Whether `text`, in the same spelling, is mathematics beyond the limits, not prose."""
-    return not _is_small(text) and not _is_prose(text)
+    """Whether `text`, in the same spelling, is mathematics beyond the limits: no prose, no stray exclamation mark."""
+    return not _is_prose(text) and not _is_small(_STRAY_MARK.sub("", text))
 
 
 def _is_prose(text: str) -> bool:

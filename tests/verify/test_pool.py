@@ -69,7 +69,12 @@ OVERSIZED = [
     r"\boxed{(a+b+c+d+e)^{999}}", r"\boxed{9^{9999999}}", rf"\boxed{{{'(' * 30}x{')' * 30}}}",
     r"\boxed{\sum_{k=1}^{10^{9}} k}",
 ]  # fmt: skip
-NOT_PLAIN = [r"\boxed{\binom{10^9}{10^8}}", rf"\boxed{{{'I am certain of nothing. ' * 40}}}"]
+NOT_PLAIN = [
+    r"\boxed{!3 48c 24}",
+    r"\boxed{5!x}",
+    r"\boxed{\binom{10^9}{10^8}}",
+    rf"\boxed{{{'I am certain of nothing. ' * 40}}}",
+]
 
 
 @pytest.mark.parametrize(("bomb", "status"), [(b, "timeout") for b in OVERSIZED] + [(b, "ok") for b in NOT_PLAIN])
