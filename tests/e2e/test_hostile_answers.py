@@ -105,4 +105,5 @@ def test_what_ran_into_a_limit_is_not_replayed(run: Run) -> None:
 def test_the_machine_is_as_it_was(run: Run) -> None:
     assert run.returncode == 0
     assert not CANARY.exists()
-    assert not [p for p in psutil.process_iter(["name"]) if p.info["name"] == "bwrap"]
+    left = [p for p in psutil.process_iter(["name", "ppid"]) if p.info["name"] == "bwrap" and p.info["ppid"] == 1]
+    assert not left, "sandboxes that have outlived their run"
