@@ -18,6 +18,7 @@ import json
 import random
 import sys
 import time
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -147,7 +148,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     seeds = [(row.text, row.gold) for row in read_truth(arguments.truth)] if arguments.truth else _attack_seeds()
     pairs = islice(strings(draw, seeds), arguments.strings)
     found: dict[str, Any] = {
-        "statuses": Counter(), "crashes": [], "seconds": [], "memory": [], "slowest": (0.0, ("", "")),
+        "statuses": Counter(), "crashes": [], "seconds": array("d"), "memory": [], "slowest": (0.0, ("", "")),
     }  # fmt: skip
     before = set(psutil.Process().children(recursive=True))
     start = time.monotonic()

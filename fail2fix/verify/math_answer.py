@@ -163,6 +163,8 @@ def _values(pred: str) -> list[str]:
     After `\approx` stands an approximation of the exact value before it.
     """
     sides = form.sides(pred)
+    if not sides:
+        return []
     if form.is_approximate(pred) and (len(sides) > 2 or not form.is_name(sides[0])):
         sides = sides[:-1]
     if len(sides) > 1 and (form.is_name(sides[0]) or (len(sides) == 2 and form.is_term(sides[0]))):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fail2fix.verify.math_answer import check
+from fail2fix.verify.answer_text import AnswerText
+from fail2fix.verify.math_answer import check, judge
 
 TRUTH = Path(__file__).parents[3] / "shared" / "truth"
 
@@ -43,6 +44,15 @@ CASES = [
 @pytest.mark.parametrize(("response", "gold", "correct"), CASES)
 def test_decided_cases(response: str, gold: str, correct: bool) -> None:
     assert check(response, gold).correct == correct
+
+
+SIGNS = (r" \approx ", "=", "= =", r"\approx =", r"x \approx", ",", "or", r"\pm", r"\cup", "()", "{}", "[", "%", "!")
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+@pytest.mark.parametrize("gold", ["7", "x+1", "(1,2)", r"\{1\}", "A", "x=7"])
+def test_a_sign_alone_is_no_answer(sign: str, gold: str) -> None:
+    assert judge(AnswerText(sign), gold) is not True
 
 
 def test_the_judged_text_is_returned() -> None:
