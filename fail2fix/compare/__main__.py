@@ -21,6 +21,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from fail2fix.command_line import OneLineParser
 from fail2fix.compare.equal_cost import unequal
 from fail2fix.compare.plan import TRAIN, Plan
 from fail2fix.compare.records import read_record, write_whole
@@ -28,13 +29,6 @@ from fail2fix.compare.run import RunFailed, remaining, train_remaining
 from fail2fix.compare.summary import summarise
 from fail2fix.compare.table import print_comparison
 from fail2fix.core.config import BadInput
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"compare: error: {message}\n")
 
 
 def main(argv: Sequence[str] | None = None, train: Sequence[str] = TRAIN) -> int:
@@ -54,7 +48,7 @@ def main(argv: Sequence[str] | None = None, train: Sequence[str] = TRAIN) -> int
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = Parser(
+    parser = OneLineParser(
         prog="python -m fail2fix.compare",
         usage="%(prog)s CONFIG_A CONFIG_B ... --seeds N [options] [any Hydra override]",
         description=__doc__.splitlines()[0],

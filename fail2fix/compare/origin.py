@@ -94,7 +94,7 @@ def require_same(members: Mapping[str, Member]) -> None:
 
 def _require_pair(name: str, member: Member, other: str, first: Member) -> None:
     mine, theirs = member.origin, first.origin
-    if member.config == first.config and (sections := differing(first.origin.settings, mine.settings)):
+    if member.config == first.config and (sections := differing(theirs.settings, mine.settings)):
         raise BadInput(
             f"{name} and {other}: the settings of {member.config} were changed between them ({', '.join(sections)}): "
             "compare under another --out, or delete the older runs' records"

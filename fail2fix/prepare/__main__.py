@@ -14,13 +14,12 @@ run with one line, and writes nothing of that set.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
 
+from fail2fix.command_line import OneLineParser
 from fail2fix.core.config import BadInput
 from fail2fix.data import Row, verl_row, write_splits
 from fail2fix.files import sha256
@@ -81,14 +80,14 @@ def _counted(rows: Iterable[Record], split: str, count: Counter[str]) -> Iterato
 def _training(chosen: PublicSet, problems: Splits, dropped: Dropped) -> tuple[list[Placed], list[Placed]]:
     """(train, test) of a training set: its published splits, or of its one split a part held out."""
     usable = without_repeats(problems["train"], dropped)
-    usable = without_overlap(usable, _benchmarks(chosen), dropped)
+    usable = without_overlap(usable, _benchmarks(), dropped)
     if "test" not in problems:
         return hold_out(usable, chosen.held_out)
     own = {f"{chosen.name}'s own test split": frozenset(overlap_hash(each.problem.text) for each in problems["test"])}
     return without_overlap(usable, own, dropped), problems["test"]
 
 
-def _benchmarks(chosen: PublicSet) -> dict[str, frozenset[str]]:
+def _benchmarks() -> dict[str, frozenset[str]]:
     """Hashes of the sets that are evaluated on: no training set may hold their problems."""
     sets = all_sets()
     return {name: found for name, found in shipped_hashes().items() if name in sets and sets[name].use == "evaluation"}
@@ -131,16 +130,9 @@ def _checksums(chosen: PublicSet, folder: Path) -> dict[str, str]:
     return {path.name: sha256([path]) for path in sorted(paths)}
 
 
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"prepare: error: {message}\n")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line. Exit status: 0 done, 2 bad input."""
-    parser = Parser(prog="python -m fail2fix.prepare", description=(__doc__ or "").splitlines()[0])
+    parser = OneLineParser(prog="python -m fail2fix.prepare", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="+", metavar="NAME", help=f"of {', '.join(all_sets())}")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="each set gets a folder in it")
     parser.add_argument("--from", type=Path, dest="folder", metavar="FOLDER", help="local copies instead of the hub")

@@ -34,7 +34,7 @@ def integer(text: str) -> str:
     Raises:
         Unusable: it is something else.
     """
-    found = number(re.sub(r"\^\{?\\circ\}?", "", text))
+    found = number(text)
     if found is None or found.value.denominator != 1:
         raise Unusable("its answer is no integer")
     return str(found.value)

@@ -15,8 +15,9 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from fail2fix.command_line import OneLineParser
 from fail2fix.core.config import BadInput
 from fail2fix.verify.attacks.corpus import Attack, corpus
 from fail2fix.verify.attacks.generated import SEED
@@ -29,13 +30,6 @@ from fail2fix.verify.certify.table import markdown
 
 CANARY = Path(tempfile.gettempdir()) / "fail2fix-canary"
 """No digit in its name: it is part of answers."""
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"certify: error: {message}\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = Parser(prog="python -m fail2fix.verify.certify", description=(__doc__ or "").splitlines()[0])
+    parser = OneLineParser(prog="python -m fail2fix.verify.certify", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="truth sets: gold, response or pred, equal")
     parser.add_argument("--truth", type=Path, metavar="DIR", help="all truth sets of a folder")
     parser.add_argument("--attacks", type=Path, metavar="FILE", help="attacks (default: the committed corpus)")
