@@ -11,7 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from fail2fix.core.config import BadInput
 from fail2fix.verl_ext.checkpoint_state import FILE, load_state, save_state
-from fail2fix.verl_ext.run_folder import TRACKER, MetricsFile, name_run, open_run, versions
+from fail2fix.verl_ext.run_folder import TRACKER, MetricsFile, name_run, open_run
+from fail2fix.versions import versions
 
 
 def config(root: Path, name: str | None = None, **trainer: Any) -> DictConfig:

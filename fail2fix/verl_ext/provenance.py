@@ -11,8 +11,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from fail2fix.core.config import BadInput
-from fail2fix.verl_ext.run_folder import versions
 from fail2fix.verl_ext.stream_file import read_provenance
+from fail2fix.versions import versions
 
 
 def provenance(config: DictConfig, tokenizer: Any) -> dict[str, object]:

