@@ -1,0 +1,77 @@
+"""What is evaluated, and how it is sampled by default (METHOD.md, "Evaluation"): one entry a benchmark.
+
+Knows: names of sets, protocols. Must not know: files, engines, verdicts. GSM8K, HumanEval, HumanEvalFix and CriticBench
+have one greedy answer a problem; the other protocols are METHOD.md's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from fail2fix.core.config import BadInput
+
+MAX_TOKENS = 8192
+WINDOW = ("2024-08-01", "2025-05-31")
+"""LiveCodeBench v6: the first and the last day of the contests that count."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """`samples` answers a problem; `temperature` 0 is greedy; `max_tokens` new tokens at most."""
+
+    samples: int = 1
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = MAX_TOKENS
+
+
+Keep = Callable[[Mapping[str, str]], bool]
+"""Whether a problem counts, by its tags."""
+
+
+def _every(tags: Mapping[str, str]) -> bool:
+    return True
+
+
+def _in_window(tags: Mapping[str, str]) -> bool:
+    return WINDOW[0] <= tags.get("date", "")[:10] <= WINDOW[1]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """`set_name`: of `fail2fix.sets`. `task`: answer its problems, or correct the attempts that it holds."""
+
+    name: str
+    set_name: str
+    task: Literal["solve", "correct"] = "solve"
+    sampling: Sampling = Sampling()
+    keep: Keep = _every
+
+
+_AVERAGED = Sampling(samples=32, temperature=0.7)
+_ALL = (
+    Benchmark("aime24", "aime24", sampling=_AVERAGED),
+    Benchmark("aime25", "aime25", sampling=_AVERAGED),
+    Benchmark("amc23", "amc23", sampling=_AVERAGED),
+    Benchmark("math500", "math500"),
+    Benchmark("minerva", "minerva"),
+    Benchmark("olympiadbench", "olympiadbench"),
+    Benchmark("gsm8k", "gsm8k"),
+    Benchmark("livecodebench", "livecodebench", sampling=Sampling(10, 0.2), keep=_in_window),
+    Benchmark("leetcode", "leetcode"),
+    Benchmark("humaneval", "humaneval"),
+    Benchmark("mbpp", "mbpp"),
+    Benchmark("criticbench", "criticbench", "correct"),
+    Benchmark("debugbench", "debugbench", "correct", Sampling(8, 0.2)),
+    Benchmark("humanevalfix", "humanevalfix", "correct"),
+)
+BENCHMARKS = {each.name: each for each in _ALL}
+
+
+def find_benchmark(name: str) -> Benchmark:
+    """The benchmark called `name`. Raises `BadInput` where there is none."""
+    if name not in BENCHMARKS:
+        raise BadInput(f"--benchmarks {name}: not a benchmark: use one of {', '.join(BENCHMARKS)}")
+    return BENCHMARKS[name]

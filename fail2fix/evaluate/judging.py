@@ -1,0 +1,81 @@
+"""Verdicts beside the engine: a thread of its own judges a batch while the next one is answered.
+
+Knows: the registry's verifiers. Must not know: prompts, engines, files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any
+
+from fail2fix.core.config import BadInput, VerifierConfig
+from fail2fix.evaluate.questions import Question
+from fail2fix.verify.code.fields import BadGroundTruth
+from fail2fix.verify.gold import BadGold
+from fail2fix.verify.registry import Verifier, open_verifier, verifier_of
+
+AT_A_TIME = 256
+"""Answers handed to the verifiers at a time; they have queues of their own."""
+
+Verdicts = list[dict[str, Any]]
+Answer = tuple[Question, str | None]
+"""A question and the text to be judged; None: nothing was answered, which is wrong."""
+
+_NOTHING = {"correct": False, "status": "no_answer", "pred": ""}
+
+
+class Judge:
+    """Judges in the background; use it in a `with`, which ends its thread and the verifiers' processes."""
+
+    def __init__(self, settings: VerifierConfig) -> None:
+        self._settings = settings
+        self._open: dict[str, Verifier] = {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="judge", daemon=True)
+
+    def __enter__(self) -> Judge:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for verifier in self._open.values():
+            verifier.close()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def require(self, questions: Sequence[Question]) -> None:
+        """Open the verifiers that these questions need.
+
+        Raises:
+            BadInput: one cannot run here; what to install or set.
+        """
+        for source in dict.fromkeys(question.data_source for question in questions):
+            name = verifier_of(source, self._settings)
+            if name not in self._open:
+                self._open[name] = open_verifier(name, self._settings)
+
+    def submit(self, answers: Sequence[Answer]) -> Future[Verdicts]:
+        """Judge a batch; its verdicts come in its order. The future raises `BadInput` for a bad ground truth."""
+        return asyncio.run_coroutine_threadsafe(self._all(answers), self._loop)
+
+    async def _all(self, answers: Sequence[Answer]) -> Verdicts:
+        gate = asyncio.Semaphore(AT_A_TIME)
+        return await asyncio.gather(*(self._one(question, text, gate) for question, text in answers))
+
+    async def _one(self, question: Question, text: str | None, gate: asyncio.Semaphore) -> dict[str, Any]:
+        if text is None:
+            return _NOTHING
+        verifier = self._open[verifier_of(question.data_source, self._settings)]
+        try:
+            async with gate:
+                verdict = await verifier.verify(text, question.ground_truth)
+        except (BadGold, BadGroundTruth) as error:
+            raise BadInput(
+                f"{question.data_source}, id {question.id}: its ground truth {error}: prepare it again"
+            ) from error
+        return {"correct": verdict.correct, "status": verdict.status, "pred": verdict.pred}

@@ -1,0 +1,93 @@
+"""Any OpenAI-compatible endpoint: chat messages, a seed a request, many requests at a time.
+
+The key comes from OPENAI_API_KEY and goes nowhere else. The client itself waits and asks again where the service is
+busy or gone; what fails then ends the evaluation, which goes on where it was when it is started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from fail2fix.core.config import BadInput
+from fail2fix.evaluate.engine import Completion, Finish, Request
+from fail2fix.evaluate.prompts import ChatPrompts, Prompt
+from fail2fix.evaluate.settings import Settings
+
+CONCURRENT = 64
+RETRIES = 5
+TIMEOUT_S = 3600.0
+KEY = "OPENAI_API_KEY"
+
+
+class OpenAIEngine:
+    """Raises `BadInput` where the client is missing."""
+
+    def __init__(self, settings: Settings) -> None:
+        if find_spec("openai") is None:
+            raise BadInput("--endpoint: its client is missing: pip install openai")
+        self._settings = settings
+        self.prompts = ChatPrompts(settings)
+
+    def generate(self, requests: Sequence[Request], label: str) -> list[Completion]:
+        """Raises `BadInput` where the service cannot be reached or wants another key or model."""
+        import openai
+
+        try:
+            return asyncio.run(self._all(requests, label))
+        except openai.OpenAIError as error:
+            raise BadInput(
+                f"--endpoint {self._settings.endpoint}: {type(error).__name__}: {' '.join(str(error).split())[:300]}; "
+                f"check the address, --model and {KEY}; the same command goes on where this one stopped"
+            ) from error
+
+    async def _all(self, requests: Sequence[Request], label: str) -> list[Completion]:
+        from openai import AsyncOpenAI
+        from tqdm import tqdm
+
+        gate = asyncio.Semaphore(CONCURRENT)
+        # A service without keys takes any.
+        key = os.environ.get(KEY, "none")
+        async with AsyncOpenAI(
+            base_url=self._settings.endpoint, api_key=key, max_retries=RETRIES, timeout=TIMEOUT_S
+        ) as client:
+            with tqdm(total=len(requests), desc=label) as bar:
+
+                async def one(request: Request) -> Completion:
+                    async with gate:
+                        completion = await self._ask(client, request)
+                    bar.update()
+                    return completion
+
+                return await asyncio.gather(*(one(request) for request in requests))
+
+    async def _ask(self, client: Any, request: Request) -> Completion:
+        import openai
+
+        given = request.sampling
+        extra = {"chat_template_kwargs": self._settings.template} if self._settings.template else {}
+        try:
+            answer = await client.chat.completions.create(
+                model=self._settings.model,
+                messages=request.prompt.messages,
+                temperature=given.temperature,
+                top_p=given.top_p,
+                max_tokens=given.max_tokens,
+                seed=request.seed,
+                extra_body=extra,
+            )
+        except openai.BadRequestError:
+            return Completion("", 0, 0, "refused")
+        choice, usage = answer.choices[0], answer.usage
+        finish: Finish = "length" if choice.finish_reason == "length" else "stop"
+        tokens, prompt_tokens = (usage.completion_tokens, usage.prompt_tokens) if usage else (0, 0)
+        return Completion(choice.message.content or "", tokens, prompt_tokens, finish)
+
+    def prompt_text(self, prompt: Prompt) -> str:
+        return "\n".join(f"{message['role']}: {message['content']}" for message in prompt.messages or [])
+
+    def describe(self) -> dict[str, Any]:
+        return {"name": "openai", "endpoint": self._settings.endpoint}

@@ -1,0 +1,134 @@
+"""The prompts of an evaluation: a problem as it is, or with an attempt to be corrected, as in training.
+
+Knows: `core.prompts`, a tokenizer. Must not know: engines, verdicts. `TokenPrompts` gives vLLM the very ids that
+training would; `ChatPrompts` gives an endpoint, whose template is its own, the same words as messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fail2fix.core.config import DEFAULT_HEADER, DEFAULT_INSTRUCTION
+from fail2fix.core.markers import Markers
+from fail2fix.core.prompts import AttemptContext, CorrectionPromptBuilder, block_text, strip_thinking
+from fail2fix.core.templates import ChatTemplate
+from fail2fix.evaluate.questions import Question
+from fail2fix.evaluate.settings import Settings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Message = dict[str, str]
+
+CODE_HEADER = "Here is an attempt at this problem:"
+CODE_INSTRUCTION = (
+    "The attempt may be right or wrong. Check its program against the problem, keep what is right, repair what is "
+    "wrong, and give the whole program again in the form the problem asks for."
+)
+"""The words of `configs/cipo_code.yaml`."""
+
+WORDS = {"math": (DEFAULT_HEADER, DEFAULT_INSTRUCTION), "code": (CODE_HEADER, CODE_INSTRUCTION)}
+"""{ability: what stands before a quoted attempt, and after it}."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What an engine receives: token ids, or chat messages. `shortened`: the attempt's middle is left out."""
+
+    ids: list[int] | None = None
+    messages: list[Message] | None = None
+    shortened: bool = False
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A text to be corrected, and the ids it was written in, where they are known."""
+
+    text: str
+    ids: list[int] | None = None
+
+
+class Prompts(Protocol):
+    def solve(self, question: Question) -> Prompt | None:
+        """The prompt of a problem; None: it is too long."""
+
+    def correct(self, pairs: Sequence[tuple[Question, Answered]]) -> list[Prompt | None]:
+        """One prompt an attempt; None where it cannot fit, cannot be made safe or is blank."""
+
+
+class TokenPrompts:
+    """Prompts as the ids that an engine on this machine receives, at most `max_tokens` of them."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: Settings, max_tokens: int) -> None:
+        self._tokenizer, self._max_tokens = tokenizer, max_tokens
+        self._template = ChatTemplate(tokenizer, settings.template)
+        self._builders = {
+            ability: CorrectionPromptBuilder(
+                tokenizer,
+                form=settings.form,
+                max_tokens=max_tokens,
+                thinking=settings.thinking,
+                header=header,
+                instruction=instruction,
+                chat_template_kwargs=settings.template,
+            )
+            for ability, (header, instruction) in WORDS.items()
+        }
+
+    def solve(self, question: Question) -> Prompt | None:
+        ids = self._encode(self._template.render(question.messages))
+        return Prompt(ids=ids) if len(ids) <= self._max_tokens else None
+
+    def correct(self, pairs: Sequence[tuple[Question, Answered]]) -> list[Prompt | None]:
+        prompts: list[Prompt | None] = [None] * len(pairs)
+        for ability, builder in self._builders.items():
+            places = [place for place, (question, _) in enumerate(pairs) if _words_of(question) == ability]
+            built = builder.build([self._context(*pairs[place]) for place in places])
+            for place, prompt in zip(places, built, strict=True):
+                prompts[place] = None if prompt is None else Prompt(ids=prompt.ids, shortened=prompt.shortened)
+        return prompts
+
+    def _context(self, question: Question, answered: Answered) -> AttemptContext:
+        ids = answered.ids if answered.ids is not None else self._encode(answered.text, as_data=True)
+        return AttemptContext(question.messages, self._encode(self._template.render(question.messages)), ids)
+
+    def _encode(self, text: str, as_data: bool = False) -> list[int]:
+        encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=as_data, verbose=False)
+        return list(encoded["input_ids"])
+
+
+class ChatPrompts:
+    """Prompts as messages; lengths are the endpoint's to judge."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._thinking = settings.thinking
+        self._markers = {ability: Markers.of([], phrases=words) for ability, words in WORDS.items()}
+
+    def solve(self, question: Question) -> Prompt | None:
+        return Prompt(messages=question.messages)
+
+    def correct(self, pairs: Sequence[tuple[Question, Answered]]) -> list[Prompt | None]:
+        return [self._quoted(question, answered.text) for question, answered in pairs]
+
+    def _quoted(self, question: Question, text: str) -> Prompt | None:
+        text = strip_thinking(text) if self._thinking == "strip" else text
+        words = _words_of(question)
+        attempt = self._markers[words].neutralise(text)
+        if attempt is None or not attempt.strip():
+            return None
+        *earlier, last = question.messages
+        content = block_text(last["content"], attempt, *WORDS[words])
+        return Prompt(messages=[*earlier, {**last, "content": content}])
+
+
+def _words_of(question: Question) -> str:
+    return "code" if question.ability == "code" else "math"
+
+
+def load_tokenizer(settings: Settings) -> Any:
+    """The model's tokenizer. Raises `OSError` or `ValueError` where there is none."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(settings.model)

@@ -1,0 +1,101 @@
+"""The problems of a benchmark, read from its prepared parquet file; a set that is not there yet is prepared first.
+
+Knows: rows as `fail2fix.prepare` writes them. Must not know: prompts, engines, verdicts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fail2fix.core.config import BadInput
+from fail2fix.evaluate.benchmarks import Benchmark
+from fail2fix.prepare.__main__ import prepare
+from fail2fix.sets import find_set
+from fail2fix.sets.spec import Attempt
+
+FILE = "test.parquet"
+
+
+@dataclass(frozen=True)
+class Question:
+    """One problem: its chat `messages`, the `ground_truth` its verifier reads, and somebody's attempt, if any."""
+
+    id: str
+    data_source: str
+    ability: str
+    messages: list[dict[str, str]]
+    ground_truth: str
+    attempt: Attempt | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+def load_questions(
+    benchmark: Benchmark, data: Path, folder: Path | None, limit: int | None, seed: int
+) -> list[Question]:
+    """The questions of a benchmark, in the set's order; of more than `limit` so many, drawn by `seed`.
+
+    Raises:
+        BadInput: a set that cannot be prepared, a malformed row, or no row that counts.
+    """
+    path = data / benchmark.set_name / FILE
+    if not path.is_file():
+        prepare(find_set(benchmark.set_name), path.parent, folder)
+    found = [question for question in read_questions(path) if benchmark.keep(question.tags)]
+    if not found:
+        raise BadInput(f"{path}: no row of it counts for {benchmark.name}: prepare it again")
+    if benchmark.task == "correct" and not all(question.attempt for question in found):
+        raise BadInput(f"{path}: rows without an attempt to be corrected: prepare it again")
+    if limit is not None and limit < len(found):
+        found = [found[index] for index in sorted(random.Random(seed).sample(range(len(found)), limit))]
+    return found
+
+
+def read_questions(path: Path) -> list[Question]:
+    """Every row of a prepared file.
+
+    Raises:
+        BadInput: the file, and the row and column that are not as `fail2fix.prepare` writes them; equal ids.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        rows = pyarrow.parquet.read_table(path).to_pylist()
+    except (OSError, pyarrow.ArrowInvalid) as error:
+        raise BadInput(f"{path}: not a parquet file ({error}): prepare it again") from error
+    questions = [_question(f"{path}, row {index}", row) for index, row in enumerate(rows)]
+    seen: set[str] = set()
+    for index, question in enumerate(questions):
+        if question.id in seen:
+            raise BadInput(f"{path}, row {index}: id {question.id!r} occurs twice: give each row an id of its own")
+        seen.add(question.id)
+    return questions
+
+
+def _question(place: str, row: dict[str, Any]) -> Question:
+    try:
+        info = row["extra_info"]
+        attempt = info.get("attempt")
+        return Question(
+            id=str(info["id"]),
+            data_source=str(row["data_source"]),
+            ability=str(row["ability"]),
+            messages=[{"role": str(m["role"]), "content": str(m["content"])} for m in row["prompt"]],
+            ground_truth=str(row["reward_model"]["ground_truth"]),
+            attempt=None if attempt is None else Attempt(str(attempt), bool(info["attempt_correct"])),
+            tags={name: value for name, value in (info.get("tags") or {}).items() if value is not None},
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BadInput(f"{place}: {error!r}: not as fail2fix.prepare writes it; prepare it again") from error
+
+
+def digest(questions: Sequence[Question]) -> str:
+    """Equal for the same questions in the same order."""
+    text = json.dumps([asdict(question) for question in questions], ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,85 @@
+"""What decides an evaluation's numbers, as it stands in `evaluation.json` and must be the same to go on with one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from fail2fix.core.config import BadInput
+from fail2fix.evaluate.benchmarks import Sampling
+
+SEED_BITS = 31
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One evaluation.
+
+    `sampling`: {benchmark: how it is sampled}. `rounds`: of self-correction, each correcting the answers of the one
+    before. `limit`: problems a benchmark, drawn by `seed`. `batch`: requests that are answered and written together;
+    a crash loses no more. `template`: options of the chat template. `max_model_len`: tokens of a prompt and its answer
+    together; None: the model's own.
+    """
+
+    model: str
+    sampling: dict[str, Sampling]
+    engine: Literal["vllm", "openai"] = "vllm"
+    endpoint: str = ""
+    seed: int = 0
+    limit: int | None = None
+    rounds: int = 0
+    batch: int = 1024
+    form: Literal["block", "turn"] = "block"
+    thinking: Literal["strip", "keep"] = "strip"
+    template: dict[str, Any] = field(default_factory=dict)
+    max_model_len: int | None = None
+    dtype: str = "auto"
+    tensor_parallel: int = 1
+    engine_options: dict[str, Any] = field(default_factory=dict)
+    channel: Literal["auto", "boxed", "answer_line"] = "boxed"
+
+
+def check(settings: Settings) -> None:
+    """Refuse values that make no sense.
+
+    Raises:
+        BadInput: naming the option, its value and what is allowed.
+    """
+    for name, value in (
+        ("limit", settings.limit),
+        ("batch", settings.batch),
+        ("max-model-len", settings.max_model_len),
+    ):
+        _require(value is None or value >= 1, name, value, "at least 1")
+    _require(settings.rounds >= 0, "self-correction", settings.rounds, "a number of rounds, 0 or more")
+    _require(settings.tensor_parallel >= 1, "tensor-parallel", settings.tensor_parallel, "at least 1")
+    http = settings.endpoint.startswith(("http://", "https://"))
+    wanted = "http://HOST:PORT/v1 of the service" if settings.engine == "openai" else "left out: the engine is vllm"
+    _require(http == (settings.engine == "openai"), "endpoint", settings.endpoint, wanted)
+    _require(settings.engine == "vllm" or settings.form == "block", "form", "turn", "block: an endpoint takes no ids")
+    for name, each in settings.sampling.items():
+        _check_sampling(name, each)
+
+
+def _check_sampling(name: str, sampling: Sampling) -> None:
+    _require(sampling.temperature >= 0, "temperature", sampling.temperature, "0 or more")
+    _require(0 < sampling.top_p <= 1, "top-p", sampling.top_p, "above 0, at most 1")
+    _require(sampling.samples >= 1, "samples", sampling.samples, "at least 1")
+    _require(sampling.max_tokens >= 1, "max-tokens", sampling.max_tokens, "at least 1")
+    greedy = sampling.temperature == 0 and sampling.samples > 1
+    _require(not greedy, "samples", sampling.samples, f"1 for {name}: greedy samples are equal (or give --temperature)")
+
+
+def _require(holds: bool, option: str, value: object, allowed: str) -> None:
+    if not holds:
+        raise BadInput(f"--{option} {value}: must be {allowed}")
+
+
+def request_seed(settings: Settings, benchmark: str, question: str, sample: int, round_: int) -> int | None:
+    """The seed of one answer: a function of what it answers, not of when; None where it is greedy."""
+    if settings.sampling[benchmark].temperature == 0:
+        return None
+    words = json.dumps([settings.seed, benchmark, question, sample, round_])
+    return int.from_bytes(hashlib.blake2b(words.encode(), digest_size=8).digest(), "big") % 2**SEED_BITS

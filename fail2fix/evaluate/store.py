@@ -1,0 +1,137 @@
+"""What an evaluation has done so far, as files: a plan, and two parquet files a batch.
+
+    OUT/plan.json                      what decides the numbers: an evaluation goes on with the same only
+    OUT/batches/00000.answers.parquet  written when a batch is answered, .verdicts.parquet when it is judged
+    OUT/BENCHMARK.parquet              one row an answer, at the end
+    OUT/evaluation.json                settings, versions and numbers, last: where it is, the evaluation is complete
+
+Every file is renamed once whole, so a kill leaves it complete or absent. Nothing is pickled: a model wrote it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet as parquet
+
+from fail2fix.core.config import BadInput
+from fail2fix.evaluate.plan import Batch
+
+Rows = list[dict[str, Any]]
+
+PLAN, RESULT, BATCHES = "plan.json", "evaluation.json", "batches"
+ANSWERS = pyarrow.schema(
+    [
+        ("seed", pyarrow.int64()),
+        ("prompt", pyarrow.string()),
+        ("prompt_tokens", pyarrow.int64()),
+        ("response", pyarrow.string()),
+        ("response_ids", pyarrow.list_(pyarrow.int32())),
+        ("response_tokens", pyarrow.int64()),
+        ("finish", pyarrow.string()),
+        ("shortened", pyarrow.bool_()),
+    ]
+)
+VERDICTS = pyarrow.schema([("correct", pyarrow.bool_()), ("status", pyarrow.string()), ("pred", pyarrow.string())])
+_WHERE = pyarrow.schema(
+    [
+        ("id", pyarrow.string()),
+        ("round", pyarrow.int64()),
+        ("sample", pyarrow.int64()),
+        ("attempt_correct", pyarrow.bool_()),
+    ]
+)
+RECORDS = pyarrow.schema([*_WHERE, *ANSWERS, *VERDICTS])
+
+
+class Store:
+    """The folder of one evaluation."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def open(self, plan: dict[str, Any]) -> None:
+        """Create the folder, or go on in it.
+
+        Raises:
+            BadInput: it holds another evaluation; which field differs.
+        """
+        path = self.folder / PLAN
+        if path.exists():
+            self._require_same(json.loads(path.read_text(encoding="utf-8")), plan)
+            return
+        if self.folder.exists() and any(self.folder.iterdir()):
+            raise BadInput(f"--out {self.folder}: has files in it that are of no evaluation: choose another folder")
+        (self.folder / BATCHES).mkdir(parents=True, exist_ok=True)
+        write_json(path, plan)
+
+    def _require_same(self, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+        ours = json.loads(json.dumps(ours))
+        for name in dict.fromkeys([*theirs, *ours]):
+            if theirs.get(name) != ours.get(name):
+                raise BadInput(
+                    f"--out {self.folder}: holds an evaluation with another {name} "
+                    f"({_short(theirs.get(name))}, now {_short(ours.get(name))}): choose another folder, or the same "
+                    f"{name} to go on"
+                )
+
+    def answers(self, batch: int) -> Rows | None:
+        return _read(self._path(batch, "answers"))
+
+    def verdicts(self, batch: int) -> Rows | None:
+        return _read(self._path(batch, "verdicts"))
+
+    def write_answers(self, batch: Batch, rows: Rows) -> None:
+        _write(self._path(batch.number, "answers"), rows, ANSWERS)
+
+    def write_verdicts(self, batch: Batch, rows: Rows) -> None:
+        _write(self._path(batch.number, "verdicts"), rows, VERDICTS)
+
+    def write_records(self, benchmark: str, rows: Rows) -> None:
+        _write(records_file(self.folder, benchmark), rows, RECORDS)
+
+    def _path(self, batch: int, what: str) -> Path:
+        return self.folder / BATCHES / f"{batch:05d}.{what}.parquet"
+
+
+def records_file(folder: Path, benchmark: str) -> Path:
+    return folder / f"{benchmark}.parquet"
+
+
+def read_records(folder: Path, benchmark: str) -> Rows:
+    """The rows of a finished evaluation. Raises `BadInput` where the file is missing or not one."""
+    path = records_file(folder, benchmark)
+    try:
+        return parquet.read_table(path).to_pylist()
+    except (OSError, pyarrow.ArrowInvalid) as error:
+        raise BadInput(f"{path}: cannot be read ({error}): run the evaluation again") from error
+
+
+def write_json(path: Path, fields: dict[str, Any]) -> None:
+    partial = _partial(path)
+    partial.write_text(json.dumps(fields, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _read(path: Path) -> Rows | None:
+    return parquet.read_table(path).to_pylist() if path.exists() else None
+
+
+def _write(path: Path, rows: Sequence[dict[str, Any]], schema: pyarrow.Schema) -> None:
+    partial = _partial(path)
+    parquet.write_table(pyarrow.Table.from_pylist(list(rows), schema=schema), partial)
+    partial.replace(path)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}")
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

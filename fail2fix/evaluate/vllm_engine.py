@@ -1,0 +1,108 @@
+"""vLLM in this process: prompts as token ids, a seed a request, each batch from an empty prefix cache.
+
+An answer then depends on its batch alone, so that an evaluation which was cut short and goes on ends the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from importlib.metadata import packages_distributions, version
+from importlib.util import find_spec
+from typing import Any
+
+from fail2fix.core.config import BadInput
+from fail2fix.evaluate.engine import Completion, Finish, Request
+from fail2fix.evaluate.prompts import Prompt, TokenPrompts, load_tokenizer
+from fail2fix.evaluate.settings import Settings
+from fail2fix.verl_ext.cpu.environment import set_defaults
+
+
+class VllmEngine:
+    """Raises `BadInput` where vLLM or the model cannot be had."""
+
+    def __init__(self, settings: Settings) -> None:
+        if find_spec("vllm") is None:
+            raise BadInput("vLLM is not installed: install the project's lock file, or give --endpoint of a service")
+        options = _cpu_options() if _is_cpu_build() else {}
+        from vllm import LLM
+
+        self._settings = settings
+        try:
+            self._tokenizer = load_tokenizer(settings)
+            # What is asked of a model must not depend on what its folder suggests.
+            self._llm = LLM(
+                settings.model,
+                dtype=settings.dtype,  # type: ignore[arg-type]
+                max_model_len=settings.max_model_len,
+                tensor_parallel_size=settings.tensor_parallel,
+                generation_config="vllm",
+                seed=settings.seed,
+                **options | settings.engine_options,
+            )
+        except (OSError, ValueError, TypeError, RuntimeError) as error:
+            raise BadInput(f"--model {settings.model}: cannot be served: {_one_line(error)}") from error
+        self._room = self._llm.llm_engine.model_config.max_model_len
+        longest = max(sampling.max_tokens for sampling in settings.sampling.values())
+        # Where the model's window cannot hold the longest answer besides, prompts get half of it.
+        self.prompts = TokenPrompts(self._tokenizer, settings, max(self._room - longest, self._room // 2))
+
+    def generate(self, requests: Sequence[Request], label: str) -> list[Completion]:
+        from tqdm import tqdm
+        from vllm import TokensPrompt
+
+        self._llm.reset_prefix_cache()
+        outputs = self._llm.generate(
+            [TokensPrompt(prompt_token_ids=_ids(request.prompt)) for request in requests],
+            [self._sampling(request) for request in requests],
+            # It draws a bar of its own over the prompts, positionally, before the one over the answers.
+            use_tqdm=lambda *prompts, **given: tqdm(*prompts, **given | {"desc": label, "disable": bool(prompts)}),
+        )
+        return [self._completion(output) for output in outputs]
+
+    def _sampling(self, request: Request) -> Any:
+        from vllm import SamplingParams
+
+        given = request.sampling
+        return SamplingParams(
+            temperature=given.temperature,
+            top_p=given.top_p,
+            max_tokens=min(given.max_tokens, self._room - len(_ids(request.prompt))),
+            seed=request.seed,
+            detokenize=False,
+        )
+
+    def _completion(self, output: Any) -> Completion:
+        answer = output.outputs[0]
+        ids = list(answer.token_ids)
+        finish: Finish = "length" if answer.finish_reason == "length" else "stop"
+        # As verl decodes: vLLM's own text lacks an unfinished character at the end.
+        text = self._tokenizer.decode(ids, skip_special_tokens=True)
+        return Completion(text, len(ids), len(output.prompt_token_ids), finish, ids)
+
+    def prompt_text(self, prompt: Prompt) -> str:
+        return str(self._tokenizer.decode(_ids(prompt)))
+
+    def describe(self) -> dict[str, Any]:
+        config = self._llm.llm_engine.model_config
+        return {"name": "vllm", "dtype": str(config.dtype), "max_model_len": self._room}
+
+
+def _ids(prompt: Prompt) -> list[int]:
+    assert prompt.ids is not None, "vLLM is given ids"
+    return prompt.ids
+
+
+def _is_cpu_build() -> bool:
+    return any("cpu" in name or "cpu" in version(name) for name in packages_distributions()["vllm"])
+
+
+def _cpu_options() -> dict[str, Any]:
+    """What vLLM is given on a machine without a GPU; sets the environment that it is imported with."""
+    os.environ.setdefault("VERL_PLATFORM", "cpu")
+    set_defaults()
+    return {"enforce_eager": True, "max_num_seqs": 64}
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:500]
