@@ -1,0 +1,162 @@
+"""The command line: bad input ends in one line before an engine starts; a folder goes on with its own plan only."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fail2fix.core.config import BadInput
+from fail2fix.data import verl_row, write_splits
+from fail2fix.evaluate.__main__ import main
+from fail2fix.evaluate.benchmarks import BENCHMARKS, Sampling
+from fail2fix.evaluate.plan import plan_batches
+from fail2fix.evaluate.questions import load_questions, read_questions
+from fail2fix.evaluate.settings import Settings, request_seed
+from fail2fix.evaluate.store import Store
+from fail2fix.sets import all_sets
+from tests.evaluate.rows import question
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    rows = [verl_row("openai/gsm8k", f"{n}?", str(n), "test", n) for n in range(30)]
+    for number, row in enumerate(rows):
+        row["extra_info"] |= {"id": f"gsm8k-{number}", "source": "gsm8k"}
+    write_splits(tmp_path / "data" / "gsm8k", [], rows)
+    return tmp_path / "data"
+
+
+def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line that a command ends in."""
+    try:
+        code: object = main(arguments)
+    except SystemExit as end:  # argparse
+        code = end.code
+    assert code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("evaluate: error: ")
+    return lines[0]
+
+
+BAD = [
+    (["--benchmarks", "nonsense"], "not a benchmark: use one of aime24"),
+    (["--benchmarks", "gsm8k", "--samples", "4"], "greedy samples are equal"),
+    (["--benchmarks", "gsm8k", "--limit", "0"], "--limit 0: must be at least 1"),
+    (["--benchmarks", "gsm8k", "--batch", "-1"], "--batch -1"),
+    (["--benchmarks", "gsm8k", "--top-p", "2"], "--top-p 2.0"),
+    (["--benchmarks", "gsm8k", "--temperature", "-1"], "--temperature -1.0"),
+    (["--benchmarks", "gsm8k", "--max-tokens", "0"], "--max-tokens 0"),
+    (["--benchmarks", "gsm8k", "--self-correction", "-1"], "--self-correction -1"),
+    (["--benchmarks", "gsm8k", "--tensor-parallel", "0"], "--tensor-parallel 0"),
+    (["--benchmarks", "gsm8k", "--endpoint", "localhost:80"], "http://HOST:PORT/v1"),
+    (["--benchmarks", "gsm8k", "--endpoint", "http://h/v1", "--form", "turn"], "an endpoint takes no ids"),
+    (["--benchmarks", "gsm8k", "--chat-template-kwargs", "no"], "not a JSON object"),
+    (["--benchmarks", "gsm8k", "--channel", "x"], "--channel"),
+    (["--benchmarks", "math500", "--from", "/nonexistent"], "math500"),
+    (["--benchmarks", "gsm8k"], "config.json"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), BAD, ids=lambda value: str(value)[:60])
+def test_bad_input_ends_in_one_line(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    (tmp_path / "model").mkdir()
+    base = ["--model", str(tmp_path / "model"), "--data", str(data), "--out", str(tmp_path / "out")]
+    assert words in failed(capsys, *base, *arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_compare_needs_finished_evaluations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no finished evaluation" in failed(capsys, "compare", str(tmp_path), str(tmp_path), "--out", str(tmp_path))
+
+
+def test_a_folder_goes_on_with_the_same_evaluation_only(tmp_path: Path) -> None:
+    plan = {"seed": 0, "sampling": {"gsm8k": {"samples": 2}}}
+    Store(tmp_path / "out").open(plan)
+    Store(tmp_path / "out").open(plan)
+    with pytest.raises(BadInput, match=r"another seed \(0, now 1\): choose another folder"):
+        Store(tmp_path / "out").open(plan | {"seed": 1})
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    with pytest.raises(BadInput, match="of no evaluation"):
+        Store(tmp_path / "mine").open(plan)
+
+
+def test_a_limit_draws_the_same_problems_again(data: Path) -> None:
+    drawn = [load_questions(BENCHMARKS["gsm8k"], data, None, 5, seed) for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    whole = load_questions(BENCHMARKS["gsm8k"], data, None, None, 0)
+    assert len(whole) == 30
+    assert [q for q in whole if q in drawn[0]] == drawn[0]
+
+
+def test_rows_of_equal_ids_are_refused(data: Path) -> None:
+    rows = [verl_row("openai/gsm8k", "?", "1", "test", 0) for _ in range(2)]
+    for row in rows:
+        row["extra_info"]["id"] = "same"
+    write_splits(data / "twice", [], rows)
+    with pytest.raises(BadInput, match=r"row 1: id 'same' occurs twice"):
+        read_questions(data / "twice" / "test.parquet")
+
+
+def test_malformed_rows_are_named(data: Path) -> None:
+    write_splits(data / "bad", [], [verl_row("openai/gsm8k", "?", "1", "test", 0)])
+    with pytest.raises(BadInput, match=r"row 0: KeyError\('id'\)"):
+        read_questions(data / "bad" / "test.parquet")
+
+
+def test_every_benchmark_has_a_set() -> None:
+    assert {each.set_name for each in BENCHMARKS.values()} <= set(all_sets())
+
+
+def test_the_protocols_are_method_md_s() -> None:
+    def protocol(name: str) -> tuple[int, float, int]:
+        sampling = BENCHMARKS[name].sampling
+        return sampling.samples, sampling.temperature, sampling.max_tokens
+
+    averaged, greedy = (32, 0.7, 8192), (1, 0.0, 8192)
+    assert [protocol(name) for name in ("aime24", "aime25", "amc23")] == [averaged] * 3
+    assert [protocol(name) for name in ("math500", "minerva", "olympiadbench", "leetcode", "criticbench")] == [
+        greedy
+    ] * 5
+    assert protocol("livecodebench") == (10, 0.2, 8192)
+    assert protocol("debugbench") == (8, 0.2, 8192)
+    assert not BENCHMARKS["livecodebench"].keep({"date": "2024-07-31"})
+    assert BENCHMARKS["livecodebench"].keep({"date": "2024-08-01"})
+    assert BENCHMARKS["livecodebench"].keep({"date": "2025-05-31T00:00:00"})
+    assert not BENCHMARKS["livecodebench"].keep({})
+
+
+def settings(**fields: object) -> Settings:
+    return Settings("m", {"gsm8k": Sampling(3, 0.7), "math500": Sampling()}, **fields)  # type: ignore[arg-type]
+
+
+def test_a_later_round_corrects_batch_by_batch() -> None:
+    asked = {"gsm8k": [question(f"g{n}") for n in range(4)], "math500": [question(f"m{n}") for n in range(5)]}
+    batches = plan_batches(asked, settings(rounds=2, batch=5))
+    assert [batch.number for batch in batches] == list(range(12))
+    assert [len(batch.slots) for batch in batches[:4]] == [5, 5, 5, 2]
+    for batch in batches[4:]:
+        assert batch.before is not None
+        assert batches[batch.before].slots == batch.slots
+        assert batches[batch.before].round == batch.round - 1
+    slots = [slot for batch in batches[:4] for slot in batch.slots]
+    assert len(set(slots)) == len(slots) == 4 * 3 + 5
+
+
+def test_seeds_differ_and_depend_on_nothing_else() -> None:
+    keys = [("gsm8k", f"q{n}", sample, round_) for n in range(20) for sample in range(3) for round_ in range(2)]
+    seeds = [request_seed(settings(), *key) for key in keys]
+    assert len(set(seeds)) == len(keys)
+    assert seeds == [request_seed(settings(batch=7, limit=3), *key) for key in keys]
+    assert seeds != [request_seed(settings(seed=1), *key) for key in keys]
+    assert request_seed(settings(), "math500", "q", 0, 0) is None
+
+
+def test_a_plan_is_json(tmp_path: Path) -> None:
+    Store(tmp_path / "out").open({"sampling": {"gsm8k": {"samples": 2}}, "limit": None})
+    assert json.loads((tmp_path / "out" / "plan.json").read_text())["limit"] is None
