@@ -50,7 +50,8 @@ def _effective(value: float, num_N: Floats, den_N: Floats) -> float:
 def _wilson(value: float, trials: float, t: float) -> tuple[float, float]:
     shrunk = (value + t**2 / (2 * trials)) / (1 + t**2 / trials)
     half = t / (1 + t**2 / trials) * sqrt(value * (1 - value) / trials + t**2 / (4 * trials**2))
-    return max(0.0, shrunk - half), min(1.0, shrunk + half)
+    # At 0 and 1 the bound is the value itself, but for rounding.
+    return (0.0 if value == 0 else max(0.0, shrunk - half)), (1.0 if value == 1 else min(1.0, shrunk + half))
 
 
 def difference(num_N: Floats, den_N: Floats, other_num_N: Floats, other_den_N: Floats) -> Interval | None:

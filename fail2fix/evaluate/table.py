@@ -11,13 +11,13 @@ from rich.table import Table
 
 from fail2fix.report import COLOURS, TRANSITIONS
 
-HEADINGS = ("benchmark", "questions", "accuracy", "pass@k", "fixed", "broken", "tokens", "cut off", "no verdict")
+HEADINGS = ("benchmark", "answers", "accuracy", "pass@k", "fixed", "broken", "tokens", "cut off", "lost")
 
 
 def print_table(result: dict[str, Any], console: Console) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in HEADINGS:
-        table.add_column(heading, justify="left" if heading == HEADINGS[0] else "right")
+        table.add_column(heading, justify="left" if heading == HEADINGS[0] else "right", no_wrap=True)
     for name, found in result["benchmarks"].items():
         for number, score in enumerate(found["rounds"]):
             table.add_row(name if number == 0 else f"  correction {number}", *_cells(score))
