@@ -30,6 +30,7 @@ SETS = (
         traps=(
             "v0.2.0's tests are the statement's examples only: two in the median",
             "statements are LeetCode's",
+            "17 prompts of v0.3.1's test split import sortedcontainers, which no sandbox has and five programs need",
             "181 of v0.2.0's training problems are DebugBench's, in other words: told by LeetCode's name for them",
         ),
     ),
