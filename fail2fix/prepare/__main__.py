@@ -71,8 +71,9 @@ def _prepare(chosen: PublicSet, out: Path, folder: Path | None, dropped: Dropped
     }
     for_training = [each for split, found in problems.items() if split != "test" for each in found]
     evaluates = chosen.use == "evaluation"
+    train: list[Placed] = []
     if evaluates:
-        train, test = [], confirm(sum(problems.values(), []))
+        test = confirm(sum(problems.values(), []))
     else:
         train, test = _training(chosen, problems, dropped, confirm)
     write_splits(out, _rows(chosen, train, "train"), _rows(chosen, test, "test"))
