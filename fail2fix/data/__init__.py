@@ -58,11 +58,14 @@ def verl_row(data_source: str, prompt: str, answer: str, split: str, index: int)
 
 def write_splits(out: Path, train: Sequence[Row], test: Sequence[Row]) -> None:
     """Write test.parquet, then train.parquet: where the training file is, the set is complete. A split without rows has
-    no file."""
+    no file; one of an earlier set goes."""
     out.mkdir(parents=True, exist_ok=True)
     for name, rows in (("test", test), ("train", train)):
+        path = out / f"{name}.parquet"
         if rows:
-            _write_rows(out / f"{name}.parquet", rows)
+            _write_rows(path, rows)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _write_rows(path: Path, rows: Sequence[Row]) -> None:

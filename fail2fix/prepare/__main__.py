@@ -7,8 +7,9 @@ Hugging Face hub, or with --from from a folder of local copies (.json, .jsonl, .
 looks for FOLDER/NAME/* and for its mirrors' names. Prompts are the problem plus an instruction; ground truths are what
 the reward's verifier reads.
 
-By rule, and counted in the card: rows whose answer cannot be judged by, repeats, problems with different answers and,
-of training sets, problems of the evaluation benchmarks. A missing column, an empty download or an unknown set ends the
+By rule, and counted in the card: rows whose answer cannot be judged by, repeats, problems with different answers, of
+training sets problems of the evaluation benchmarks, and of some code sets rows whose reference program fails its tests,
+which are run in sandboxes (bubblewrap). A missing column, an empty download or an unknown set ends the
 run with one line, and writes nothing of that set.
 """
 
@@ -16,7 +17,9 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from fail2fix.command_line import OneLineParser
@@ -26,20 +29,23 @@ from fail2fix.files import sha256
 from fail2fix.prepare.card import Made, write_card
 from fail2fix.prepare.cleaning import (
     Dropped,
+    Marks,
     Placed,
     hold_out,
-    overlap_hash,
+    marks,
     problem_id,
     read_all,
     without_overlap,
     without_repeats,
 )
-from fail2fix.prepare.overlap import Near, exact_overlaps, near_overlaps, shipped_hashes
-from fail2fix.prepare.sources import local_files, reader_of, rows_of
+from fail2fix.prepare.overlap import EVALUATED_SPLITS, Near, exact_overlaps, near_overlaps, shipped_hashes
+from fail2fix.prepare.references import confirmed, sandbox
+from fail2fix.prepare.sources import beside_files, is_at_hand, local_files, reader_of, rows_of
 from fail2fix.sets import all_sets, find_set
-from fail2fix.sets.spec import PublicSet, Record
+from fail2fix.sets.spec import INSTRUCTIONS, PublicSet, Record
 
 Splits = dict[str, list[Placed]]
+Confirm = Callable[[list[Placed]], list[Placed]]
 
 
 def prepare(chosen: PublicSet, out: Path, folder: Path | None = None) -> Made:
@@ -49,6 +55,14 @@ def prepare(chosen: PublicSet, out: Path, folder: Path | None = None) -> Made:
         BadInput: a set, file, row or column that is not as the set's module says.
     """
     dropped = Dropped()
+    confirm: Confirm = list
+    with ExitStack() as stack:
+        if chosen.runs_references:
+            confirm = partial(confirmed, backend=stack.enter_context(sandbox(chosen.name)), dropped=dropped)
+        return _prepare(chosen, out, folder, dropped, confirm)
+
+
+def _prepare(chosen: PublicSet, out: Path, folder: Path | None, dropped: Dropped, confirm: Confirm) -> Made:
     read: Counter[str] = Counter()
     reader = reader_of(chosen, folder)
     problems = {
@@ -57,7 +71,11 @@ def prepare(chosen: PublicSet, out: Path, folder: Path | None = None) -> Made:
     }
     for_training = [each for split, found in problems.items() if split != "test" for each in found]
     evaluates = chosen.use == "evaluation"
-    train, test = ([], sum(problems.values(), [])) if evaluates else _training(chosen, problems, dropped)
+    train: list[Placed] = []
+    if evaluates:
+        test = confirm(sum(problems.values(), []))
+    else:
+        train, test = _training(chosen, problems, dropped, confirm)
     write_splits(out, _rows(chosen, train, "train"), _rows(chosen, test, "test"))
     made = Made(
         source={} if folder is None else _checksums(chosen, folder),
@@ -77,43 +95,44 @@ def _counted(rows: Iterable[Record], split: str, count: Counter[str]) -> Iterato
         yield row
 
 
-def _training(chosen: PublicSet, problems: Splits, dropped: Dropped) -> tuple[list[Placed], list[Placed]]:
+def _training(
+    chosen: PublicSet, problems: Splits, dropped: Dropped, confirm: Confirm
+) -> tuple[list[Placed], list[Placed]]:
     """(train, test) of a training set: its published splits, or of its one split a part held out."""
-    usable = without_repeats(problems["train"], dropped)
+    usable = without_repeats(problems["train"], chosen.ability, dropped)
     usable = without_overlap(usable, _benchmarks(), dropped)
     if "test" not in problems:
-        return hold_out(usable, chosen.held_out)
-    own = {f"{chosen.name}'s own test split": frozenset(overlap_hash(each.problem.text) for each in problems["test"])}
-    return without_overlap(usable, own, dropped), problems["test"]
+        return hold_out(confirm(usable), chosen.held_out)
+    own = {f"{chosen.name}'s own test split": frozenset(marks(each.problem) for each in problems["test"])}
+    return confirm(without_overlap(usable, own, dropped)), confirm(problems["test"])
 
 
-def _benchmarks() -> dict[str, frozenset[str]]:
-    """Hashes of the sets that are evaluated on: no training set may hold their problems."""
-    sets = all_sets()
-    return {name: found for name, found in shipped_hashes().items() if name in sets and sets[name].use == "evaluation"}
+def _benchmarks() -> dict[str, frozenset[Marks]]:
+    """Of the problems that are evaluated on: no training set may hold them."""
+    names = {*EVALUATED_SPLITS, *(name for name, each in all_sets().items() if each.use == "evaluation")}
+    return {name: found for name, found in shipped_hashes().items() if name in names}
 
 
 def _near(problems: list[Placed], chosen: PublicSet, folder: Path) -> dict[str, list[Near]]:
     """Near overlaps with each evaluation set of the same ability that `folder` holds."""
     found = {}
     for other in all_sets().values():
-        if other.use == "evaluation" and other.ability == chosen.ability and _is_at_hand(other, folder):
+        if other.use == "evaluation" and other.ability == chosen.ability and is_at_hand(other, folder):
             rows = [row for split in other.splits for row in rows_of(other, split, folder)]
-            evaluated = read_all(rows, reader_of(other, folder), other.ability, Dropped())
-            found[other.name] = near_overlaps(problems, evaluated)
+            read = read_all(rows, reader_of(other, folder), other.ability, Dropped())
+            found[other.name] = near_overlaps(problems, [each for each in read if other.evaluated(each.problem)])
     return found
-
-
-def _is_at_hand(chosen: PublicSet, folder: Path) -> bool:
-    return any(path for patterns in chosen.mirror.values() for name in patterns for path in folder.glob(name))
 
 
 def _rows(chosen: PublicSet, problems: list[Placed], split: str) -> list[Row]:
     rows: list[Row] = []
     seen: Counter[str] = Counter()
     for index, each in enumerate(problems):
-        row = verl_row(chosen.hub_id, each.problem.text + chosen.instruction, each.problem.answer, split, index)
-        row["ability"] = chosen.ability
+        ability = chosen.ability_of(each.problem)
+        source = chosen.hub_id if ability == chosen.ability else f"{chosen.hub_id}/{ability}"
+        prompt = each.problem.text + each.problem.form + INSTRUCTIONS[ability]
+        row = verl_row(source, prompt, each.problem.answer, split, index)
+        row["ability"] = ability
         name = each.problem.id or problem_id(each)
         row["extra_info"] |= {"id": f"{name}-{seen[name]}" if seen[name] else name, "source": chosen.name}
         seen[name] += 1
@@ -127,6 +146,7 @@ def _rows(chosen: PublicSet, problems: list[Placed], split: str) -> list[Row]:
 
 def _checksums(chosen: PublicSet, folder: Path) -> dict[str, str]:
     paths = {path for split in chosen.splits for path in local_files(chosen, split, folder)}
+    paths.update(beside_files(chosen, folder))
     return {path.name: sha256([path]) for path in sorted(paths)}
 
 
@@ -140,6 +160,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         for chosen in [find_set(name) for name in arguments.names]:
             out = arguments.out / chosen.name
+            if not (arguments.folder or chosen.revision):
+                print(f"{chosen.name}: no revision of {chosen.hub_id} is pinned: another day may give other rows")
             made = prepare(chosen, out, arguments.folder)
             print(_line(out, made))
     except BadInput as error:

@@ -38,7 +38,7 @@ def write_card(out: Path, chosen: PublicSet, made: Made) -> None:
 
 
 def card(out: Path, chosen: PublicSet, made: Made) -> dict[str, object]:
-    """The card's fields; `files` are the checksums of what lies in `out`."""
+    """The card's fields; `files` are the checksums of what was written to `out`."""
     near = None if made.near is None else {name: [asdict(pair) for pair in pairs] for name, pairs in made.near.items()}
     return {
         "format": FORMAT,
@@ -60,7 +60,11 @@ def card(out: Path, chosen: PublicSet, made: Made) -> dict[str, object]:
         },
         "overlap": {"exact": dict(made.exact), "near": near},
         "traps": list(chosen.traps),
-        "files": {path.name: sha256([path]) for path in sorted(out.glob("*.parquet"))},
+        "files": {
+            f"{split}.parquet": sha256([out / f"{split}.parquet"])
+            for split, rows in sorted(made.written.items())
+            if rows
+        },
     }
 
 
@@ -85,7 +89,7 @@ def _markdown(fields: dict[str, object]) -> str:
 def _revision(fields: Mapping[str, object]) -> str:
     if fields["source"]:
         return "from local copies"
-    return f"revision {fields['revision']}" if fields["revision"] else "no pinned revision"
+    return f"revision {fields['revision']}" if fields["revision"] else "no pinned revision: rows may have changed"
 
 
 def _counts(rows: object) -> str:

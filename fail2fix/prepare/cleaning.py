@@ -7,16 +7,19 @@ dropped and why.
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from fail2fix.core.config import BadInput
-from fail2fix.sets.spec import Problem, Record, Unusable
+from fail2fix.sets.spec import Ability, Problem, Record, Unusable
 from fail2fix.verify.answer_text import AnswerText, find_answer
 from fail2fix.verify.code.verifier import ground_truth_problem as code_problem
 from fail2fix.verify.gold import BadGold, parse_gold
 from fail2fix.verify.math_answer import judge
+from fail2fix.verify.text_verifier import ground_truth_problem as text_problem
+
+Marks = tuple[str, ...]
+"""By what a problem is known in other sets: hashes, of which one shared is enough."""
 
 EXAMPLES = 20
 """Dropped rows of a reason that a card names."""
@@ -45,14 +48,14 @@ class Placed:
 
 
 def read_all(
-    rows: Iterable[Record], read: Callable[[Record], Problem], ability: Literal["math", "code"], dropped: Dropped
+    rows: Iterable[Record], read: Callable[[Record], Problem], ability: Ability, dropped: Dropped
 ) -> list[Placed]:
     """The problems of the rows, without those whose gold answer cannot be judged by."""
     found = []
     for row in rows:
         try:
             problem = read(row)
-            _refuse_bad_gold(problem.answer, ability)
+            _refuse_bad_gold(problem.answer, problem.ability or ability)
         except Unusable as reason:
             dropped.add(str(reason), row.place)
         else:
@@ -60,11 +63,15 @@ def read_all(
     return found
 
 
-def _refuse_bad_gold(answer: str, ability: Literal["math", "code"]) -> None:
+def _refuse_bad_gold(answer: str, ability: Ability) -> None:
     """A gold answer must be right when a policy gives it."""
     if ability == "code":
         if code_problem(answer):
             raise Unusable("its tests cannot be read")
+        return
+    if ability == "text":
+        if text_problem(answer):
+            raise Unusable("its answer cannot be read")
         return
     try:
         gold = parse_gold(answer).answer
@@ -74,17 +81,18 @@ def _refuse_bad_gold(answer: str, ability: Literal["math", "code"]) -> None:
         raise Unusable("its answer is no answer to itself")
 
 
-def without_repeats(problems: Sequence[Placed], dropped: Dropped) -> list[Placed]:
+def without_repeats(problems: Sequence[Placed], ability: Ability, dropped: Dropped) -> list[Placed]:
     """Each problem once; one that occurs with different answers not at all, since nothing tells which is right.
 
-    Two spellings of an answer are one answer: the verifier decides where it can without computing.
+    Two spellings of an answer are one answer: the verifier decides where it can without computing. Other tests are no
+    other answer: of programs the first row is kept.
     """
     groups: dict[str, list[Placed]] = {}
     for each in problems:
         groups.setdefault(problem_key(each.problem.text), []).append(each)
     kept = []
     for first, *others in groups.values():
-        if all(same_answer(first.problem.answer, other.problem.answer) for other in others):
+        if ability == "code" or all(same_answer(first.problem.answer, other.problem.answer) for other in others):
             kept.append(first)
             for other in others:
                 dropped.add("a repeat of another row", other.place)
@@ -99,11 +107,15 @@ def same_answer(one: str, two: str) -> bool:
     return one == two or judge(AnswerText(one), two) is True or judge(AnswerText(two), one) is True
 
 
-def without_overlap(problems: Sequence[Placed], evaluated: dict[str, frozenset[str]], dropped: Dropped) -> list[Placed]:
-    """Without the problems of evaluation sets. `evaluated` {set: hashes of its problems, as `overlap_hash`}."""
+def without_overlap(
+    problems: Sequence[Placed], evaluated: Mapping[str, frozenset[Marks]], dropped: Dropped
+) -> list[Placed]:
+    """Without the problems of evaluation sets. `evaluated` {set: the marks of its problems}."""
+    hashes = {name: frozenset(mark for one in known for mark in one) for name, known in evaluated.items()}
     kept = []
     for each in problems:
-        found = [name for name, hashes in evaluated.items() if overlap_hash(each.problem.text) in hashes]
+        own = marks(each.problem)
+        found = [name for name, known in hashes.items() if not known.isdisjoint(own)]
         if found:
             dropped.add(f"a problem of {found[0]}", each.place)
         else:
@@ -138,6 +150,12 @@ def problem_key(text: str) -> str:
 def problem_id(each: Placed) -> str:
     """A name for a problem whose source has none: the same in every run and order of rows."""
     return _order(each.problem.text).hex()[:12]
+
+
+def marks(problem: Problem) -> Marks:
+    """By what a problem is known in other sets: its text, and LeetCode's name for it, for wordings differ."""
+    text = overlap_hash(problem.text)
+    return (text, overlap_hash(f"leetcode {problem.slug}")) if problem.slug else (text,)
 
 
 def overlap_key(text: str) -> str:

@@ -9,8 +9,8 @@ INTRODUCTION = """# Public sets
 
 What `python -m fail2fix.prepare NAME --out data` knows; a set is one module of `fail2fix/sets/`. The `.jsonl` files are
 sample rows in the hub's columns: real ones of gsm8k (MIT), deepscaler (MIT), mbpp (CC BY 4.0, Austin et al. 2021) and
-humaneval, humanevalfix (MIT); the others are written here, since the set's card names no licence or its statements are
-somebody else's.
+humaneval, humanevalfix (MIT); the others are written here, since the set's card names no licence, its statements are
+somebody else's, or no row of it was at hand.
 
 | set | use | hub id, config | revision | licence | rows | known traps |
 |---|---|---|---|---|---|---|
@@ -31,7 +31,7 @@ def listed() -> str:
             f"`{name}`",
             f"{each.use}, {each.ability}",
             hub,
-            each.revision,
+            each.revision or "none pinned",
             each.licence,
             rows,
             "; ".join(each.traps),

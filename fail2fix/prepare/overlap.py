@@ -2,8 +2,9 @@
 
 Knows: texts of problems. Must not know: files of sets, rules of dropping.
 
-Exact: the same letters and digits in the same order (`cleaning.overlap_key`). Near: at least `NEAR` of an evaluation
-problem's runs of `RUN` words stand in the other problem, and it is not exact; a problem of fewer words has no runs.
+Exact: the same letters and digits in the same order, or the same name at LeetCode (`cleaning.marks`). Near: at least
+`NEAR` of an evaluation problem's runs of `RUN` words stand in the other problem, and it is not exact; a problem of
+fewer words has no runs.
 """
 
 import re
@@ -13,12 +14,21 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from fail2fix.prepare.cleaning import Placed, overlap_hash
+from fail2fix.prepare.cleaning import Marks, Placed, marks
 
 RUN = 8
 NEAR = 0.5
 HASHES = "evaluation_hashes"
-"""A folder beside this file: a text file an evaluation set, a line a problem."""
+"""A folder beside this file: a text file an evaluation set, a line a problem, which holds its marks."""
+
+TEST_SPLITS = {"gsm8k": "gsm8k-test", "math": "math-test", "leetcode": "leetcode-test"}
+"""Of training sets, under names of their own."""
+
+EVALUATED_SPLITS = ("gsm8k-test", "leetcode-test")
+"""Those on which models are compared; of MATH's, 500 problems are, which are a set of their own."""
+
+SAME_PROBLEMS = {"humanevalfix": "humaneval"}
+"""A set whose problems are another's, and have its file."""
 
 
 @dataclass(frozen=True)
@@ -31,19 +41,19 @@ class Near:
 
 
 @cache
-def shipped_hashes() -> dict[str, frozenset[str]]:
-    """{evaluation set: hashes of its problems}, of the copies that the product was made with."""
+def shipped_hashes() -> dict[str, frozenset[Marks]]:
+    """{evaluation set: the marks of its problems}, of the copies that the product was made with."""
     folder = files(__package__) / HASHES
     texts = {
         path.name.removesuffix(".txt"): path.read_text() for path in folder.iterdir() if path.name.endswith(".txt")
     }
-    return {name: frozenset(texts[name].split()) for name in sorted(texts)}
+    return {name: frozenset(tuple(line.split()) for line in texts[name].splitlines()) for name in sorted(texts)}
 
 
-def exact_overlaps(problems: Sequence[Placed], evaluated: Mapping[str, frozenset[str]]) -> dict[str, int]:
+def exact_overlaps(problems: Sequence[Placed], evaluated: Mapping[str, frozenset[Marks]]) -> dict[str, int]:
     """{evaluation set: how many of its problems stand among `problems`}."""
-    present = {overlap_hash(each.problem.text) for each in problems}
-    return {name: len(hashes & present) for name, hashes in evaluated.items()}
+    present = {mark for each in problems for mark in marks(each.problem)}
+    return {name: sum(not present.isdisjoint(each) for each in known) for name, known in evaluated.items()}
 
 
 def near_overlaps(problems: Sequence[Placed], evaluated: Sequence[Placed]) -> list[Near]:
@@ -63,8 +73,8 @@ def near_overlaps(problems: Sequence[Placed], evaluated: Sequence[Placed]) -> li
                 shared[index] += 1
         for index, count in shared.items():
             share = count / sizes[index]
-            text = evaluated[index].problem.text
-            if share >= NEAR and overlap_hash(text) != overlap_hash(each.problem.text):
+            exact = set(marks(evaluated[index].problem)) & set(marks(each.problem))
+            if share >= NEAR and not exact:
                 near.append(Near(each.place, evaluated[index].place, round(share, 3)))
     return sorted(near, key=lambda pair: (-pair.share, pair.place, pair.evaluated))
 

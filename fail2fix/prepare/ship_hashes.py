@@ -2,27 +2,25 @@
 
     python -m fail2fix.prepare.ship_hashes --from FOLDER
 
-A developer's command: it reads local copies of every evaluation set, and of the test splits of GSM8K and MATH.
+A developer's command: it reads local copies of every evaluation set, and of the test splits of some training sets. A
+set that FOLDER has no copy of is named, and has no file.
 """
 
 import argparse
 from pathlib import Path
 
-from fail2fix.prepare.cleaning import Dropped, overlap_hash, read_all
-from fail2fix.prepare.overlap import HASHES
-from fail2fix.prepare.sources import reader_of, rows_of
+from fail2fix.prepare.cleaning import Dropped, Marks, marks, read_all
+from fail2fix.prepare.overlap import HASHES, SAME_PROBLEMS, TEST_SPLITS
+from fail2fix.prepare.sources import is_at_hand, reader_of, rows_of
 from fail2fix.sets import all_sets
 from fail2fix.sets.spec import PublicSet
 
-TEST_SPLITS = {"gsm8k": "gsm8k-test", "math": "math-test"}
-"""Of training sets, under names of their own."""
 
-
-def hashes_of(chosen: PublicSet, splits: list[str], folder: Path) -> list[str]:
-    """The hashes of the set's problems, sorted."""
+def marks_of(chosen: PublicSet, splits: list[str], folder: Path) -> frozenset[Marks]:
+    """The marks of those of the set's problems that figures are taken on."""
     rows = [row for split in splits for row in rows_of(chosen, split, folder)]
     problems = read_all(rows, reader_of(chosen, folder), chosen.ability, Dropped())
-    return sorted({overlap_hash(each.problem.text) for each in problems})
+    return frozenset(marks(each.problem) for each in problems if chosen.evaluated(each.problem))
 
 
 def main() -> None:
@@ -32,14 +30,14 @@ def main() -> None:
     out = Path(__file__).with_name(HASHES)
     out.mkdir(exist_ok=True)
     for name, chosen in all_sets().items():
-        if chosen.use == "evaluation":
-            found = hashes_of(chosen, list(chosen.splits), folder)
-        elif name in TEST_SPLITS:
-            found = hashes_of(chosen, ["test"], folder)
-        else:
+        if name in SAME_PROBLEMS or not (chosen.use == "evaluation" or name in TEST_SPLITS):
             continue
+        if not is_at_hand(chosen, folder):
+            print(f"{name}: {folder} has no copy of it, and no hashes are written")
+            continue
+        found = marks_of(chosen, ["test"] if name in TEST_SPLITS else list(chosen.splits), folder)
         path = out / f"{TEST_SPLITS.get(name, name)}.txt"
-        path.write_text("\n".join(found) + "\n")
+        path.write_text("".join(f"{' '.join(each)}\n" for each in sorted(found)))
         print(path.name, len(found))
 
 

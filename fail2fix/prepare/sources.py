@@ -3,9 +3,11 @@
 Knows: file formats, the hub's client. Must not know: what columns mean.
 """
 
+import contextlib
 import gzip
 import json
-from collections.abc import Callable, Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO, cast
@@ -32,7 +34,7 @@ def rows_of(chosen: PublicSet, split: str, folder: Path | None) -> Iterator[Reco
         where = chosen.hub_id if folder is None else folder
         raise BadInput(f"{chosen.name}: {where} has no rows in split {split!r}: the download is empty")
     known = chosen.splits[split]
-    if folder is None and count != known:
+    if folder is None and chosen.revision and count != known:
         raise BadInput(
             f"{chosen.name}: {chosen.hub_id} has {count:,} rows in split {split!r}, and {known:,} at "
             f"the revision known here ({chosen.revision}): fetch it yourself, look at it, and use --from"
@@ -61,8 +63,7 @@ def _hub_rows(chosen: PublicSet, split: str) -> Iterator[Record]:
     except Exception as error:  # the hub client raises many unrelated types; all mean "no data, for this reason"
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadInput(
-            f"{chosen.name}: cannot load {chosen.hub_id} at revision {chosen.revision} from the hub ({reason}): "
-            "use --from DIR"
+            f"{chosen.name}: cannot load {chosen.hub_id} at {chosen.pinned} from the hub ({reason}): use --from DIR"
         ) from error
     for index, fields in enumerate(rows):
         yield Record(f"{chosen.name}: {chosen.hub_id} {split}, row {index}", fields)
@@ -72,7 +73,7 @@ def _hub_split(chosen: PublicSet, split: str) -> Iterable[dict[str, object]]:
     import datasets
 
     rows: Iterable[dict[str, object]] = datasets.load_dataset(
-        chosen.hub_id, chosen.hub_config, split=split, revision=chosen.revision
+        chosen.hub_id, chosen.hub_config, split=split, revision=chosen.revision or None
     )
     return rows
 
@@ -82,19 +83,22 @@ def _hub_files(chosen: PublicSet) -> Iterable[dict[str, object]]:
     from huggingface_hub import hf_hub_download
 
     paths = [
-        Path(hf_hub_download(chosen.hub_id, name, repo_type="dataset", revision=chosen.revision))
+        Path(hf_hub_download(chosen.hub_id, name, repo_type="dataset", revision=chosen.revision or None))
         for name in chosen.hub_files
     ]
     return (fields for path in paths for fields in _read_objects(chosen.name, path) if isinstance(fields, dict))
 
 
 def _local_rows(chosen: PublicSet, split: str, folder: Path) -> Iterator[Record]:
+    found_beside = _columns_beside(chosen, folder)
     for path in local_files(chosen, split, folder):
         for index, fields in enumerate(_read_objects(chosen.name, path)):
             place = f"{chosen.name}: {path.name}, row {index}"
             if not isinstance(fields, dict):
                 raise BadInput(f"{place}: not an object with columns: repair or remove the row")
             record = Record(place, fields)
+            if chosen.beside and chosen.beside.key in fields:
+                record = Record(place, {**found_beside.get(str(fields[chosen.beside.key]), {}), **fields})
             if chosen.mirror_split is None or chosen.mirror_split(record) == split:
                 yield record
 
@@ -112,39 +116,56 @@ def local_files(chosen: PublicSet, split: str, folder: Path) -> list[Path]:
     raise BadInput(f"{chosen.name}: {folder}: no {wanted} ({', '.join(SUFFIXES)}) in it: check --from")
 
 
+def is_at_hand(chosen: PublicSet, folder: Path) -> bool:
+    """Whether `folder` holds a file of the set."""
+    return any(path for patterns in chosen.mirror.values() for name in patterns for path in folder.glob(name))
+
+
+def beside_files(chosen: PublicSet, folder: Path) -> list[Path]:
+    """The files that hold columns which the mirror's own rows lack."""
+    return sorted(folder.glob(chosen.beside.files)) if chosen.beside else []
+
+
+def _columns_beside(chosen: PublicSet, folder: Path) -> dict[str, dict[str, object]]:
+    """{key: its columns}. Where the file is absent so are the columns, and the row says which one it misses."""
+    found: dict[str, dict[str, object]] = {}
+    for path in beside_files(chosen, folder):
+        for row in _read_objects(chosen.name, path):
+            if chosen.beside and isinstance(row, Mapping):
+                columns = {name: row[name] for name in chosen.beside.columns if name in row}
+                found[str(row.get(chosen.beside.key))] = columns
+    return found
+
+
 def _read_objects(name: str, path: Path) -> Iterable[object]:
     if path.suffix == ".parquet":
         return _read_parquet(name, path)
     if ".jsonl" in path.suffixes:
         return _read_lines(name, path)
-    with _opened(path) as file:
-        rows = _parse(_whole(name, path, file), f"{name}: {path.name}")
+    with _readable(name, path) as file:
+        rows = _parse(file.read(), f"{name}: {path.name}")
     if not isinstance(rows, list):
         raise BadInput(f"{name}: {path.name}: not a list of rows: check --from")
     return rows
 
 
-def _opened(path: Path) -> TextIO:
+@contextlib.contextmanager
+def _readable(name: str, path: Path) -> Iterator[TextIO]:
+    """The file's text; what it cannot give is one line."""
     # newline: a JSON text may hold U+2028, which is a line end to str.splitlines().
     opener = gzip.open if path.suffix == ".gz" else open
-    return cast(TextIO, opener(path, "rt", encoding="utf-8", newline="\n"))
+    try:
+        with cast(TextIO, opener(path, "rt", encoding="utf-8", newline="\n")) as file:
+            yield file
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise BadInput(f"{name}: {path.name}: cannot be read ({error}): fetch it again") from error
 
 
 def _read_lines(name: str, path: Path) -> Iterator[object]:
     """A line at a time: single sets have gigabytes of tests."""
-    with _opened(path) as file:
-        try:
-            for index, line in enumerate(file):
-                yield _parse(line, f"{name}: {path.name}, row {index}")
-        except (OSError, EOFError, UnicodeDecodeError) as error:
-            raise BadInput(f"{name}: {path.name}: cannot be read ({error}): fetch it again") from error
-
-
-def _whole(name: str, path: Path, file: TextIO) -> str:
-    try:
-        return file.read()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise BadInput(f"{name}: {path.name}: cannot be read ({error}): fetch it again") from error
+    with _readable(name, path) as file:
+        for index, line in enumerate(file):
+            yield _parse(line, f"{name}: {path.name}, row {index}")
 
 
 def _parse(text: str, place: str) -> object:

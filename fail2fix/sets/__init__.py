@@ -11,8 +11,8 @@ from fail2fix.core.config import BadInput
 from fail2fix.sets.spec import PublicSet
 
 MODULES = (
-    "deepscaler", "gsm8k", "hendrycks_math", "dapo", "leetcode", "mbpp",
-    "aime", "amc23", "math500", "minerva", "olympiadbench", "humaneval", "livecodebench", "debugbench",
+    "deepscaler", "gsm8k", "hendrycks_math", "dapo", "leetcode", "mbpp", "deepcoder", "am_distilled",
+    "aime", "amc23", "math500", "minerva", "olympiadbench", "humaneval", "livecodebench", "debugbench", "criticbench",
 )  # fmt: skip
 
 

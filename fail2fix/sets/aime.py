@@ -7,7 +7,8 @@ from fail2fix.sets.spec import Problem, PublicSet, Record
 
 
 def read(record: Record) -> Problem:
-    return Problem(record.text("problem", "question"), integer(record.text("answer")), str(record.fields.get("id", "")))
+    problem, answer = record.text("problem", "question"), record.text("answer")
+    return Problem(problem, integer(answer), str(record.fields.get("id", "")), reference=rf"\boxed{{{answer}}}")
 
 
 yearly = partial(PublicSet, read=read, use="evaluation")

@@ -5,8 +5,8 @@ from fail2fix.sets.spec import Problem, PublicSet, Record
 
 
 def read(record: Record) -> Problem:
-    problem = record.text("question", "problem")
-    return Problem(problem, integer(str(record.get("answer"))), str(record.fields.get("id", "")))
+    problem, answer = record.text("question", "problem"), str(record.get("answer"))
+    return Problem(problem, integer(answer), str(record.fields.get("id", "")), reference=rf"\boxed{{{answer}}}")
 
 
 SETS = (

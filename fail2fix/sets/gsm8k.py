@@ -11,7 +11,7 @@ def read(record: Record) -> Problem:
     found = ANSWER.search(record.text("answer"))
     if not found:
         raise Unusable("its answer does not end in '#### NUMBER'")
-    return Problem(record.text("question"), found[1].replace(",", ""))
+    return Problem(record.text("question"), found[1].replace(",", ""), reference=record.text("answer"))
 
 
 SETS = (

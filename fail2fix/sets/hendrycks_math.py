@@ -7,7 +7,8 @@ VERL = "reward_model.ground_truth"
 
 
 def read(record: Record) -> Problem:
-    return Problem(record.text("problem", f"{VERL}.question"), boxed(record.text("solution", f"{VERL}.solution")))
+    solution = record.text("solution", f"{VERL}.solution")
+    return Problem(record.text("problem", f"{VERL}.question"), boxed(solution), reference=solution)
 
 
 SETS = (

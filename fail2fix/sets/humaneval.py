@@ -14,7 +14,8 @@ def fenced(program: str) -> str:
 def read(record: Record) -> Problem:
     text = f"Complete this function.\n\n{fenced(record.text('prompt'))}"
     tests = humaneval({name: record.text(name) for name in ("prompt", "test", "entry_point")})
-    return Problem(text, json.dumps(tests), record.text("task_id"))
+    reference = f"{record.get('prompt')}{record.get('canonical_solution')}"
+    return Problem(text, json.dumps(tests), record.text("task_id"), reference=reference)
 
 
 def read_fix(record: Record) -> Problem:

@@ -9,7 +9,8 @@ from fail2fix.verify.code.public_sets import leetcode
 def read(record: Record) -> Problem:
     columns = ("prompt", "test", "entry_point")
     tests = leetcode({name: record.text(name) for name in columns})
-    return Problem(record.text("query"), json.dumps(tests), record.text("task_id"))
+    slug, reference = record.text("task_id"), record.text("completion")
+    return Problem(record.text("query"), json.dumps(tests), slug, slug=slug, reference=reference)
 
 
 SETS = (
@@ -29,6 +30,8 @@ SETS = (
         traps=(
             "v0.2.0's tests are the statement's examples only: two in the median",
             "statements are LeetCode's",
+            "17 prompts of v0.3.1's test split import sortedcontainers, which no sandbox has and five programs need",
+            "181 of v0.2.0's training problems are DebugBench's, in other words: told by LeetCode's name for them",
         ),
     ),
 )

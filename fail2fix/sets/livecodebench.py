@@ -2,18 +2,25 @@
 
 stdin problems are judged as their runner does (`comparison.same_output`), functional ones by `==` on JSON values, a
 tuple standing for a list; all public tests, then all private ones. Private tests are a pickled text, read by an
-unpickler that knows no classes. The hub's loader refuses the set's script, so its files are read directly.
+unpickler that knows no classes. The hub's loader refuses the set's script, so its files are read directly. A problem's
+tag `date` is its contest's day; a mirror without dates has them in recorded runs, by question_id.
 """
 
 import base64
 import io
 import json
 import pickle
+import re
 import zlib
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from fail2fix.sets.spec import Problem, PublicSet, Record, Unusable
+from fail2fix.sets.contest_tests import form, json_lines, stdio
+from fail2fix.sets.spec import Beside, Problem, PublicSet, Record, Unusable
 from fail2fix.verify.code.ground_truth import compressed
+
+WINDOW = ("2024-08-01", "2025-05-31")
+"""First and last day of the contests that figures are taken on: 454 problems, 287 of AtCoder and 167 of LeetCode, on
+all six shards (v6 alone begins in 2025)."""
 
 MAX_TESTS_BYTES = 1 << 29
 
@@ -23,38 +30,35 @@ def read(record: Record) -> Problem:
     if not tests:
         raise Unusable("it has no tests")
     starter = str(record.get("starter_code"))
-    ground_truth = _calls(record, tests) if tests[0].get("testtype") == "functional" else _stdio(tests)
-    form = f"Complete this:\n\n```python\n{starter}\n```" if starter.strip() else "Read stdin, print to stdout."
+    pairs = [(test["input"], test["output"]) for test in tests]
+    functional = tests[0].get("testtype") == "functional"
+    ground_truth = json_lines(f"Solution().{_function(record)}", pairs) if functional else stdio(pairs)
+    platform = record.text("platform")
     tags = {
         "difficulty": record.text("difficulty"),
-        "date": str(record.fields.get("contest_date", ""))[:10],
-        "platform": str(record.fields.get("platform", "")),
+        "date": str(record.get("contest_date"))[:10],
+        "platform": platform,
     }
-    text = f"{record.text('question_content')}\n\n{form}"
-    return Problem(text, compressed(ground_truth), record.text("question_id"), tags=tags)
+    slug = (
+        re.sub(r"[^a-z0-9]+", "-", record.text("question_title").lower()).strip("-") if platform == "leetcode" else ""
+    )
+    name, text = record.text("question_id"), record.text("question_content")
+    return Problem(text, compressed(ground_truth), name, tags=tags, form=form(starter), slug=slug)
 
 
-def _stdio(tests: list[dict[str, str]]) -> dict[str, Any]:
-    return {"kind": "stdio", "tests": [{"stdin": test["input"], "stdout": test["output"]} for test in tests]}
+def in_window(problem: Problem) -> bool:
+    """Whether the problem's contest took place in the window that is evaluated on."""
+    first, last = WINDOW
+    return first <= problem.tags["date"] <= last
 
 
-def _calls(record: Record, tests: list[dict[str, str]]) -> dict[str, Any]:
+def _function(record: Record) -> str:
     """The function's name stands in the metadata, or, in copies without them, in the starter code."""
     name = json.loads(str(record.fields.get("metadata") or "{}")).get("func_name")
     name = name or str(record.get("starter_code")).partition("def ")[2].partition("(")[0].strip()
     if not name:
         raise Unusable("its function has no name")
-    calls = [
-        {"args": [json.loads(line) for line in test["input"].split("\n")], "expected": json.loads(test["output"])}
-        for test in tests
-    ]
-    return {
-        "kind": "calls",
-        "prelude": "from typing import *\n",
-        "entry_point": f"Solution().{name}",
-        "calls": calls,
-        "compare": {"equality": "python", "tuples_as_lists": True},
-    }
+    return str(name)
 
 
 def _json_list(record: Record, column: str) -> list[dict[str, str]]:
@@ -102,8 +106,11 @@ SETS = (
         mirror={"test": ("livecodebench/test*.jsonl*", "livecodebench/refined_test*.jsonl*")},
         use="evaluation",
         ability="code",
+        beside=Beside("livecodebench_rollouts/*.json*", "question_id", ("contest_date", "platform")),
+        evaluated=in_window,
         traps=(
-            "a mirror has the public tests only, and no dates",
+            "a mirror has the public tests only, and its dates in another file",
+            "abc350_c has no public tests",
             "4.5 GB of tests; ground truths are compressed",
         ),
     ),

@@ -4,7 +4,8 @@ from fail2fix.sets.spec import Problem, PublicSet, Record
 
 
 def read(record: Record) -> Problem:
-    return Problem(record.text("problem"), record.text("answer"), record.text("unique_id"))
+    solution = record.text("solution")
+    return Problem(record.text("problem"), record.text("answer"), record.text("unique_id"), reference=solution)
 
 
 SETS = (

@@ -16,7 +16,7 @@ def read(record: Record) -> Problem:
     ground_truth = mbpp({"code": record.text("code"), "test_list": tests, "test_setup_code": setup})
     shown = "\n".join(map(str, tests))
     text = f"{record.text('text')} Your code should pass these tests:\n\n{shown}\n"
-    return Problem(text, json.dumps(ground_truth), str(record.get("task_id")))
+    return Problem(text, json.dumps(ground_truth), str(record.get("task_id")), reference=record.text("code"))
 
 
 def split_of(record: Record) -> str:

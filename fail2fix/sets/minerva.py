@@ -17,7 +17,8 @@ def read(record: Record) -> Problem:
     answer = record.text("answer") if "answer" in record.fields else boxed(record.text("solution"))
     if number(answer) is not None:
         answer = json.dumps({"answer": answer, "relative_tolerance": TOLERANCE})
-    return Problem(record.text("question", "problem"), answer, str(record.fields.get("idx", "")))
+    reference = str(record.fields.get("solution") or "")
+    return Problem(record.text("question", "problem"), answer, str(record.fields.get("idx", "")), reference=reference)
 
 
 SETS = (

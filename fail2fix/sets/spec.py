@@ -11,8 +11,12 @@ from typing import Literal
 
 from fail2fix.core.config import BadInput
 
+Ability = Literal["math", "code", "text"]
+"""What judges an answer: mathematics, programs against tests, or short answers in words."""
+
 MATH = "\nPlease reason step by step, and put your final answer within \\boxed{}."
 CODE = "\nThink it through, then give the whole program in one ```python code block at the end."
+INSTRUCTIONS: Mapping[Ability, str] = {"math": MATH, "code": CODE, "text": MATH}
 
 
 class Unusable(Exception):
@@ -71,13 +75,24 @@ class Attempt:
 @dataclass(frozen=True)
 class Problem:
     """`text` without any instruction; `answer`: the ground truth for the verifier; `id`: the source's name for it, ""
-    where it has none; `tags`: what figures are broken down by (category, date, difficulty)."""
+    where it has none; `tags`: what figures are broken down by (category, date, difficulty).
+
+    `form`: what a prompt shows behind the text that is no part of the problem (a starter to complete).
+    `slug`: LeetCode's name of the problem, by which two sets' wordings of it are told to be one problem.
+    `reference`: the source's own solution, or its own spelling of the answer, as a policy would give it; of code the
+    program alone; "" where there is none.
+    `ability`: where a set has several, this problem's.
+    """
 
     text: str
     answer: str
     id: str = ""
     attempt: Attempt | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    form: str = ""
+    slug: str = ""
+    reference: str = ""
+    ability: Ability | None = None
 
 
 @dataclass(frozen=True)
@@ -92,13 +107,25 @@ class Join:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """Columns that a mirror's rows lack: those of the row with the same `key` in another file of the mirror."""
+
+    files: str
+    key: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class PublicSet:
     """Where a set is and what it is for.
 
-    `splits`: of the source, and the rows each has at `revision`, the hub's commit. `mirror`: where a folder of local
-    copies keeps each split, as patterns under that folder; `mirror_split` tells the splits of one file apart.
+    `splits`: of the source, and the rows each has at `revision`, the hub's commit ("": none is known, and the rows are
+    not counted). `mirror`: where a folder of local copies keeps each split, as patterns under that folder;
+    `mirror_split` tells the splits of one file apart, `beside` finds what a mirror keeps elsewhere.
     `hub_files`: JSON lines that are read as the one split, where the hub's loader does not serve. `held_out`: so many
-    problems of a set with one split are kept for validation. `traps`: what its rows get wrong.
+    problems of a set with one split are kept for validation. `evaluated`: the problems that figures are taken on, where
+    these are not all. `runs_references`: only problems are kept whose tests accept the reference and refuse an attempt
+    that is said to be wrong, which takes a sandbox. `traps`: what its rows get wrong.
     """
 
     name: str
@@ -108,16 +135,27 @@ class PublicSet:
     read: Callable[[Record], Problem]
     mirror: Mapping[str, tuple[str, ...]]
     use: Literal["training", "evaluation"]
-    ability: Literal["math", "code"] = "math"
+    ability: Ability = "math"
     hub_config: str | None = None
     revision: str = ""
     hub_files: tuple[str, ...] = ()
     held_out: int = 0
     mirror_split: Callable[[Record], str] | None = None
+    beside: Beside | None = None
     join: Join | None = None
+    evaluated: Callable[[Problem], bool] = lambda problem: True
+    runs_references: bool = False
     traps: tuple[str, ...] = field(default_factory=tuple)
 
     @property
     def instruction(self) -> str:
         """What stands behind every problem of the set."""
-        return MATH if self.ability == "math" else CODE
+        return INSTRUCTIONS[self.ability]
+
+    @property
+    def pinned(self) -> str:
+        """The revision, in words."""
+        return f"revision {self.revision}" if self.revision else "no pinned revision"
+
+    def ability_of(self, problem: Problem) -> Ability:
+        return problem.ability or self.ability

@@ -65,6 +65,12 @@ _HEDGE = re.compile(
 _AND_MORE = re.compile(r"\W{0,3}\b(?:or|and|to|if|unless|but|alternatively|otherwise)\b[^.\n]*[\d\\$]", re.IGNORECASE)
 """Behind the first value of an answer line: the line says more than that value."""
 
+_GOES_ON = re.compile(
+    r"[\s{}()$\\]{0,8}(?:[-+*/!^×÷·⋅(]|cdot|times|div|d?frac|sqrt|pi|left|binom|choose)"
+    r"[^\n=]{0,200}=[^\n]{0,200}\\(?:boxed|fbox)"
+)
+"""Behind a number: it is calculated with, and what comes of it is in a box."""
+
 _MORE_NUMBERS = re.compile(r"[^.\n=]*\d")
 _EITHER = re.compile(rf"(?:\d|\$|\\\))\W{{0,3}}\b{_DOUBT}\b[^.\n\d]{{0,30}}[\d$\\]", re.IGNORECASE)
 _NAMED = re.compile(r"\s*\$?\\?[a-zA-Z]{1,5}(?:_\{?\w{1,3}\}?)?\s*=")
@@ -173,9 +179,17 @@ def _core(line: str) -> str:
 
 
 def _number_in_front(line: str) -> str:
-    """The number an answer line begins with before its box: `Answer: 8 then` a box says two things."""
-    found = _NUMBER.match(line.strip().strip("*").strip())
-    return found[0].strip() if found else ""
+    """The number an answer line begins with before its box: `Answer: 8 then` a box says two things.
+
+    A number that is calculated with on the way to the box says none: `the answer is $7 - 2 =` a box.
+    """
+    line = line.strip().strip("*").strip()
+    found = _NUMBER.match(line)
+    if not found:
+        return ""
+    divided = found[0].find("/")
+    number_ends = divided if divided >= 0 else found.end()
+    return "" if _GOES_ON.match(line, number_ends) else found[0].strip()
 
 
 def _is_bare(text: str) -> bool:

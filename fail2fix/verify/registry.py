@@ -17,6 +17,7 @@ from fail2fix.core.config import BadInput, VerifierConfig
 VERIFIERS = {
     "math": "fail2fix.verify.math_verifier",
     "code": "fail2fix.verify.code.verifier",
+    "text": "fail2fix.verify.text_verifier",
 }
 DEFAULT = "math"
 SOURCES = {
@@ -24,6 +25,13 @@ SOURCES = {
     "newfacade/LeetCodeDataset": "code",
     "google-research-datasets/mbpp": "code",
     "openai/openai_humaneval": "code",
+    "bigcode/humanevalpack": "code",
+    "livecodebench/code_generation_lite": "code",
+    "Rtian/DebugBench": "code",
+    "agentica-org/DeepCoder-Preview-Dataset": "code",
+    "a-m-team/AM-DeepSeek-Distilled-40M": "code",
+    "llm-agents/CriticBench/code": "code",
+    "llm-agents/CriticBench/text": "text",
 }
 """Data sources that are not judged by `DEFAULT`."""
 

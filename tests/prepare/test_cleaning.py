@@ -11,12 +11,14 @@ from fail2fix.prepare.cleaning import (
     Dropped,
     Placed,
     hold_out,
+    marks,
     overlap_hash,
     read_all,
     same_answer,
     without_overlap,
     without_repeats,
 )
+from fail2fix.prepare.overlap import exact_overlaps
 from fail2fix.sets.spec import Problem, Record, Unusable
 
 
@@ -34,9 +36,16 @@ def test_repeats_go_and_contradictions_go_altogether() -> None:
         ("Find $x$.", "3"),
     )
     dropped = Dropped()
-    assert without_repeats(problems, dropped) == [problems[0], problems[2]]
+    assert without_repeats(problems, "math", dropped) == [problems[0], problems[2]]
     assert dropped.counts == {"a repeat of another row": 1, "its problem has different answers": 3}
     assert dropped.examples["a repeat of another row"] == ["row 1"]
+
+
+def test_other_tests_are_no_other_answer() -> None:
+    problems = placed(("Sort a list.", "some tests"), ("Sort  a list", "other tests"))
+    dropped = Dropped()
+    assert without_repeats(problems, "code", dropped) == problems[:1]
+    assert dropped.counts == {"a repeat of another row": 1}
 
 
 @pytest.mark.parametrize(
@@ -69,10 +78,20 @@ def test_what_cannot_be_judged_by_is_dropped_with_its_reason() -> None:
 
 def test_evaluation_problems_leave_a_training_set_however_they_are_spelt() -> None:
     problems = placed(("Find $x^2$ for $x = 3$!", "9"), ("Find y.", "1"))
-    evaluated = {"exam": frozenset({overlap_hash("find  x^{2} FOR x=3")})}
+    evaluated = {"exam": frozenset({(overlap_hash("find  x^{2} FOR x=3"),)})}
     dropped = Dropped()
     assert without_overlap(problems, evaluated, dropped) == [problems[1]]
     assert dropped.counts == {"a problem of exam": 1}
+
+
+def test_leetcodes_name_tells_a_problem_in_other_words() -> None:
+    asked, reworded, other = (
+        Placed(Problem(text, "tests", slug=slug), text)
+        for text, slug in (("Find two that add up.", "two-sum"), ("Which pair sums up?", "two-sum"), ("Add.", "add"))
+    )
+    dropped = Dropped()
+    assert without_overlap([reworded, other], {"exam": frozenset({marks(asked.problem)})}, dropped) == [other]
+    assert exact_overlaps([reworded], {"exam": frozenset({marks(asked.problem)})}) == {"exam": 1}
 
 
 def test_held_out_problems_do_not_depend_on_the_order_of_the_source() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from fail2fix.prepare.__main__ import prepare
 from fail2fix.prepare.cleaning import Dropped, Placed, read_all
-from fail2fix.prepare.overlap import exact_overlaps, near_overlaps, shipped_hashes
-from fail2fix.prepare.ship_hashes import TEST_SPLITS, hashes_of
-from fail2fix.prepare.sources import rows_of
+from fail2fix.prepare.overlap import SAME_PROBLEMS, TEST_SPLITS, exact_overlaps, near_overlaps, shipped_hashes
+from fail2fix.prepare.ship_hashes import marks_of
+from fail2fix.prepare.sources import is_at_hand, rows_of
 from fail2fix.sets import all_sets, find_set
 from fail2fix.sets.spec import Problem
 from tests.prepare.sets import NEEDS_SHARED, SHARED
@@ -39,12 +41,44 @@ def test_the_overlaps_that_are_known(name: str) -> None:
 @NEEDS_SHARED
 def test_the_shipped_hashes_are_of_the_evaluation_sets() -> None:
     shipped = shipped_hashes()
-    evaluated = {name: list(chosen.splits) for name, chosen in all_sets().items() if chosen.use == "evaluation"}
-    assert shipped.keys() == {*evaluated, *TEST_SPLITS.values()}
-    for name, splits in evaluated.items():
-        assert shipped[name] == frozenset(hashes_of(find_set(name), splits, SHARED))
+    evaluated = {name: each for name, each in all_sets().items() if each.use == "evaluation"}
+    at_hand = {name: each for name, each in evaluated.items() if is_at_hand(each, SHARED)}
+    assert evaluated.keys() - at_hand.keys() == {"criticbench", "deepcoder_codeforces"}
+    assert shipped.keys() == {*at_hand.keys() - SAME_PROBLEMS.keys(), *TEST_SPLITS.values()}
+    for name, chosen in at_hand.items():
+        assert shipped[SAME_PROBLEMS.get(name, name)] == marks_of(chosen, list(chosen.splits), SHARED)
     for name, shown in TEST_SPLITS.items():
-        assert shipped[shown] == frozenset(hashes_of(find_set(name), ["test"], SHARED))
+        assert shipped[shown] == marks_of(find_set(name), ["test"], SHARED)
+
+
+def test_of_livecodebench_the_window_is_kept_from_training() -> None:
+    assert len(shipped_hashes()["livecodebench"]) == 454
+
+
+@NEEDS_SHARED
+def test_deepcoders_livecodebench_loses_the_window_and_nothing_else(tmp_path: Path) -> None:
+    """Real problems in DeepCoder's columns: its problem is LiveCodeBench's question_content."""
+    chosen = find_set("livecodebench")
+    rows = [row for row in rows_of(chosen, "test", SHARED) if row.fields["question_id"] != "abc350_c"]
+    (tmp_path / "deepcoder_lcbv5.jsonl").write_text(
+        "".join(
+            json.dumps(
+                {
+                    "problem": row.fields["question_content"],
+                    "starter_code": row.fields["starter_code"],
+                    "tests": row.fields["public_test_cases"],
+                    "metadata": {"func_name": "f"},
+                }
+            )
+            + "\n"
+            for row in rows
+        )
+    )
+    made = prepare(find_set("deepcoder_lcbv5"), tmp_path / "out", tmp_path)
+    before = sum(not chosen.evaluated(chosen.read(row)) for row in rows)
+    assert before == 600
+    assert made.dropped.counts == {"a problem of livecodebench": 454}
+    assert sum(made.written.values()) == before
 
 
 def test_a_reworded_problem_is_near_and_the_same_one_is_not() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from fail2fix.prepare.__main__ import main, prepare
 from fail2fix.prepare.sources import rows_of
-from fail2fix.sets import find_set
+from fail2fix.sets import all_sets, find_set
 from tests.prepare.sets import samples
 
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -122,6 +123,79 @@ def test_the_hub_is_asked_for_the_pinned_revision(hub: Hub) -> None:
     rows = list(rows_of(chosen, "train", None))
     assert hub.asked == {"name": chosen.hub_id, "config": None, "split": "train", "revision": chosen.revision}
     assert {chosen.read(row).answer for row in rows} == {"25"}
+
+
+@pytest.fixture
+def hub_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, str, str | None]]:
+    """What is asked of the hub for single files: (set, file, revision). The first file holds the samples."""
+    asked: list[tuple[str, str, str | None]] = []
+
+    def download(name: str, file: str, *, repo_type: str, revision: str | None) -> str:
+        chosen = next(each for each in all_sets().values() if each.hub_id == name)
+        rows = samples(chosen.name) if file == chosen.hub_files[0] else []
+        path = tmp_path / "hub" / file
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+        assert repo_type == "dataset"
+        asked.append((name, file, revision))
+        return str(path)
+
+    monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(hf_hub_download=download))
+    return asked
+
+
+@pytest.mark.parametrize("name", all_sets())
+def test_every_set_is_prepared_of_the_hubs_columns(
+    name: str, hub: Hub, hub_files: list[tuple[str, str, str | None]], tmp_path: Path
+) -> None:
+    rows = samples(name)
+    chosen = replace(
+        find_set(name),
+        splits=dict.fromkeys(find_set(name).splits, len(rows)),
+        held_out=0,
+        runs_references=False,
+        join=None,
+    )
+    hub.rows = rows
+    made = prepare(chosen, tmp_path / "out")
+    assert sum(made.written.values()) + sum(made.dropped.counts.values()) == sum(made.read.values())
+    assert sum(made.written.values()) >= (name != "debugbench"), "DebugBench's tests are another set's"
+    if chosen.hub_files:
+        assert hub_files == [(chosen.hub_id, file, chosen.revision or None) for file in chosen.hub_files]
+    else:
+        split = list(chosen.splits)[-1]
+        wanted = {"name": chosen.hub_id, "config": chosen.hub_config, "split": split, "revision": chosen.revision}
+        assert hub.asked == wanted
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert (f"revision {chosen.revision}" if chosen.revision else "no pinned revision") in card
+
+
+def test_an_unpinned_set_says_so_and_is_not_counted(
+    hub_files: list[tuple[str, str, str | None]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = find_set("am_distilled")
+    assert len(list(rows_of(chosen, "train", None))) == len(samples("am_distilled")) != chosen.splits["train"]
+    main(["am_distilled", "--out", str(tmp_path / "out")])
+    assert capsys.readouterr().out.startswith(
+        "am_distilled: no revision of a-m-team/AM-DeepSeek-Distilled-40M is pinned"
+    )
+
+
+def test_dates_that_stand_in_another_file_are_found_by_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = samples("livecodebench")[0]
+    dated = {name: row.pop(name) for name in ("contest_date", "platform")}
+    (tmp_path / "livecodebench").mkdir()
+    (tmp_path / "livecodebench" / "test.jsonl").write_text(json.dumps(row))
+    arguments = ("livecodebench", "--out", tmp_path / "out", "--from", tmp_path)
+    said = fails_with(capsys, *arguments)
+    assert said.startswith("livecodebench: test.jsonl, row 0: no column 'platform' (there are: question_title")
+    (tmp_path / "livecodebench_rollouts").mkdir()
+    runs = [{"question_id": "other"} | dated | {"contest_date": "2020"}, {"question_id": row["question_id"]} | dated]
+    (tmp_path / "livecodebench_rollouts" / "runs.json").write_text(json.dumps(runs))
+    made = prepare(find_set("livecodebench"), tmp_path / "out", tmp_path)
+    assert set(made.source) == {"test.jsonl", "runs.json"}
+    (written,) = parquet.read_table(tmp_path / "out" / "test.parquet").to_pylist()
+    assert written["extra_info"]["tags"]["date"] == "2024-08-03"
 
 
 def test_a_revision_that_is_gone_or_changed_is_told(

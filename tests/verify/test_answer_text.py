@@ -75,6 +75,18 @@ def test_what_another_channel_says_is_part_of_the_answer() -> None:
     assert find_answer("\\boxed{7}\nAnswer: seven of the cows were sold").others == ()
 
 
+def test_working_that_ends_in_the_box_is_no_other_answer() -> None:
+    for working in (
+        r"$13-16=\boxed{7}$",
+        r"$3! \times 5! = \boxed{7}$",
+        r"$7 + (-2) + 2 = \boxed{7}$.",
+        r"$14 / 2 = \boxed{7}$",
+    ):
+        assert find_answer(f"So the answer is {working}").others == ()
+    for other in (r"$8 = \boxed{7}$", r"8, I think \boxed{7}", r"8 - or \boxed{7}", r"$8/9 \boxed{7}$"):
+        assert find_answer(f"So the answer is {other}").others != ()
+
+
 def test_a_second_answer_behind_the_first_is_a_hedge() -> None:
     assert find_answer(r"\boxed{7} or 8").hedged
     assert find_answer(r"\boxed{7}, or maybe 8").hedged
@@ -88,7 +100,23 @@ def test_a_box_before_the_tail_is_not_seen() -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    [r"\boxed{", "{", "}", r"\boxed{}", "\\", r"\boxed{7} or ", "answer: ", "$", "$1", r"is \(", "**", "1,", "is 1 "],
+    [
+        r"\boxed{",
+        "{",
+        "}",
+        r"\boxed{}",
+        "\\",
+        r"\boxed{7} or ",
+        "answer: ",
+        "$",
+        "$1",
+        r"is \(",
+        "**",
+        "1,",
+        "is 1 ",
+        "answer is 1+2=",
+        "((((",
+    ],
 )
 def test_the_answer_of_hostile_braces_is_found_in_linear_time(unit: str) -> None:
     # Quadratic scanning of 20,000 characters would take seconds, a thousand of them minutes.

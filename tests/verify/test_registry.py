@@ -10,7 +10,7 @@ from fail2fix.verify.registry import SOURCES, VERIFIERS, ground_truth_problem, o
 
 def test_the_data_source_decides_and_math_is_the_rest() -> None:
     settings = VerifierConfig()
-    assert {verifier_of(source, settings) for source in SOURCES} == {"code"}
+    assert {verifier_of(source, settings) for source in SOURCES} == {"code", "text"}
     assert verifier_of("openai/gsm8k", settings) == verifier_of("somebody/else", settings) == "math"
 
 
@@ -20,13 +20,17 @@ def test_a_runs_own_list_outweighs_the_registrys() -> None:
 
 
 def test_an_unknown_verifier_is_refused_by_name() -> None:
-    with pytest.raises(BadInput, match=r"verifier\.sources: 'mine' is given to 'maths': use one of math, code"):
+    with pytest.raises(BadInput, match=r"verifier\.sources: 'mine' is given to 'maths': use one of math, code, text"):
         verifier_of("mine", VerifierConfig(sources={"mine": "maths"}))
 
 
 @pytest.mark.parametrize("name", VERIFIERS)
 def test_every_verifier_judges_ground_truths(name: str) -> None:
-    good = {"math": "7", "code": '{"kind": "calls", "entry_point": "f", "calls": [{"args": [1], "expected": 2}]}'}
+    good = {
+        "math": "7",
+        "code": '{"kind": "calls", "entry_point": "f", "calls": [{"args": [1], "expected": 2}]}',
+        "text": '{"answers": ["Fuji"]}',
+    }
     assert ground_truth_problem(name, good[name]) == ""
     assert ground_truth_problem(name, " ") != ""
 

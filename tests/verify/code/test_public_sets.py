@@ -10,7 +10,7 @@ import pytest
 
 from fail2fix.verify.code.ground_truth import parse_ground_truth
 from fail2fix.verify.code.local import LocalBackend
-from fail2fix.verify.code.public_sets import mbpp
+from fail2fix.verify.code.public_sets import assertions, criticbench, leetcode, mbpp
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SHARED = REPOSITORY.parent / "shared" / "data"
@@ -85,3 +85,44 @@ def test_mbpp_tests_that_need_the_programs_own_objects_are_told(
     ground_truth = mbpp({"code": "def sum(a, b): return a + b", "test_setup_code": "", "test_list": [test]})
     assert (ground_truth["functions"], ground_truth["isolation"]) == (functions, isolation)
     parse_ground_truth(ground_truth)
+
+
+def test_a_prelude_may_import_what_the_sandbox_has_not(backend: LocalBackend) -> None:
+    row = {
+        "prompt": "import math\nfrom sortedcontainers import SortedList\n",
+        "entry_point": "f",
+        "test": "def check(candidate):\n    assert candidate(4) == 2\n",
+    }
+    tests = parse_ground_truth(leetcode(row))
+    assert asyncio.run(backend.run("def f(n): return math.isqrt(n)", tests)).correct
+    assert not asyncio.run(backend.run("def f(n): return len(SortedList([n, n]))", tests)).correct
+
+
+def test_statements_that_assert_name_the_functions_they_call() -> None:
+    found = assertions(["assert f(1) == 2", "assert f(2) == 3"])
+    assert (found["functions"], found["isolation"]) == (["f"], "split")
+    assert assertions(["assert f(g(1)) == 2"])["isolation"] == "together"
+
+
+@pytest.mark.parametrize(
+    ("program", "question", "entry_point"),
+    [
+        ("assert f(1) == 2\nassert f(2) == 3", "Write f.", None),
+        ("def check(candidate):\n    assert candidate(1) == 2\n\ncheck(f)", "def f(n):\n    pass\n", "f"),
+        ("def check(candidate):\n    assert candidate(1) == 2\n\ncheck(f)", "Write f.", "f"),
+    ],
+)
+def test_criticbenchs_test_programs(
+    backend: LocalBackend, program: str, question: str, entry_point: str | None
+) -> None:
+    ground_truth = criticbench(program, question)
+    assert ground_truth.get("entry_point") == entry_point
+    tests = parse_ground_truth(ground_truth)
+    assert asyncio.run(backend.run("def f(n: int) -> int: return n + 1", tests)).correct
+    assert not asyncio.run(backend.run("def f(n: int) -> int: return n", tests)).correct
+
+
+@pytest.mark.parametrize("program", ["assert 1 == 1", "assert (", ""])
+def test_what_tests_nothing_is_no_test_program(program: str) -> None:
+    with pytest.raises((SyntaxError, ValueError)):
+        criticbench(program, "Write f.")
