@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fail2fix.core.config import BadInput
+from fail2fix.sets.livecodebench import WINDOW
 
 MAX_TOKENS = 8192
-WINDOW = ("2024-08-01", "2025-05-31")
-"""LiveCodeBench v6: the first and the last day of the contests that count."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,7 @@ class Sampling:
     max_tokens: int = MAX_TOKENS
 
 
+Task = Literal["solve", "correct", "critique"]
 Keep = Callable[[Mapping[str, str]], bool]
 """Whether a problem counts, by its tags."""
 
@@ -41,11 +41,12 @@ def _in_window(tags: Mapping[str, str]) -> bool:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """`set_name`: of `fail2fix.sets`. `task`: answer its problems, or correct the attempts that it holds."""
+    """`set_name`: of `fail2fix.sets`. `task`: answer its problems, correct the attempts that it holds, or say of each
+    attempt whether it is right."""
 
     name: str
     set_name: str
-    task: Literal["solve", "correct"] = "solve"
+    task: Task = "solve"
     sampling: Sampling = Sampling()
     keep: Keep = _every
 
@@ -64,6 +65,7 @@ _ALL = (
     Benchmark("humaneval", "humaneval"),
     Benchmark("mbpp", "mbpp"),
     Benchmark("criticbench", "criticbench", "correct"),
+    Benchmark("criticbench_critique", "criticbench", "critique"),
     Benchmark("debugbench", "debugbench", "correct", Sampling(8, 0.2)),
     Benchmark("humanevalfix", "humanevalfix", "correct"),
 )

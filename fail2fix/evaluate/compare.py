@@ -22,6 +22,9 @@ from fail2fix.evaluate import intervals, scores
 from fail2fix.evaluate.scores import Bools, Records
 from fail2fix.evaluate.store import RESULT, read_records, write_json
 
+ById = dict[str, list[Mapping[str, Any]]]
+"""{id: its records}."""
+
 PAIRED = ("endpoint", "engine", "dtype", "tensor_parallel", "engine_options", "model", "batch", "seed")
 """Settings in which two evaluations may differ without a word: who answered, not what was asked."""
 
@@ -74,7 +77,8 @@ def compare(a: Side, b: Side) -> tuple[list[Round], list[str]]:
     rounds = []
     for name in shared:
         for number in range(min(len(side.result["benchmarks"][name]["rounds"]) for side in (a, b))):
-            rounds.append(_round(name, number, _of_round(a, name, number), _of_round(b, name, number)))
+            corrected = "transition" in a.result["benchmarks"][name]["rounds"][number]
+            rounds.append(_round(name, number, _of_round(a, name, number), _of_round(b, name, number), corrected))
     return rounds, warnings
 
 
@@ -96,18 +100,15 @@ def _warnings(a: Side, b: Side, shared: Sequence[str]) -> list[str]:
     return found + ([f"only one of them has {', '.join(missing)}"] if missing else [])
 
 
-def _of_round(side: Side, name: str, number: int) -> dict[str, list[Mapping[str, Any]]]:
-    """{id: its records}."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
+def _of_round(side: Side, name: str, number: int) -> ById:
+    found: ById = {}
     for record in side.records[name]:
         if record["round"] == number:
             found.setdefault(record["id"], []).append(record)
     return found
 
 
-def _round(
-    name: str, number: int, a: Mapping[str, list[Mapping[str, Any]]], b: Mapping[str, list[Mapping[str, Any]]]
-) -> Round:
+def _round(name: str, number: int, a: ById, b: ById, corrected: bool) -> Round:
     both = [key for key in a if key in b]
     if not both:
         raise BadInput(
@@ -115,7 +116,7 @@ def _round(
         )
     sides = [[record for key in both for record in side[key]] for side in (a, b)]
     correct = [scores.verdicts(records, len(both)) for records in sides]
-    attempts = [scores.attempts(records, len(both)) for records in sides]
+    attempts = [scores.attempts(records, len(both)) if corrected else None for records in sides]
     own = [_own(each, before) for each, before in zip(correct, attempts, strict=True)]
     differences = _differences(*correct) | _rate_differences(*correct, *attempts)
     return Round(name, number, len(both), own[0], own[1], differences)

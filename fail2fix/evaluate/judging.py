@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from fail2fix.core.config import BadInput, VerifierConfig
+from fail2fix.evaluate.critique import RIGHT, WRONG, said
 from fail2fix.evaluate.questions import Question
 from fail2fix.verify.code.fields import BadGroundTruth
 from fail2fix.verify.gold import BadGold
@@ -54,7 +55,7 @@ class Judge:
         Raises:
             BadInput: one cannot run here; what to install or set.
         """
-        for source in dict.fromkeys(question.data_source for question in questions):
+        for source in dict.fromkeys(each.data_source for each in questions if each.task != "critique"):
             name = verifier_of(source, self._settings)
             if name not in self._open:
                 self._open[name] = open_verifier(name, self._settings)
@@ -70,6 +71,8 @@ class Judge:
     async def _one(self, question: Question, text: str | None, gate: asyncio.Semaphore) -> dict[str, Any]:
         if text is None:
             return _NOTHING
+        if question.task == "critique":
+            return _critique(question, text)
         verifier = self._open[verifier_of(question.data_source, self._settings)]
         try:
             async with gate:
@@ -79,3 +82,11 @@ class Judge:
                 f"{question.data_source}, id {question.id}: its ground truth {error}: prepare it again"
             ) from error
         return {"correct": verdict.correct, "status": verdict.status, "pred": verdict.pred}
+
+
+def _critique(question: Question, text: str) -> dict[str, Any]:
+    """Whether an answer says of its attempt what is true."""
+    call = said(text)
+    if call is None or question.attempt is None:
+        return _NOTHING
+    return {"correct": call == question.attempt.correct, "status": "ok", "pred": RIGHT if call else WRONG}

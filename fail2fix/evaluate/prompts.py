@@ -14,6 +14,7 @@ from fail2fix.core.config import DEFAULT_HEADER, DEFAULT_INSTRUCTION
 from fail2fix.core.markers import Markers
 from fail2fix.core.prompts import AttemptContext, CorrectionPromptBuilder, block_text, strip_thinking
 from fail2fix.core.templates import ChatTemplate
+from fail2fix.evaluate.critique import RIGHT, WRONG
 from fail2fix.evaluate.questions import Question
 from fail2fix.evaluate.settings import Settings
 
@@ -29,8 +30,18 @@ CODE_INSTRUCTION = (
 )
 """The words of `configs/cipo_code.yaml`."""
 
-WORDS = {"math": (DEFAULT_HEADER, DEFAULT_INSTRUCTION), "code": (CODE_HEADER, CODE_INSTRUCTION)}
-"""{ability: what stands before a quoted attempt, and after it}."""
+CRITIQUE_INSTRUCTION = (
+    "The attempt above may be right or wrong. Check it step by step, and do not write another solution. In the place "
+    f"of an answer, end with \\boxed{{{RIGHT}}} if its final answer is right, or with \\boxed{{{WRONG}}} if it is not."
+)
+"""CriticBench's question without its examples, answered in a box."""
+
+WORDS = {
+    "correct": (DEFAULT_HEADER, DEFAULT_INSTRUCTION),
+    "correct a program": (CODE_HEADER, CODE_INSTRUCTION),
+    "critique": (DEFAULT_HEADER, CRITIQUE_INSTRUCTION),
+}
+"""{what is asked of an attempt: what stands before it, and after it}."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,7 @@ class Prompts(Protocol):
         """The prompt of a problem; None: it is too long."""
 
     def correct(self, pairs: Sequence[tuple[Question, Answered]]) -> list[Prompt | None]:
-        """One prompt an attempt; None where it cannot fit, cannot be made safe or is blank."""
+        """One prompt an attempt, to mend or to criticise it; None where it cannot fit or be made safe, or is blank."""
 
 
 class TokenPrompts:
@@ -65,7 +76,7 @@ class TokenPrompts:
         self._tokenizer, self._max_tokens = tokenizer, max_tokens
         self._template = ChatTemplate(tokenizer, settings.template)
         self._builders = {
-            ability: CorrectionPromptBuilder(
+            asked: CorrectionPromptBuilder(
                 tokenizer,
                 form=settings.form,
                 max_tokens=max_tokens,
@@ -74,7 +85,7 @@ class TokenPrompts:
                 instruction=instruction,
                 chat_template_kwargs=settings.template,
             )
-            for ability, (header, instruction) in WORDS.items()
+            for asked, (header, instruction) in WORDS.items()
         }
 
     def solve(self, question: Question) -> Prompt | None:
@@ -83,8 +94,8 @@ class TokenPrompts:
 
     def correct(self, pairs: Sequence[tuple[Question, Answered]]) -> list[Prompt | None]:
         prompts: list[Prompt | None] = [None] * len(pairs)
-        for ability, builder in self._builders.items():
-            places = [place for place, (question, _) in enumerate(pairs) if _words_of(question) == ability]
+        for asked, builder in self._builders.items():
+            places = [place for place, (question, _) in enumerate(pairs) if _asked_of(question) == asked]
             built = builder.build([self._context(*pairs[place]) for place in places])
             for place, prompt in zip(places, built, strict=True):
                 prompts[place] = None if prompt is None else Prompt(ids=prompt.ids, shortened=prompt.shortened)
@@ -104,7 +115,7 @@ class ChatPrompts:
 
     def __init__(self, settings: Settings) -> None:
         self._thinking = settings.thinking
-        self._markers = {ability: Markers.of([], phrases=words) for ability, words in WORDS.items()}
+        self._markers = {asked: Markers.of([], phrases=words) for asked, words in WORDS.items()}
 
     def solve(self, question: Question) -> Prompt | None:
         return Prompt(messages=question.messages)
@@ -114,17 +125,19 @@ class ChatPrompts:
 
     def _quoted(self, question: Question, text: str) -> Prompt | None:
         text = strip_thinking(text) if self._thinking == "strip" else text
-        words = _words_of(question)
-        attempt = self._markers[words].neutralise(text)
+        asked = _asked_of(question)
+        attempt = self._markers[asked].neutralise(text)
         if attempt is None or not attempt.strip():
             return None
         *earlier, last = question.messages
-        content = block_text(last["content"], attempt, *WORDS[words])
+        content = block_text(last["content"], attempt, *WORDS[asked])
         return Prompt(messages=[*earlier, {**last, "content": content}])
 
 
-def _words_of(question: Question) -> str:
-    return "code" if question.ability == "code" else "math"
+def _asked_of(question: Question) -> str:
+    if question.task == "critique":
+        return "critique"
+    return "correct a program" if question.ability == "code" else "correct"
 
 
 def load_tokenizer(settings: Settings) -> Any:

@@ -9,12 +9,12 @@ import hashlib
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from fail2fix.core.config import BadInput
-from fail2fix.evaluate.benchmarks import Benchmark
+from fail2fix.evaluate.benchmarks import Benchmark, Task
 from fail2fix.prepare.__main__ import prepare
 from fail2fix.sets import find_set
 from fail2fix.sets.spec import Attempt
@@ -24,7 +24,10 @@ FILE = "test.parquet"
 
 @dataclass(frozen=True)
 class Question:
-    """One problem: its chat `messages`, the `ground_truth` its verifier reads, and somebody's attempt, if any."""
+    """One problem: its chat `messages`, the `ground_truth` its verifier reads, and somebody's attempt, if any.
+
+    `task`: what is asked of a model.
+    """
 
     id: str
     data_source: str
@@ -33,6 +36,7 @@ class Question:
     ground_truth: str
     attempt: Attempt | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    task: Task = "solve"
 
 
 def load_questions(
@@ -49,11 +53,11 @@ def load_questions(
     found = [question for question in read_questions(path) if benchmark.keep(question.tags)]
     if not found:
         raise BadInput(f"{path}: no row of it counts for {benchmark.name}: prepare it again")
-    if benchmark.task == "correct" and not all(question.attempt for question in found):
+    if benchmark.task != "solve" and not all(question.attempt for question in found):
         raise BadInput(f"{path}: rows without an attempt to be corrected: prepare it again")
     if limit is not None and limit < len(found):
         found = [found[index] for index in sorted(random.Random(seed).sample(range(len(found)), limit))]
-    return found
+    return [replace(question, task=benchmark.task) for question in found]
 
 
 def read_questions(path: Path) -> list[Question]:

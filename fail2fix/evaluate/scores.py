@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from fail2fix.compare.statistics import Interval, pass_at_k
 from fail2fix.evaluate import intervals
+from fail2fix.evaluate.critique import RIGHT, WRONG, f1
 from fail2fix.evaluate.questions import Question
 
 Records = Sequence[Mapping[str, Any]]
@@ -25,6 +26,7 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Score = dict[str, Any]
 
+_CALLS = {RIGHT: True, WRONG: False}
 MOST_TAG_VALUES = 24
 """A tag with more values (a date) is no category."""
 
@@ -51,7 +53,11 @@ def score(records: Records, questions: Sequence[Question]) -> Score:
         "by_tag": _by_tag(correct_NS, questions),
     }
     attempts_NS = attempts(records, len(questions))
-    return found if attempts_NS is None else found | transition(correct_NS, attempts_NS)
+    if attempts_NS is None:
+        return found
+    if questions[0].task == "critique":
+        return found | {"critique_f1": f1(attempts_NS.ravel().tolist(), [_CALLS.get(r["pred"]) for r in records])}
+    return found | transition(correct_NS, attempts_NS)
 
 
 def verdicts(records: Records, questions: int) -> Bools:

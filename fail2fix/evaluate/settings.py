@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fail2fix.core.config import BadInput
-from fail2fix.evaluate.benchmarks import Sampling
+from fail2fix.evaluate.benchmarks import BENCHMARKS, Sampling
 
 SEED_BITS = 31
 
@@ -59,6 +59,9 @@ def check(settings: Settings) -> None:
     wanted = "http://HOST:PORT/v1 of the service" if settings.engine == "openai" else "left out: the engine is vllm"
     _require(http == (settings.engine == "openai"), "endpoint", settings.endpoint, wanted)
     _require(settings.engine == "vllm" or settings.form == "block", "form", "turn", "block: an endpoint takes no ids")
+    critiques = [name for name in settings.sampling if BENCHMARKS[name].task == "critique"]
+    wanted = f"0 with {', '.join(critiques)}: a critique is no answer to be corrected"
+    _require(not (critiques and settings.rounds), "self-correction", settings.rounds, wanted)
     for name, each in settings.sampling.items():
         _check_sampling(name, each)
 

@@ -31,7 +31,7 @@ class VllmEngine:
         try:
             self._tokenizer = load_tokenizer(settings)
             # What is asked of a model must not depend on what its folder suggests.
-            self._llm = LLM(
+            self.llm = LLM(
                 settings.model,
                 dtype=settings.dtype,  # type: ignore[arg-type]
                 max_model_len=settings.max_model_len,
@@ -42,7 +42,7 @@ class VllmEngine:
             )
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             raise BadInput(f"--model {settings.model}: cannot be served: {_one_line(error)}") from error
-        self._room = self._llm.llm_engine.model_config.max_model_len
+        self._room = self.llm.llm_engine.model_config.max_model_len
         longest = max(sampling.max_tokens for sampling in settings.sampling.values())
         # Where the model's window cannot hold the longest answer besides, prompts get half of it.
         self.prompts = TokenPrompts(self._tokenizer, settings, max(self._room - longest, self._room // 2))
@@ -51,8 +51,8 @@ class VllmEngine:
         from tqdm import tqdm
         from vllm import TokensPrompt
 
-        self._llm.reset_prefix_cache()
-        outputs = self._llm.generate(
+        self.llm.reset_prefix_cache()
+        outputs = self.llm.generate(
             [TokensPrompt(prompt_token_ids=_ids(request.prompt)) for request in requests],
             [self._sampling(request) for request in requests],
             # It draws a bar of its own over the prompts, positionally, before the one over the answers.
@@ -84,7 +84,7 @@ class VllmEngine:
         return str(self._tokenizer.decode(_ids(prompt)))
 
     def describe(self) -> dict[str, Any]:
-        config = self._llm.llm_engine.model_config
+        config = self.llm.llm_engine.model_config
         return {"name": "vllm", "dtype": str(config.dtype), "max_model_len": self._room}
 
 
