@@ -39,6 +39,44 @@ NODES = {
 }
 RIGHT = "def add(a, b):\n    return a + b\n"
 INDENTED = " a, b = map(int, input().split())\n print(a + b)\n"
+FAST_IO = """
+import os, sys
+from io import BytesIO, IOBase
+
+class FastIO(IOBase):
+    newlines = 0
+
+    def __init__(self, file):
+        self._fd = file.fileno()
+        self.buffer = BytesIO()
+        self.writable = "x" in file.mode or "r" not in file.mode
+        self.write = self.buffer.write if self.writable else None
+
+    def readline(self):
+        while self.newlines == 0:
+            b = os.read(self._fd, max(os.fstat(self._fd).st_size, 8192))
+            self.newlines = b.count(b"\\n") + (not b)
+            ptr = self.buffer.tell()
+            self.buffer.seek(0, 2), self.buffer.write(b), self.buffer.seek(ptr)
+        self.newlines -= 1
+        return self.buffer.readline()
+
+    def flush(self):
+        if self.writable:
+            os.write(self._fd, self.buffer.getvalue())
+            self.buffer.truncate(0), self.buffer.seek(0)
+
+class IOWrapper(IOBase):
+    def __init__(self, file):
+        self.buffer = FastIO(file)
+        self.flush = self.buffer.flush
+        self.writable = self.buffer.writable
+        self.write = lambda s: self.buffer.write(s.encode("ascii"))
+        self.readline = lambda: self.buffer.readline().decode("ascii")
+
+sys.stdin, sys.stdout = IOWrapper(sys.stdin), IOWrapper(sys.stdout)
+"""
+"""PyRival's, without the methods these tests do not need."""
 PRINTS = "a, b = map(int, input().split())\nprint(a + b)\n"
 
 VERDICTS: dict[str, tuple[str, dict[str, Any], Outcome]] = {
@@ -87,6 +125,24 @@ VERDICTS: dict[str, tuple[str, dict[str, Any], Outcome]] = {
         Outcome("ok", 2, 2),
     ),
     "stdio, /dev/stdin": ("print(sum(map(int, open('/dev/stdin').read().split())))", SUM, Outcome("ok", 2, 2)),
+    "stdio, a template for fast input and output": (FAST_IO + PRINTS, SUM, Outcome("ok", 2, 2)),
+    "stdio, closed at the end": (f"import sys\n{PRINTS}sys.stdout.close()", SUM, Outcome("ok", 2, 2)),
+    "stdio, replaced at the end": (f"import io, sys\n{PRINTS}sys.stdout = io.StringIO()", SUM, Outcome("ok", 2, 2)),
+    "stdio, a file left open": (
+        "o = open(1, 'w')\nprint(sum(map(int, input().split())), file=o)",
+        SUM,
+        Outcome("ok", 2, 2),
+    ),
+    "stdio, a file left open in a ring": (
+        f"o = open(1, 'w')\ndef print(x): o.write(str(x))\n{PRINTS}",
+        SUM,
+        Outcome("ok", 2, 2),
+    ),
+    "stdio, its own file": (
+        f"import os\nos.chdir(os.path.dirname(os.path.abspath(__file__)))\n{PRINTS}",
+        SUM,
+        Outcome("ok", 2, 2),
+    ),
     "check": (RIGHT, CHECK, Outcome("ok", 2, 2)),
     "check, wrong": ("def add(a, b): return 4", CHECK, Outcome("ok", 0, 1)),
     "check, all counted": ("def add(a, b): return 4", CHECK | {"stop": "all"}, Outcome("ok", 1, 2)),

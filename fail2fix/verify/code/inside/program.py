@@ -6,6 +6,7 @@ in hold none of them. Nothing it says is believed: its answers are data (`values
 
 import atexit
 import builtins
+import gc
 import io
 import os
 import resource
@@ -25,23 +26,40 @@ Answer = Callable[[dict[str, Any], dict[str, Any], int], dict[str, Any]]
 
 def run_script(job: Job, stdin: int, stdout: int, forbidden: tuple[int, ...]) -> None:
     """In a child: the program as `python program.py` would run it, exit handlers included. Never returns."""
-    code = 1
+    code, space = 1, new_module("__main__", "program.py")
     try:
         _become_program(job, forbidden, stdin, stdout)
-        execute(job, new_module("__main__"))
+        execute(job, space)
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:
         pass
     try:
-        # What the interpreter does at its end, and os._exit would leave out.
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
+        _end_interpreter(space)
     except BaseException:
         code = 1
     os._exit(code & 0xFF)
+
+
+def _end_interpreter(space: dict[str, Any]) -> None:
+    """What the interpreter does at its end, and os._exit would leave out."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    _flush()
+    sys.stdout = sys.__stdout__
+    # Files the program left open are written out as their names are taken, one by one: in a ring with functions the
+    # collector may close a file before what it buffers.
+    for name in [name for name in space if name != "__builtins__"]:
+        space[name] = None
+    gc.collect()
+    _flush()
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.__stdout__):
+        if stream is not None and not getattr(stream, "closed", False):
+            stream.flush()
 
 
 def serve(job: Job, requests: int, answers: int, forbidden: tuple[int, ...], answer_tests: Answer) -> None:
@@ -49,7 +67,7 @@ def serve(job: Job, requests: int, answers: int, forbidden: tuple[int, ...], ans
     try:
         null = os.open(os.devnull, os.O_RDWR)
         _become_program(job, forbidden, null, null)
-        space = new_module("program")
+        space = new_module("program", "program.py")
         try:
             execute(job, space)
         except BaseException as error:
@@ -98,9 +116,10 @@ def record_classes(names: list[str], space: dict[str, Any]) -> dict[str, type]:
     return {name: space[name] for name in names if isinstance(space.get(name), type)}
 
 
-def new_module(name: str) -> dict[str, Any]:
+def new_module(name: str, file: str) -> dict[str, Any]:
     """The name space of a new module; dataclasses and pickle look their module up by name."""
     module = types.ModuleType(name)
+    module.__file__ = file
     sys.modules[name] = module
     return module.__dict__
 
@@ -120,11 +139,16 @@ def _become_program(job: Job, forbidden: tuple[int, ...], stdin: int, stdout: in
     set_limit(resource.RLIMIT_FSIZE, job["limits"]["output_bytes"])
     os.dup2(stdin, 0)
     os.dup2(stdout, 1)
-    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0)), "utf-8", "replace")
-    sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w")), "utf-8", "replace")
-    sys.stderr = io.TextIOWrapper(io.BufferedWriter(io.FileIO(2, "w")), "utf-8", "replace")
-    for name in ("stdin", "stdout", "stderr"):
-        setattr(sys, f"__{name}__", getattr(sys, name))
+    for name, descriptor, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+        stream = io.TextIOWrapper(_buffered(io.FileIO(descriptor, mode)), "utf-8", "replace")
+        # The interpreter sets it too, and templates for fast input and output look at it.
+        stream.mode = mode  # type: ignore[misc]
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
     sys.argv = ["program.py"]
     # What `site` would have added; this interpreter runs without it.
     builtins.exit = builtins.quit = sys.exit  # type: ignore[assignment]
+
+
+def _buffered(file: io.FileIO) -> io.BufferedReader | io.BufferedWriter:
+    return io.BufferedReader(file) if file.readable() else io.BufferedWriter(file)

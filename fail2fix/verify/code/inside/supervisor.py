@@ -162,7 +162,7 @@ class _Program:
 
 def _run_split(program: _Program, job: Job, tests: Message, reports: Reports) -> None:
     """Tests in this process, each function of the program a stand-in that carries data there and back."""
-    space = new_module("tests")
+    space = new_module("tests", "tests.py")
     execute({"prelude": job["prelude"], "program": ""}, space)
     records = record_classes(job["records"], space)
     for name in tests["functions"]:
