@@ -77,6 +77,8 @@ class IOWrapper(IOBase):
 sys.stdin, sys.stdout = IOWrapper(sys.stdin), IOWrapper(sys.stdout)
 """
 """PyRival's, without the methods these tests do not need."""
+SIGNALS = "import os\nfor s in range(1, 65):\n try: os.kill(1, s)\n except OSError: pass\n"
+INTERRUPTED = "import os, signal\ntry: os.kill(os.getpid(), signal.SIGINT)\nexcept KeyboardInterrupt: n = 1\n"
 PRINTS = "a, b = map(int, input().split())\nprint(a + b)\n"
 
 VERDICTS: dict[str, tuple[str, dict[str, Any], Outcome]] = {
@@ -143,6 +145,9 @@ VERDICTS: dict[str, tuple[str, dict[str, Any], Outcome]] = {
         SUM,
         Outcome("ok", 2, 2),
     ),
+    "stdio, signals to process 1": (SIGNALS + PRINTS, SUM, Outcome("ok", 2, 2)),
+    "stdio, interrupts itself": (f"{INTERRUPTED}{PRINTS}assert n", SUM, Outcome("ok", 2, 2)),
+    "calls, signals to process 1": (SIGNALS + RIGHT, ADD, Outcome("ok", 1, 1)),
     "check": (RIGHT, CHECK, Outcome("ok", 2, 2)),
     "check, wrong": ("def add(a, b): return 4", CHECK, Outcome("ok", 0, 1)),
     "check, all counted": ("def add(a, b): return 4", CHECK | {"stop": "all"}, Outcome("ok", 1, 2)),

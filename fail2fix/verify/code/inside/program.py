@@ -10,6 +10,7 @@ import gc
 import io
 import os
 import resource
+import signal
 import sys
 import threading
 import types
@@ -135,6 +136,7 @@ def _become_program(job: Job, forbidden: tuple[int, ...], stdin: int, stdout: in
     for descriptor in forbidden:
         os.close(descriptor)
     let_others_look(True)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.setsid()
     set_limit(resource.RLIMIT_FSIZE, job["limits"]["output_bytes"])
     os.dup2(stdin, 0)
