@@ -79,6 +79,26 @@ sys.stdin, sys.stdout = IOWrapper(sys.stdin), IOWrapper(sys.stdout)
 """PyRival's, without the methods these tests do not need."""
 SIGNALS = "import os\nfor s in range(1, 65):\n try: os.kill(1, s)\n except OSError: pass\n"
 INTERRUPTED = "import os, signal\ntry: os.kill(os.getpid(), signal.SIGINT)\nexcept KeyboardInterrupt: n = 1\n"
+RAISED = {
+    "RecursionError": "f(n)",
+    "NotImplementedError": "NotImplementedError",
+    "ValueError": "Mine(n)",
+    "KeyError": "KeyError('k')",
+    "UnicodeDecodeError": "b'\\xff'.decode()",
+    "FileNotFoundError": "open('/none')",
+    "StopIteration": "next(iter([]))",
+    "Exception": "Odd(n)",
+}
+ERRORS = "class Mine(ValueError): pass\nclass Odd(Exception):\n def __str__(self): raise SystemExit(0)\n" + (
+    "def f(n): return f(n)\ndef add(n):\n"
+    + "".join(f" if n == {name!r}: raise {what}\n" for name, what in RAISED.items())
+)
+ERROR_TESTS = {
+    "kind": "assertions",
+    "functions": ["add"],
+    "tests": [f"try:\n add({name!r})\n assert 0\nexcept {name}:\n assert 1" for name in RAISED],
+}
+TEXT_TEST = "try:\n add(1, 2)\nexcept ValueError as e:\n assert 'neg' in str(e)"
 PRINTS = "a, b = map(int, input().split())\nprint(a + b)\n"
 
 VERDICTS: dict[str, tuple[str, dict[str, Any], Outcome]] = {
@@ -157,6 +177,12 @@ VERDICTS: dict[str, tuple[str, dict[str, Any], Outcome]] = {
         "def add(a, b): raise ZeroDivisionError",
         CHECK | {"tests": ["def check(c):\n try:\n  c(1, 0)\n except ZeroDivisionError:\n  return\n assert False"]},
         Outcome("ok", 1, 1),
+    ),
+    "list, errors of many kinds": (ERRORS, ERROR_TESTS, Outcome("ok", 8, 8)),
+    "list, the text of an error": (
+        "def add(a, b): raise ValueError('negative')",
+        LIST | {"tests": [TEXT_TEST, TEXT_TEST.replace("neg", "pos")]},
+        Outcome("ok", 1, 2),
     ),
     "list": (RIGHT, LIST, Outcome("ok", 2, 2)),
     "list, ends the process": ("import os\ndef add(a, b): os._exit(0)", LIST, Outcome("ok", 0, 1)),

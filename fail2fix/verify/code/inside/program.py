@@ -22,6 +22,7 @@ from fail2fix.verify.code.inside.pipes import read_message, write_message
 from fail2fix.verify.code.inside.values import decode, encode
 
 Job = dict[str, Any]
+ERROR_CHARS = 1000
 Answer = Callable[[dict[str, Any], dict[str, Any], int], dict[str, Any]]
 
 
@@ -72,7 +73,7 @@ def serve(job: Job, requests: int, answers: int, forbidden: tuple[int, ...], ans
         try:
             execute(job, space)
         except BaseException as error:
-            write_message(answers, {"loaded": 0, "error": _name(error)})
+            write_message(answers, {"loaded": 0} | _told(error))
             os._exit(1)
         write_message(answers, {"loaded": 1})
         found: dict[str, Any] = {}
@@ -96,11 +97,17 @@ def _answer(request: dict[str, Any], job: Job, space: dict[str, Any], found: dic
         args, kwargs = decode(request["args"], records), decode(request["kwargs"], records)
         return {"value": encode(found[path](*args, **kwargs), tuple(records.values()))}
     except BaseException as error:
-        return {"error": _name(error)}
+        return _told(error)
 
 
-def _name(error: BaseException) -> str:
-    return str(type.__getattribute__(type(error), "__name__"))[:100]
+def _told(error: BaseException) -> dict[str, str]:
+    """An error as data: the built-in class it is, or extends, and its text."""
+    classes: tuple[type, ...] = type.__getattribute__(type(error), "__mro__")
+    name = next(kind.__name__ for kind in classes if vars(builtins).get(kind.__name__) is kind)
+    try:
+        return {"error": name, "text": str(error)[:ERROR_CHARS]}
+    except BaseException:
+        return {"error": name, "text": ""}
 
 
 def find(path: str, space: dict[str, Any]) -> Any:

@@ -5,6 +5,7 @@ Knows: test scripts, which are the data set's. Must not know: where the function
 
 import ast
 import builtins
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -14,16 +15,22 @@ Space = dict[str, Any]
 
 
 class ProgramFailed(Exception):
-    """The program raised something that has no built-in name."""
+    """The program raised something that is no built-in exception, or none that can be made from a text."""
 
 
-def same_error(name: object) -> Exception:
-    """An exception of the built-in type the program raised, for tests that expect one."""
+def same_error(name: object, text: object) -> Exception:
+    """An exception of the built-in class the program raised, saying `text`, for tests that expect one."""
     kind = getattr(builtins, name, None) if isinstance(name, str) else None
-    if isinstance(kind, type) and issubclass(kind, (ArithmeticError, LookupError, TypeError, ValueError)):
-        # The exceptions of codecs cannot be made without their five arguments.
-        return ValueError() if issubclass(kind, UnicodeError) else kind()
-    return ProgramFailed(name)
+    if not isinstance(kind, type) or not issubclass(kind, Exception):
+        return ProgramFailed(name, text)
+    # Made as they are, some say another text than they are given (KeyError quotes it) or need more than one.
+    saying = {"__init__": lambda self, *_: None, "__str__": lambda self: str(text)}
+    for each in (kind, type(kind.__name__, (kind,), saying)):
+        with contextlib.suppress(TypeError):
+            error = each(text)
+            if str(error) == text:
+                return error
+    return ProgramFailed(name, text)
 
 
 def run_scripts(tests: dict[str, Any], space: Space, tally: Callable[[bool], None]) -> None:

@@ -182,7 +182,7 @@ def _stand_in(program: _Program, path: str, by_position: bool, records: dict[str
             args, kwargs = (*args, *kwargs.values()), {}
         answer = program.ask({"call": path, "args": encode(args, shapes), "kwargs": encode(kwargs, shapes)})
         if "value" not in answer:
-            raise same_error(answer.get("error"))
+            raise same_error(answer.get("error"), answer.get("text"))
         return decode(answer["value"], records)
 
     return call
