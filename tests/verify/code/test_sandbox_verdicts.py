@@ -184,6 +184,31 @@ VERDICTS: dict[str, tuple[str, dict[str, Any], Outcome]] = {
         LIST | {"tests": [TEXT_TEST, TEXT_TEST.replace("neg", "pos")]},
         Outcome("ok", 1, 2),
     ),
+    "list, a name bound in an assertion": (
+        RIGHT,
+        LIST | {"tests": ["assert (y := add(1, 1)) == 2, nothing\nassert y == 2", CHECK["tests"][0] + "\ncheck(add)"]},
+        Outcome("ok", 4, 4),
+    ),
+    "list, a name bound in an assertion of a function": (
+        RIGHT,
+        CHECK | {"tests": ["def check(c):\n assert (y := c(1, 1)) == 2\n assert y == 2"]},
+        Outcome("ok", 2, 2),
+    ),
+    "list, every failed assertion counted": (
+        RIGHT,
+        LIST | {"stop": "all", "tests": ["assert add(1, 1) == 3, nothing\nassert add(1)\nassert add(1, 1) == 2"]},
+        Outcome("ok", 1, 3),
+    ),
+    "list, arguments are copies": (
+        "def add(a, b):\n a.append(b)\n return a",
+        LIST | {"tests": ["x = [1]\nassert add(x, 2) == [1, 2]\nassert x == [1]"]},
+        Outcome("ok", 2, 2),
+    ),
+    "together, arguments are the tests' own": (
+        "def add(a, b):\n a.append(b)\n return a",
+        TOGETHER | {"tests": ["x = [1]\nassert add(x, 2) == [1, 2]\nassert x == [1, 2]"]},
+        Outcome("ok", 2, 2),
+    ),
     "list": (RIGHT, LIST, Outcome("ok", 2, 2)),
     "list, ends the process": ("import os\ndef add(a, b): os._exit(0)", LIST, Outcome("ok", 0, 1)),
     "together": (RIGHT, TOGETHER, Outcome("ok", 2, 2)),
