@@ -230,6 +230,10 @@ VERDICTS: dict[str, tuple[str, dict[str, Any], Outcome]] = {
         Outcome("timeout", 1, 2),
     ),
     "too large": ("def add(a, b): return len('x' * 2**30)", ADD, Outcome("timeout", 0, 1)),
+    "too large, stdio": (f"x = [0]\nwhile True: x += x\n{PRINTS}", SUM, Outcome("timeout", 0, 2)),
+    "too large, list": ("def add(a, b): return len('x' * 2**30)", LIST, Outcome("timeout", 0, 1)),
+    "too large, and caught": (f"try: 'x' * 2**30\nexcept MemoryError: pass\n{PRINTS}", SUM, Outcome("ok", 2, 2)),
+    "ends as one too large": (f"{PRINTS}raise MemoryError", SUM, Outcome("timeout", 0, 2)),
     "returns too much": ("def add(a, b): return 'x' * 2**24", ADD, Outcome("timeout", 0, 1)),
     "prints too much": ("print('x' * 2**24)", SUM, Outcome("timeout", 0, 2)),
 }

@@ -35,6 +35,9 @@ def run_script(job: Job, stdin: int, stdout: int, forbidden: tuple[int, ...]) ->
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except MemoryError:
+        # Ended as the kernel ends those at a limit of its own. One that does this by itself is wrong all the same.
+        os.kill(os.getpid(), signal.SIGKILL)
     except BaseException:
         pass
     try:
