@@ -97,6 +97,16 @@ def test_a_certificate_counts_what_it_judged(tmp_path: Path, capsys: pytest.Capt
     assert "| line 4 | false accept | `x+1` | `1+x` | ok |" in text
 
 
+def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    first, second = write(tmp_path / "a.jsonl", ROWS[:1]), write(tmp_path / "other" / "a.jsonl", ROWS[:2])
+    third = write(tmp_path / "b.jsonl", ROWS[:1])
+    words = [str(first), str(second), str(third), str(third), "--no-attacks", "--out", str(tmp_path)]
+    assert certify.main([*words, "--workers", "1", "--deadline", "20"]) == 0
+    truth = json.loads((tmp_path / "certificate.json").read_text())["truth"]
+    assert {name: figures["rows"] for name, figures in truth.items()} == {str(first): 1, str(second): 2, "b.jsonl": 1}
+
+
 def test_an_accepted_attack_is_exit_status_one(tmp_path: Path) -> None:
     attacks = write(tmp_path / "attacks.jsonl", [HEDGE, PAID])
     assert certify.main(["--attacks", str(attacks), "--out", str(tmp_path), "--deadline", "20"]) == 1

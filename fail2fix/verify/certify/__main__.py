@@ -74,7 +74,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def certify(arguments: argparse.Namespace) -> dict[str, Any]:
     """The certificate. Raises `BadInput` before anything is judged."""
     files = [*arguments.files, *(truth_files(arguments.truth) if arguments.truth else [])]
-    truth = {path.name: read_truth(path) for path in files}
+    truth = {_label(path, files): read_truth(path) for path in files}
     if CANARY.exists():
         raise BadInput(f"{CANARY}: an earlier run's attack made it, or something else did: look, then delete it")
     attacks = [] if arguments.no_attacks else corpus(CANARY, arguments.attacks)
@@ -90,6 +90,12 @@ def certify(arguments: argparse.Namespace) -> dict[str, Any]:
         "truth": {name: _judge_truth(rows, arguments) for name, rows in truth.items()},
         "attacks": _judge_attacks(attacks, arguments) if attacks else None,
     }
+
+
+def _label(path: Path, files: Sequence[Path]) -> str:
+    """What the certificate calls a truth set: its name, or its whole path where another has the same name."""
+    alone = all(each == path for each in files if each.name == path.name)
+    return path.name if alone else str(path)
 
 
 def _judge_truth(rows: Sequence[TruthRow], arguments: argparse.Namespace) -> dict[str, Any]:
