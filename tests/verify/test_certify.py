@@ -77,6 +77,18 @@ def test_bad_input_is_one_line_and_exit_status_two(tmp_path: Path, capsys: pytes
         certify.main(["--against", "nobody"])
 
 
+@pytest.mark.parametrize("out", ["rows.jsonl", "rows.jsonl/out"])
+def test_a_file_where_the_folder_should_be_is_said_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], out: str
+) -> None:
+    monkeypatch.setattr(certify, "judge_at_once", None)
+    truth = write(tmp_path / "rows.jsonl", ROWS)
+    assert certify.main([str(truth), "--no-attacks", "--out", str(tmp_path / out)]) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("certify: error: --out ")
+    assert errors.count("\n") == 1
+
+
 def test_a_certificate_counts_what_it_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     truth, attacks = write(tmp_path / "rows.jsonl", ROWS), write(tmp_path / "attacks.jsonl", [HEDGE])
     words = [str(truth), "--attacks", str(attacks), "--out", str(tmp_path), "--workers", "1", "--deadline", "20"]

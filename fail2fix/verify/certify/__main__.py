@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -40,7 +41,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadInput as error:
         print(f"certify: error: {error}", file=sys.stderr)
         return 2
-    arguments.out.mkdir(parents=True, exist_ok=True)
     text = markdown(certificate)
     (arguments.out / "certificate.json").write_text(json.dumps(certificate, indent=1) + "\n")
     (arguments.out / "certificate.md").write_text(text)
@@ -78,6 +78,7 @@ def certify(arguments: argparse.Namespace) -> dict[str, Any]:
     if CANARY.exists():
         raise BadInput(f"{CANARY}: an earlier run's attack made it, or something else did: look, then delete it")
     attacks = [] if arguments.no_attacks else corpus(CANARY, arguments.attacks)
+    _make_folder(arguments.out)
     settings = {
         "workers": arguments.workers,
         "deadline_s": arguments.deadline,
@@ -90,6 +91,15 @@ def certify(arguments: argparse.Namespace) -> dict[str, Any]:
         "truth": {name: _judge_truth(rows, arguments) for name, rows in truth.items()},
         "attacks": _judge_attacks(attacks, arguments) if attacks else None,
     }
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"--out {folder}: no folder can be made there: {error.strerror}") from None
+    if not os.access(folder, os.W_OK):
+        raise BadInput(f"--out {folder}: cannot be written")
 
 
 def _label(path: Path, files: Sequence[Path]) -> str:
