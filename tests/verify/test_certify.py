@@ -48,6 +48,8 @@ BAD: list[tuple[list[Any], str]] = [
     ([ROWS[0], {"gold": "7", "pred": "7"}], r"line 2: `equal` must be true or false"),
     ([ROWS[0], {"gold": 7, "pred": "7", "equal": True}], r"line 2: `gold` must be a text, got 7"),
     ([{"gold": "7", "equal": True}], r"line 1: `pred` must be a text"),
+    ([{"gold": '{"answer": "x", "tolerance": 1}', "pred": "7", "equal": True}], "line 1: `gold` a tolerance, and"),
+    ([{"gold": "", "pred": "7", "equal": False}], "line 1: `gold` is empty"),
     ([["7"]], r"line 1: not a JSON object"),
     ([], "holds no row"),
 ]
@@ -117,6 +119,30 @@ def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
     assert certify.main([*words, "--workers", "1", "--deadline", "20"]) == 0
     truth = json.loads((tmp_path / "certificate.json").read_text())["truth"]
     assert {name: figures["rows"] for name, figures in truth.items()} == {str(first): 1, str(second): 2, "b.jsonl": 1}
+
+
+def test_ground_truths_are_judged_as_in_training(tmp_path: Path) -> None:
+    gold = '{"answer": "4.2", "tolerance": 0.1}'
+    rows = [{"gold": gold, "response": rf"\boxed{{{n}}}", "equal": n == 4.25} for n in (4.25, 4.4)]
+    words = [str(write(tmp_path / "rows.jsonl", rows)), "--no-attacks", "--out", str(tmp_path)]
+    assert certify.main([*words, "--deadline", "20"]) == 0
+    ours = json.loads((tmp_path / "certificate.json").read_text())["truth"]["rows.jsonl"]["ours"]
+    assert ours["wrong"] == []
+
+
+def test_a_peer_is_given_the_bare_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(peers.PEERS, "hanging", f"{__name__}:hanging")
+    assert list(peers.ask("hanging", [("7", '{"answer": "7", "tolerance": 1}')], deadline_s=20.0).accepted) == [True]
+
+
+@pytest.mark.parametrize(("channel", "accepts"), [("auto", True), ("boxed", False), ("answer_line", True)])
+def test_the_channel_is_the_users(tmp_path: Path, channel: str, accepts: bool) -> None:
+    rows = [{"gold": "7", "response": "So it is.\nAnswer: 7", "equal": accepts}]
+    words = [str(write(tmp_path / "rows.jsonl", rows)), "--no-attacks", "--out", str(tmp_path), "--channel", channel]
+    assert certify.main([*words, "--deadline", "20"]) == 0
+    certificate = json.loads((tmp_path / "certificate.json").read_text())
+    assert certificate["settings"]["channel"] == channel
+    assert certificate["truth"]["rows.jsonl"]["ours"]["wrong"] == []
 
 
 def test_an_accepted_attack_is_exit_status_one(tmp_path: Path) -> None:

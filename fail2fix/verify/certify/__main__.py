@@ -2,9 +2,9 @@
 
     python -m fail2fix.verify.certify [FILE.jsonl[.gz] ...] [options]
 
-Judges every row through the pool that training uses, twice: all at once for rows per second, one by one for each
-verdict's time; writes DIR/certificate.json and DIR/certificate.md and prints the latter. Peers are asked one row at a
-time. Exit status: 0 done; 1 an attack was accepted, executed or late; 2 bad input.
+Judges every row through the verifier and the pool that training uses, twice: all at once for rows per second, one by
+one for each verdict's time; writes DIR/certificate.json and DIR/certificate.md and prints the latter. Peers are asked
+one row at a time. Exit status: 0 done; 1 an attack was accepted, executed or late; 2 bad input.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from fail2fix.command_line import OneLineParser
 from fail2fix.core.config import BadInput
+from fail2fix.verify.answer_text import Channel
 from fail2fix.verify.attacks.corpus import Attack, corpus
 from fail2fix.verify.attacks.generated import SEED
 from fail2fix.verify.certify.figures import attack_figures, truth_figures
@@ -56,6 +57,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--attacks", type=Path, metavar="FILE", help="attacks (default: the committed corpus)")
     parser.add_argument("--no-attacks", action="store_true", help="truth sets only")
     parser.add_argument("--against", default="", metavar="NAMES", help=f"peers, of {', '.join(PEERS)}")
+    parser.add_argument(
+        "--channel", choices=get_args(Channel), default="auto", help="of answers (default: %(default)s)"
+    )
     parser.add_argument("--out", type=Path, default=Path("outputs/certificate"), metavar="DIR", help="%(default)s")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="of our pool (default: %(default)s)")
     parser.add_argument("--deadline", type=float, default=3.0, metavar="S", help="a verdict (default: %(default)s)")
@@ -80,6 +84,7 @@ def certify(arguments: argparse.Namespace) -> dict[str, Any]:
     attacks = [] if arguments.no_attacks else corpus(CANARY, arguments.attacks)
     _make_folder(arguments.out)
     settings = {
+        "channel": arguments.channel,
         "workers": arguments.workers,
         "deadline_s": arguments.deadline,
         "peer_deadline_s": arguments.peer_deadline,
@@ -110,8 +115,8 @@ def _label(path: Path, files: Sequence[Path]) -> str:
 
 def _judge_truth(rows: Sequence[TruthRow], arguments: argparse.Namespace) -> dict[str, Any]:
     pairs = [(row.text, row.gold) for row in rows]
-    together = judge_at_once(pairs, arguments.workers, arguments.deadline)
-    alone = judge_one_by_one(pairs, arguments.workers, arguments.deadline)
+    together = judge_at_once(pairs, arguments.workers, arguments.deadline, arguments.channel)
+    alone = judge_one_by_one(pairs, arguments.workers, arguments.deadline, arguments.channel)
     peers = {name: ask(name, pairs, arguments.peer_deadline) for name in arguments.against}
     return truth_figures(rows, together, alone, peers)
 
@@ -119,7 +124,7 @@ def _judge_truth(rows: Sequence[TruthRow], arguments: argparse.Namespace) -> dic
 def _judge_attacks(rows: Sequence[Attack], arguments: argparse.Namespace) -> dict[str, Any]:
     pairs = [(row.response, row.gold) for row in rows]
     with MemoryWatch() as watch:
-        alone = judge_one_by_one(pairs, arguments.workers, arguments.deadline)
+        alone = judge_one_by_one(pairs, arguments.workers, arguments.deadline, arguments.channel)
     canary_files = int(CANARY.exists())
     peers = {name: ask(name, pairs, arguments.peer_deadline) for name in arguments.against}
     figures = attack_figures(rows, alone, arguments.deadline, watch.peak, peers)
