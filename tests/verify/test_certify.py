@@ -79,6 +79,26 @@ def test_bad_input_is_one_line_and_exit_status_two(tmp_path: Path, capsys: pytes
         certify.main(["--against", "nobody"])
 
 
+def test_nothing_to_judge_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        certify.main(["--no-attacks", "--out", str(tmp_path / "out")])
+    assert capsys.readouterr().err.splitlines() == [
+        "certify: error: --no-attacks and no truth set: there is nothing to judge; name a FILE or --truth DIR"
+    ]
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_help_says_what_is_read_written_and_returned(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        certify.main(["--help"])
+    said = capsys.readouterr().out
+    assert [
+        word for word in ("gold", "response", "pred", "equal", "Exit status", "outputs/certificate") if word not in said
+    ] == []
+    example = next(line for line in said.splitlines() if line.strip().startswith("echo"))
+    assert json.loads(example.split("'")[1])["response"] == r"So it is \boxed{0.5}."
+
+
 @pytest.mark.parametrize("out", ["rows.jsonl", "rows.jsonl/out"])
 def test_a_file_where_the_folder_should_be_is_said_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], out: str

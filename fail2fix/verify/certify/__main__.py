@@ -4,7 +4,16 @@
 
 Judges every row through the verifier and the pool that training uses, twice: all at once for rows per second, one by
 one for each verdict's time; writes DIR/certificate.json and DIR/certificate.md and prints the latter. Peers are asked
-one row at a time. Exit status: 0 done; 1 an attack was accepted, executed or late; 2 bad input.
+one row at a time.
+
+A row of a truth set is a JSON object: gold (the right answer as rows of training data have it, or a list of texts that
+are all wanted), response (a full solution) or pred (an answer; null where none was given), equal (true or false:
+whether the answer is right) and, if you like, id. One of an attack file has category, gold and response.
+
+    echo '{"gold": "1/2", "response": "So it is \\\\boxed{0.5}.", "equal": true}' > mine.jsonl
+    python -m fail2fix.verify.certify mine.jsonl --no-attacks --against math-verify
+
+Exit status: 0 done, also where verdicts differ from labels; 1 an attack was accepted, executed or late; 2 bad input.
 """
 
 from __future__ import annotations
@@ -51,7 +60,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = OneLineParser(prog="python -m fail2fix.verify.certify", description=(__doc__ or "").splitlines()[0])
+    parser = OneLineParser(
+        prog="python -m fail2fix.verify.certify",
+        description=(__doc__ or "").splitlines()[0],
+        epilog=(__doc__ or "").split("\n\n", 2)[2],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="truth sets: gold, response or pred, equal")
     parser.add_argument("--truth", type=Path, metavar="DIR", help="all truth sets of a folder")
     parser.add_argument("--attacks", type=Path, metavar="FILE", help="attacks (default: the committed corpus)")
@@ -60,7 +74,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--channel", choices=get_args(Channel), default="auto", help="of answers (default: %(default)s)"
     )
-    parser.add_argument("--out", type=Path, default=Path("outputs/certificate"), metavar="DIR", help="%(default)s")
+    parser.add_argument(
+        "--out", type=Path, default=Path("outputs/certificate"), metavar="DIR", help="default: %(default)s"
+    )
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="of our pool (default: %(default)s)")
     parser.add_argument("--deadline", type=float, default=3.0, metavar="S", help="a verdict (default: %(default)s)")
     parser.add_argument(
@@ -70,6 +86,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     arguments.against = [name for name in arguments.against.split(",") if name]
     if unknown := [name for name in arguments.against if name not in PEERS]:
         parser.error(f"--against: unknown {', '.join(unknown)}; there are {', '.join(PEERS)}")
+    if arguments.no_attacks and not arguments.files and not arguments.truth:
+        parser.error("--no-attacks and no truth set: there is nothing to judge; name a FILE or --truth DIR")
     if arguments.workers < 1 or arguments.deadline <= 0 or arguments.peer_deadline <= 0:
         parser.error("--workers, --deadline and --peer-deadline must be positive")
     return arguments
