@@ -48,6 +48,8 @@ BAD: list[tuple[list[Any], str]] = [
     ([ROWS[0], {"gold": "7", "pred": "7"}], r"line 2: `equal` must be true or false"),
     ([ROWS[0], {"gold": 7, "pred": "7", "equal": True}], r"line 2: `gold` must be a text, got 7"),
     ([{"gold": "7", "equal": True}], r"line 1: `pred` must be a text"),
+    ([{"gold": '{"answer": "x", "tolerance": 1}', "pred": "7", "equal": True}], "line 1: `gold` a tolerance, and"),
+    ([{"gold": "", "pred": "7", "equal": False}], "line 1: `gold` is empty"),
     ([["7"]], r"line 1: not a JSON object"),
     ([], "holds no row"),
 ]
@@ -77,6 +79,38 @@ def test_bad_input_is_one_line_and_exit_status_two(tmp_path: Path, capsys: pytes
         certify.main(["--against", "nobody"])
 
 
+def test_nothing_to_judge_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        certify.main(["--no-attacks", "--out", str(tmp_path / "out")])
+    assert capsys.readouterr().err.splitlines() == [
+        "certify: error: --no-attacks and no truth set: there is nothing to judge; name a FILE or --truth DIR"
+    ]
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_help_says_what_is_read_written_and_returned(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        certify.main(["--help"])
+    said = capsys.readouterr().out
+    assert [
+        word for word in ("gold", "response", "pred", "equal", "Exit status", "outputs/certificate") if word not in said
+    ] == []
+    example = next(line for line in said.splitlines() if line.strip().startswith("echo"))
+    assert json.loads(example.split("'")[1])["response"] == r"So it is \boxed{0.5}."
+
+
+@pytest.mark.parametrize("out", ["rows.jsonl", "rows.jsonl/out"])
+def test_a_file_where_the_folder_should_be_is_said_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], out: str
+) -> None:
+    monkeypatch.setattr(certify, "judge_at_once", None)
+    truth = write(tmp_path / "rows.jsonl", ROWS)
+    assert certify.main([str(truth), "--no-attacks", "--out", str(tmp_path / out)]) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("certify: error: --out ")
+    assert errors.count("\n") == 1
+
+
 def test_a_certificate_counts_what_it_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     truth, attacks = write(tmp_path / "rows.jsonl", ROWS), write(tmp_path / "attacks.jsonl", [HEDGE])
     words = [str(truth), "--attacks", str(attacks), "--out", str(tmp_path), "--workers", "1", "--deadline", "20"]
@@ -95,6 +129,40 @@ def test_a_certificate_counts_what_it_judged(tmp_path: Path, capsys: pytest.Capt
     assert text.strip() in capsys.readouterr().out
     assert "| rows.jsonl | ours | 2 | 1 | 0 | 2 |" in text
     assert "| line 4 | false accept | `x+1` | `1+x` | ok |" in text
+
+
+def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    first, second = write(tmp_path / "a.jsonl", ROWS[:1]), write(tmp_path / "other" / "a.jsonl", ROWS[:2])
+    third = write(tmp_path / "b.jsonl", ROWS[:1])
+    words = [str(first), str(second), str(third), str(third), "--no-attacks", "--out", str(tmp_path)]
+    assert certify.main([*words, "--workers", "1", "--deadline", "20"]) == 0
+    truth = json.loads((tmp_path / "certificate.json").read_text())["truth"]
+    assert {name: figures["rows"] for name, figures in truth.items()} == {str(first): 1, str(second): 2, "b.jsonl": 1}
+
+
+def test_ground_truths_are_judged_as_in_training(tmp_path: Path) -> None:
+    gold = '{"answer": "4.2", "tolerance": 0.1}'
+    rows = [{"gold": gold, "response": rf"\boxed{{{n}}}", "equal": n == 4.25} for n in (4.25, 4.4)]
+    words = [str(write(tmp_path / "rows.jsonl", rows)), "--no-attacks", "--out", str(tmp_path)]
+    assert certify.main([*words, "--deadline", "20"]) == 0
+    ours = json.loads((tmp_path / "certificate.json").read_text())["truth"]["rows.jsonl"]["ours"]
+    assert ours["wrong"] == []
+
+
+def test_a_peer_is_given_the_bare_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(peers.PEERS, "hanging", f"{__name__}:hanging")
+    assert list(peers.ask("hanging", [("7", '{"answer": "7", "tolerance": 1}')], deadline_s=20.0).accepted) == [True]
+
+
+@pytest.mark.parametrize(("channel", "accepts"), [("auto", True), ("boxed", False), ("answer_line", True)])
+def test_the_channel_is_the_users(tmp_path: Path, channel: str, accepts: bool) -> None:
+    rows = [{"gold": "7", "response": "So it is.\nAnswer: 7", "equal": accepts}]
+    words = [str(write(tmp_path / "rows.jsonl", rows)), "--no-attacks", "--out", str(tmp_path), "--channel", channel]
+    assert certify.main([*words, "--deadline", "20"]) == 0
+    certificate = json.loads((tmp_path / "certificate.json").read_text())
+    assert certificate["settings"]["channel"] == channel
+    assert certificate["truth"]["rows.jsonl"]["ours"]["wrong"] == []
 
 
 def test_an_accepted_attack_is_exit_status_one(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from fail2fix.verify.attacks.generated import SEED, generated
-from fail2fix.verify.certify.rows import read_jsonl, text_of
+from fail2fix.verify.certify.rows import gold_of, read_jsonl, text_of
 
 CANARY = "@CANARY@"
 """In a response: a file that exists only if the response was executed."""
@@ -32,7 +32,10 @@ def corpus(canary: Path, file: Path | None = None, seed: int = SEED) -> list[Att
     written = file or Path(str(files("fail2fix.verify.attacks") / "written.jsonl"))
     rows = [
         Attack(
-            f"{written.name}:{line}", *(text_of(row, key, written, line) for key in ("category", "gold", "response"))
+            f"{written.name}:{line}",
+            text_of(row, "category", written, line),
+            gold_of(row, written, line),
+            text_of(row, "response", written, line),
         )
         for line, row in read_jsonl(written)
     ]

@@ -2,23 +2,34 @@
 
     python -m fail2fix.verify.certify [FILE.jsonl[.gz] ...] [options]
 
-Judges every row through the pool that training uses, twice: all at once for rows per second, one by one for each
-verdict's time; writes DIR/certificate.json and DIR/certificate.md and prints the latter. Peers are asked one row at a
-time. Exit status: 0 done; 1 an attack was accepted, executed or late; 2 bad input.
+Judges every row through the verifier and the pool that training uses, twice: all at once for rows per second, one by
+one for each verdict's time; writes DIR/certificate.json and DIR/certificate.md and prints the latter. Peers are asked
+one row at a time.
+
+A row of a truth set is a JSON object: gold (the right answer as rows of training data have it, or a list of texts that
+are all wanted), response (a full solution) or pred (an answer; null where none was given), equal (true or false:
+whether the answer is right) and, if you like, id. One of an attack file has category, gold and response.
+
+    echo '{"gold": "1/2", "response": "So it is \\\\boxed{0.5}.", "equal": true}' > mine.jsonl
+    python -m fail2fix.verify.certify mine.jsonl --no-attacks --against math-verify
+
+Exit status: 0 done, also where verdicts differ from labels; 1 an attack was accepted, executed or late; 2 bad input.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from fail2fix.command_line import OneLineParser
 from fail2fix.core.config import BadInput
+from fail2fix.verify.answer_text import Channel
 from fail2fix.verify.attacks.corpus import Attack, corpus
 from fail2fix.verify.attacks.generated import SEED
 from fail2fix.verify.certify.figures import attack_figures, truth_figures
@@ -40,7 +51,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadInput as error:
         print(f"certify: error: {error}", file=sys.stderr)
         return 2
-    arguments.out.mkdir(parents=True, exist_ok=True)
     text = markdown(certificate)
     (arguments.out / "certificate.json").write_text(json.dumps(certificate, indent=1) + "\n")
     (arguments.out / "certificate.md").write_text(text)
@@ -50,13 +60,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = OneLineParser(prog="python -m fail2fix.verify.certify", description=(__doc__ or "").splitlines()[0])
+    parser = OneLineParser(
+        prog="python -m fail2fix.verify.certify",
+        description=(__doc__ or "").splitlines()[0],
+        epilog=(__doc__ or "").split("\n\n", 2)[2],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="truth sets: gold, response or pred, equal")
     parser.add_argument("--truth", type=Path, metavar="DIR", help="all truth sets of a folder")
     parser.add_argument("--attacks", type=Path, metavar="FILE", help="attacks (default: the committed corpus)")
     parser.add_argument("--no-attacks", action="store_true", help="truth sets only")
     parser.add_argument("--against", default="", metavar="NAMES", help=f"peers, of {', '.join(PEERS)}")
-    parser.add_argument("--out", type=Path, default=Path("outputs/certificate"), metavar="DIR", help="%(default)s")
+    parser.add_argument(
+        "--channel", choices=get_args(Channel), default="auto", help="of answers (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("outputs/certificate"), metavar="DIR", help="default: %(default)s"
+    )
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="of our pool (default: %(default)s)")
     parser.add_argument("--deadline", type=float, default=3.0, metavar="S", help="a verdict (default: %(default)s)")
     parser.add_argument(
@@ -66,6 +86,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     arguments.against = [name for name in arguments.against.split(",") if name]
     if unknown := [name for name in arguments.against if name not in PEERS]:
         parser.error(f"--against: unknown {', '.join(unknown)}; there are {', '.join(PEERS)}")
+    if arguments.no_attacks and not arguments.files and not arguments.truth:
+        parser.error("--no-attacks and no truth set: there is nothing to judge; name a FILE or --truth DIR")
     if arguments.workers < 1 or arguments.deadline <= 0 or arguments.peer_deadline <= 0:
         parser.error("--workers, --deadline and --peer-deadline must be positive")
     return arguments
@@ -74,11 +96,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def certify(arguments: argparse.Namespace) -> dict[str, Any]:
     """The certificate. Raises `BadInput` before anything is judged."""
     files = [*arguments.files, *(truth_files(arguments.truth) if arguments.truth else [])]
-    truth = {path.name: read_truth(path) for path in files}
+    truth = {_label(path, files): read_truth(path) for path in files}
     if CANARY.exists():
         raise BadInput(f"{CANARY}: an earlier run's attack made it, or something else did: look, then delete it")
     attacks = [] if arguments.no_attacks else corpus(CANARY, arguments.attacks)
+    _make_folder(arguments.out)
     settings = {
+        "channel": arguments.channel,
         "workers": arguments.workers,
         "deadline_s": arguments.deadline,
         "peer_deadline_s": arguments.peer_deadline,
@@ -92,10 +116,25 @@ def certify(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"--out {folder}: no folder can be made there: {error.strerror}") from None
+    if not os.access(folder, os.W_OK):
+        raise BadInput(f"--out {folder}: cannot be written")
+
+
+def _label(path: Path, files: Sequence[Path]) -> str:
+    """What the certificate calls a truth set: its name, or its whole path where another has the same name."""
+    alone = all(each == path for each in files if each.name == path.name)
+    return path.name if alone else str(path)
+
+
 def _judge_truth(rows: Sequence[TruthRow], arguments: argparse.Namespace) -> dict[str, Any]:
     pairs = [(row.text, row.gold) for row in rows]
-    together = judge_at_once(pairs, arguments.workers, arguments.deadline)
-    alone = judge_one_by_one(pairs, arguments.workers, arguments.deadline)
+    together = judge_at_once(pairs, arguments.workers, arguments.deadline, arguments.channel)
+    alone = judge_one_by_one(pairs, arguments.workers, arguments.deadline, arguments.channel)
     peers = {name: ask(name, pairs, arguments.peer_deadline) for name in arguments.against}
     return truth_figures(rows, together, alone, peers)
 
@@ -103,7 +142,7 @@ def _judge_truth(rows: Sequence[TruthRow], arguments: argparse.Namespace) -> dic
 def _judge_attacks(rows: Sequence[Attack], arguments: argparse.Namespace) -> dict[str, Any]:
     pairs = [(row.response, row.gold) for row in rows]
     with MemoryWatch() as watch:
-        alone = judge_one_by_one(pairs, arguments.workers, arguments.deadline)
+        alone = judge_one_by_one(pairs, arguments.workers, arguments.deadline, arguments.channel)
     canary_files = int(CANARY.exists())
     peers = {name: ask(name, pairs, arguments.peer_deadline) for name in arguments.against}
     figures = attack_figures(rows, alone, arguments.deadline, watch.peak, peers)

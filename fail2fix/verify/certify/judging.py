@@ -1,4 +1,4 @@
-"""Our verdicts on many answers, by the pool that training uses, and the time they take."""
+"""Our verdicts on many answers, by the verifier and the pool that training uses, and the time they take."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 import psutil
 
+from fail2fix.verify.answer_text import Channel
+from fail2fix.verify.math_verifier import MathVerifier
 from fail2fix.verify.pool import Verdict, VerifierPool
 
 Pair = tuple[str, str]
-"""Response and gold answer."""
+"""Response and ground truth, as `gold.py` reads it."""
 
 SAMPLE_S = 0.05
 WARM_UP = (r"\boxed{x+1}", "1+x")
@@ -30,44 +32,44 @@ class Judging:
     total_s: float
 
 
-def judge_at_once(pairs: Sequence[Pair], workers: int, deadline_s: float) -> Judging:
+def judge_at_once(pairs: Sequence[Pair], workers: int, deadline_s: float, channel: Channel = "auto") -> Judging:
     """All pairs as a step of training hands them in: together. Workers are up before the clock starts."""
 
-    async def flood(pool: VerifierPool) -> Sequence[Verdict]:
-        return await asyncio.gather(*(pool.verify(*pair) for pair in pairs))
+    async def flood(verifier: MathVerifier) -> Sequence[Verdict]:
+        return await asyncio.gather(*(verifier.verify(*pair) for pair in pairs))
 
-    with _warm_pool(workers, deadline_s) as pool:
+    with _warm_verifier(workers, deadline_s, channel) as verifier:
         start = time.monotonic()
-        verdicts = asyncio.run(flood(pool))
+        verdicts = asyncio.run(flood(verifier))
         total = time.monotonic() - start
     return Judging(verdicts, [total] * len(pairs), total)
 
 
-def judge_one_by_one(pairs: Sequence[Pair], workers: int, deadline_s: float) -> Judging:
+def judge_one_by_one(pairs: Sequence[Pair], workers: int, deadline_s: float, channel: Channel = "auto") -> Judging:
     """Each pair alone, so that its time is its own."""
 
-    async def each(pool: VerifierPool) -> list[tuple[Verdict, float]]:
-        return [await _timed(pool, pair) for pair in pairs]
+    async def each(verifier: MathVerifier) -> list[tuple[Verdict, float]]:
+        return [await _timed(verifier, pair) for pair in pairs]
 
-    with _warm_pool(workers, deadline_s) as pool:
+    with _warm_verifier(workers, deadline_s, channel) as verifier:
         start = time.monotonic()
-        timed = asyncio.run(each(pool))
+        timed = asyncio.run(each(verifier))
         total = time.monotonic() - start
     return Judging([verdict for verdict, _ in timed], [seconds for _, seconds in timed], total)
 
 
-async def _timed(pool: VerifierPool, pair: Pair) -> tuple[Verdict, float]:
+async def _timed(verifier: MathVerifier, pair: Pair) -> tuple[Verdict, float]:
     start = time.monotonic()
-    return await pool.verify(*pair), time.monotonic() - start
+    return await verifier.verify(*pair), time.monotonic() - start
 
 
 @contextmanager
-def _warm_pool(workers: int, deadline_s: float) -> Iterator[VerifierPool]:
-    """A new pool with an empty memo and running workers, closed at the end."""
+def _warm_verifier(workers: int, deadline_s: float, channel: Channel) -> Iterator[MathVerifier]:
+    """A verifier over a new pool with an empty memo and running workers, closed at the end."""
     pool = VerifierPool(max_workers=workers, deadline_s=deadline_s)
     try:
         asyncio.run(pool.verify(*WARM_UP))
-        yield pool
+        yield MathVerifier(pool, channel)
     finally:
         pool.close()
 

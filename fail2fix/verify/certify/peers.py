@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from fail2fix.verify.certify.judging import Pair
+from fail2fix.verify.gold import parse_gold
 from fail2fix.verify.pool import limit_memory
 
 PEERS = {
@@ -47,15 +48,19 @@ def math_verify_accepts(response: str, gold: str) -> bool:
 
 
 def ask(name: str, pairs: Sequence[Pair], deadline_s: float) -> PeerJudging:
-    """The peer's verdicts, one at a time; a pair that takes longer than `deadline_s` costs it the process."""
+    """The peer's verdicts, one at a time; a pair that takes longer than `deadline_s` costs it the process.
+
+    Peers know no tolerance: they are given the bare answer of a ground truth.
+    """
     accepted: list[bool | None] = []
     seconds: list[float] = []
     killed = 0
     process = _PeerProcess(PEERS[name])
     try:
-        for pair in pairs:
+        for response, gold in pairs:
+            bare = parse_gold(gold).answer
             start = time.monotonic()
-            answered, verdict = process.judge(pair, deadline_s)
+            answered, verdict = process.judge((response, bare), deadline_s)
             seconds.append(time.monotonic() - start)
             accepted.append(verdict)
             if not answered:

@@ -1,7 +1,8 @@
 """Truth sets: files of labelled answers, a JSON object a line, plain or gzipped.
 
-A row has `gold` (text, or a list of texts that are all wanted), `response` (a full solution) or `pred` (an answer;
-null where none was given), and `equal`: whether the answer is right. Knows files; judges nothing.
+A row has `gold` (a ground truth as rows of training data have it, or a list of texts that are all wanted), `response`
+(a full solution) or `pred` (an answer; null where none was given), and `equal`: whether the answer is right. Knows
+files; judges nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fail2fix.core.config import BadInput
+from fail2fix.verify.gold import BadGold, parse_gold
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,16 @@ def text_of(row: Mapping[str, Any], key: str, path: Path, line: int) -> str:
     return str(row[key])
 
 
+def gold_of(row: Mapping[str, Any], path: Path, line: int) -> str:
+    """The ground truth of a row. Raises `BadInput` where `gold` is none."""
+    gold = text_of(row, "gold", path, line)
+    try:
+        parse_gold(gold)
+    except BadGold as error:
+        raise BadInput(f"{path}, line {line}: `gold` {error}") from None
+    return gold
+
+
 def _object(line: bytes, path: Path, number: int) -> dict[str, Any]:
     try:
         row = json.loads(line)
@@ -79,4 +91,4 @@ def _truth_row(row: dict[str, Any], path: Path, line: int) -> TruthRow:
     if row.get(key, "") is None:
         row[key] = ""
     text = text_of(row, key, path, line)
-    return TruthRow(str(row.get("id", f"line {line}")), text_of(row, "gold", path, line), text, row["equal"])
+    return TruthRow(str(row.get("id", f"line {line}")), gold_of(row, path, line), text, row["equal"])

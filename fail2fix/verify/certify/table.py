@@ -21,7 +21,8 @@ def _lines(certificate: dict[str, Any]) -> Iterator[str]:
     origin, settings = certificate["origin"], certificate["settings"]
     machine = origin["machine"]
     yield f"Commit {origin['commit']}, {origin['made']}, Python {origin['python']}, {machine['cpus']} CPUs, "
-    yield f"load {machine['load'][0]:.1f}, {settings['workers']} workers, deadline {settings['deadline_s']} s.\n"
+    yield f"load {machine['load'][0]:.1f}, "
+    yield f"channel {settings['channel']}, {settings['workers']} workers, deadline {settings['deadline_s']} s.\n"
     if certificate["truth"]:
         yield from _truth_table(certificate["truth"])
         for name, figures in certificate["truth"].items():

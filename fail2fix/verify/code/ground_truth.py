@@ -29,9 +29,12 @@ Of "assertions": `check` (the function called with the entry point, "check"), `b
 by keyword are passed by position, in their order: DebugBench renames parameters), `records` (classes of the prelude
 whose objects pass between program and tests by name and attributes), and `isolation`:
 - "split" (the default): the tests run in another process than the program; arguments and results pass as data, so
-  a program cannot touch its tests. A result that is not data (`inside/values.py`) fails.
-- "together": tests run in the program's own process, for the tests that use its objects. A program built to attack
-  its tests can pass them there, say with a result that claims to equal everything: use it for trusted programs.
+  a program cannot touch its tests. A result that is not data (`inside/values.py`) fails. An error passes as the
+  built-in class it is or extends, and its text. Arguments are copies: what a function changes in them its tests do not
+  see, or it could change what they compare with. Tests that look at changed arguments need "together".
+- "together": tests run in the program's own process, for the tests that use its objects or look at changed arguments.
+  A program built to attack its tests can pass them there, say with a result that claims to equal everything: use it
+  for trusted programs.
 """
 
 import ast

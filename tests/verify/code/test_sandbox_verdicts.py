@@ -39,6 +39,66 @@ NODES = {
 }
 RIGHT = "def add(a, b):\n    return a + b\n"
 INDENTED = " a, b = map(int, input().split())\n print(a + b)\n"
+FAST_IO = """
+import os, sys
+from io import BytesIO, IOBase
+
+class FastIO(IOBase):
+    newlines = 0
+
+    def __init__(self, file):
+        self._fd = file.fileno()
+        self.buffer = BytesIO()
+        self.writable = "x" in file.mode or "r" not in file.mode
+        self.write = self.buffer.write if self.writable else None
+
+    def readline(self):
+        while self.newlines == 0:
+            b = os.read(self._fd, max(os.fstat(self._fd).st_size, 8192))
+            self.newlines = b.count(b"\\n") + (not b)
+            ptr = self.buffer.tell()
+            self.buffer.seek(0, 2), self.buffer.write(b), self.buffer.seek(ptr)
+        self.newlines -= 1
+        return self.buffer.readline()
+
+    def flush(self):
+        if self.writable:
+            os.write(self._fd, self.buffer.getvalue())
+            self.buffer.truncate(0), self.buffer.seek(0)
+
+class IOWrapper(IOBase):
+    def __init__(self, file):
+        self.buffer = FastIO(file)
+        self.flush = self.buffer.flush
+        self.writable = self.buffer.writable
+        self.write = lambda s: self.buffer.write(s.encode("ascii"))
+        self.readline = lambda: self.buffer.readline().decode("ascii")
+
+sys.stdin, sys.stdout = IOWrapper(sys.stdin), IOWrapper(sys.stdout)
+"""
+"""PyRival's, without the methods these tests do not need."""
+SIGNALS = "import os\nfor s in range(1, 65):\n try: os.kill(1, s)\n except OSError: pass\n"
+INTERRUPTED = "import os, signal\ntry: os.kill(os.getpid(), signal.SIGINT)\nexcept KeyboardInterrupt: n = 1\n"
+RAISED = {
+    "RecursionError": "f(n)",
+    "NotImplementedError": "NotImplementedError",
+    "ValueError": "Mine(n)",
+    "KeyError": "KeyError('k')",
+    "UnicodeDecodeError": "b'\\xff'.decode()",
+    "FileNotFoundError": "open('/none')",
+    "StopIteration": "next(iter([]))",
+    "Exception": "Odd(n)",
+}
+ERRORS = "class Mine(ValueError): pass\nclass Odd(Exception):\n def __str__(self): raise SystemExit(0)\n" + (
+    "def f(n): return f(n)\ndef add(n):\n"
+    + "".join(f" if n == {name!r}: raise {what}\n" for name, what in RAISED.items())
+)
+ERROR_TESTS = {
+    "kind": "assertions",
+    "functions": ["add"],
+    "tests": [f"try:\n add({name!r})\n assert 0\nexcept {name}:\n assert 1" for name in RAISED],
+}
+TEXT_TEST = "try:\n add(1, 2)\nexcept ValueError as e:\n assert 'neg' in str(e)"
 PRINTS = "a, b = map(int, input().split())\nprint(a + b)\n"
 
 VERDICTS: dict[str, tuple[str, dict[str, Any], Outcome]] = {
@@ -87,6 +147,27 @@ VERDICTS: dict[str, tuple[str, dict[str, Any], Outcome]] = {
         Outcome("ok", 2, 2),
     ),
     "stdio, /dev/stdin": ("print(sum(map(int, open('/dev/stdin').read().split())))", SUM, Outcome("ok", 2, 2)),
+    "stdio, a template for fast input and output": (FAST_IO + PRINTS, SUM, Outcome("ok", 2, 2)),
+    "stdio, closed at the end": (f"import sys\n{PRINTS}sys.stdout.close()", SUM, Outcome("ok", 2, 2)),
+    "stdio, replaced at the end": (f"import io, sys\n{PRINTS}sys.stdout = io.StringIO()", SUM, Outcome("ok", 2, 2)),
+    "stdio, a file left open": (
+        "o = open(1, 'w')\nprint(sum(map(int, input().split())), file=o)",
+        SUM,
+        Outcome("ok", 2, 2),
+    ),
+    "stdio, a file left open in a ring": (
+        f"o = open(1, 'w')\ndef print(x): o.write(str(x))\n{PRINTS}",
+        SUM,
+        Outcome("ok", 2, 2),
+    ),
+    "stdio, its own file": (
+        f"import os\nos.chdir(os.path.dirname(os.path.abspath(__file__)))\n{PRINTS}",
+        SUM,
+        Outcome("ok", 2, 2),
+    ),
+    "stdio, signals to process 1": (SIGNALS + PRINTS, SUM, Outcome("ok", 2, 2)),
+    "stdio, interrupts itself": (f"{INTERRUPTED}{PRINTS}assert n", SUM, Outcome("ok", 2, 2)),
+    "calls, signals to process 1": (SIGNALS + RIGHT, ADD, Outcome("ok", 1, 1)),
     "check": (RIGHT, CHECK, Outcome("ok", 2, 2)),
     "check, wrong": ("def add(a, b): return 4", CHECK, Outcome("ok", 0, 1)),
     "check, all counted": ("def add(a, b): return 4", CHECK | {"stop": "all"}, Outcome("ok", 1, 2)),
@@ -96,6 +177,37 @@ VERDICTS: dict[str, tuple[str, dict[str, Any], Outcome]] = {
         "def add(a, b): raise ZeroDivisionError",
         CHECK | {"tests": ["def check(c):\n try:\n  c(1, 0)\n except ZeroDivisionError:\n  return\n assert False"]},
         Outcome("ok", 1, 1),
+    ),
+    "list, errors of many kinds": (ERRORS, ERROR_TESTS, Outcome("ok", 8, 8)),
+    "list, the text of an error": (
+        "def add(a, b): raise ValueError('negative')",
+        LIST | {"tests": [TEXT_TEST, TEXT_TEST.replace("neg", "pos")]},
+        Outcome("ok", 1, 2),
+    ),
+    "list, a name bound in an assertion": (
+        RIGHT,
+        LIST | {"tests": ["assert (y := add(1, 1)) == 2, nothing\nassert y == 2", CHECK["tests"][0] + "\ncheck(add)"]},
+        Outcome("ok", 4, 4),
+    ),
+    "list, a name bound in an assertion of a function": (
+        RIGHT,
+        CHECK | {"tests": ["def check(c):\n assert (y := c(1, 1)) == 2\n assert y == 2"]},
+        Outcome("ok", 2, 2),
+    ),
+    "list, every failed assertion counted": (
+        RIGHT,
+        LIST | {"stop": "all", "tests": ["assert add(1, 1) == 3, nothing\nassert add(1)\nassert add(1, 1) == 2"]},
+        Outcome("ok", 1, 3),
+    ),
+    "list, arguments are copies": (
+        "def add(a, b):\n a.append(b)\n return a",
+        LIST | {"tests": ["x = [1]\nassert add(x, 2) == [1, 2]\nassert x == [1]"]},
+        Outcome("ok", 2, 2),
+    ),
+    "together, arguments are the tests' own": (
+        "def add(a, b):\n a.append(b)\n return a",
+        TOGETHER | {"tests": ["x = [1]\nassert add(x, 2) == [1, 2]\nassert x == [1, 2]"]},
+        Outcome("ok", 2, 2),
     ),
     "list": (RIGHT, LIST, Outcome("ok", 2, 2)),
     "list, ends the process": ("import os\ndef add(a, b): os._exit(0)", LIST, Outcome("ok", 0, 1)),
@@ -118,6 +230,10 @@ VERDICTS: dict[str, tuple[str, dict[str, Any], Outcome]] = {
         Outcome("timeout", 1, 2),
     ),
     "too large": ("def add(a, b): return len('x' * 2**30)", ADD, Outcome("timeout", 0, 1)),
+    "too large, stdio": (f"x = [0]\nwhile True: x += x\n{PRINTS}", SUM, Outcome("timeout", 0, 2)),
+    "too large, list": ("def add(a, b): return len('x' * 2**30)", LIST, Outcome("timeout", 0, 1)),
+    "too large, and caught": (f"try: 'x' * 2**30\nexcept MemoryError: pass\n{PRINTS}", SUM, Outcome("ok", 2, 2)),
+    "ends as one too large": (f"{PRINTS}raise MemoryError", SUM, Outcome("timeout", 0, 2)),
     "returns too much": ("def add(a, b): return 'x' * 2**24", ADD, Outcome("timeout", 0, 1)),
     "prints too much": ("print('x' * 2**24)", SUM, Outcome("timeout", 0, 2)),
 }

@@ -6,9 +6,11 @@ in hold none of them. Nothing it says is believed: its answers are data (`values
 
 import atexit
 import builtins
+import gc
 import io
 import os
 import resource
+import signal
 import sys
 import threading
 import types
@@ -20,28 +22,49 @@ from fail2fix.verify.code.inside.pipes import read_message, write_message
 from fail2fix.verify.code.inside.values import decode, encode
 
 Job = dict[str, Any]
+ERROR_CHARS = 1000
 Answer = Callable[[dict[str, Any], dict[str, Any], int], dict[str, Any]]
 
 
 def run_script(job: Job, stdin: int, stdout: int, forbidden: tuple[int, ...]) -> None:
     """In a child: the program as `python program.py` would run it, exit handlers included. Never returns."""
-    code = 1
+    code, space = 1, new_module("__main__", "program.py")
     try:
         _become_program(job, forbidden, stdin, stdout)
-        execute(job, new_module("__main__"))
+        execute(job, space)
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except MemoryError:
+        # Ended as the kernel ends those at a limit of its own. One that does this by itself is wrong all the same.
+        os.kill(os.getpid(), signal.SIGKILL)
     except BaseException:
         pass
     try:
-        # What the interpreter does at its end, and os._exit would leave out.
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
+        _end_interpreter(space)
     except BaseException:
         code = 1
     os._exit(code & 0xFF)
+
+
+def _end_interpreter(space: dict[str, Any]) -> None:
+    """What the interpreter does at its end, and os._exit would leave out."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    _flush()
+    sys.stdout = sys.__stdout__
+    # Files the program left open are written out as their names are taken, one by one: in a ring with functions the
+    # collector may close a file before what it buffers.
+    for name in [name for name in space if name != "__builtins__"]:
+        space[name] = None
+    gc.collect()
+    _flush()
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.__stdout__):
+        if stream is not None and not getattr(stream, "closed", False):
+            stream.flush()
 
 
 def serve(job: Job, requests: int, answers: int, forbidden: tuple[int, ...], answer_tests: Answer) -> None:
@@ -49,11 +72,11 @@ def serve(job: Job, requests: int, answers: int, forbidden: tuple[int, ...], ans
     try:
         null = os.open(os.devnull, os.O_RDWR)
         _become_program(job, forbidden, null, null)
-        space = new_module("program")
+        space = new_module("program", "program.py")
         try:
             execute(job, space)
         except BaseException as error:
-            write_message(answers, {"loaded": 0, "error": _name(error)})
+            write_message(answers, {"loaded": 0} | _told(error))
             os._exit(1)
         write_message(answers, {"loaded": 1})
         found: dict[str, Any] = {}
@@ -77,11 +100,17 @@ def _answer(request: dict[str, Any], job: Job, space: dict[str, Any], found: dic
         args, kwargs = decode(request["args"], records), decode(request["kwargs"], records)
         return {"value": encode(found[path](*args, **kwargs), tuple(records.values()))}
     except BaseException as error:
-        return {"error": _name(error)}
+        return _told(error)
 
 
-def _name(error: BaseException) -> str:
-    return str(type.__getattribute__(type(error), "__name__"))[:100]
+def _told(error: BaseException) -> dict[str, str]:
+    """An error as data: the built-in class it is, or extends, and its text."""
+    classes: tuple[type, ...] = type.__getattribute__(type(error), "__mro__")
+    name = next(kind.__name__ for kind in classes if vars(builtins).get(kind.__name__) is kind)
+    try:
+        return {"error": name, "text": str(error)[:ERROR_CHARS]}
+    except BaseException:
+        return {"error": name, "text": ""}
 
 
 def find(path: str, space: dict[str, Any]) -> Any:
@@ -98,9 +127,10 @@ def record_classes(names: list[str], space: dict[str, Any]) -> dict[str, type]:
     return {name: space[name] for name in names if isinstance(space.get(name), type)}
 
 
-def new_module(name: str) -> dict[str, Any]:
+def new_module(name: str, file: str) -> dict[str, Any]:
     """The name space of a new module; dataclasses and pickle look their module up by name."""
     module = types.ModuleType(name)
+    module.__file__ = file
     sys.modules[name] = module
     return module.__dict__
 
@@ -116,15 +146,21 @@ def _become_program(job: Job, forbidden: tuple[int, ...], stdin: int, stdout: in
     for descriptor in forbidden:
         os.close(descriptor)
     let_others_look(True)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.setsid()
     set_limit(resource.RLIMIT_FSIZE, job["limits"]["output_bytes"])
     os.dup2(stdin, 0)
     os.dup2(stdout, 1)
-    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0)), "utf-8", "replace")
-    sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w")), "utf-8", "replace")
-    sys.stderr = io.TextIOWrapper(io.BufferedWriter(io.FileIO(2, "w")), "utf-8", "replace")
-    for name in ("stdin", "stdout", "stderr"):
-        setattr(sys, f"__{name}__", getattr(sys, name))
+    for name, descriptor, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+        stream = io.TextIOWrapper(_buffered(io.FileIO(descriptor, mode)), "utf-8", "replace")
+        # The interpreter sets it too, and templates for fast input and output look at it.
+        stream.mode = mode  # type: ignore[misc]
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
     sys.argv = ["program.py"]
     # What `site` would have added; this interpreter runs without it.
     builtins.exit = builtins.quit = sys.exit  # type: ignore[assignment]
+
+
+def _buffered(file: io.FileIO) -> io.BufferedReader | io.BufferedWriter:
+    return io.BufferedReader(file) if file.readable() else io.BufferedWriter(file)

@@ -5,7 +5,8 @@ Knows: test scripts, which are the data set's. Must not know: where the function
 
 import ast
 import builtins
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from fail2fix.verify.code.inside.pipes import End
@@ -14,16 +15,22 @@ Space = dict[str, Any]
 
 
 class ProgramFailed(Exception):
-    """The program raised something that has no built-in name."""
+    """The program raised something that is no built-in exception, or none that can be made from a text."""
 
 
-def same_error(name: object) -> Exception:
-    """An exception of the built-in type the program raised, for tests that expect one."""
+def same_error(name: object, text: object) -> Exception:
+    """An exception of the built-in class the program raised, saying `text`, for tests that expect one."""
     kind = getattr(builtins, name, None) if isinstance(name, str) else None
-    if isinstance(kind, type) and issubclass(kind, (ArithmeticError, LookupError, TypeError, ValueError)):
-        # The exceptions of codecs cannot be made without their five arguments.
-        return ValueError() if issubclass(kind, UnicodeError) else kind()
-    return ProgramFailed(name)
+    if not isinstance(kind, type) or not issubclass(kind, Exception):
+        return ProgramFailed(name, text)
+    # Made as they are, some say another text than they are given (KeyError quotes it) or need more than one.
+    saying = {"__init__": lambda self, *_: None, "__str__": lambda self: str(text)}
+    for each in (kind, type(kind.__name__, (kind,), saying)):
+        with contextlib.suppress(TypeError):
+            error = each(text)
+            if str(error) == text:
+                return error
+    return ProgramFailed(name, text)
 
 
 def run_scripts(tests: dict[str, Any], space: Space, tally: Callable[[bool], None]) -> None:
@@ -33,12 +40,14 @@ def run_scripts(tests: dict[str, Any], space: Space, tally: Callable[[bool], Non
         End: "stopped" after a first failure, where that ends the run.
     """
 
-    def check(condition: Callable[[], object]) -> None:
+    @contextlib.contextmanager
+    def check() -> Iterator[None]:
         try:
-            passed = bool(condition())
+            yield
         except Exception:
-            passed = False
-        settle(passed)
+            settle(False)
+        else:
+            settle(True)
 
     def settle(passed: bool) -> None:
         tally(passed)
@@ -56,14 +65,14 @@ def run_scripts(tests: dict[str, Any], space: Space, tally: Callable[[bool], Non
 
 
 def _counted(source: str) -> Any:
-    """A test script with every `assert x` turned into `__check__(lambda: x)`."""
+    """A test script with every `assert x` turned into `with __check__(): assert x`, which keeps x in its scope."""
     tree = ast.fix_missing_locations(_CountAssertions().visit(ast.parse(source)))
-    return compile(tree, "tests.py", "exec", dont_inherit=True)
+    # Optimised, assertions would be left out, and pass.
+    return compile(tree, "tests.py", "exec", dont_inherit=True, optimize=0)
 
 
 class _CountAssertions(ast.NodeTransformer):
     def visit_Assert(self, node: ast.Assert) -> ast.AST:
-        nothing = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
-        condition = ast.Lambda(args=nothing, body=node.test)
-        call = ast.Call(func=ast.Name(id="__check__", ctx=ast.Load()), args=[condition], keywords=[])
-        return ast.copy_location(ast.Expr(value=call), node)
+        check = ast.Call(func=ast.Name(id="__check__", ctx=ast.Load()), args=[], keywords=[])
+        assertion = ast.copy_location(ast.Assert(test=node.test), node)
+        return ast.copy_location(ast.With(items=[ast.withitem(context_expr=check)], body=[assertion]), node)

@@ -1,6 +1,7 @@
 """The process that owns a sandbox: it starts the program in another process, hands it its tests one by one, reports.
 
-Process 1 of the sandbox, so a program can neither signal it nor outlive it. It takes ONE job and ends.
+Process 1 of the sandbox, so a program can neither outlive it nor signal it: the kernel keeps from process 1 what it has
+no handler for, and Python's own, of SIGINT, is taken away. It takes ONE job and ends.
 Knows: how to run a program and carry data to and from it. Must not know: whether a result is right; calls and
 stdin/stdout are compared outside. Assertion scripts are run here, and kept from the program: they are read from the
 pipe after the program's process was forked, and that process never holds the pipe.
@@ -12,6 +13,7 @@ or "done").
 
 import contextlib
 import os
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +28,7 @@ Message = dict[str, Any]
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     jobs, reports = _own_channels()
     let_others_look(False)
     reports.send(ready=1)
@@ -162,7 +165,7 @@ class _Program:
 
 def _run_split(program: _Program, job: Job, tests: Message, reports: Reports) -> None:
     """Tests in this process, each function of the program a stand-in that carries data there and back."""
-    space = new_module("tests")
+    space = new_module("tests", "tests.py")
     execute({"prelude": job["prelude"], "program": ""}, space)
     records = record_classes(job["records"], space)
     for name in tests["functions"]:
@@ -179,7 +182,7 @@ def _stand_in(program: _Program, path: str, by_position: bool, records: dict[str
             args, kwargs = (*args, *kwargs.values()), {}
         answer = program.ask({"call": path, "args": encode(args, shapes), "kwargs": encode(kwargs, shapes)})
         if "value" not in answer:
-            raise same_error(answer.get("error"))
+            raise same_error(answer.get("error"), answer.get("text"))
         return decode(answer["value"], records)
 
     return call
