@@ -34,7 +34,8 @@ _NAME_COMMANDS = frozenset(
 )
 _NAME_BODY = re.compile(r"(?:[A-Za-z|:'(){},_ ]|_\{?[0-9a-zA-Z]+\}?|(?<=[(,])-?\d+(?=[),]))+")
 _SUBSCRIPT = re.compile(r"_ ?\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
-_TERM = re.compile(r"[|(]?[A-Za-z\\]")
+_TERM = re.compile(r"[|(]?\\?[A-Za-z]")
+_CONSTANT_IN_TERM = re.compile(r"\\pi(?![a-zA-Z])|\\(?:sqrt|frac|overline) ?\{[^a-zA-Z]*\}")
 _TERM_COMMANDS = _NAME_COMMANDS | set(re.findall(r"\w+", "sqrt pi cdot circ lvert rvert mid leq geq"))
 _TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
 _NAMES_IN_TEXT = re.compile(r"(?:[a-zA-Z'-]+ ?){1,6}")
@@ -138,16 +139,21 @@ def is_term(text: str) -> bool:
     """
     if not _TERM.match(text) or len(_split(text, "+-,;")) > 1 or _INEQUALITY.search(text) or TASKS.search(text):
         return False
-    if r"\text" in text[1:] or not _only_names(FUNCTIONS.sub("", text), _TERM_COMMANDS):
+    if (
+        r"\text" in text[1:]
+        or _CONSTANT_IN_TERM.search(text)
+        or not _only_names(FUNCTIONS.sub("", text), _TERM_COMMANDS)
+    ):
         return False
     return not is_constant(text)
 
 
 def _only_names(text: str, commands: Collection[str]) -> bool:
     """Whether a side of an equation is a name and nothing else: no other relation, no doubt, no value in words."""
-    said = words(_SUBSCRIPT.sub("", text))
+    said = words(text)
     return (
         said.isascii()
+        and len(_split(said, ",;")) == 1
         and not any(len(word[0]) > 1 for word in NO_UNIT.finditer(said))
         and all(_NAMES_IN_TEXT.fullmatch(content.strip()) for content in _TEXT.findall(_SUBSCRIPT.sub("", text)))
         and all(command in commands for command in _COMMAND.findall(text))

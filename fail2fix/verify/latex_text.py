@@ -21,6 +21,8 @@ _SIGNS = str.maketrans(
         "∪": r"\cup ", "∈": r"\in ", "√": r"\sqrt ", "°": r"^\circ ", "’": "'", "，": ",", "。": ".", "：": ":",
         "…": r"\ldots ", "‥": r"\ldots ", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u200b": "", "\u2060": "",
         "\ufeff": "",
+        "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "θ": r"\theta ", "λ": r"\lambda ", "μ": r"\mu ",
+        "φ": r"\phi ", "ω": r"\omega ",
     }
 )  # fmt: skip
 

@@ -12,7 +12,7 @@ Decided on purpose:
   square (`4^2\pi-4\pi`, `3\sqrt{5}-\sqrt{5}`), unless the gold answer has the same kind.
 - A number in a stated base equals the same digits in that base; the base may be left out, another one is wrong.
 - A chain of equations counts by its last side, and only if all its sides agree: `x=6=7` is wrong, `\sqrt{12}=2\sqrt3`
-  is no hedge. An approximation behind it is a number near it: `7\approx 8` is wrong.
+  is no hedge. A decimal behind `\approx` illustrates; a whole number there is near it: `7\approx 8` is wrong.
 - A congruence names a class of numbers: `x\equiv 7\pmod{10}` is no answer to 7.
 - The left side of an equation is a name and nothing else: negations, doubt, a second value in words (`\text{6 or }x=7`)
   make it wrong. Where both answers name the value, the names agree (`f(x)` is y); named members of a tuple stand in
@@ -177,7 +177,7 @@ def _values(pred: str) -> list[str]:
         return []
     if form.is_approximate(pred) and (len(sides) > 2 or not form.is_name(sides[0])):
         *sides, approximation = sides
-        if not _is_rounded(sides[-1], approximation):
+        if not sides or not _is_rounded(sides[-1], approximation):
             return []
     if len(sides) > 1 and (form.is_name(sides[0]) or (len(sides) == 2 and form.is_term(sides[0]))):
         sides = sides[1:]
@@ -185,10 +185,12 @@ def _values(pred: str) -> list[str]:
 
 
 def _is_rounded(exact: str, approximation: str) -> bool:
-    """Whether an approximation is a number near the exact value before it: `7 \\approx 8` says two things."""
+    """Whether an approximation is a decimal, or a whole number near the exact value: `7 \\approx 8` says two things."""
     rounded = number(approximation)
     if rounded is None:
         return False
+    if rounded.value.denominator > 1:
+        return True
     value = number(exact)
     plain = str(float(value.value)) if value is not None else units.split(exact)[0]
     return is_near(plain, rounded.value) or (rounded.percent and is_near(plain, rounded.value / 100))
@@ -231,7 +233,7 @@ def _same_groups(gold: tuple[str, list[str], str], pred: tuple[str, list[str], s
 def _same_lists(gold: str, pred: str, symbolic: Symbolic) -> bool:
     """Lists in any order. Brackets round the whole of one of them are no difference: then the order counts."""
     golds, preds = form.items(gold), form.items(pred)
-    if len(golds) == len(preds) == 1 and r"\pm" not in gold + pred:
+    if len(_expanded(golds)) == len(_expanded(preds)) == 1:
         return _same_expression(golds[0], preds[0], symbolic)
     for members, other, text in ((golds, preds, gold), (preds, golds, pred)):
         group = form.bracketed(text) if len(members) == 1 else None
@@ -307,6 +309,9 @@ def _unnamed(text: str) -> str:
     """The right side of `name = value`; `text` itself for anything else."""
     sides = form.sides(text)
     named = len(sides) == 2 and form.is_name(sides[0])
+    # `x = 3x` gives no name to 3x.
+    if named and len(sides[0]) == 1 and sides[0] in re.sub(r"\\[a-zA-Z]+", "", sides[1]):
+        return text
     # `(p,q) = (3,2)` names one pair; `x, y = 2` names nothing.
     return sides[1] if named and (len(form.items(sides[0])) < 2 or form.bracketed(sides[0])) else text
 

@@ -19,7 +19,8 @@ _UNITS = {name: group.split()[0] for group in re.split(r"[|\n]", _SPELLINGS) for
 _UNIT_WORDS = frozenset({"square", "cubic", "unit", "degree", "radian", "dollar", "cent", "per", "sq", "cu"})
 _POWER_WORDS = re.compile(r"(?:(square|sq)|cubic|cu)(?=[a-z])")
 _BEHIND = re.compile(
-    r"(?:\s*\\text ?\{ ?(?P<text>[a-zA-Z./ ^0-9-]{1,40})\}|\s(?P<bare>[a-zA-Z]{3,20}(?:[. ]{1,3}[a-zA-Z]{2,20}){0,3}))"
+    r"(?:\s*\\text ?\{ ?(?P<text>(?:[a-zA-Z./ -]|\^\d){1,40})\}"
+    r"|\s(?P<bare>[a-zA-Z]{3,20}(?:[. ]{1,3}[a-zA-Z]{2,20}){0,3}))"
     r"(?P<power> ?\^ ?\{?\d\}?)?\Z"
 )
 

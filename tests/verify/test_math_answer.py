@@ -139,7 +139,15 @@ def test_right_answers_in_another_spelling(gold: str, pred: str) -> None:
     assert judge(answer, gold) in (True, None)
 
 
-@pytest.mark.parametrize("pred", [r"x\not=4.25", r"\text{not }x=4.25", r"\text{4 or }x=4.25", r"4.25\approx 5"])
+@pytest.mark.parametrize(
+    "pred", [r"7 \approx", r"x \approx", r"\overline{1 \pm %}", r"\pm 1 \pm 2", r"\sqrt{(\infty)+-e}"]
+)
+@pytest.mark.parametrize("gold", ["7", "x+1", "(1,2)", r"\{1,2\}", r"\pm 3"])
+def test_broken_text_is_wrong_and_raises_nothing(pred: str, gold: str) -> None:
+    assert not verdict(AnswerText(pred), gold, careful_equal)
+
+
+@pytest.mark.parametrize("pred", [r"x\not=4.25", r"\text{not }x=4.25", r"\text{4 or }x=4.25", r"4.25\approx 6"])
 def test_a_tolerance_forgives_no_hedge(pred: str) -> None:
     gold = parse_gold('{"answer": "4.2", "tolerance": 0.1}')
     assert within_tolerance(AnswerText("x=4.25"), gold)
