@@ -12,9 +12,11 @@ the text; nothing is evaluated.
 """
 
 import re
+from collections.abc import Collection
 
+from fail2fix.verify.exact_number import NO_UNIT
 from fail2fix.verify.finished import FUNCTIONS, TASKS
-from fail2fix.verify.latex_text import clean, closes_at_end, trimmed, unwrapped, words
+from fail2fix.verify.latex_text import clean, closes_at_end, listed, trimmed, unwrapped, words
 
 _WORD_SEPARATOR = re.compile(r"(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])")
 _JOINED_SEPARATOR = re.compile(r"(?<=[0-9)\]}])(?:or|and)(?=[0-9(\[{A-Za-z\\-])")
@@ -32,7 +34,11 @@ _NAME_COMMANDS = frozenset(
 )
 _NAME_BODY = re.compile(r"(?:[A-Za-z|:'(){},_ ]|_\{?[0-9a-zA-Z]+\}?|(?<=[(,])-?\d+(?=[),]))+")
 _SUBSCRIPT = re.compile(r"_ ?\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
-_TERM = re.compile(r"[|(]?[A-Za-z\\]")
+_TERM = re.compile(r"[|(]?\\?[A-Za-z]")
+_CONSTANT_IN_TERM = re.compile(r"\\pi(?![a-zA-Z])|\\(?:sqrt|frac|overline) ?\{[^a-zA-Z]*\}")
+_TERM_COMMANDS = _NAME_COMMANDS | set(re.findall(r"\w+", "sqrt pi cdot circ lvert rvert mid leq geq"))
+_TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
+_NAMES_IN_TEXT = re.compile(r"(?:[a-zA-Z'-]+ ?){1,6}")
 _CONSTANT = re.compile(
     rf"\\begin\{{.*?\\end\{{\w+\}}|\\(?:frac|sqrt|pi|cdot|text)(?![a-zA-Z])|{FUNCTIONS.pattern}"
     r"|(?<![a-zA-Z])[ei](?![a-zA-Z])"
@@ -48,7 +54,7 @@ def items(text: str) -> list[str]:
 
     `p=5,q=2; p=7,q=2` lists two pairs.
     """
-    text = words(_JOINED_SEPARATOR.sub(",", text))
+    text = listed(_JOINED_SEPARATOR.sub(",", text))
     for strong in (_split(text, ";"), _WORD_SEPARATOR.split(text)):
         groups = [_members(group, ",") for group in strong]
         together = ";" in text or all("=" in member for group in groups for member in group)
@@ -72,19 +78,45 @@ def bracketed(text: str) -> tuple[str, list[str], str] | None:
 
 
 def union(text: str) -> list[str]:
-    r"""The parts of a union of sets, split at `\cup`."""
-    return [part.strip() for part in re.split(r"\\cup(?![a-zA-Z])", text)]
+    r"""The parts of a union of sets, split at `\cup`, or at `or` between inequalities in one name."""
+    parts = [part.strip() for part in re.split(r"\\cup(?![a-zA-Z])", text)]
+    if len(parts) == 1 and _INEQUALITY.search(text):
+        ranges = [part.strip(" ,") for part in re.split(r"(?<![a-zA-Z\\])or(?![a-zA-Z])", words(text))]
+        names = {side.strip() for part in ranges for side in _INEQUALITY.split(part) if is_name(side.strip())}
+        return ranges if len(names) == 1 and all(map(interval_of, ranges)) else parts
+    return parts
 
 
 def sides(text: str) -> list[str]:
     r"""The sides of a chain of `=`, `\approx`, `\in`; one side where there is no relation."""
-    return [part for part in (trimmed(part.strip(" &")) for part in _RELATION.split(text)) if part]
+    parts, start = [], 0
+    for relation in _relations(text):
+        parts.append(text[start : relation.start()])
+        start = relation.end()
+    return [part for part in (trimmed(part.strip(" &")) for part in (*parts, text[start:])) if part]
+
+
+def _relations(text: str) -> list[re.Match[str]]:
+    """The relations outside brackets: `P(X=2)` is one side."""
+    found, depth, place = [], 0, 0
+    for relation in _RELATION.finditer(text):
+        before = text[place : relation.start()]
+        depth += sum(map(before.count, _OPEN)) - sum(map(before.count, _CLOSE))
+        place = relation.start()
+        if depth <= 0:
+            found.append(relation)
+    return found
 
 
 def is_approximate(text: str) -> bool:
     r"""Whether the last relation of a chain is `\approx`: what follows it only illustrates what precedes it."""
-    found = _RELATION.findall(text)
-    return bool(found) and found[-1] == r"\approx"
+    found = _relations(text)
+    return bool(found) and found[-1][0] == r"\approx"
+
+
+def is_constant(text: str) -> bool:
+    """Whether a side of an equation holds no name."""
+    return not any(c.isalpha() for c in _CONSTANT.sub("", text))
 
 
 def is_name(text: str) -> bool:
@@ -93,7 +125,7 @@ def is_name(text: str) -> bool:
     >>> [is_name(side) for side in ("x", "a_{n}", "f(x)", "(p,q)", "2x", r"\cos(x)", "x^2", "7")]
     [True, True, True, True, False, False, False, False]
     """
-    if len(text) > 60 or any(command not in _NAME_COMMANDS for command in _COMMAND.findall(text)):
+    if len(text) > 60 or not _only_names(text, _NAME_COMMANDS):
         return False
     bare = _COMMAND.sub("", _SUBSCRIPT.sub("", text)).strip()
     return bool(bare) and any(c.isalpha() for c in bare) and _NAME_BODY.fullmatch(bare) is not None
@@ -107,7 +139,25 @@ def is_term(text: str) -> bool:
     """
     if not _TERM.match(text) or len(_split(text, "+-,;")) > 1 or _INEQUALITY.search(text) or TASKS.search(text):
         return False
-    return any(c.isalpha() for c in _CONSTANT.sub("", text))
+    if (
+        r"\text" in text[1:]
+        or _CONSTANT_IN_TERM.search(text)
+        or not _only_names(FUNCTIONS.sub("", text), _TERM_COMMANDS)
+    ):
+        return False
+    return not is_constant(text)
+
+
+def _only_names(text: str, commands: Collection[str]) -> bool:
+    """Whether a side of an equation is a name and nothing else: no other relation, no doubt, no value in words."""
+    said = words(text)
+    return (
+        said.isascii()
+        and len(_split(said, ",;")) == 1
+        and not any(len(word[0]) > 1 for word in NO_UNIT.finditer(said))
+        and all(_NAMES_IN_TEXT.fullmatch(content.strip()) for content in _TEXT.findall(_SUBSCRIPT.sub("", text)))
+        and all(command in commands for command in _COMMAND.findall(text))
+    )
 
 
 def unqualified(text: str) -> str:

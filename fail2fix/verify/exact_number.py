@@ -39,16 +39,27 @@ _SCIENTIFIC = re.compile(
 _PLAIN = re.compile(_DECIMAL)
 _PERCENT = re.compile(r"%|percent(?:age)?(?: points?)?|pct")
 _DEGREES = re.compile(r"\^\\circ ?[CF]?")
-_UNIT = re.compile(r"(?:[a-zA-Z]{2,}|[€£¥]|(?![a-zA-Z])[^\W\d_])(?:[^\W\d_]|[ ./*-]|\^\{?\d\}?){0,40}")
+_UNIT = re.compile(
+    r"(?:[a-zA-Z]{2,}|[€£¥]|(?![a-zA-Z])[^\W\d_])(?:[a-zA-Z ./*-]|\^\{?\d\}?|(?![a-zA-Z])[^\W\d_](?! )){0,40}"
+)
 _TEXT_UNIT = re.compile(r"\\text ?\{ ?([a-zA-Z. /-]{1,40})\}(?: ?\^ ?\{?\d\}?)?")
+HEDGE = re.compile(
+    r"\b(?:x?or|ou|oder|and|if|when|where|whether|either|neither|nor|not|never|no|none|but|except|unless|without"
+    r"|instead|wrong|false|incorrect|maybe|perhaps|possibly|probably|alternatively|otherwise|vs|versus|\w{2,6}n't)\b",
+    re.IGNORECASE,
+)
+"""Words that offer another answer beside the one in front of them or behind them, or take it back."""
+
 NO_UNIT = re.compile(
-    r"\b(?:or|ou|oder|and|to|if|when|not|wrong|vs|versus|point|negative|inverse|zero|one|two|three|four|five|six|seven"
+    HEDGE.pattern + r"|\b(?:to|point|negative|inverse|zero|one|two|three|four|five|six|seven"
     r"|eight|nine|ten|eleven|twelve|\w{3,5}teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|plus|minus|times|over|divided|squared|cubed|factorial|roots?|power|mod|modulo|k"
-    r"|dozens?|hundreds?|thousands?|[mbt]r?illions?|hal(?:f|ves)|thirds?|quarters?|(?:four|fif|six|seven|eigh|nin|ten"
+    r"|dozens?|hundreds?|thousands?|[mbt]r?illions?|(?-i:[MB])|[mb]n|lakhs?|crores?|hal(?:f|ves)|thirds?|quarters?|(?:four|fif|six|seven|eigh|nin|ten"
     r"|hundred|thousand|[mbtr]+illion)ths?)\b|[半零一二三四五六七八九十百千万萬億亿兆]",
     re.IGNORECASE,
 )
 """What makes another number, or a choice of two, of the number in front of it."""
+
+_BASED = re.compile(r"(-?)\(?(?=[A-F]*\d)([0-9A-F, ]{1,60})\)?_\{?(\d{1,2})\}?")
 
 _CURRENCY = re.compile(r"[$€£¥] ?|(?:USD|Rs\.?) ?")
 
@@ -85,6 +96,16 @@ def number(text: str) -> Number | None:
         return None
     value, reduced, end = read
     return _with_tail(-value if signs == "-" else value, reduced, text[end:].strip())
+
+
+def based(text: str) -> tuple[str, int] | None:
+    """The digits and the base of a number written in a stated base, or None where it is anything else.
+
+    >>> based("4210_5"), based("(1,011)_{2}"), based("a_5")
+    (('4210', 5), ('1011', 2), None)
+    """
+    found = _BASED.fullmatch(clean(text))
+    return (found[1] + re.sub("[, ]", "", found[2]), int(found[3])) if found else None
 
 
 def _with_tail(value: Fraction, reduced: bool, rest: str) -> Number | None:

@@ -21,12 +21,16 @@ _SIGNS = str.maketrans(
         "∪": r"\cup ", "∈": r"\in ", "√": r"\sqrt ", "°": r"^\circ ", "’": "'", "，": ",", "。": ".", "：": ":",
         "…": r"\ldots ", "‥": r"\ldots ", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u200b": "", "\u2060": "",
         "\ufeff": "",
+        "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "θ": r"\theta ", "λ": r"\lambda ", "μ": r"\mu ",
+        "φ": r"\phi ", "ω": r"\omega ",
     }
 )  # fmt: skip
 
 _REWRITES = [
     (re.compile(r"\\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle|limits|boldsymbol|mathbf|bm)(?![a-zA-Z])"), ""),
-    (re.compile(r"\\[dtc]frac(?![a-zA-Z])"), r"\\frac"),
+    (re.compile(r"\\[dtc](frac|binom)(?![a-zA-Z])"), r"\\\1"),
+    (re.compile(r"\\varnothing(?![a-zA-Z])"), r"\\emptyset"),
+    (re.compile(r"(?<![a-zA-Z\\])sqrt ?\(([^(){}]{1,40})\)"), r"\\sqrt{\1}"),
     (re.compile(r"\\(?:mbox|textbf|textit|textnormal|textrm|textup|mathrm|operatorname|rm)\s*(?=\{)"), r"\\text"),
     (re.compile(r"\s?\{ ?, ?\}\s?|,\s?\\!\s?"), ","),
     (re.compile(r"\\!|\\?\""), ""),
@@ -38,7 +42,11 @@ _REWRITES = [
     (re.compile(r"\\rbrace(?![a-zA-Z])"), r"\\}"),
     (re.compile(r"\\le(?![a-zA-Z])|<=|\\leqslant(?![a-zA-Z])"), r"\\leq"),
     (re.compile(r"\\ge(?![a-zA-Z])|>=|\\geqslant(?![a-zA-Z])"), r"\\geq"),
-    (re.compile(r"\\ne(?![a-zA-Z])|!="), r"\\neq"),
+    (re.compile(r"\\not\s*(?:=|\\eq(?![a-zA-Z]))|\\ne(?![a-zA-Z])|!="), r"\\neq"),
+    (re.compile(r"\\not\s*\\in(?![a-zA-Z])"), r"\\notin"),
+    (re.compile(r"\\not\s*\\equiv(?![a-zA-Z])"), r"\\nequiv"),
+    (re.compile(r"\\not\s*<"), r"\\nless "),
+    (re.compile(r"\\not\s*>"), r"\\ngtr "),
     (re.compile(r"\\lt(?![a-zA-Z])"), "<"),
     (re.compile(r"\\gt(?![a-zA-Z])"), ">"),
     (re.compile(r"\\(?:ast|times|cdot)(?![a-zA-Z])"), r"\\cdot"),
@@ -56,12 +64,13 @@ _REWRITES = [
 ]
 _TEXT = re.compile(r"\\text\s?\{([^{}]*)\}")
 _SCRIPT = re.compile(r"([_^])([0-9a-zA-Z])(?![0-9a-zA-Z])")
+_SEPARATES = re.compile(r"[,;]|(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])")
 _OUTER = " .,;:"
 _ROW = "\x00"
 _ESCAPED = re.compile(r"\\\\(?=[a-zA-Z{}])")
 
 
-_PLAIN = re.compile(r"[0-9a-zA-Z .,:;/+*()\[\]^=-]*")
+_PLAIN = re.compile(r"(?!.*sqrt)[0-9a-zA-Z .,:;/+*()\[\]^=-]*")
 """Text that no rewrite below changes."""
 
 
@@ -116,9 +125,18 @@ def closes_at_end(text: str) -> bool:
 
 
 def words(text: str) -> str:
-    r"""`text` with the content of its text commands in place of the commands.
+    r"""`text` with the content of its text commands in place of the commands: what a reader sees.
 
     >>> words(r"6 \text{ or } 8")
     '6   or   8'
     """
     return _TEXT.sub(r" \1 ", text).strip()
+
+
+def listed(text: str) -> str:
+    r"""`text` with the separators of a list out of its text commands, and other text left in them.
+
+    >>> listed(r"6 \text{ cm or } 8 \text{ cm}")
+    '6   cm or   8 \\text{ cm}'
+    """
+    return _TEXT.sub(lambda match: f" {match[1]} " if _SEPARATES.search(match[1]) else match[0], text).strip()

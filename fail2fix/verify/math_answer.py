@@ -8,11 +8,21 @@ Decided on purpose:
 - A gold answer that is a number wants a number: `3+4`, `\sqrt{49}` and `\int_0^7 1\,dx` are no answers to 7.
 - A fraction of integers is in lowest terms, as MATH asks for it, unless the gold answer is not.
 - Values are exact: 7.004 is not 7, .333 is not 1/3. A data set that allows a tolerance says so row by row (`gold`).
-- A chain of equations counts by its last side, and only if all its numbers agree: `x=6=7` is wrong.
+- What is to be computed is not computed: a power, a sum of like terms, a product of two numbers, the root of a
+  square (`4^2\pi-4\pi`, `3\sqrt{5}-\sqrt{5}`), unless the gold answer has the same kind.
+- A number in a stated base equals the same digits in that base; the base may be left out, another one is wrong.
+- A chain of equations counts by its last side, and only if all its sides agree: `x=6=7` is wrong, `\sqrt{12}=2\sqrt3`
+  is no hedge. A decimal behind `\approx` illustrates; a whole number there is near it: `7\approx 8` is wrong.
+- A congruence names a class of numbers: `x\equiv 7\pmod{10}` is no answer to 7.
+- The left side of an equation is a name and nothing else: negations, doubt, a second value in words (`\text{6 or }x=7`)
+  make it wrong. Where both answers name the value, the names agree (`f(x)` is y); named members of a tuple stand in
+  the order of the alphabet.
+- Text that math-verify would not read never reaches it: it might take back what stands before it.
+- A choice may be followed by its text; a remark that offers or denies something is wrong.
 - Several values are a list: it equals a gold list of the same members in any order, a tuple in its order.
 - `p%` is p (a gold answer without the sign: the problem asked for percent); where a gold answer without the sign lies
   between 0 and 1, it is p/100 and nothing else.
-- A unit may be left out; a different unit of length, mass or time is wrong.
+- A unit may be left out; a different unit of length, mass or time, or a power or quotient of them, is wrong.
 
 >>> check(r"So it is \boxed{\frac{1}{2}}.", "0.5")
 MathCheck(correct=True, pred='\\frac{1}{2}')
@@ -23,11 +33,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fail2fix.verify import answer_form as form
+from fail2fix.verify import units
 from fail2fix.verify.answer_text import AnswerText, find_answer
 from fail2fix.verify.cost import may_be_equal
-from fail2fix.verify.exact_number import Number, number
+from fail2fix.verify.exact_number import HEDGE, Number, based, number
 from fail2fix.verify.latex_text import clean, key
-from fail2fix.verify.numeric import differ
+from fail2fix.verify.numeric import differ, is_near
 
 Symbolic = Callable[[str, str], bool]
 
@@ -37,19 +48,9 @@ MAX_ANSWER_CHARS = 1000
 MAX_ITEMS = 64
 """Members of a longer list are not compared one by one."""
 
-_UNITS = frozenset(
-    re.findall(
-        r"\w+",
-        """
-    m cm mm km in inch inche ft feet foot yard mile kg g mg lb pound ounce s sec second min minute h hour day week
-    year meter centimeter millimeter kilometer gram kilogram
-    """,
-    )
-)
-_UNIT_WORDS = frozenset({"square", "cubic", "unit", "degree", "dollar", "cent", "per", "sq", "cu"})
-_UNIT_BEHIND = re.compile(r"\s[a-zA-Z]{3,20}(?:[. ]{1,3}[a-zA-Z]{2,20}){0,3}(?: ?\^ ?\{?\d\}?)?\Z")
 _CHOICE = re.compile(r"\(?([A-J])\)?(?:[.:)]? (.*))?")
-_OTHER_CHOICE = re.compile(r"\b[A-HJ]\b|\b(?:or|and) \(?I\b")
+_OF_A_LETTER = re.compile(r"\([a-zA-Z]\)$")
+_OTHER_CHOICE = re.compile(r"\b[A-HJ]\b|\b(?:or|and) \(?I\b|^and\b|\b(?:is|are)(?: also)?\Z")
 
 
 class MathCheck(NamedTuple):
@@ -112,12 +113,15 @@ def _same(gold: str, pred: str, symbolic: Symbolic) -> bool:
     value = number(gold)
     if value is not None:
         return _same_number(value, pred, symbolic)
+    if digits := based(gold):
+        return all(_same_based(digits, side) for side in _values(pred) or [""])
     if choice := re.fullmatch(r"([A-J])|\(([A-J])\).{0,80}", form.words(gold)):
         named = _CHOICE.fullmatch(form.words(pred))
         return (
             named is not None
             and named[1] == (choice[1] or choice[2])
-            and not _OTHER_CHOICE.search(re.sub(rf"\b{named[1]}\b", "", named[2] or ""))
+            and not _OTHER_CHOICE.search(re.sub(rf"\b{named[1]}\b", "", named[2] or "").strip())
+            and not HEDGE.search(re.sub(r"\band\b", "", named[2] or "", flags=re.IGNORECASE))
         )
     return _same_form(gold, pred, symbolic)
 
@@ -131,6 +135,12 @@ def _same_number(gold: Number, pred: str, symbolic: Symbolic) -> bool:
     return all(_agrees(side, last, found, symbolic) for side in before)
 
 
+def _same_based(gold: tuple[str, int], pred: str) -> bool:
+    """The same digits; the base may be left out, as the problem states it, and is not another one."""
+    digits, base = based(pred) or (pred, gold[1])
+    return (digits, base) == gold
+
+
 def _equals(gold: Number, found: Number) -> bool:
     if not found.reduced and gold.reduced:
         return False
@@ -142,7 +152,7 @@ def _equals(gold: Number, found: Number) -> bool:
 
 def different_units(gold: Number, found: Number) -> bool:
     """Whether both have a unit of length, mass or time, not the same one."""
-    return gold.unit != found.unit and {gold.unit, found.unit} <= _UNITS
+    return units.different(gold.unit, found.unit)
 
 
 def _agrees(side: str, last: str, found: Number, symbolic: Symbolic) -> bool:
@@ -166,16 +176,32 @@ def _values(pred: str) -> list[str]:
     if not sides:
         return []
     if form.is_approximate(pred) and (len(sides) > 2 or not form.is_name(sides[0])):
-        sides = sides[:-1]
+        *sides, approximation = sides
+        if not sides or not _is_rounded(sides[-1], approximation):
+            return []
     if len(sides) > 1 and (form.is_name(sides[0]) or (len(sides) == 2 and form.is_term(sides[0]))):
         sides = sides[1:]
     return sides
+
+
+def _is_rounded(exact: str, approximation: str) -> bool:
+    """Whether an approximation is a decimal, or a whole number near the exact value: `7 \\approx 8` says two things."""
+    rounded = number(approximation)
+    if rounded is None:
+        return False
+    if rounded.value.denominator > 1:
+        return True
+    value = number(exact)
+    plain = str(float(value.value)) if value is not None else units.split(exact)[0]
+    return is_near(plain, rounded.value) or (rounded.percent and is_near(plain, rounded.value / 100))
 
 
 def _same_form(gold: str, pred: str, symbolic: Symbolic) -> bool:
     """Lists, tuples, sets, unions and intervals by their members; the rest as expressions."""
     gold, pred = form.unqualified(gold), form.unqualified(pred)
     if not _is_equation(gold) and not _is_equation(pred):
+        if _named_apart(gold, pred):
+            return False
         gold, pred = _unnamed(gold), _unnamed(pred)
     if key(gold) == key(pred):
         return True
@@ -207,7 +233,7 @@ def _same_groups(gold: tuple[str, list[str], str], pred: tuple[str, list[str], s
 def _same_lists(gold: str, pred: str, symbolic: Symbolic) -> bool:
     """Lists in any order. Brackets round the whole of one of them are no difference: then the order counts."""
     golds, preds = form.items(gold), form.items(pred)
-    if len(golds) == len(preds) == 1:
+    if len(_expanded(golds)) == len(_expanded(preds)) == 1:
         return _same_expression(golds[0], preds[0], symbolic)
     for members, other, text in ((golds, preds, gold), (preds, golds, pred)):
         group = form.bracketed(text) if len(members) == 1 else None
@@ -223,9 +249,16 @@ def _expanded(members: list[str]) -> list[str]:
 
 
 def _same_in_order(golds: list[str], preds: list[str], symbolic: Symbolic) -> bool:
+    if _all_named(golds) != _all_named(preds):
+        golds, preds = (sorted(members, key=_name) if _all_named(members) else members for members in (golds, preds))
     return len(golds) == len(preds) <= MAX_ITEMS and all(
         _same_member(gold, pred, symbolic) for gold, pred in zip(golds, preds, strict=True)
     )
+
+
+def _all_named(members: list[str]) -> bool:
+    """Whether each member of a tuple has a name of its own; they are then meant in the order of the alphabet."""
+    return all(map(_name, members)) and len(set(map(_name, members))) == len(members)
 
 
 def _same_members(golds: list[str], preds: list[str], symbolic: Symbolic) -> bool:
@@ -248,14 +281,22 @@ def _distinct(members: list[str]) -> list[str]:
 
 
 def _same_member(gold: str, pred: str, symbolic: Symbolic) -> bool:
-    gold_sides, pred_sides = form.sides(gold), form.sides(pred)
-    # Both name what they give a value to: `a_3 = 2` is not `a_{37} = 2`.
-    if len(gold_sides) == len(pred_sides) == 2 and all(form.is_name(s[0]) for s in (gold_sides, pred_sides)):
-        # The letter of a function's argument is no part of its name.
-        names = [re.sub(r"\([a-zA-Z]\)$", "", key(named[0])) for named in (gold_sides, pred_sides)]
-        if names[0] != names[1]:
-            return False
-    return _same(_unnamed(gold), _unnamed(pred), symbolic)
+    return not _named_apart(gold, pred) and _same(_unnamed(gold), _unnamed(pred), symbolic)
+
+
+def _named_apart(gold: str, pred: str) -> bool:
+    """Whether both name what they give a value to, not the same: `a_3 = 2` is not `a_{37} = 2`."""
+    names = {_name(gold), _name(pred)}
+    if "y" in names and any(_OF_A_LETTER.search(name) for name in names):
+        return False  # the graph of f
+    # The letter of a function's argument is no part of its name.
+    return "" not in names and len({_OF_A_LETTER.sub("", name) for name in names}) > 1
+
+
+def _name(text: str) -> str:
+    """The name in `name = value`, "" for anything else."""
+    sides = form.sides(text)
+    return key(sides[0]) if len(sides) == 2 and form.is_name(sides[0]) else ""
 
 
 def _is_equation(text: str) -> bool:
@@ -268,6 +309,9 @@ def _unnamed(text: str) -> str:
     """The right side of `name = value`; `text` itself for anything else."""
     sides = form.sides(text)
     named = len(sides) == 2 and form.is_name(sides[0])
+    # `x = 3x` gives no name to 3x.
+    if named and len(sides[0]) == 1 and sides[0] in re.sub(r"\\[a-zA-Z]+", "", sides[1]):
+        return text
     # `(p,q) = (3,2)` names one pair; `x, y = 2` names nothing.
     return sides[1] if named and (len(form.items(sides[0])) < 2 or form.bracketed(sides[0])) else text
 
@@ -277,21 +321,12 @@ def _same_expression(gold: str, pred: str, symbolic: Symbolic) -> bool:
         return False
     pred_sides = form.sides(pred)
     if len(form.sides(gold)) == 1 and len(pred_sides) > 1:
-        if len(pred_sides) == 2 and not form.is_approximate(pred):
+        if len(pred_sides) == 2 and not form.is_approximate(pred) and not form.is_constant(pred_sides[0]):
             return False  # an equation is not an expression
-        last = pred_sides[-2 if form.is_approximate(pred) else -1]
-        return _same(gold, last, symbolic) and all(_same(s, last, symbolic) for s in pred_sides if not form.is_name(s))
-    bare = [_without_unit(text) for text in (gold, pred)]
-    # A unit may be left out; where both have one, the symbolic rung compares them too.
-    return symbolic(*bare) if (bare[0] == gold) != (bare[1] == pred) else symbolic(gold, pred)
-
-
-def _without_unit(text: str) -> str:
-    """`text` without known units behind it; other words may say anything."""
-    found = _UNIT_BEHIND.search(text)
-    names = re.findall("[a-z]+", found[0].lower()) if found and found.start() else []
-    known = bool(names) and all(name in _UNITS or name.removesuffix("s") in _UNITS | _UNIT_WORDS for name in names)
-    return text[: found.start()].strip() if found and known else text
+        *before, last = _values(pred) or [""]
+        return _same(gold, last, symbolic) and all(_same(s, last, symbolic) for s in before if not form.is_name(s))
+    (gold, gold_unit), (pred, pred_unit) = units.split(gold, trusted=True), units.split(pred)
+    return not units.different(gold_unit, pred_unit) and symbolic(gold, pred)
 
 
 def _undecided(gold: str, pred: str) -> bool:

@@ -13,12 +13,16 @@ import cmath
 import math
 import re
 from collections.abc import Mapping
+from fractions import Fraction
 
 POINTS = (0.731, 1.377)
 """Values of the first name; each further name has another one."""
 
 DIFFERENT = 1e-6
 """Relative difference that rounding cannot explain: nine digits above what floats lose in so short a text."""
+
+COARSE = 0.05
+"""Relative difference of a value and its rounding: 3 stands for pi, and 8 is not 7."""
 
 MAX_CHARS = 400
 MAX_MAGNITUDE = 1e100
@@ -28,8 +32,8 @@ _TOKEN = re.compile(
     r"(?![a-zA-Z])(?:_\{[a-zA-Z0-9]{1,6}\}|_[a-zA-Z0-9])?|[a-zA-Z](?:_\{[a-zA-Z0-9]{1,6}\}|_[a-zA-Z0-9])?)"
     r"|(?P<other>\\(?:frac|sqrt|pi|cdot|sin|cos|tan|ln|exp)(?![a-zA-Z])|[-+*/^(){}\[\]]))"
 )
-_MIXED = re.compile(r"\d\s*\\frac\s*\{\d+\}\s*\{\d+\}|\d\s+\d|'|\*\*")
-"""A mixed number or a product? Two numbers side by side? Not told apart here."""
+_MIXED = re.compile(r"\d\s*\\frac\s*\{\d+\}\s*\{\d+\}|\d\s+\d|'|\*\*|(?<![\\a-zA-Z])[a-zA-Z]{3,}")
+"""A mixed number or a product? Two numbers side by side? A word or a product? Not told apart here."""
 
 _NAME = re.compile(r"[a-z]|\\(?!(?:frac|sqrt|pi|cdot|sin|cos|tan|ln|exp)\Z)[a-z]")
 _FUNCTIONS = {r"\sin": cmath.sin, r"\cos": cmath.cos, r"\tan": cmath.tan, r"\ln": cmath.log, r"\exp": cmath.exp}
@@ -48,6 +52,16 @@ def differ(gold: str, pred: str) -> bool:
         return any(_differ_at(tokens, names, point) for point in POINTS)
     except (_NoValue, ArithmeticError, ValueError, RecursionError):
         return False
+
+
+def is_near(text: str, rounded: Fraction) -> bool:
+    """Whether a constant has a value here, and a number is that value rounded, however coarsely."""
+    try:
+        value = _Reader(_tokens(text), _CONSTANTS).value()
+    except (_NoValue, ArithmeticError, ValueError, RecursionError):
+        return False
+    near = float(rounded)
+    return abs(value - near) <= COARSE * max(abs(value), abs(near))
 
 
 def _differ_at(tokens: list[list[str]], names: list[str], point: float) -> bool:

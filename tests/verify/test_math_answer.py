@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from fail2fix.verify.answer_text import AnswerText
-from fail2fix.verify.math_answer import check, judge
+from fail2fix.verify.gold import parse_gold, within_tolerance
+from fail2fix.verify.math_answer import check, judge, verdict
+from fail2fix.verify.symbolic import careful_equal
 
 TRUTH = Path(__file__).parents[3] / "shared" / "truth"
 
@@ -44,6 +46,112 @@ CASES = [
 @pytest.mark.parametrize(("response", "gold", "correct"), CASES)
 def test_decided_cases(response: str, gold: str, correct: bool) -> None:
     assert check(response, gold).correct == correct
+
+
+SAME = [
+    ("y=2x+1", "f(x)=2x+1"),
+    ("7", "k=7"),
+    ("1/3", r"k = \frac{1}{3}"),
+    ("x^2+2^n", "2^n+x^2"),
+    (r"\frac{x}{2}", r"\frac{2x}{4}"),
+    (r"e^{2}\pi", r"\pi e^2"),
+    ("6xy", "6yx"),
+    (r"-\sqrt3", r"-\sqrt{3}"),
+    (r"\sqrt{3}-1", r"-1+\sqrt3"),
+    ("2(x+1)", "2x+2"),
+    (r"\frac{3}{2}(1+\sqrt5)", r"\frac{3+3\sqrt5}{2}"),
+    (r"3\cdot 2^{n}", r"2^{n}\cdot 3"),
+    (r"\frac{1}{2^{10}}x", r"\frac{x}{2^{10}}"),
+    ("4210_5", "4210_{5}"),
+    ("4210_5", "(4210)_5"),
+    ("1011_2", r"1011_{\text{2}}"),
+    ("7", "x=7"),
+    ("7", r"\text{Area}=7"),
+    ("7", r"\text{Total cost} = 7"),
+    ("7", r"\text{Area of }\triangle ABC=7"),
+    ("7", r"7\text{ cm}"),
+    ("7", "7 blue shoes"),
+    ("7", "P(X)=7"),
+    ("7", r"\angle ABC = 7"),
+    ("7", "x^3=7"),
+    ("7", r"\text{Var}(X)=7"),
+    ("7", "7元"),
+    ("7", r"7\text{ m}"),
+    ("7", "f(3)=7"),
+    ("7", r"x \approx 7"),
+    ("3.142", r"3.142\approx 3.1"),
+    (r"\frac{3\pi}{2}", r"\frac{3}{2}\pi"),
+    (r"\frac{3}{2}\pi", r"\frac{3\pi}{2}"),
+    ("x^2+2x", "x(x+2)"),
+    ("2^{10}-1", "2^{10} - 1"),
+    ("1-2^{10}x", "-2^{10}x+1"),
+    (r"\sqrt{2}+\sqrt{3}", r"\sqrt{3}+\sqrt{2}"),
+    (r"\sqrt{3}", "3^{1/2}"),
+    (r"\log 9", r"2\log 3"),
+    (r"\frac{1+\sqrt5}{2}", r"\frac12+\frac{\sqrt5}{2}"),
+    (r"12\pi", r"\pi\cdot 12"),
+    (r"\frac{21}{2}\pi", r"10.5\pi"),
+    (r"\frac{x+2}{7}", r"\frac{x}{7}+\frac{2}{7}"),
+    (r"2\sqrt{3}", r"\sqrt{12}"),
+    ("|x-1|+|x-2|", "|x-2|+|x-1|"),
+    (r"\frac{\sqrt3}{3}", r"\frac{1}{\sqrt3}"),
+    ("3+4i", "4i+3"),
+    (r"\frac{3\sqrt5}{2}", r"\frac12 \cdot 3\sqrt5"),
+    ("y=2x+1", "y=1+2x"),
+    ("y=2x+1", "2x+1"),
+    ("2x+1", "y=2x+1"),
+    ("(3,4)", "x=3,y=4"),
+    ("(3,4)", "y=4,x=3"),
+    ("(3,4)", "(x,y)=(3,4)"),
+    ("x=7", "7"),
+    ("A", r"\text{A}"),
+    ("A", "(A) cats"),
+    ("A", "A. dogs"),
+    (r"\text{(B)}", "B"),
+    (r"3.5\text{ cm}", "3.5"),
+    (r"3.5\text{ cm}", r"3.5\text{ cm}"),
+    (r"3.5\text{ cm}", r"3.5\text{ centimeters}"),
+    (r"2\sqrt{3}", r"2\sqrt{3}\text{ cm}"),
+    (r"12\pi", r"12\pi\text{ cm}^2"),
+    (r"12\pi", r"12\pi\text{ in}^2"),
+    (r"12\pi", r"12\pi \text{ square units}"),
+    (r"12\pi\text{ cm}^2", r"12\pi"),
+    (r"2\sqrt3\text{ cm}", r"\sqrt{12}\text{ cm}"),
+    (r"\sqrt3", "sqrt(3)"),
+    (r"2\sqrt3", "2*sqrt(3)"),
+    (r"2\sqrt3", r"2\sqrt{3}\approx 3.46"),
+    (r"2\sqrt3", r"x=2\sqrt{3}\approx3.46"),
+    (r"2\sqrt3", r"x=2\sqrt{3}"),
+    (r"\emptyset", r"\varnothing"),
+    (r"(-\infty,2)\cup(3,\infty)", r"x<2 \text{ or } x>3"),
+    ("1/4", r"P(X=2)=\frac14"),
+    (r"2\sqrt3", r"\sqrt{12}=2\sqrt3"),
+    (r"1\pm\sqrt2", r"\pm\sqrt2+1"),
+    (r"\binom{n}{2}", r"\dbinom{n}{2}"),
+]
+
+
+@pytest.mark.parametrize(("gold", "pred"), SAME)
+def test_right_answers_in_another_spelling(gold: str, pred: str) -> None:
+    answer = AnswerText(pred)
+    assert verdict(answer, gold, careful_equal)
+    # What the trainer's own process decides, the worker decides too.
+    assert judge(answer, gold) in (True, None)
+
+
+@pytest.mark.parametrize(
+    "pred", [r"7 \approx", r"x \approx", r"\overline{1 \pm %}", r"\pm 1 \pm 2", r"\sqrt{(\infty)+-e}"]
+)
+@pytest.mark.parametrize("gold", ["7", "x+1", "(1,2)", r"\{1,2\}", r"\pm 3"])
+def test_broken_text_is_wrong_and_raises_nothing(pred: str, gold: str) -> None:
+    assert not verdict(AnswerText(pred), gold, careful_equal)
+
+
+@pytest.mark.parametrize("pred", [r"x\not=4.25", r"\text{not }x=4.25", r"\text{4 or }x=4.25", r"4.25\approx 6"])
+def test_a_tolerance_forgives_no_hedge(pred: str) -> None:
+    gold = parse_gold('{"answer": "4.2", "tolerance": 0.1}')
+    assert within_tolerance(AnswerText("x=4.25"), gold)
+    assert not within_tolerance(AnswerText(pred), gold)
 
 
 SIGNS = (r" \approx ", "=", "= =", r"\approx =", r"x \approx", ",", "or", r"\pm", r"\cup", "()", "{}", "[", "%", "!")
