@@ -8,12 +8,16 @@ from fail2fix.verify.certify.figures import confusion
 from fail2fix.verify.certify.judging import judge_at_once
 from fail2fix.verify.certify.peers import ask
 from fail2fix.verify.certify.rows import TruthRow
+from fail2fix.verify.cost import is_oversized
+from fail2fix.verify.latex_text import clean
 from tests.verify.truth import truth
 
 
 def ours(rows: list[TruthRow]) -> list[bool]:
     judging = judge_at_once([(row.text, row.gold) for row in rows], workers=2, deadline_s=10.0)
-    assert {verdict.status for verdict in judging.verdicts} <= {"ok", "no_answer"}
+    for verdict in judging.verdicts:
+        too_large = verdict.status == "timeout" and is_oversized(clean(verdict.pred))
+        assert verdict.status in ("ok", "no_answer") or too_large, verdict
     return [verdict.correct for verdict in judging.verdicts]
 
 
