@@ -29,6 +29,7 @@ from fail2fix.compare.run import RunFailed, remaining, train_remaining
 from fail2fix.compare.summary import summarise
 from fail2fix.compare.table import print_comparison
 from fail2fix.core.config import BadInput
+from fail2fix.train import config_dir
 
 
 def main(argv: Sequence[str] | None = None, train: Sequence[str] = TRAIN) -> int:
@@ -79,6 +80,8 @@ def _is_override(word: str) -> bool:
 
 def compare(arguments: argparse.Namespace, plan: Plan) -> int:
     """Run and report as the arguments ask. Raises ``BadInput`` and ``RunFailed``."""
+    if plan.train == TRAIN:
+        require_configs(plan)
     if arguments.dry_run:
         print_plan(plan)
         return 0
@@ -91,6 +94,17 @@ def compare(arguments: argparse.Namespace, plan: Plan) -> int:
         return 0
     report(plan, arguments.unequal)
     return 0
+
+
+def require_configs(plan: Plan) -> None:
+    """Refuse a config that is not there before the others are trained. Raises ``BadInput``."""
+    if any(override.lstrip("+").startswith("hydra.searchpath") for override in plan.overrides):
+        return  # Hydra looks in more places than this
+    folder = Path(config_dir())
+    for config in plan.configs:
+        if not (folder / f"{config}.yaml").is_file():
+            known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "base"))
+            raise BadInput(f"{config}: no {config}.yaml in {folder}: use one of {known}, or add it there")
 
 
 def print_plan(plan: Plan) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -150,7 +151,7 @@ def _point(folder: Path, row: Row, found: Validation, verifier_errors: int) -> P
     return Point(
         step=row["step"],
         ledger=ledger,
-        accuracy=sum(correct / n for correct, n in found.problems.values()) / len(found.problems),
+        accuracy=_accuracy(found.problems),
         fix_rate=_rate(found.attempts, of_correct=False),
         break_rate=_rate(found.attempts, of_correct=True),
         verifier_errors=verifier_errors,
@@ -202,6 +203,10 @@ def counts(attempts: Attempts, of_correct: bool) -> dict[str, tuple[int, int]]:
     return found
 
 
+def _accuracy(problems: dict[str, tuple[int, int]]) -> float:
+    return sum(correct / n for correct, n in problems.values()) / len(problems)
+
+
 def _rate(attempts: Attempts | None, of_correct: bool) -> float | None:
     found = counts(attempts, of_correct).values() if attempts else []
     samples = sum(n for _, n in found)
@@ -251,7 +256,7 @@ def read_record(path: Path) -> Record:
     if parts.get("format") != FORMAT:
         raise BadInput(f"{path}: not a record of format {FORMAT}")
     try:
-        return Record(
+        record = Record(
             fingerprint=_fingerprint(parts["fingerprint"]),
             origin=Origin(**parts["origin"]),
             versions=parts["versions"],
@@ -259,8 +264,44 @@ def read_record(path: Path) -> Record:
             first=_validation(parts["first"]),
             last=_validation(parts["last"]),
         )
+        _require_sound(record)
+        return record
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{path}: not a whole record: {type(error).__name__}: {error}") from error
+
+
+def _require_sound(record: Record) -> None:
+    """Refuse what no run could have left, an edited file say. Raises ``ValueError``, or what reading it raises."""
+    if not record.points:
+        raise ValueError("no points")
+    for point in record.points:
+        for name in REQUIRED:
+            if not (point.ledger[name] >= 0 and math.isfinite(point.ledger[name])):
+                raise ValueError(f"step {point.step}: {name} is {point.ledger[name]}")
+    dict(record.versions)
+    for point, validation in ((record.points[0], record.first), (record.points[-1], record.last)):
+        _require_counts(validation)
+        attempts = validation.attempts
+        rates = _rate(attempts, of_correct=False), _rate(attempts, of_correct=True)
+        if not _same((point.accuracy, point.fix_rate, point.break_rate), (_accuracy(validation.problems), *rates)):
+            raise ValueError(f"step {point.step}: its accuracy or rates are not those of its problems and attempts")
+
+
+def _require_counts(validation: Validation) -> None:
+    attempts = validation.attempts
+    counted = [*validation.problems.values()]
+    counted += zip(attempts.correct, attempts.n, strict=True) if attempts else []
+    if not validation.problems or not all(0 <= correct <= n for correct, n in counted):
+        raise ValueError(f"step {validation.step}: more right samples than samples, or none")
+    if any(n < 1 for _, n in validation.problems.values()):
+        raise ValueError(f"step {validation.step}: a problem without samples")
+
+
+def _same(found: Sequence[float | None], wanted: Sequence[float | None]) -> bool:
+    return all(
+        (a is None and b is None) or (a is not None and b is not None and math.isclose(a, b, abs_tol=1e-9))
+        for a, b in zip(found, wanted, strict=True)
+    )
 
 
 def _validation(part: Row) -> Validation:

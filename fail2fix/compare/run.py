@@ -98,8 +98,12 @@ def train_remaining(plan: Plan, time_limit: float | None, run_limit: float | Non
 @contextmanager
 def only_one(out: Path) -> Iterator[int]:
     """Hold ``out`` for this call. A training that outlives a killed call inherits the lock, and so still holds it."""
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("w") as file:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = (out / ".lock").open("w")
+    except OSError as error:
+        raise BadInput(f"--out {out}: cannot be a folder to write in ({error.strerror}): choose another") from error
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

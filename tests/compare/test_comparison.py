@@ -255,8 +255,9 @@ def test_other_problems_or_attempts_cannot_be_compared(call: Call, error: Callab
     assert call() == 0
     record = out / "runs" / "cipo-seed1.json"
     whole = record.read_text()
-    edit(record, "last", "problems", "another", value=[1, 4])
-    assert "cipo-seed1 and grpo-seed0: 1 problems were validated in one of them only" in error(2, "--only-report")
+    (_, counted), *others = json.loads(whole)["last"]["problems"].items()
+    edit(record, "last", "problems", value={"another": counted} | dict(others))
+    assert "cipo-seed1 and grpo-seed0: 2 problems were validated in one of them only" in error(2, "--only-report")
     record.write_text(whole)
     edit(record, "last", "attempts", "attempt_id", value=[f"b{number}" for number in range(6)])
     assert "cipo-seed1 and grpo-seed0: 12 held-out attempts were corrected in one" in error(2, "--only-report")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import fail2fix
+from fail2fix.compare.__main__ import main
 from fail2fix.compare.plan import Fingerprint, Plan, fingerprint, key_of
 from fail2fix.core.config import BadInput
 
@@ -106,3 +107,20 @@ def test_keys_of_overrides(override: str, key: str) -> None:
 def test_what_makes_no_sense_is_refused(tmp_path: Path, changes: dict[str, object], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         plan(tmp_path, **changes)
+
+
+def test_a_config_that_is_not_there_is_refused_before_any_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["grpo_bs256", "nosuch", "--seeds", "1", "--out", str(tmp_path / "out")]
+    assert main(arguments) == 2
+    line = capsys.readouterr().err
+    assert line.startswith("compare: error: nosuch: no nosuch.yaml in ")
+    assert "cipo, " in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_out_that_is_a_file_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "out").touch()
+    assert main(["grpo_bs256", "cipo", "--seeds", "1", "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.startswith(f"compare: error: --out {tmp_path / 'out'}: cannot be a folder")
