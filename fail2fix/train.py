@@ -12,7 +12,6 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import hydra
 from hydra.core.config_search_path import ConfigSearchPath
@@ -24,16 +23,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fail2fix.core.config import BadInput, Fail2FixConfig
+from fail2fix.shipped_configs import config_dir
 from fail2fix.verl_ext.cpu import environment
 
 DRY_RUN = "--dry-run"
-
-
-def config_dir() -> str:
-    """The shipped configs: beside this file in a wheel, beside the package in a checkout."""
-    package = Path(__file__).parent
-    folder = package / "configs"
-    return str(folder if folder.is_dir() else package.parent / "configs")
 
 
 class VerlConfigs(SearchPathPlugin):

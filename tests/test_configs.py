@@ -168,9 +168,9 @@ def test_a_wheel_carries_every_module_and_config(tmp_path: Path) -> None:
 
     unpacked = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(unpacked)
-    ask = "import fail2fix.train as t; print(t.__file__); print(t.config_dir())"
+    ask = "import fail2fix.shipped_configs as t; print(t.__file__); print(t.config_dir())"
     env = os.environ | {"PYTHONPATH": str(unpacked)}
     told = subprocess.run(
         [sys.executable, "-c", ask], capture_output=True, text=True, env=env, cwd=tmp_path, timeout=60
     )
-    assert told.stdout.split() == [str(unpacked / "fail2fix/train.py"), str(unpacked / "fail2fix/configs")], told.stderr
+    assert told.stdout.split() == [str(unpacked / "fail2fix/shipped_configs.py"), str(unpacked / "fail2fix/configs")], told.stderr

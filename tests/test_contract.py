@@ -11,7 +11,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from fail2fix.core.config import BadInput
-from fail2fix.train import config_dir, register_configs
+from fail2fix.shipped_configs import config_dir
+from fail2fix.train import register_configs
 from fail2fix.verl_ext import compat
 from fail2fix.verl_ext.settings import fail2fix_settings
 from fail2fix.verl_ext.unsupported import ALWAYS, CORRECTION_PROMPTS, TWO_STREAMS, refuse_unsupported

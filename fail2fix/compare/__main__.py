@@ -29,7 +29,7 @@ from fail2fix.compare.run import RunFailed, remaining, train_remaining
 from fail2fix.compare.summary import summarise
 from fail2fix.compare.table import print_comparison
 from fail2fix.core.config import BadInput
-from fail2fix.train import config_dir
+from fail2fix.shipped_configs import config_dir
 
 
 def main(argv: Sequence[str] | None = None, train: Sequence[str] = TRAIN) -> int:
