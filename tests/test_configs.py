@@ -173,4 +173,6 @@ def test_a_wheel_carries_every_module_and_config(tmp_path: Path) -> None:
     told = subprocess.run(
         [sys.executable, "-c", ask], capture_output=True, text=True, env=env, cwd=tmp_path, timeout=60
     )
-    assert told.stdout.split() == [str(unpacked / "fail2fix/shipped_configs.py"), str(unpacked / "fail2fix/configs")], told.stderr
+    assert told.stdout.split() == [str(unpacked / "fail2fix/shipped_configs.py"), str(unpacked / "fail2fix/configs")], (
+        told.stderr
+    )
