@@ -5,13 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fail2fix.core.config import BadInput
-from fail2fix.verify.attacks.corpus import Attack, corpus
+from fail2fix.verify.attacks.corpus import Attack, corpus, drawn
 from fail2fix.verify.certify import __main__ as certify
 from fail2fix.verify.certify import peers
 from fail2fix.verify.certify.figures import confusion, latency
@@ -129,6 +130,16 @@ def test_a_certificate_counts_what_it_judged(tmp_path: Path, capsys: pytest.Capt
     assert text.strip() in capsys.readouterr().out
     assert "| rows.jsonl | ours | 2 | 1 | 0 | 2 |" in text
     assert "| line 4 | false accept | `x+1` | `1+x` | ok |" in text
+
+
+def test_peers_are_asked_some_attacks_of_every_category() -> None:
+    attacks = corpus(Path("/nowhere"))
+    some = drawn(attacks, 3)
+    counted = Counter(attack.category for attack in attacks)
+    assert Counter(attack.category for attack in some) == {name: min(3, count) for name, count in counted.items()}
+    assert [attack for attack in attacks if attack in some] == some
+    assert drawn(attacks, 3) == some
+    assert drawn(attacks, len(attacks)) == attacks
 
 
 def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -43,3 +45,14 @@ def corpus(canary: Path, file: Path | None = None, seed: int = SEED) -> list[Att
         made = generated(seed)
         rows += [Attack(f"generated:{number}", *row) for number, row in enumerate(made)]
     return [Attack(row.id, row.category, row.gold, row.response.replace(CANARY, str(canary))) for row in rows]
+
+
+def drawn(attacks: Sequence[Attack], each: int, seed: int = SEED) -> list[Attack]:
+    """At most `each` attacks of every category, drawn by `seed`, in their order."""
+    draw = random.Random(seed)
+    categories = {attack.category for attack in attacks}
+    chosen: set[str] = set()
+    for category in sorted(categories):
+        names = [attack.id for attack in attacks if attack.category == category]
+        chosen.update(draw.sample(names, min(each, len(names))))
+    return [attack for attack in attacks if attack.id in chosen]

@@ -4,7 +4,7 @@
 
 Judges every row through the verifier and the pool that training uses, twice: all at once for rows per second, one by
 one for each verdict's time; writes DIR/certificate.json and DIR/certificate.md and prints the latter. Peers are asked
-one row at a time.
+one row at a time, and some attacks of each category only: most bombs cost them seconds, and a new process.
 
 A row of a truth set is a JSON object: gold (the right answer as rows of training data have it, or a list of texts that
 are all wanted), response (a full solution) or pred (an answer; null where none was given), equal (true or false:
@@ -30,7 +30,7 @@ from typing import Any, get_args
 from fail2fix.command_line import OneLineParser
 from fail2fix.core.config import BadInput
 from fail2fix.verify.answer_text import Channel
-from fail2fix.verify.attacks.corpus import Attack, corpus
+from fail2fix.verify.attacks.corpus import Attack, corpus, drawn
 from fail2fix.verify.attacks.generated import SEED
 from fail2fix.verify.certify.figures import attack_figures, truth_figures
 from fail2fix.verify.certify.judging import MemoryWatch, judge_at_once, judge_one_by_one
@@ -80,6 +80,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="of our pool (default: %(default)s)")
     parser.add_argument("--deadline", type=float, default=3.0, metavar="S", help="a verdict (default: %(default)s)")
     parser.add_argument(
+        "--peer-attacks", type=int, default=8, metavar="N", help="of each category, for peers (default: %(default)s)"
+    )
+    parser.add_argument(
         "--peer-deadline", type=float, default=10.0, metavar="S", help="a peer's (default: %(default)s)"
     )
     arguments = parser.parse_intermixed_args(argv)
@@ -88,8 +91,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"--against: unknown {', '.join(unknown)}; there are {', '.join(PEERS)}")
     if arguments.no_attacks and not arguments.files and not arguments.truth:
         parser.error("--no-attacks and no truth set: there is nothing to judge; name a FILE or --truth DIR")
-    if arguments.workers < 1 or arguments.deadline <= 0 or arguments.peer_deadline <= 0:
-        parser.error("--workers, --deadline and --peer-deadline must be positive")
+    limits = (arguments.workers, arguments.deadline, arguments.peer_deadline, arguments.peer_attacks)
+    if arguments.workers < 1 or min(limits) <= 0:
+        parser.error("--workers, --deadline, --peer-deadline and --peer-attacks must be positive")
     return arguments
 
 
@@ -106,6 +110,7 @@ def certify(arguments: argparse.Namespace) -> dict[str, Any]:
         "workers": arguments.workers,
         "deadline_s": arguments.deadline,
         "peer_deadline_s": arguments.peer_deadline,
+        "peer_attacks": arguments.peer_attacks,
         "attack_seed": SEED,
     }
     return {
@@ -144,8 +149,10 @@ def _judge_attacks(rows: Sequence[Attack], arguments: argparse.Namespace) -> dic
     with MemoryWatch() as watch:
         alone = judge_one_by_one(pairs, arguments.workers, arguments.deadline, arguments.channel)
     canary_files = int(CANARY.exists())
-    peers = {name: ask(name, pairs, arguments.peer_deadline) for name in arguments.against}
-    figures = attack_figures(rows, alone, arguments.deadline, watch.peak, peers)
+    some = drawn(rows, arguments.peer_attacks)
+    asked = [(row.response, row.gold) for row in some]
+    peers = {name: ask(name, asked, arguments.peer_deadline) for name in arguments.against}
+    figures = attack_figures(rows, alone, arguments.deadline, watch.peak, some, peers)
     return figures | {"canary_files": canary_files, "canary_files_after_peers": int(CANARY.exists())}
 
 

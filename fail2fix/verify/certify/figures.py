@@ -47,9 +47,14 @@ def truth_figures(
 
 
 def attack_figures(
-    rows: Sequence[Attack], alone: Judging, deadline_s: float, peak_bytes: int, peers: Mapping[str, PeerJudging]
+    rows: Sequence[Attack],
+    alone: Judging,
+    deadline_s: float,
+    peak_bytes: int,
+    asked: Sequence[Attack],
+    peers: Mapping[str, PeerJudging],
 ) -> dict[str, Any]:
-    """All about the attack corpus."""
+    """All about the attack corpus; peers judged only what they were `asked`."""
     accepted = [row for row, verdict in zip(rows, alone.verdicts, strict=True) if verdict.correct]
     return {
         "rows": len(rows),
@@ -59,7 +64,7 @@ def attack_figures(
         "latency_s": latency(alone.seconds),
         "over_deadline": sum(seconds > deadline_s + SLACK_S for seconds in alone.seconds),
         "peak_memory_bytes": peak_bytes,
-        "peers": {name: _peer_on_attacks(rows, judging) for name, judging in peers.items()},
+        "peers": {name: _peer_on_attacks(asked, judging) for name, judging in peers.items()},
     }
 
 
@@ -104,6 +109,7 @@ def _peer_figures(rows: Sequence[TruthRow], ours: Sequence[bool], peer: PeerJudg
 def _peer_on_attacks(rows: Sequence[Attack], peer: PeerJudging) -> dict[str, Any]:
     accepted = [row.category for row, verdict in zip(rows, peer.accepted, strict=True) if verdict]
     return {
+        "rows": len(rows),
         "accepted": len(accepted),
         "accepted_by_category": dict(Counter(accepted)),
         "killed": peer.killed,

@@ -62,17 +62,17 @@ def _attack_table(attacks: dict[str, Any]) -> Iterator[str]:
     yield f"{attacks['rows']:,} attacks, {attacks['canary_files']} canary files, "
     memory = f"{attacks['peak_memory_bytes'] / 2**20:.0f} MiB"
     yield f"{attacks['over_deadline']} verdicts late, workers' peak memory {memory}\n"
-    yield _header(("verifier", "accepted", "killed", "p99 s", "worst s"))
+    yield _header(("verifier", "attacks", "accepted", "killed", "p99 s", "worst s"))
     killed = attacks["statuses"].get("timeout", 0)
-    yield _attack_line("ours", len(attacks["accepted"]), killed, attacks["latency_s"])
+    yield _attack_line("ours", attacks["rows"], len(attacks["accepted"]), killed, attacks["latency_s"])
     for peer, theirs in attacks["peers"].items():
-        yield _attack_line(peer, theirs["accepted"], theirs["killed"], theirs["latency_s"])
+        yield _attack_line(peer, theirs["rows"], theirs["accepted"], theirs["killed"], theirs["latency_s"])
     for row in attacks["accepted"]:
         yield f"\naccepted: {row['id']}, gold {_code(row['gold'])}: {_code(row['response'])}"
 
 
-def _attack_line(verifier: str, accepted: int, killed: int, times: dict[str, float]) -> str:
-    return f"| {verifier} | {accepted:,} | {killed:,} | {times['p99']:.4f} | {times['worst']:.3f} |"
+def _attack_line(verifier: str, rows: int, accepted: int, killed: int, times: dict[str, float]) -> str:
+    return f"| {verifier} | {rows:,} | {accepted:,} | {killed:,} | {times['p99']:.4f} | {times['worst']:.3f} |"
 
 
 def _header(columns: Sequence[str]) -> str:
