@@ -64,6 +64,8 @@ REFUSED: dict[str, Any] = {
     "algorithm.filter_groups.max_num_gen_batches": 0,
     "trainer.critic_warmup": 5,
     "trainer.default_hdfs_dir": "hdfs://there",
+    "trainer.del_local_ckpt_after_load": True,
+    "actor_rollout_ref.rollout.enable_chunked_prefill": True,
     "actor_rollout_ref.actor.checkpoint.async_save": True,
     "actor_rollout_ref.actor.loss_agg_mode": "token-sum",
     "actor_rollout_ref.actor.strategy": "megatron",
@@ -84,11 +86,13 @@ TABLES = ALWAYS + TWO_STREAMS + CORRECTION_PROMPTS
 
 
 def changed_in(key: str, *overrides: str) -> DictConfig:
-    """A config with one refused value; groups are filtered, where it is about that."""
+    """A config with one refused value; where it is about that, groups are filtered and there is no GPU."""
     changed = config(*overrides)
     refuse_unsupported(changed, fail2fix_settings(changed))
     OmegaConf.set_struct(changed, False)
     changed.algorithm.filter_groups.enable = "filter_groups" in key
+    if "chunked_prefill" in key:
+        changed.trainer.device = "cpu"
     OmegaConf.update(changed, key, REFUSED[key])
     return changed
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fail2fix.core.config import BadInput
 from fail2fix.verl_ext.checkpoint_state import FILE, load_state, save_state
-from fail2fix.verl_ext.run_folder import TRACKER, MetricsFile, name_run, open_run
+from fail2fix.verl_ext.run_folder import FINISHED, TRACKER, MetricsFile, hold, name_run, open_run
 from fail2fix.versions import versions
 
 
@@ -39,7 +39,7 @@ def test_a_folder_with_files_and_no_checkpoint_belongs_to_another_run(tmp_path: 
     folder = name_run(config(tmp_path, "mine"))
     open_run(config(tmp_path, "mine"), folder)
     with pytest.raises(BadInput, match="belongs to another run"):
-        name_run(config(tmp_path, "mine"))
+        name_run(config(tmp_path, "mine", experiment="another"))
 
 
 def test_a_folder_with_a_checkpoint_is_resumed_and_keeps_its_first_config(tmp_path: Path) -> None:
@@ -115,3 +115,25 @@ def test_versions_name_what_the_run_stood_on() -> None:
     found = versions()
     assert found["packages"]["verl"] == "0.9.1"
     assert {"python", "platform", "commit", "command"} <= found.keys()
+
+
+def test_a_run_cut_short_before_its_first_checkpoint_begins_again_in_its_folder(tmp_path: Path) -> None:
+    first = config(tmp_path, "mine")
+    folder = name_run(first)
+    open_run(first, folder)
+    again = config(tmp_path, "mine")
+    assert name_run(again) == folder
+    with pytest.raises(BadInput, match="belongs to another run"):
+        name_run(config(tmp_path, "mine", save_freq=7))
+    (folder / FINISHED).touch()
+    with pytest.raises(BadInput, match="belongs to another run"):
+        name_run(config(tmp_path, "mine"))
+
+
+def test_two_processes_never_train_in_one_folder(tmp_path: Path) -> None:
+    first = config(tmp_path, "mine")
+    folder = name_run(first)
+    open_run(first, folder)
+    with hold(folder), pytest.raises(BadInput, match="another process trains"):
+        open_run(first, folder)
+    open_run(first, folder)

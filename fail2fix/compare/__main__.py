@@ -21,10 +21,11 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from fail2fix.atomic import write_whole
 from fail2fix.command_line import OneLineParser
 from fail2fix.compare.equal_cost import unequal
 from fail2fix.compare.plan import TRAIN, Plan
-from fail2fix.compare.records import read_record, write_whole
+from fail2fix.compare.records import read_record
 from fail2fix.compare.run import RunFailed, remaining, train_remaining
 from fail2fix.compare.summary import summarise
 from fail2fix.compare.table import print_comparison

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from fail2fix.atomic import write_whole
 from fail2fix.compare.origin import Member, Origin, origin_of, require_same
 from fail2fix.compare.plan import Fingerprint
 from fail2fix.core.config import BadInput
@@ -236,14 +237,6 @@ def write_record(path: Path, record: Record) -> None:
     lines = [f'"{name}": {json.dumps(part)}' for name, part in parts.items() if name != "points"]
     lines.append(f'"points": [\n  {points}\n]')
     write_whole(path, "{\n" + ",\n".join(lines) + "\n}\n")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file, its folder too, such that a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text)
-    partial.replace(path)
 
 
 def read_record(path: Path) -> Record:

@@ -202,6 +202,21 @@ class BudgetConfig:
 
 
 @dataclass
+class CheckpointConfig:
+    """Which checkpoints stay. One goes only after a newer one is complete.
+
+    Attributes:
+        keep_last: so many of the newest; null: ``trainer.max_actor_ckpt_to_keep``, or all.
+        best_metric: a validation's metric, as ``metrics.jsonl`` names it: the best checkpoint by it stays too.
+        best_is_lowest: the best is the lowest.
+    """
+
+    keep_last: int | None = None
+    best_metric: str | None = None
+    best_is_lowest: bool = False
+
+
+@dataclass
 class RunConfig:
     """Where a run leaves its files: ``<root>/<trainer.experiment_name>/<name>/``; no name means the start time."""
 
@@ -211,9 +226,14 @@ class RunConfig:
 
 @dataclass
 class Fail2FixConfig:
-    """The whole ``fail2fix:`` section."""
+    """The whole ``fail2fix:`` section.
+
+    ``seeded_rollouts``: every request has a seed of its own, so that a resumed run samples what an uninterrupted one
+    does; vLLM then draws request by request.
+    """
 
     seed: int = 0
+    seeded_rollouts: bool = True
     correction: CorrectionConfig = field(default_factory=CorrectionConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     offline: OfflineConfig = field(default_factory=OfflineConfig)
@@ -223,6 +243,7 @@ class Fail2FixConfig:
     verifier: VerifierConfig = field(default_factory=VerifierConfig)
     held_out: HeldOutConfig = field(default_factory=HeldOutConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     run: RunConfig = field(default_factory=RunConfig)
 
 
@@ -287,6 +308,7 @@ def check(config: Fail2FixConfig) -> None:
         ("held_out.samples", config.held_out.samples),
         ("budget.rollouts", config.budget.rollouts),
         ("budget.matched_prompts", config.budget.matched_prompts),
+        ("checkpoint.keep_last", config.checkpoint.keep_last),
     ):
         _require(count is None or count >= 1, key, count, "at least 1")
     _require(re.fullmatch(r"[\w.]+", r.source) is not None, "replay.source", r.source, SOURCES_ALLOWED)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fail2fix.core.config import BadInput
+from fail2fix.core.seeds import derived_seed
 from fail2fix.evaluate.benchmarks import BENCHMARKS, Sampling
-
-SEED_BITS = 31
 
 
 @dataclass(frozen=True)
@@ -84,5 +81,4 @@ def request_seed(settings: Settings, benchmark: str, question: str, sample: int,
     """The seed of one answer: a function of what it answers, not of when; None where it is greedy."""
     if settings.sampling[benchmark].temperature == 0:
         return None
-    words = json.dumps([settings.seed, benchmark, question, sample, round_])
-    return int.from_bytes(hashlib.blake2b(words.encode(), digest_size=8).digest(), "big") % 2**SEED_BITS
+    return derived_seed(settings.seed, benchmark, question, sample, round_)

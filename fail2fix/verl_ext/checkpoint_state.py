@@ -1,29 +1,23 @@
 """Our part of a checkpoint: ``global_step_N/fail2fix_state.json`` beside verl's files.
 
-It is written before verl writes its tracker file, which names a checkpoint as complete.
+It is written last: a folder that has it is a complete checkpoint (``checkpoints.py``).
 """
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-SCHEMA = 1
+from fail2fix.atomic import write_whole
+
+SCHEMA = 2
 FILE = "fail2fix_state.json"
 
 
 def save_state(checkpoint: str | Path, state: dict[str, Any]) -> None:
     """Write ``state`` atomically: a reader sees the whole file or none."""
-    folder = Path(checkpoint)
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{FILE}.partial"
-    with partial.open("w") as file:
-        json.dump({"schema": SCHEMA} | state, file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(folder / FILE)
+    write_whole(Path(checkpoint) / FILE, json.dumps({"schema": SCHEMA} | state, indent=2))
 
 
 def load_state(checkpoint: str | Path) -> dict[str, Any] | None:

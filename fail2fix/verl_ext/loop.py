@@ -13,7 +13,7 @@ from pathlib import Path
 from pprint import pprint
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import open_dict
 from tqdm import tqdm
 from verl import DataProto
 from verl.trainer.ppo.metric_utils import (
@@ -27,15 +27,18 @@ from verl.trainer.ppo.reward import extract_reward
 from verl.utils.checkpoint.checkpoint_manager import should_save_ckpt_esi
 from verl.utils.debug import marked_timer
 from verl.utils.skip import SkipManager
-from verl.utils.tracking import Tracking
 
 from fail2fix.core.ledger import Ledger
-from fail2fix.verl_ext.checkpoint_state import load_state, save_state
+from fail2fix.verl_ext.best import Best
+from fail2fix.verl_ext.checkpoint_state import load_state
+from fail2fix.verl_ext.checkpoints import Checkpoints
+from fail2fix.verl_ext.data_position import restore_epoch_end
 from fail2fix.verl_ext.profiling import ProfilePlan, plan_profiling
-from fail2fix.verl_ext.run_folder import FINISHED, MetricsFile, as_json, folder_of
+from fail2fix.verl_ext.run_folder import FINISHED, MetricsFile, as_json, folder_of, hold
 from fail2fix.verl_ext.settings import fail2fix_settings
 from fail2fix.verl_ext.sizes import rollouts_a_step
 from fail2fix.verl_ext.streams import JointBatch
+from fail2fix.verl_ext.trackers import open_trackers
 
 # What verl's compute_data_metrics reads.
 DATA_METRICS_TENSORS = (
@@ -58,6 +61,7 @@ class Step:
     profile: ProfilePlan
     metrics: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, float] = field(default_factory=dict)
+    saved: bool = False
 
     @classmethod
     def outside(cls) -> Step:
@@ -75,6 +79,9 @@ class TrainingLoop(RayPPOTrainer):
         super().__init__(*args, **kwargs)
         self.settings = fail2fix_settings(self.config)
         self.ledger: Ledger = Ledger()
+        self.checkpoints = Checkpoints(self.config.trainer.default_local_dir)
+        self.best = Best(self.settings.checkpoint)
+        self.keep_last = self._take_over_retention()
 
     @abstractmethod
     def train_step(self, prompts: DataProto, step: Step) -> JointBatch:
@@ -112,31 +119,45 @@ class TrainingLoop(RayPPOTrainer):
         """Checkpoint, first weight sync, trackers, validation before training."""
         if self._dump_executor._shutdown:
             self._init_dump_executor()
-        trainer = self.config.trainer
-        self.tracking = Tracking(
-            project_name=trainer.project_name,
-            experiment_name=trainer.experiment_name,
-            default_backend=trainer.logger,
-            config=OmegaConf.to_container(self.config, resolve=True),
-        )
+        trains = not self.config.trainer.get("val_only", False)
+        self.held_folder = hold(self.run_folder)
         self.global_steps = 0
         self.max_steps_duration = 0.0
         self.last_val_metrics: dict[str, Any] | None = None
-        self.step_metrics: dict[str, Any] = {}  # of the step that the checkpoint was written in
+        self.resumed_metrics: dict[str, Any] | None = None  # of the step that the checkpoint ends with
         self._load_checkpoint()
-        trains = not trainer.get("val_only", False)
+        self.tracking = open_trackers(self.config, self.run_folder, self.global_steps)
         self.metrics_file = MetricsFile(self.run_folder, resumed_step=self.global_steps if trains else None)
         self.checkpoint_manager.update_weights(self.global_steps)
         SkipManager.init(self.config)
         self.before_training()
-        if trainer.get("val_before_train", True) or not trains:
-            self.last_val_metrics = self._validate()
-            pprint(f"Initial validation metrics: {self.last_val_metrics}")
-        if self.last_val_metrics is not None or self.step_metrics:
-            self._record(self.step_metrics | (self.last_val_metrics or {}), self.global_steps)
+        if trains and self.resumed_metrics is not None:
+            self._finish_resumed_step(self.resumed_metrics)
+        elif self.config.trainer.get("val_before_train", True) or not trains:
+            self._validate_before()
         if trains:
             self._require_room()
         self.progress = tqdm(total=self.total_training_steps, initial=self.global_steps, desc="Training Progress")
+
+    def _validate_before(self) -> None:
+        """verl's validation before training, or instead of it."""
+        self.last_val_metrics = self._validate()
+        pprint(f"Initial validation metrics: {self.last_val_metrics}")
+        self._record(self.last_val_metrics, self.global_steps)
+
+    def _finish_resumed_step(self, metrics: dict[str, Any]) -> None:
+        """What a run may not have come to after its checkpoint: that step's validation and its line."""
+        step, line = self.global_steps, self.metrics_file.line(self.global_steps)
+        last = step >= self.total_training_steps or not self._affords_a_step()
+        if line is None:
+            if validated := self._validation_is_due(step, last):
+                self.last_val_metrics = self._validate()
+                metrics = metrics | self.last_val_metrics
+            self._record(metrics, step)
+        else:
+            validated, metrics = self._validation_is_due(step, last), line
+        if validated:
+            self._note_best(step, metrics)
 
     def _steps(self) -> Iterator[tuple[Step, DataProto]]:
         """Every step still to train, with its B problems."""
@@ -161,10 +182,11 @@ class TrainingLoop(RayPPOTrainer):
                 joint = self.train_step(prompts, step)
             self.ledger.seconds += step.timing["train"]
             step.last = step.last or not self._affords_a_step()
+            self._measure(joint, step)
+            self._dump_rollouts(joint, step)
             self._save_if_due(step)
             with step.timer("update_weights"):
                 self.checkpoint_manager.update_weights(step.number)
-            self._dump_rollouts(joint, step)
         self._validate_if_due(step)
         with step.timer("stop_profile"):
             self._stop_profiling(step.profile.stop, run_command=step.profile.finish)
@@ -196,9 +218,10 @@ class TrainingLoop(RayPPOTrainer):
         if step.last or step.number % trainer.save_freq == 0 or expiring:
             if expiring:
                 print("Force saving checkpoint: ESI instance expiration approaching.")
-            self.step_metrics = as_json(step.metrics)
             with step.timer("save_checkpoint"):
-                self._save_checkpoint()
+                self._flush_dumps()
+                self._save_checkpoint(step.metrics)
+            step.saved = True
 
     def _dump_rollouts(self, joint: JointBatch, step: Step) -> None:
         folder = self.config.trainer.get("rollout_data_dir", None)
@@ -207,62 +230,112 @@ class TrainingLoop(RayPPOTrainer):
             extras = extras | {"uid": joint.rows.non_tensor_batch["uid"]}
             self._log_rollout_data(joint.rows, extras, step.timing, folder)
 
-    def _validate_if_due(self, step: Step) -> None:
+    def _validation_is_due(self, step: int, last: bool) -> bool:
         frequency = self.config.trainer.test_freq
-        if frequency > 0 and (step.last or step.number % frequency == 0):
-            with step.timer("testing"):
-                metrics = self._validate()
-            step.metrics |= metrics
-            self.last_val_metrics = metrics if step.last else self.last_val_metrics
+        return frequency > 0 and (last or step % frequency == 0)
 
-    def _log_step(self, joint: JointBatch, step: Step) -> None:
-        """verl's metrics and ours. verl's data metrics describe the base stream, so that they compare with GRPO."""
+    def _validate_if_due(self, step: Step) -> None:
+        if not self._validation_is_due(step.number, step.last):
+            return
+        with step.timer("testing"):
+            metrics = self._validate()
+        self._flush_dumps()
+        step.metrics |= metrics
+        self.last_val_metrics = metrics if step.last else self.last_val_metrics
+        if step.saved:
+            self._note_best(step.number, metrics)
+
+    def _measure(self, joint: JointBatch, step: Step) -> None:
+        """verl's metrics beside ours, but for times. Data metrics describe the base stream, to compare with GRPO."""
         base = joint.base_rows(DATA_METRICS_TENSORS, DATA_METRICS_COLUMNS)
         step.metrics |= {"training/global_step": step.number, "training/epoch": step.epoch}
         step.metrics |= compute_data_metrics(batch=base, use_critic=False)
+        step.metrics |= compute_variance_proxy_metrics(joint.rows, step.metrics.get("actor/grad_norm"))
+
+    def _log_step(self, joint: JointBatch, step: Step) -> None:
         step.metrics |= compute_timing_metrics(batch=joint.rows, timing_raw=step.timing)
         devices = self.resource_pool_manager.get_n_gpus()
         step.metrics |= compute_throughout_metrics(joint.rows, step.timing, n_gpus=devices)
-        step.metrics |= compute_variance_proxy_metrics(joint.rows, step.metrics.get("actor/grad_norm"))
         self._record(step.metrics, step.number)
         self.progress.update(1)
 
     def _record(self, metrics: dict[str, Any], step: int) -> None:
+        """Trackers first: a step with a line has reached them."""
         metrics = metrics | self.ledger.metrics()
         self.tracking.log(data=metrics, step=step)
         self.metrics_file.write(step, metrics)
+
+    def _flush_dumps(self) -> None:
+        """Wait for verl's writer of dumps: what a checkpoint or a line follows must be on disk before it."""
+        self._shutdown_dump_executor()
+        self._init_dump_executor()
 
     def _end_run(self) -> None:
         self._shutdown_dump_executor()
         self.progress.close()
         pprint(f"Final validation metrics: {self.last_val_metrics}")
         if not self.config.trainer.get("val_only", False):
+            self._prune()
             (self.run_folder / FINISHED).touch()
 
-    def _save_checkpoint(self) -> None:
-        """Ours first: verl's tracker file, written last, then names a checkpoint that has both.
+    # ------------------------------------------------------------------------------------------- checkpoints
 
-        A run may end after this and before the step's line is written, so the step's metrics are saved too.
+    def _take_over_retention(self) -> int | None:
+        """How many checkpoints stay; verl itself, which deletes before it saves, is told to keep all."""
+        trainer = self.config.trainer
+        asked = 1 if trainer.get("remove_previous_ckpt_in_save", False) else trainer.get("max_actor_ckpt_to_keep", None)
+        with open_dict(trainer):
+            trainer.max_actor_ckpt_to_keep, trainer.remove_previous_ckpt_in_save = None, False
+        return self.settings.checkpoint.keep_last or asked
+
+    def _save_checkpoint(self, metrics: dict[str, Any] | None = None) -> None:
+        """verl's files and ours, then the commit, then what has to make room.
+
+        A run may end after this and before the step's line is written, so the step's ``metrics`` are saved too.
+
+        Raises:
+            CheckpointError: a write failed; the checkpoints before are as they were.
         """
-        folder = Path(self.config.trainer.default_local_dir) / f"global_step_{self.global_steps}"
-        folder.mkdir(parents=True, exist_ok=True)
-        self.save_files(folder)
-        ours = {"step": self.global_steps, "ledger": self.ledger.state_dict(), "metrics": self.step_metrics}
-        save_state(folder, self.state_dict() | ours)
-        super()._save_checkpoint()
+        step = self.global_steps
+        with self.checkpoints.writing(step) as folder:
+            self.save_files(folder)
+            super()._save_checkpoint()
+            ours = {"step": step, "ledger": self.ledger.state_dict(), "metrics": as_json(metrics or {})}
+            ours |= {"best": self.best.state_dict(), "kl_coefficient": self._kl_coefficient()}
+            self.checkpoints.commit(step, self.state_dict() | ours)
+        self._prune()
+
+    def _prune(self) -> None:
+        if self.keep_last is not None:
+            self.checkpoints.prune(self.keep_last, also=[self.best.step])
+
+    def _note_best(self, step: int, metrics: dict[str, Any]) -> None:
+        if self.best.note(step, metrics):
+            self.checkpoints.name_best(step)
+
+    def _kl_coefficient(self) -> float | None:
+        """Of KL in the reward, which an adaptive controller moves; verl does not save it."""
+        return self.kl_ctrl_in_reward.value if self.config.algorithm.use_kl_in_reward else None
 
     def _load_checkpoint(self) -> None:
+        trainer = self.config.trainer
+        if trainer.resume_mode == "auto":
+            self.checkpoints.name_newest()
         super()._load_checkpoint()
         if self.global_steps == 0:
             return
-        trainer = self.config.trainer
-        folder = Path(trainer.default_local_dir) / f"global_step_{self.global_steps}"
-        if trainer.resume_mode == "resume_path":
-            folder = Path(trainer.resume_from_path)
+        by_path = trainer.resume_mode == "resume_path"
+        folder = Path(trainer.resume_from_path) if by_path else self.checkpoints.folder(self.global_steps)
+        if self.global_steps % len(self.train_dataloader) == 0:
+            restore_epoch_end(self.train_dataloader, folder)
         state = load_state(folder)
         if state is None:
             print(f"{folder}: no fail2fix state, a stock verl checkpoint; the replay ratio and the ledger start afresh")
-        else:
-            self.ledger = Ledger.from_state(state["ledger"])
-            self.step_metrics = state.get("metrics", {})
-            self.load_state_dict(state, folder)
+            return
+        self.ledger = Ledger.from_state(state["ledger"])
+        self.resumed_metrics = state["metrics"]
+        if not by_path:
+            self.best.load_state_dict(state["best"])
+        if state["kl_coefficient"] is not None and self.config.algorithm.use_kl_in_reward:
+            self.kl_ctrl_in_reward.value = state["kl_coefficient"]
+        self.load_state_dict(state, folder)

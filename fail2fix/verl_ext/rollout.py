@@ -1,14 +1,19 @@
-"""Correction rollouts through verl's agent loop: a prompt that is already token ids.
+"""Rollouts through verl's agent loop: every request with a seed of its own, corrections as token ids.
 
 verl builds a prompt by rendering messages. A correction prompt must reach the engine as the ids we built, or text
 in the attempt could become chat markup. ``PromptIdsAgentLoop`` takes the ids from the row; the worker class here is
 imported in every agent-loop process, which registers the loop there and leaves
 ``rollout.agent.agent_loop_config_path`` to the user.
+
+A rollout's seed says which one it is (``core.seeds``), so that neither the order in which requests finish nor a
+resumption changes what is sampled. verl's ``rollout.full_determinism`` alone gives all requests of a replica one seed,
+and a group's samples come out alike.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -26,8 +31,12 @@ from verl.experimental.agent_loop.agent_loop import (
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
 from verl.utils.skip import SkipManager
 
+from fail2fix.core.seeds import rollout_seeds
+
 PROMPT_IDS_AGENT = "fail2fix_prompt_ids"
 PROMPT_IDS = "fail2fix_prompt_ids"
+SEED = "fail2fix_seed"
+STREAM_NAME = "fail2fix_stream"  # in meta_info: what the rollouts are for
 
 
 @register(PROMPT_IDS_AGENT)
@@ -49,6 +58,13 @@ class PromptIdsAgentLoop(SingleTurnAgentLoop):
 
 class PromptIdsAgentLoopWorker(AgentLoopWorker):
     """verl's worker, in a module that registers our loop; rows may differ in which reward extras they have."""
+
+    async def _run_agent_loop(self, sampling_params: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """verl's, with the row's seed among the sampling parameters."""
+        seed = kwargs.pop(SEED, None)
+        if seed is not None:
+            sampling_params |= {"seed": int(seed)}
+        return await super()._run_agent_loop(sampling_params, *args, **kwargs)
 
     def _postprocess(self, inputs: list[Any], *args: Any, **kwargs: Any) -> DataProto:
         extras = [row.extra_fields.get("reward_extra_info", {}) for row in inputs]
@@ -79,6 +95,8 @@ class Fail2FixAgentLoopManager(AgentLoopManager):
         """Generate one response a row, in row order; timings under ``meta_info["timing"]``."""
         if "priority" not in prompts.non_tensor_batch:
             prompts.non_tensor_batch["priority"] = np.arange(len(prompts), dtype=np.int64)
+        if self.config.fail2fix.seeded_rollouts:
+            prompts.non_tensor_batch[SEED] = request_seeds(prompts, self.config.fail2fix.seed)
         workers = self.agent_loop_workers[: len(prompts)]
         bounds = np.linspace(0, len(prompts), len(workers) + 1).astype(int)
         chunks = [prompts[start:end] for start, end in zip(bounds[:-1], bounds[1:], strict=True)]
@@ -90,6 +108,18 @@ class Fail2FixAgentLoopManager(AgentLoopManager):
         metrics = [part.meta_info.pop("metrics") for part in outputs]
         output.meta_info = {**outputs[0].meta_info, "timing": self._performance_metrics(metrics, output)}
         return output
+
+
+def request_seeds(prompts: DataProto, run_seed: int) -> np.ndarray:
+    """One seed a row (N,), of its stream, step, prompt and sample."""
+    about, columns = prompts.meta_info, prompts.non_tensor_batch
+    stream = about.get(STREAM_NAME) or ("validation" if about.get("validate") else "rollout")
+    ids = columns.get(PROMPT_IDS)
+    if ids is not None:
+        texts = [np.asarray(row, dtype=np.int64).tobytes().hex() for row in ids]
+    else:
+        texts = [json.dumps(messages, default=str) for messages in columns["raw_prompt"]]
+    return np.array(rollout_seeds(run_seed, stream, about.get("global_steps", -1), texts), dtype=np.int64)
 
 
 def same_reward_extras(outputs: Sequence[DataProto]) -> None:

@@ -6,20 +6,24 @@ when ``trainer.resume_mode`` allows it.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
 import secrets
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from fail2fix.atomic import write_whole
 from fail2fix.core.config import BadInput
 from fail2fix.versions import versions
 
+CONFIG = "config.yaml"
+LOCK = ".lock"
 FINISHED = "finished"  # an empty file: the run has ended by itself
 TRACKER = "latest_checkpointed_iteration.txt"  # verl's: names the newest complete checkpoint
 
@@ -56,9 +60,29 @@ def folder_of(config: DictConfig) -> Path:
 def open_run(config: DictConfig, folder: Path) -> None:
     """Create the folder with the resolved config and the versions; a resumed run keeps the earlier ones."""
     folder.mkdir(parents=True, exist_ok=True)
+    hold(folder).close()
     (folder / FINISHED).unlink(missing_ok=True)
-    _write_new(folder, "config.yaml", OmegaConf.to_yaml(config, resolve=True))
+    _write_new(folder, CONFIG, OmegaConf.to_yaml(config, resolve=True))
     _write_new(folder, "versions.json", json.dumps(versions(), indent=2) + "\n")
+
+
+def hold(folder: Path) -> IO[str]:
+    """A run's folder belongs to one process until it ends, or closes this file.
+
+    Raises:
+        BadInput: another process trains in it.
+    """
+    held = (folder / LOCK).open("a")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        held.close()
+        raise BadInput(
+            f"{folder}: another process trains in this folder; choose another fail2fix.run.name, or wait until it ends"
+        ) from None
+    except OSError:  # a file system without locks
+        pass
+    return held
 
 
 class MetricsFile:
@@ -73,6 +97,10 @@ class MetricsFile:
         if resumed_step is not None:
             self._set_aside_after(resumed_step)
         self._written = {_step_of(line) for line in self._lines()}
+
+    def line(self, step: int) -> dict[str, Any] | None:
+        """A step's line; None where it has none."""
+        return next((json.loads(line) for line in self._lines() if _step_of(line) == step), None)
 
     def write(self, step: int, metrics: dict[str, Any]) -> None:
         """Append a step's line; a step that has one keeps it (a resumed run validates a step again)."""
@@ -93,9 +121,7 @@ class MetricsFile:
             return
         aside = self.path.with_name(f"metrics.superseded-{time.strftime('%Y%m%d-%H%M%S')}.jsonl")
         aside.write_text("".join(superseded))
-        partial = self.path.with_suffix(".partial")
-        partial.write_text("".join(kept))
-        partial.replace(self.path)
+        write_whole(self.path, "".join(kept))
 
     def _lines(self) -> list[str]:
         return self.path.read_text().splitlines(keepends=True) if self.path.exists() else []
@@ -127,7 +153,18 @@ def _resumes(config: DictConfig, folder: Path) -> bool:
     trainer = config.trainer
     if trainer.resume_mode == "resume_path":
         return folder.resolve() in Path(trainer.resume_from_path).resolve().parents
-    return trainer.resume_mode == "auto" and (Path(trainer.default_local_dir) / TRACKER).exists()
+    if trainer.resume_mode != "auto":
+        return False
+    return (Path(trainer.default_local_dir) / TRACKER).exists() or _was_cut_short(config, folder)
+
+
+def _was_cut_short(config: DictConfig, folder: Path) -> bool:
+    """Whether the folder is what this very run left before its first checkpoint; it then begins again."""
+    try:
+        same = (folder / CONFIG).read_text() == OmegaConf.to_yaml(config, resolve=True)
+    except OSError:
+        return False
+    return same and not (folder / FINISHED).exists()
 
 
 def _write_new(folder: Path, name: str, text: str) -> None:
@@ -136,4 +173,4 @@ def _write_new(folder: Path, name: str, text: str) -> None:
     while path.exists():
         count += 1
         path = folder / f"{Path(name).stem}.resume-{count}{Path(name).suffix}"
-    path.write_text(text)
+    write_whole(path, text)

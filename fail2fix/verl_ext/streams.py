@@ -23,7 +23,7 @@ from fail2fix.core.ledger import Cost
 from fail2fix.core.metrics import Rollouts
 from fail2fix.core.objective import BASE, CORRECTION, BatchSplit, joint_layout
 from fail2fix.core.selection import Attempt, PromptGroup
-from fail2fix.verl_ext.rollout import same_reward_extras
+from fail2fix.verl_ext.rollout import STREAM_NAME, same_reward_extras
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -51,10 +51,14 @@ class Source:
     def repeat(self, times: int) -> Source:
         return Source(self.head.repeat(times, interleave=True), self.request.repeat(times, interleave=True))
 
-    def asked(self, priority: Ints, step: int) -> DataProto:
-        """The request as verl's manager takes it; a copy, because the manager writes into it."""
+    def asked(self, priority: Ints, step: int, stream: str) -> DataProto:
+        """The request as verl's manager takes it; a copy, because the manager writes into it.
+
+        ``stream``: what the rollouts are for; seeds depend on it.
+        """
         columns = dict(self.request.non_tensor_batch) | {"priority": priority}
-        return DataProto(non_tensor_batch=columns, meta_info=dict(self.request.meta_info) | {"global_steps": step})
+        about = dict(self.request.meta_info) | {"global_steps": step, STREAM_NAME: stream}
+        return DataProto(non_tensor_batch=columns, meta_info=about)
 
     def answered(self, output: DataProto) -> DataProto:
         """Head and output as one batch; the head stays as it is, corrections are built from it."""

@@ -10,7 +10,6 @@ Legend: B problems, G rollouts each; K attempts, G' corrections each; M mini-bat
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -255,9 +254,10 @@ class Fail2FixTrainer(Validation):
 
     def _solve(self, prompts: DataProto, step: Step, first_request: int = 0) -> Stream:
         """G rollouts of each problem."""
-        prompts.non_tensor_batch["uid"] = np.array([str(uuid.uuid4()) for _ in range(len(prompts))], dtype=object)
-        request = self._get_gen_batch(prompts)
         rollouts = self.config.actor_rollout_ref.rollout.n
+        uids = [f"{step.number}-{first_request // rollouts + place}" for place in range(len(prompts))]
+        prompts.non_tensor_batch["uid"] = np.array(uids, dtype=object)
+        request = self._get_gen_batch(prompts)
         source = Source(prompts, request).repeat(rollouts)
         return self._generate(source, rollouts, first_request, step, stream="base")
 
@@ -282,7 +282,8 @@ class Fail2FixTrainer(Validation):
         started = time.perf_counter()
         # Request priorities name a request under full determinism: no two of a step may be equal.
         priority = np.arange(first_request, first_request + len(source), dtype=np.int64)
-        output = self.async_rollout_manager.generate_sequences(source.asked(priority, step.number))
+        asked = source.asked(priority, step.number, f"{stream}:{first_request}")
+        output = self.async_rollout_manager.generate_sequences(asked)
         timing = output.meta_info.pop("timing")
         prefix = "agent_loop" if stream == "base" else f"agent_loop_{stream}"
         step.timing |= {name.replace("agent_loop", prefix, 1): value for name, value in timing.items()}

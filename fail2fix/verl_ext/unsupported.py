@@ -28,6 +28,10 @@ class Refusal:
     why: str
 
 
+def _on_cpu_with_seeds(config: DictConfig) -> bool:
+    return config.trainer.device == "cpu" and config.fail2fix.seeded_rollouts
+
+
 ALWAYS = (
     Refusal(
         "trainer.use_v1",
@@ -88,6 +92,16 @@ ALWAYS = (
         "actor_rollout_ref.actor.use_prefix_grouper",
         lambda c: c.actor_rollout_ref.actor.use_prefix_grouper,
         "it groups rows in an order of its own, against the layout of our mini-batches; set it to false",
+    ),
+    Refusal(
+        "trainer.del_local_ckpt_after_load",
+        lambda c: c.trainer.get("del_local_ckpt_after_load"),
+        "a resumed run would have no checkpoint until its next; set it to false",
+    ),
+    Refusal(
+        "actor_rollout_ref.rollout.enable_chunked_prefill",
+        lambda c: _on_cpu_with_seeds(c) and c.actor_rollout_ref.rollout.enable_chunked_prefill,
+        "vLLM cannot rewind a seeded request on a CPU; set it to false",
     ),
     Refusal(
         "actor_rollout_ref.actor.checkpoint.async_save",

@@ -39,7 +39,8 @@ class Validation(TrainingLoop):
         """One response a row under validation's sampling, and its text."""
         sampling = self.config.actor_rollout_ref.rollout.val_kwargs
         source.request.meta_info |= {"validate": True, "do_sample": sampling.do_sample}
-        output = self.async_rollout_manager.generate_sequences(source.asked(np.arange(len(source)), self.global_steps))
+        asked = source.asked(np.arange(len(source)), self.global_steps, "held_out")
+        output = self.async_rollout_manager.generate_sequences(asked)
         output.meta_info.pop("timing")
         answers = Stream(source.answered(output), samples, source, self.settings.verifier.correct_threshold)
         return answers, self.tokenizer.batch_decode(answers.rows.batch["responses"], skip_special_tokens=True)

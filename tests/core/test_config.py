@@ -73,6 +73,7 @@ REFUSED = {
     "held_out.samples": [0],
     "budget.rollouts": [0, -1],
     "budget.matched_prompts": [0],
+    "checkpoint.keep_last": [0],
     "ratio.minimum": [-0.1, 0.9],
     "ratio.initial": [0.1, 0.9],
     "ratio.target_retention": [-0.1, 1.1],
@@ -178,5 +179,15 @@ def test_a_fixed_ratio_may_lie_outside_the_range() -> None:
 
 def test_every_number_of_the_section_is_held_against_something() -> None:
     """A new key comes with a default of METHOD.md's or a refusal here."""
-    known = {*SYMBOLS, *CHOICES, *REFUSED, "seed", "run.root", "verifier.sources"}
+    known = {
+        *SYMBOLS,
+        *CHOICES,
+        *REFUSED,
+        "seed",
+        "seeded_rollouts",
+        "checkpoint.best_metric",
+        "checkpoint.best_is_lowest",
+        "run.root",
+        "verifier.sources",
+    }
     assert set(keys(Fail2FixConfig())) == known

@@ -1,0 +1,25 @@
+"""Where a run stands in its data, also between two epochs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+FILE = "data.pt"  # verl's
+
+
+def restore_epoch_end(loader: Any, checkpoint: Path) -> None:
+    """Put a data loader at the end of the epoch that a checkpoint ends with.
+
+    verl leaves the state of a checkpoint between two epochs aside, and the next epoch repeats the first one's order.
+    Here the finished epoch is restored and left, so that the next one draws its own order.
+    """
+    path = checkpoint / FILE
+    if not path.exists():
+        return
+    # Written by verl's own trainer; it holds the states of samplers and data sets, which may be any object.
+    loader.load_state_dict(torch.load(path, weights_only=False))
+    for _ in loader:
+        raise RuntimeError(f"{path}: rows are left in an epoch that should have ended; was data.train_files changed?")
