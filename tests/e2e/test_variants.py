@@ -32,6 +32,7 @@ def ranks(once: Callable[..., Run]) -> Run:
         "actor_rollout_ref.model.use_remove_padding=false",
         "actor_rollout_ref.actor.use_kl_loss=false",
         "algorithm.use_kl_in_reward=true",
+        "algorithm.rollout_correction.rollout_is=token",
         "global_profiler.tool=torch",
         "global_profiler.steps=[2]",
         "actor_rollout_ref.actor.profiler.enable=true",
@@ -47,6 +48,7 @@ def test_two_ranks_and_two_replicas_with_the_turn_form(ranks: Run) -> None:
         assert row["training/rollout_actor_probs_pearson_corr"] > 0.9999
         assert row["fail2fix/correction/rollouts"] == 8
         assert "actor/reward_kl_penalty" in row
+        assert "rollout_corr/rollout_is_mean" in row
         dumped = [r for r in ranks.rollouts(step) if r["stream"] == "correction"]
         turned = [r for r in dumped if "<attempt>" not in r["input"]]
         assert turned, "every attempt fell back to the block form"
