@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from pprint import pprint
 from typing import Any
@@ -29,13 +30,18 @@ from verl.utils.debug import marked_timer
 from verl.utils.skip import SkipManager
 from verl.utils.tracking import Tracking
 
+from fail2fix.core.conservation import Account
+from fail2fix.core.faults import SkippedUpdates, TrainingFault
 from fail2fix.core.ledger import Ledger
 from fail2fix.verl_ext.checkpoint_state import load_state, save_state
+from fail2fix.verl_ext.last_resort import Rest, rest_of
 from fail2fix.verl_ext.profiling import ProfilePlan, plan_profiling
 from fail2fix.verl_ext.run_folder import FINISHED, MetricsFile, as_json, folder_of
 from fail2fix.verl_ext.settings import fail2fix_settings
 from fail2fix.verl_ext.sizes import rollouts_a_step
+from fail2fix.verl_ext.stop import StopRequest
 from fail2fix.verl_ext.streams import JointBatch
+from fail2fix.verl_ext.watchdog import Watchdog
 
 # What verl's compute_data_metrics reads.
 DATA_METRICS_TENSORS = (
@@ -56,6 +62,8 @@ class Step:
     epoch: int
     last: bool
     profile: ProfilePlan
+    phase: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
+    accounts: dict[str, Account] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, float] = field(default_factory=dict)
 
@@ -64,8 +72,15 @@ class Step:
         """Stands for no step: rollouts before the first."""
         return cls(0, 0, False, ProfilePlan(False, False, False, False))
 
-    def timer(self, name: str) -> AbstractContextManager[None]:
-        return marked_timer(name, self.timing)
+    @contextmanager
+    def timer(self, name: str) -> Iterator[None]:
+        """Time a part of the step; the watchdog knows it as a phase of the same name."""
+        with self.phase(name), marked_timer(name, self.timing):
+            yield
+
+    def account(self, stream: str) -> Account:
+        """The stream's books of this step."""
+        return self.accounts.setdefault(stream, Account(stream))
 
 
 class TrainingLoop(RayPPOTrainer):
@@ -75,6 +90,11 @@ class TrainingLoop(RayPPOTrainer):
         super().__init__(*args, **kwargs)
         self.settings = fail2fix_settings(self.config)
         self.ledger: Ledger = Ledger()
+        self.watchdog = Watchdog.of(self.config)
+        self.updates = SkippedUpdates(self.settings.faults.max_skipped_updates)
+        self.stop = StopRequest(self.run_folder)
+        self.stops = ""  # why the run ends before its last step
+        self.rest: Rest | None = None
 
     @abstractmethod
     def train_step(self, prompts: DataProto, step: Step) -> JointBatch:
@@ -100,6 +120,10 @@ class TrainingLoop(RayPPOTrainer):
     def run_folder(self) -> Path:
         return folder_of(self.config)
 
+    @property
+    def checkpoints(self) -> Path:
+        return Path(self.config.trainer.default_local_dir)
+
     def fit(self) -> None:
         """Train: validation first, then steps, then the end of the run."""
         self._begin_run()
@@ -107,6 +131,8 @@ class TrainingLoop(RayPPOTrainer):
             for step, prompts in self._steps():
                 self._around_step(step, prompts)
         self._end_run()
+        if self.updates.too_many:
+            raise TrainingFault(f"step {self.global_steps}: {self.updates.too_many}")
 
     def _begin_run(self) -> None:
         """Checkpoint, first weight sync, trackers, validation before training."""
@@ -136,6 +162,7 @@ class TrainingLoop(RayPPOTrainer):
             self._record(self.step_metrics | (self.last_val_metrics or {}), self.global_steps)
         if trains:
             self._require_room()
+        self.stops = self.stop.reason
         self.progress = tqdm(total=self.total_training_steps, initial=self.global_steps, desc="Training Progress")
 
     def _steps(self) -> Iterator[tuple[Step, DataProto]]:
@@ -143,13 +170,15 @@ class TrainingLoop(RayPPOTrainer):
         epochs = range(self.global_steps // len(self.train_dataloader), self.config.trainer.total_epochs)
         for epoch in epochs:
             for rows in self.train_dataloader:
-                if self.global_steps >= self.total_training_steps or not self._affords_a_step():
+                if self.global_steps >= self.total_training_steps or not self._affords_a_step() or self.stops:
                     return
                 self.global_steps += 1
                 SkipManager.set_step(self.global_steps)
                 last = self.global_steps >= self.total_training_steps
                 plan = plan_profiling(self.config, self.global_steps, last)
-                yield Step(self.global_steps, epoch, last, plan), DataProto.from_single_dict(rows)
+                phase = partial(self.watchdog.phase, step=self.global_steps)
+                yield Step(self.global_steps, epoch, last, plan, phase), DataProto.from_single_dict(rows)
+                self.rest = rest_of(self)
 
     def _around_step(self, step: Step, prompts: DataProto) -> None:
         """A step with what verl's loop does around it: profile, save, sync, dump, validate, log."""
@@ -161,6 +190,7 @@ class TrainingLoop(RayPPOTrainer):
                 joint = self.train_step(prompts, step)
             self.ledger.seconds += step.timing["train"]
             step.last = step.last or not self._affords_a_step()
+            self.stops = self.stop.reason or self.updates.too_many
             self._save_if_due(step)
             with step.timer("update_weights"):
                 self.checkpoint_manager.update_weights(step.number)
@@ -193,7 +223,7 @@ class TrainingLoop(RayPPOTrainer):
         expiring = should_save_ckpt_esi(
             max_steps_duration=self.max_steps_duration, redundant_time=trainer.esi_redundant_time
         )
-        if step.last or step.number % trainer.save_freq == 0 or expiring:
+        if step.last or step.number % trainer.save_freq == 0 or expiring or self.stops:
             if expiring:
                 print("Force saving checkpoint: ESI instance expiration approaching.")
             self.step_metrics = as_json(step.metrics)
@@ -236,7 +266,9 @@ class TrainingLoop(RayPPOTrainer):
         self._shutdown_dump_executor()
         self.progress.close()
         pprint(f"Final validation metrics: {self.last_val_metrics}")
-        if not self.config.trainer.get("val_only", False):
+        if self.stops:
+            print(f"fail2fix: stopped after step {self.global_steps}: {self.stops}")
+        elif not self.config.trainer.get("val_only", False):
             (self.run_folder / FINISHED).touch()
 
     def _save_checkpoint(self) -> None:
