@@ -6,8 +6,8 @@ became one before starting anything can always find all its descendants.
 
 import contextlib
 import ctypes
-import os
 import re
+from collections.abc import Set
 from pathlib import Path
 
 import psutil
@@ -23,16 +23,29 @@ def become_subreaper() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def end_descendants() -> int:
-    """Kill every process below this one and remove what they shared in memory; how many were killed.
+def shared_segments() -> set[Path]:
+    """The shared memory that processes below this one hold: what to remove when they are gone."""
+    found: set[Path] = set()
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(OSError):
+            maps = Path(f"/proc/{process.pid}/maps").read_text()
+            found |= {Path(name) for name in SEGMENT.findall(maps)}
+    return found
+
+
+def end_descendants(segments: Set[Path] = frozenset()) -> int:
+    """Kill every process below this one, and remove the shared memory they hold; how many were killed.
 
     Nothing is asked first: a hung process does not answer, and one that is stopped cannot. Killing may free others
     from a parent, so it goes on until none is left.
+
+    Args:
+        segments: shared memory to remove beside theirs.
     """
     killed: set[int] = set()
-    segments: set[Path] = set()
+    found = set(segments)
     while alive := [process for process in psutil.Process().children(recursive=True) if _runs(process)]:
-        segments |= {segment for process in alive for segment in _segments(process.pid)}
+        found |= shared_segments()
         for process in alive:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -40,7 +53,7 @@ def end_descendants() -> int:
         _, left = psutil.wait_procs(alive, timeout=END_S)
         if left:  # in the kernel's hands (a hung file system): nothing more can be done
             break
-    for segment in segments:
+    for segment in found:
         segment.unlink(missing_ok=True)
     return len(killed)
 
@@ -50,11 +63,3 @@ def _runs(process: psutil.Process) -> bool:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-def _segments(pid: int) -> set[Path]:
-    try:
-        maps = Path(f"/proc/{pid}/maps").read_text()
-    except OSError:
-        return set()
-    return {Path(name) for name in SEGMENT.findall(maps) if os.path.exists(name)}

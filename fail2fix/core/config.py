@@ -213,12 +213,12 @@ class FaultsConfig:
 
 @dataclass
 class WatchdogConfig:
-    """How long nothing may happen (ours).
+    """How long nothing may happen (ours): seconds within one phase; then the run ends and says where it hung.
 
-    ``limit_s``: seconds within one phase of a step, or of the start; then the run ends and says where it hung.
-    null: no limit.
+    ``start_s``: before the first step, where engines load and compile; ``limit_s``: from then on. null: no limit.
     """
 
+    start_s: float | None = 3600.0
     limit_s: float | None = 3600.0
 
 
@@ -318,8 +318,8 @@ def check(config: Fail2FixConfig) -> None:
     _require(v.call_s > 0, "verifier.call_s", v.call_s, "a number of seconds above 0")
     _check_code(v.code)
     _check_faults(config.faults)
-    limit_s = config.watchdog.limit_s
-    _require(limit_s is None or limit_s > 0, "watchdog.limit_s", limit_s, "a number of seconds above 0, or null")
+    for key, limit_s in (("start_s", config.watchdog.start_s), ("limit_s", config.watchdog.limit_s)):
+        _require(limit_s is None or limit_s > 0, f"watchdog.{key}", limit_s, "a number of seconds above 0, or null")
     for key, count in (
         ("offline.prompts", config.offline.prompts),
         ("held_out.problems", config.held_out.problems),

@@ -17,19 +17,24 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 from omegaconf import DictConfig
 
 from fail2fix.core.faults import Exit
-from fail2fix.processes import become_subreaper, end_descendants
+from fail2fix.processes import become_subreaper, end_descendants, shared_segments
 from fail2fix.verl_ext.failures import Failure, failure_of
 from fail2fix.verl_ext.run_folder import folder_of
+from fail2fix.verl_ext.settings import fail2fix_settings
 from fail2fix.verl_ext.stop import StopRequest
-from fail2fix.verl_ext.watchdog import ALIVE, newest_checkpoint
+from fail2fix.verl_ext.watchdog import ALIVE, limit_at, newest_checkpoint
 
 LOOK_S = 0.5
 LEAVE_S = 30.0  # how long Ray may take to shut down before it is killed
+LAST_WORDS_S = 1.0  # Ray passes on what its processes print with some delay
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+Value = TypeVar("Value")
 
 
 class Driver:
@@ -44,7 +49,7 @@ class Driver:
     def __init__(self, config: DictConfig, training: Callable[[], None], leave: Callable[[], None]) -> None:
         self._folder = folder_of(config)
         self._checkpoints = Path(config.trainer.default_local_dir)
-        self._limit_s: float | None = config.fail2fix.watchdog.limit_s
+        self._limits = fail2fix_settings(config).watchdog
         self._training, self._leave = training, leave
         self._stop = StopRequest(self._folder)
         self._signals: list[int] = []
@@ -80,12 +85,13 @@ class Driver:
             said = _read(self._folder / ALIVE)
             if said != heard:
                 heard, since = said, time.monotonic()
-            if verdict := _verdict(said):
+            if verdict := _field(said, "verdict", ""):
                 return Failure(verdict, Exit.FAULT)
             if len(self._signals) > 1:
                 return Failure(f"stopped at once; {self._kept}", 128 + self._signals[-1])
-            if self._limit_s is not None and time.monotonic() - since > self._limit_s:
-                return Failure(self._silent(heard), Exit.FAULT)
+            key, limit_s = limit_at(_field(said, "step", 0), self._limits)
+            if limit_s is not None and time.monotonic() - since > limit_s:
+                return Failure(self._silent(heard, f"{limit_s:g} s ({key})"), Exit.FAULT)
         return self._outcome()
 
     def _outcome(self) -> Failure:
@@ -95,12 +101,9 @@ class Driver:
         failure = failure_of(self._error)
         return Failure(f"{failure.line}; {self._kept}", failure.status)
 
-    def _silent(self, heard: str) -> str:
-        where = json.loads(heard)["where"] if heard else "the start, before the trainer's process"
-        return (
-            f"{where}: the trainer's process has said nothing for {self._limit_s:g} s "
-            f"(fail2fix.watchdog.limit_s); {self._kept}"
-        )
+    def _silent(self, heard: str, seconds: str) -> str:
+        where = _field(heard, "where", "before the trainer's process")
+        return f"{where}: the trainer's process has said nothing for {seconds}; {self._kept}"
 
     @property
     def _kept(self) -> str:
@@ -115,10 +118,12 @@ class Driver:
 
     def _shut_down(self) -> None:
         """Leave Ray if it still lets us, then kill what is left."""
+        time.sleep(LAST_WORDS_S)
+        segments = shared_segments()
         leaving = threading.Thread(target=self._leave, name="leaving", daemon=True)
         leaving.start()
         leaving.join(LEAVE_S)
-        end_descendants()
+        end_descendants(segments)
 
 
 def end_process(status: int) -> None:
@@ -135,5 +140,5 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _verdict(said: str) -> str:
-    return json.loads(said).get("verdict", "") if said else ""
+def _field(said: str, name: str, default: Value) -> Value:
+    return json.loads(said).get(name, default) if said else default

@@ -1,7 +1,7 @@
 """A run that hangs ends by itself and says where it hung.
 
 The trainer's process tells which phase it is in (``phase``). A thread there writes that to ``alive.json`` in the run's
-folder again and again, and ends the run when one phase takes longer than ``fail2fix.watchdog.limit_s``: it writes
+folder again and again, and ends the run when one phase takes longer than ``fail2fix.watchdog`` allows: it writes
 every thread's stack to a file and the verdict into ``alive.json``. The process that started the run reads the
 file (`verl_ext.driver`): it prints the verdict and kills everything, also where the trainer's own process is so stuck
 that not even its thread runs. Time within a phase counts from the last change, so a step may take any number of
@@ -21,8 +21,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from fail2fix.core.config import WatchdogConfig
 from fail2fix.core.faults import Exit
 from fail2fix.verl_ext.run_folder import TRACKER, folder_of
+from fail2fix.verl_ext.settings import fail2fix_settings
 
 ALIVE = "alive.json"
 BEAT_S = 1.0
@@ -34,12 +36,12 @@ class Watchdog:
 
     Args:
         folder: the run's.
-        limit_s: seconds without a change of phase; None: any number.
+        limits: seconds without a change of phase.
         checkpoints: the folder of the checkpoints, whose newest the verdict names.
     """
 
-    def __init__(self, folder: Path, limit_s: float | None, checkpoints: Path) -> None:
-        self._folder, self._limit_s, self._checkpoints = folder, limit_s, checkpoints
+    def __init__(self, folder: Path, limits: WatchdogConfig, checkpoints: Path) -> None:
+        self._folder, self._limits, self._checkpoints = folder, limits, checkpoints
         self._open: dict[object, str] = {}
         self._step = 0
         self._since = time.monotonic()
@@ -50,7 +52,8 @@ class Watchdog:
     @classmethod
     def of(cls, config: DictConfig) -> Watchdog:
         """The watchdog of a run; it watches nothing until it is entered."""
-        return cls(folder_of(config), config.fail2fix.watchdog.limit_s, Path(config.trainer.default_local_dir))
+        limits = fail2fix_settings(config).watchdog
+        return cls(folder_of(config), limits, Path(config.trainer.default_local_dir))
 
     def __enter__(self) -> Watchdog:
         self._write()
@@ -84,7 +87,8 @@ class Watchdog:
         while not self._done.wait(BEAT_S):
             self._beats += 1
             seconds = time.monotonic() - self._since
-            if self._limit_s is not None and seconds > self._limit_s:
+            _, limit_s = limit_at(self._step, self._limits)
+            if limit_s is not None and seconds > limit_s:
                 self._end(seconds)
                 return
             self._write()
@@ -93,9 +97,10 @@ class Watchdog:
         stacks = self._folder / f"stacks-{time.strftime('%Y%m%d-%H%M%S')}.txt"
         with stacks.open("w") as file:
             faulthandler.dump_traceback(file, all_threads=True)
+        key, limit_s = limit_at(self._step, self._limits)
         self._write(
-            verdict=f"{self.where}: nothing happened for {seconds:.0f} s (fail2fix.watchdog.limit_s="
-            f"{self._limit_s:g}); last checkpoint: {newest_checkpoint(self._checkpoints)}; stacks: {stacks}"
+            verdict=f"{self.where}: nothing happened for {seconds:.0f} s ({key}={limit_s:g}); "
+            f"last checkpoint: {newest_checkpoint(self._checkpoints)}; stacks: {stacks}"
         )
         if not self._done.wait(DRIVER_S):
             os._exit(Exit.FAULT)
@@ -104,10 +109,17 @@ class Watchdog:
         """Replace the file; the run goes on where that fails, and the driver hears nothing until it works again."""
         partial = self._folder / f"{ALIVE}.partial"
         try:
-            partial.write_text(json.dumps({"beat": self._beats, "where": self.where} | verdict))
+            partial.write_text(json.dumps({"beat": self._beats, "step": self._step, "where": self.where} | verdict))
             partial.replace(self._folder / ALIVE)
         except OSError as error:
             print(f"fail2fix: warning: {self._folder / ALIVE}: {error}", flush=True)
+
+
+def limit_at(step: int, limits: WatchdogConfig) -> tuple[str, float | None]:
+    """The limit that holds in a step (0: before the first), and its key."""
+    if step == 0:
+        return "fail2fix.watchdog.start_s", limits.start_s
+    return "fail2fix.watchdog.limit_s", limits.limit_s
 
 
 def newest_checkpoint(checkpoints: Path) -> str:
