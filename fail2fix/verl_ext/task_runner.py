@@ -20,9 +20,11 @@ class Fail2FixTaskRunner(BaseTaskRunner):
         """Build everything and train, watched."""
         OmegaConf.resolve(config)
         with Watchdog.of(config) as watchdog, watchdog.phase("start"):
-            trainer = self._trainer(config)
+            with watchdog.phase("data"):
+                trainer = self._trainer(config)
             trainer.watchdog = watchdog
-            trainer.init_workers()
+            with watchdog.phase("workers and engines"):
+                trainer.init_workers()
             with saving_what_is_left(trainer):
                 trainer.fit()
 

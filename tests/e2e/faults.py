@@ -107,6 +107,27 @@ def send(number: int, title: str) -> Injection:
     return inject
 
 
+def kill_all(title: str) -> Injection:
+    """Kill every process of the run with this title."""
+
+    def inject(run: subprocess.Popen[bytes], _: Path) -> None:
+        found = [p for p in psutil.Process(run.pid).children(recursive=True) if _titled(p, title)]
+        if not found:
+            raise LookupError(f"no process {title!r}")
+        for process in found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    return inject
+
+
+def judged_by(function: str) -> tuple[str, ...]:
+    """Rewards of our own verifiers (`judging_rewards`)."""
+    path = Path(__file__).with_name("judging_rewards.py")
+    key = "reward.custom_reward_function"
+    return (f"{key}.path={path}", f"{key}.name={function}")
+
+
 def signal_run(number: int) -> Injection:
     return lambda run, _: run.send_signal(number)
 
@@ -176,6 +197,10 @@ FAULTS: dict[str, Fault] = {
         "every check times out, allowed: no attempt to replay", 0, trigger, ("fail2fix.faults.max_timeouts=1",),
         "timeout",
     ),
+    "verifier_killed": Fault(
+        "all processes of the math verifier are killed", 0, kill_all("forkserver"), judged_by("expression")
+    ),
+    "sandboxes_killed": Fault("all sandboxes of programs are killed", 0, kill_all("bwrap"), judged_by("program")),
     "nan_gradient": Fault(
         "every gradient is NaN", 70, None,
         ("actor_rollout_ref.actor.use_kl_loss=true", "actor_rollout_ref.actor.kl_loss_coef=.inf",
