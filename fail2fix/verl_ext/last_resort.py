@@ -1,6 +1,6 @@
 """A checkpoint for a run that fails between two updates: only the running step is lost.
 
-At the end of each step the trainer is *at rest*: its weights are those of a whole step, and stay so until the next
+After a step's update the trainer is *at rest*: its weights are those of a whole step, and stay so until the next
 update begins. If the run fails before that (a verifier, an engine, a reward worker is gone), the state at rest is
 saved, provided that the workers that hold the weights still answer.
 """
@@ -17,10 +17,11 @@ import ray
 from fail2fix.core.faults import Exit
 from fail2fix.core.ledger import Ledger
 from fail2fix.verl_ext.failures import failure_of
+from fail2fix.verl_ext.run_folder import as_json
 from fail2fix.verl_ext.watchdog import newest_checkpoint
 
 if TYPE_CHECKING:
-    from fail2fix.verl_ext.loop import TrainingLoop
+    from fail2fix.verl_ext.loop import Step, TrainingLoop
 
 ANSWER_S = 60.0  # how long a worker may take to say that it is there
 
@@ -30,6 +31,7 @@ class Rest:
     """What else belongs to the weights of a finished step."""
 
     step: int
+    metrics: dict[str, Any]
     dataloader: dict[str, Any]
     ledger: dict[str, Any]
 
@@ -38,9 +40,10 @@ class Rest:
         return self.dataloader
 
 
-def rest_of(trainer: TrainingLoop) -> Rest:
-    """The state at the end of a step."""
-    return Rest(trainer.global_steps, trainer.train_dataloader.state_dict(), trainer.ledger.state_dict())
+def rest_after(step: Step, trainer: TrainingLoop) -> Rest:
+    """The state after a step's update."""
+    state = trainer.train_dataloader.state_dict(), trainer.ledger.state_dict()
+    return Rest(step.number, as_json(step.metrics), *state)
 
 
 @contextmanager
@@ -66,7 +69,7 @@ def _try_to_save(trainer: TrainingLoop, rest: Rest) -> None:
         _require_workers(trainer)
         trainer.global_steps, trainer.train_dataloader = rest.step, rest
         trainer.ledger = Ledger.from_state(rest.ledger)
-        trainer.step_metrics = {}  # the step's line is in metrics.jsonl
+        trainer.step_metrics = rest.metrics
         trainer._save_checkpoint()
     except Exception as error:  # it is the first error that ended the run
         print(f"fail2fix: step {rest.step} could not be saved either: {failure_of(error).line}", flush=True)

@@ -34,7 +34,7 @@ from fail2fix.core.conservation import Account
 from fail2fix.core.faults import SkippedUpdates, TrainingFault
 from fail2fix.core.ledger import Ledger
 from fail2fix.verl_ext.checkpoint_state import load_state, save_state
-from fail2fix.verl_ext.last_resort import Rest, rest_of
+from fail2fix.verl_ext.last_resort import Rest, rest_after
 from fail2fix.verl_ext.profiling import ProfilePlan, plan_profiling
 from fail2fix.verl_ext.run_folder import FINISHED, MetricsFile, as_json, folder_of
 from fail2fix.verl_ext.settings import fail2fix_settings
@@ -178,7 +178,6 @@ class TrainingLoop(RayPPOTrainer):
                 plan = plan_profiling(self.config, self.global_steps, last)
                 phase = partial(self.watchdog.phase, step=self.global_steps)
                 yield Step(self.global_steps, epoch, last, plan, phase), DataProto.from_single_dict(rows)
-                self.rest = rest_of(self)
 
     def _around_step(self, step: Step, prompts: DataProto) -> None:
         """A step with what verl's loop does around it: profile, save, sync, dump, validate, log."""
@@ -189,6 +188,7 @@ class TrainingLoop(RayPPOTrainer):
             with step.timer("train"):
                 joint = self.train_step(prompts, step)
             self.ledger.seconds += step.timing["train"]
+            self.rest = rest_after(step, self)
             step.last = step.last or not self._affords_a_step()
             self.stops = self.stop.reason or self.updates.too_many
             self._save_if_due(step)

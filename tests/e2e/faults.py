@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 REWARDS = Path(__file__).with_name("faulty_rewards.py")
 STEPS = 3
 HELD = "step 2, phase gen_base"  # where a run is when it is broken
+FOLLOW_S = 60.0
 PATIENCE_S = 600.0  # before a run counts as hung
 KILL, STOP = signal.SIGKILL, signal.SIGSTOP
 WATCHDOG = ("fail2fix.watchdog.limit_s=60",)
@@ -230,8 +231,8 @@ def break_run(bench: Bench, name: str) -> Outcome:
                 fault.inject(run, folder)
             status = _ended(run)
             seconds = time.monotonic() - began
-        # Ray's own processes follow a killed driver within seconds; what is left then would stay.
-        time.sleep(0.0 if status >= 0 else 10.0)
+        if status < 0:  # Ray's own processes follow a killed driver, but not at once
+            psutil.wait_procs(psutil.Process().children(recursive=True), timeout=FOLLOW_S)
         left = end_descendants()
         output = (scratch / "log").read_text(errors="replace")
         (folder.parent / f"fault-{name}.log").write_text(output)
@@ -294,7 +295,7 @@ def _outcome(name: str, fault: Fault, folder: Path, status: int, seconds: float,
         lost = f"{steps - checkpoint} finished step(s) and the running one"
     return Outcome(
         name, fault.what, fault.status, status, round(seconds, 1), lines[-1] if lines else "", steps, checkpoint, lost,
-        left if status >= 0 else 0,
+        left,
     )  # fmt: skip
 
 
