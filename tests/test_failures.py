@@ -68,6 +68,11 @@ def test_another_process_error_in_a_traceback_decides_nothing() -> None:
     assert failure_of(through_ray(ValueError("shape"), 2)).status == Exit.UNEXPECTED
 
 
+def test_words_that_came_several_times_are_said_once() -> None:
+    said = failure_of(EngineDeadError("gone", "gone", "gone")).line
+    assert said == "a vLLM engine died: gone"
+
+
 def test_an_error_that_is_its_own_cause_ends() -> None:
     error = ValueError("round")
     error.__cause__ = error

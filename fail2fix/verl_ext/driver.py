@@ -60,7 +60,8 @@ class Driver:
         become_subreaper()
         self._stop.clear()
         (self._folder / ALIVE).unlink(missing_ok=True)
-        before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        self._listen()
         thread = threading.Thread(target=self._train, name="training", daemon=True)
         thread.start()
         failure = self._watch(thread)
@@ -82,6 +83,7 @@ class Driver:
         heard, since = "", time.monotonic()
         while thread.is_alive():
             thread.join(LOOK_S)
+            self._listen()
             said = _read(self._folder / ALIVE)
             if said != heard:
                 heard, since = said, time.monotonic()
@@ -108,6 +110,11 @@ class Driver:
     @property
     def _kept(self) -> str:
         return f"last checkpoint: {newest_checkpoint(self._checkpoints)}"
+
+    def _listen(self) -> None:
+        """Take the signals, again and again: Ray's core takes SIGTERM while it starts, and would abort on it."""
+        for number in SIGNALS:
+            signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         self._signals.append(number)

@@ -105,5 +105,7 @@ def _words(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if isinstance(error, ray_errors.RayTaskError) and lines:
         lines = lines[-1:]
+    if len(error.args) > 1 and all(isinstance(part, str) for part in error.args):
+        lines = list(dict.fromkeys(error.args))  # pickling repeats them
     text = " ".join(lines) or "no message"
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
