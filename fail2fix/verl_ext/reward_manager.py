@@ -136,19 +136,19 @@ class ThreadedScore:
     def __init__(self, score: Score, call_s: float) -> None:
         self._score, self._call_s = score, call_s
         self._places = asyncio.Semaphore(THREADS)
+        self._idle: list[ThreadPoolExecutor] = []  # of one thread each
 
     async def __call__(self, **row: Any) -> Any:
         """Raises `TimeoutError` where the function does not come back."""
         async with self._places:
-            thread = ThreadPoolExecutor(max_workers=1)
-            try:
-                call = asyncio.get_running_loop().run_in_executor(thread, lambda: self._score(**row))
-                done, _ = await asyncio.wait({call}, timeout=self._call_s)
-                if not done:
-                    raise TimeoutError(f"no answer after {self._call_s:g} s (fail2fix.verifier.call_s)")
-                return call.result()
-            finally:
+            thread = self._idle.pop() if self._idle else ThreadPoolExecutor(max_workers=1)
+            call = asyncio.get_running_loop().run_in_executor(thread, lambda: self._score(**row))
+            done, _ = await asyncio.wait({call}, timeout=self._call_s)
+            if not done:
                 thread.shutdown(wait=False)
+                raise TimeoutError(f"no answer after {self._call_s:g} s (fail2fix.verifier.call_s)")
+            self._idle.append(thread)
+            return call.result()
 
 
 UNIFORM = frozenset({"score", "acc", "pred", "verdict", "verify_status", "verifier_calls"})
