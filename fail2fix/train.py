@@ -2,7 +2,8 @@
 
 A Hydra application on verl's own ``ppo_trainer`` config with one section of ours, ``fail2fix:``. Every verl
 override works. ``--dry-run`` composes and validates the whole config and prints it; nothing is started.
-Bad input ends in one line and exit status 2, before Ray starts; an error of the training itself keeps its traceback.
+Bad input ends in one line and exit status 2, before Ray starts. An error of the training itself keeps its traceback
+and ends in one line too; `fail2fix.core.faults.Exit` lists the statuses.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fail2fix.core.config import BadInput, Fail2FixConfig
+from fail2fix.core.faults import Exit
 from fail2fix.shipped_configs import config_dir
 from fail2fix.verl_ext.cpu import environment
 
@@ -69,13 +71,17 @@ def prepare(config: DictConfig, dry_run: bool) -> bool:
 
 
 def train(config: DictConfig) -> None:
-    """Train on a prepared config, with verl's own start of Ray."""
+    """Train on a prepared config, with verl's own start of Ray; a failure ends the process with its status."""
     import ray
     from verl.trainer.main_ppo import run_ppo
 
+    from fail2fix.verl_ext.driver import Driver, end_process
     from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
 
-    run_ppo(config, task_runner_class=ray.remote(num_cpus=1)(Fail2FixTaskRunner))
+    runner = ray.remote(num_cpus=1)(Fail2FixTaskRunner)
+    status = Driver(config, lambda: run_ppo(config, task_runner_class=runner), ray.shutdown).run()
+    if status != Exit.FINISHED:
+        end_process(status)
 
 
 def main() -> None:
@@ -105,7 +111,7 @@ def errors_in_one_line(wants_trace: bool) -> Iterator[None]:
         if wants_trace:
             raise
         print(f"fail2fix: error: {one_line(error)}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(Exit.BAD_INPUT)
 
 
 def compose() -> list[DictConfig]:

@@ -36,9 +36,9 @@ ARGS=(
   fail2fix.run.name="$RUN"
 )
 
-# --foreground: Ctrl-C reaches the training. Ray's own processes end with their driver.
+# --foreground: Ctrl-C reaches the training, which finishes its step and saves. Ray's own processes end with their driver.
 STATUS=0
-timeout --foreground --kill-after=30 "$LIMIT" python -m fail2fix.train --config-name quickstart "${ARGS[@]}" "$@" \
+timeout --foreground --kill-after=120 "$LIMIT" python -m fail2fix.train --config-name quickstart "${ARGS[@]}" "$@" \
   || STATUS=$?
 
 if ((STATUS == 124)); then echo "quickstart: stopped after $LIMIT s; LIMIT=SECONDS gives it longer" >&2; fi

@@ -3,7 +3,7 @@
 #
 #   pip install --no-deps -r scripts/locks/gpu-py312.txt && pip install --no-deps -e .      (Python 3.12, once)
 #   pip install flash-attn==2.8.3 --no-build-isolation
-#   scripts/train_deepscaler_8gpu.sh [--dry-run] [any Hydra override]
+#   scripts/train_deepscaler_8gpu.sh [--retry N] [--dry-run] [any Hydra override]
 #
 # Sizes and model are configs/setup/deepscaler.yaml's; CONFIG is the method, any name of configs/README.md. PYTHON and DATA:
 # see train_setup.sh.

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # What the train_*.sh scripts share: prepare a GPU setup's data if it is not there, then train.
 #
-#   scripts/train_setup.sh SETUP NAME CONFIG [--dry-run] [any Hydra override]
+#   scripts/train_setup.sh SETUP NAME CONFIG [--retry N] [--dry-run] [any Hydra override]
 #
-# NAME-CONFIG is the experiment's name. PYTHON has the packages; DATA is a folder of yours with train.parquet and
-# test.parquet, instead of data/SETUP.
+# NAME-CONFIG is the experiment's name. --retry N restarts the run at most N times from its last checkpoint, after
+# faults that a restart can help (fail2fix/retry.py). PYTHON has the packages; DATA is a folder of yours with
+# train.parquet and test.parquet, instead of data/SETUP.
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 
 if [[ $# -lt 3 ]]; then
-  echo "train_setup: usage: scripts/train_setup.sh SETUP NAME CONFIG [any Hydra override]" >&2
+  echo "train_setup: usage: scripts/train_setup.sh SETUP NAME CONFIG [--retry N] [any Hydra override]" >&2
   exit 2
 fi
 SETUP=$1
@@ -18,6 +19,21 @@ CONFIG=$3
 shift 3
 PYTHON=${PYTHON:-python}
 DATA=${DATA:-}
+
+START=(fail2fix.train)
+OVERRIDES=()
+while (($#)); do
+  if [[ $1 != --retry ]]; then
+    OVERRIDES+=("$1")
+  elif [[ ${2:-} =~ ^[0-9]+$ ]]; then
+    START=(fail2fix.retry "$2")
+    shift
+  else
+    echo "train_setup: --retry ${2:-}: needs a number of restarts" >&2
+    exit 2
+  fi
+  shift
+done
 
 PREPARE=
 if [[ -z $DATA ]]; then
@@ -31,7 +47,7 @@ ARGS=(
   trainer.experiment_name="$NAME-$CONFIG"
   'trainer.logger=[console,file,wandb]'
 )
-if [[ $PREPARE && " $* " != *" --dry-run "* ]]; then
+if [[ $PREPARE && " ${OVERRIDES[*]-} " != *" --dry-run "* ]]; then
   "$PYTHON" -m fail2fix.prepare "$SETUP" --out data
 fi
-exec "$PYTHON" -m fail2fix.train --config-name "$CONFIG" "${ARGS[@]}" "$@"
+exec "$PYTHON" -m "${START[@]}" --config-name "$CONFIG" "${ARGS[@]}" "${OVERRIDES[@]}"

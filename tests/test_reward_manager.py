@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import threading
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from omegaconf import OmegaConf
 from verl import DataProto
 
 from fail2fix.core.config import BadInput
-from fail2fix.verl_ext.reward_manager import RiskAverseRewardManager, RowContext, with_verdict
+from fail2fix.verl_ext.reward_manager import THREADS, RiskAverseRewardManager, RowContext, with_verdict
 from tests.e2e.tiny import make_tokenizer
 
 TOKENIZER = make_tokenizer()
@@ -224,3 +226,42 @@ def test_calls_of_the_reward_function_are_counted_with_their_retries() -> None:
 
     assert scored(manager(failing_once), "12")["reward_extra_info"]["verifier_calls"] == 2
     assert scored(manager(exact), "12")["reward_extra_info"]["verifier_calls"] == 1
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_reward_function_that_hangs_is_an_error_after_its_limit(asynchronous: bool) -> None:
+    """And a later call is judged, though the hung one's thread is still there."""
+    free = threading.Event()
+
+    def hangs(solution_str: str, **row: Any) -> float:
+        return 1.0 if solution_str == "12" or free.wait(60) else 0.0
+
+    async def hangs_too(solution_str: str, **row: Any) -> float:
+        if solution_str != "12":
+            await asyncio.sleep(60)
+        return 1.0
+
+    bounds = {"verifier": {"call_s": 0.05, "retries": 1}}
+    m = manager(hangs_too if asynchronous else hangs, fail2fix=bounds)
+    hung, judged = (scored(m, text)["reward_extra_info"] for text in ("11", "12"))
+    free.set()
+    assert (hung["verify_status"], hung["verifier_calls"]) == ("error", 2)
+    assert (judged["verify_status"], judged["verdict"]) == ("ok", 1)
+
+
+def test_more_calls_than_threads_wait_without_losing_time() -> None:
+    """The limit counts from when a call runs, so a long line of slow checks is no failure."""
+    together = threading.Barrier(THREADS)
+
+    def slow(**row: Any) -> float:
+        together.wait(60)
+        return 1.0
+
+    m = manager(slow, fail2fix={"verifier": {"call_s": 30.0}})
+
+    async def all_at_once() -> list[dict[str, Any]]:
+        return await asyncio.gather(*[m.run_single(row("12")) for _ in range(2 * THREADS)])
+
+    results = m.loop.run_until_complete(all_at_once())
+    assert [result["reward_extra_info"]["verify_status"] for result in results] == ["ok"] * (2 * THREADS)
+    assert {result["reward_extra_info"]["verifier_calls"] for result in results} == {1}

@@ -42,6 +42,13 @@ def test_a_folder_with_files_and_no_checkpoint_belongs_to_another_run(tmp_path: 
         name_run(config(tmp_path, "mine", experiment="another"))
 
 
+def test_a_restart_goes_on_in_its_own_folder_before_the_first_checkpoint(tmp_path: Path) -> None:
+    first, again = config(tmp_path, "mine"), config(tmp_path, "mine")
+    open_run(first, name_run(first))
+    again.fail2fix.run.restart = True
+    assert name_run(again) == tmp_path / "test" / "mine"
+
+
 def test_a_folder_with_a_checkpoint_is_resumed_and_keeps_its_first_config(tmp_path: Path) -> None:
     folder = name_run(config(tmp_path, "mine"))
     open_run(config(tmp_path, "mine"), folder)

@@ -109,3 +109,23 @@ def test_export_takes_the_step_folder_or_the_actor_folder(tmp_path: Path, inside
     assert done.returncode == 0
     command = f"merge --backend fsdp --local_dir {checkpoint}/actor --target_dir {tmp_path}/out"
     assert done.stdout.splitlines()[0].endswith(command)
+
+
+def train_call(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A training script whose Python says what it was asked to run."""
+    return call(ROOT / "scripts" / "train_gsm8k_1gpu.sh", *arguments, PYTHON="/bin/echo", DATA="/data")
+
+
+def test_retry_is_the_scripts_and_everything_else_the_trainings() -> None:
+    plain, retried = train_call("a=1", "b=2").stdout, train_call("a=1", "--retry", "3", "b=2").stdout
+    assert plain.startswith("-m fail2fix.train --config-name cipo setup=gsm8k ")
+    assert plain.endswith(" a=1 b=2\n")
+    assert retried == plain.replace("fail2fix.train", "fail2fix.retry 3")
+
+
+@pytest.mark.parametrize("arguments", [["--retry"], ["--retry", "a=1"], ["--retry", "-1"]])
+def test_retry_needs_a_number(arguments: list[str]) -> None:
+    done = train_call(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert re.fullmatch(r"train_setup: --retry .*: needs a number of restarts\n", done.stderr)

@@ -185,6 +185,7 @@ class VerifierConfig:
     deadline_s: float = 3.0  # seconds one check may take before its process is killed
     channel: Channel = Channel.auto  # where the prompt asks for the answer
     retries: int = 2  # of an infrastructure error, not of a wrong answer
+    call_s: float = 600.0  # seconds a call of the run's own reward function may take before it counts as failed
     sources: dict[str, str] = field(default_factory=dict)
     code: CodeConfig = field(default_factory=CodeConfig)
 
@@ -217,11 +218,35 @@ class CheckpointConfig:
 
 
 @dataclass
+class FaultsConfig:
+    """When a step is too broken to go on (ours): the run stops before, or with, a checkpoint of healthy weights."""
+
+    max_skipped_updates: int = 3  # non-finite gradients in a row; 0: any number
+    max_excluded_groups: float = 0.5  # share of a stream's groups that leave a step because a check failed
+    max_timeouts: float = 0.9  # share of a stream's checks that run into their limit
+
+
+@dataclass
+class WatchdogConfig:
+    """How long nothing may happen (ours): seconds within one phase; then the run ends and says where it hung.
+
+    ``start_s``: before the first step, where engines load and compile; ``limit_s``: from then on. null: no limit.
+    """
+
+    start_s: float | None = 3600.0
+    limit_s: float | None = 3600.0
+
+
+@dataclass
 class RunConfig:
-    """Where a run leaves its files: ``<root>/<trainer.experiment_name>/<name>/``; no name means the start time."""
+    """Where a run leaves its files: ``<root>/<trainer.experiment_name>/<name>/``; no name means the start time.
+
+    ``restart``: this start goes on with the run of that name, also where it ended before its first checkpoint.
+    """
 
     root: str = "outputs"
     name: str | None = None
+    restart: bool = False
 
 
 @dataclass
@@ -244,6 +269,8 @@ class Fail2FixConfig:
     held_out: HeldOutConfig = field(default_factory=HeldOutConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    faults: FaultsConfig = field(default_factory=FaultsConfig)
+    watchdog: WatchdogConfig = field(default_factory=WatchdogConfig)
     run: RunConfig = field(default_factory=RunConfig)
 
 
@@ -255,6 +282,14 @@ def _check_code(code: CodeConfig) -> None:
     _require(code.total_s > 0, "verifier.code.total_s", code.total_s, "a number of seconds above 0")
     _require(0 < code.test_s <= code.total_s, "verifier.code.test_s", code.test_s, "above 0, at most code.total_s")
     _require(code.memory_mb >= 64, "verifier.code.memory_mb", code.memory_mb, "at least 64")
+
+
+def _check_faults(faults: FaultsConfig) -> None:
+    skipped = faults.max_skipped_updates
+    _require(skipped >= 0, "faults.max_skipped_updates", skipped, "0 or more (0: any number)")
+    for key in ("max_excluded_groups", "max_timeouts"):
+        share = getattr(faults, key)
+        _require(0 <= share <= 1, f"faults.{key}", share, "a share in [0, 1] (1: never stop)")
 
 
 def check(config: Fail2FixConfig) -> None:
@@ -301,7 +336,11 @@ def check(config: Fail2FixConfig) -> None:
     _require(v.workers >= 1, "verifier.workers", v.workers, "at least 1")
     _require(v.deadline_s > 0, "verifier.deadline_s", v.deadline_s, "a number of seconds above 0")
     _require(v.retries >= 0, "verifier.retries", v.retries, "0 or more")
+    _require(v.call_s > 0, "verifier.call_s", v.call_s, "a number of seconds above 0")
     _check_code(v.code)
+    _check_faults(config.faults)
+    for key, limit_s in (("start_s", config.watchdog.start_s), ("limit_s", config.watchdog.limit_s)):
+        _require(limit_s is None or limit_s > 0, f"watchdog.{key}", limit_s, "a number of seconds above 0, or null")
     for key, count in (
         ("offline.prompts", config.offline.prompts),
         ("held_out.problems", config.held_out.problems),

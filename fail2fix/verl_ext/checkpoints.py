@@ -7,6 +7,7 @@ was begun has ``fail2fix_unfinished``; one with neither is a stock verl run's, a
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fail2fix.atomic import write_whole
+from fail2fix.core.faults import Exit, TrainingFault
 from fail2fix.verl_ext.checkpoint_state import FILE, save_state
 from fail2fix.verl_ext.run_folder import TRACKER
 
@@ -24,8 +26,10 @@ BEST = "best_checkpointed_iteration.txt"
 DOOMED = ".deleted-"
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(TrainingFault):
     """A checkpoint could not be written; those before it are whole."""
+
+    exit_status = Exit.NO_SPACE
 
 
 class Checkpoints:
@@ -61,7 +65,7 @@ class Checkpoints:
         needed = self.size(complete[-1]) if complete else 0
         free = shutil.disk_usage(self.root).free
         if free < needed:
-            raise OSError(f"it needs about {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free")
+            raise OSError(errno.ENOSPC, f"it needs about {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free")
 
     def _begin(self, step: int) -> Path:
         """The step's folder, from here on unfinished; what an earlier attempt at this step left is gone."""

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from pprint import pprint
 from typing import Any
@@ -28,17 +29,22 @@ from verl.utils.checkpoint.checkpoint_manager import should_save_ckpt_esi
 from verl.utils.debug import marked_timer
 from verl.utils.skip import SkipManager
 
+from fail2fix.core.conservation import Account
+from fail2fix.core.faults import SkippedUpdates, TrainingFault
 from fail2fix.core.ledger import Ledger
 from fail2fix.verl_ext.best import Best
 from fail2fix.verl_ext.checkpoint_state import load_state
 from fail2fix.verl_ext.checkpoints import Checkpoints
 from fail2fix.verl_ext.data_position import restore_epoch_end
+from fail2fix.verl_ext.last_resort import Rest, rest_after
 from fail2fix.verl_ext.profiling import ProfilePlan, plan_profiling
 from fail2fix.verl_ext.run_folder import FINISHED, MetricsFile, as_json, folder_of, hold
 from fail2fix.verl_ext.settings import fail2fix_settings
 from fail2fix.verl_ext.sizes import rollouts_a_step
+from fail2fix.verl_ext.stop import StopRequest
 from fail2fix.verl_ext.streams import JointBatch
 from fail2fix.verl_ext.trackers import open_trackers
+from fail2fix.verl_ext.watchdog import Watchdog
 
 # What verl's compute_data_metrics reads.
 DATA_METRICS_TENSORS = (
@@ -59,6 +65,8 @@ class Step:
     epoch: int
     last: bool
     profile: ProfilePlan
+    phase: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
+    accounts: dict[str, Account] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, float] = field(default_factory=dict)
     saved: bool = False
@@ -68,8 +76,15 @@ class Step:
         """Stands for no step: rollouts before the first."""
         return cls(0, 0, False, ProfilePlan(False, False, False, False))
 
-    def timer(self, name: str) -> AbstractContextManager[None]:
-        return marked_timer(name, self.timing)
+    @contextmanager
+    def timer(self, name: str) -> Iterator[None]:
+        """Time a part of the step; the watchdog knows it as a phase of the same name."""
+        with self.phase(name), marked_timer(name, self.timing):
+            yield
+
+    def account(self, stream: str) -> Account:
+        """The stream's books of this step."""
+        return self.accounts.setdefault(stream, Account(stream))
 
 
 class TrainingLoop(RayPPOTrainer):
@@ -82,6 +97,11 @@ class TrainingLoop(RayPPOTrainer):
         self.checkpoints = Checkpoints(self.config.trainer.default_local_dir)
         self.best = Best(self.settings.checkpoint)
         self.keep_last = self._take_over_retention()
+        self.watchdog = Watchdog.of(self.config)
+        self.updates = SkippedUpdates(self.settings.faults.max_skipped_updates)
+        self.stop = StopRequest(self.run_folder)
+        self.stops = ""  # why the run ends before its last step
+        self.rest: Rest | None = None
 
     @abstractmethod
     def train_step(self, prompts: DataProto, step: Step) -> JointBatch:
@@ -114,6 +134,8 @@ class TrainingLoop(RayPPOTrainer):
             for step, prompts in self._steps():
                 self._around_step(step, prompts)
         self._end_run()
+        if self.updates.too_many:
+            raise TrainingFault(f"step {self.global_steps}: {self.updates.too_many}")
 
     def _begin_run(self) -> None:
         """Checkpoint, first weight sync, trackers, validation before training."""
@@ -137,6 +159,7 @@ class TrainingLoop(RayPPOTrainer):
             self._validate_before()
         if trains:
             self._require_room()
+        self.stops = self.stop.reason
         self.progress = tqdm(total=self.total_training_steps, initial=self.global_steps, desc="Training Progress")
 
     def _validate_before(self) -> None:
@@ -164,13 +187,14 @@ class TrainingLoop(RayPPOTrainer):
         epochs = range(self.global_steps // len(self.train_dataloader), self.config.trainer.total_epochs)
         for epoch in epochs:
             for rows in self.train_dataloader:
-                if self.global_steps >= self.total_training_steps or not self._affords_a_step():
+                if self.global_steps >= self.total_training_steps or not self._affords_a_step() or self.stops:
                     return
                 self.global_steps += 1
                 SkipManager.set_step(self.global_steps)
                 last = self.global_steps >= self.total_training_steps
                 plan = plan_profiling(self.config, self.global_steps, last)
-                yield Step(self.global_steps, epoch, last, plan), DataProto.from_single_dict(rows)
+                phase = partial(self.watchdog.phase, step=self.global_steps)
+                yield Step(self.global_steps, epoch, last, plan, phase), DataProto.from_single_dict(rows)
 
     def _around_step(self, step: Step, prompts: DataProto) -> None:
         """A step with what verl's loop does around it: profile, save, sync, dump, validate, log."""
@@ -181,8 +205,10 @@ class TrainingLoop(RayPPOTrainer):
             with step.timer("train"):
                 joint = self.train_step(prompts, step)
             self.ledger.seconds += step.timing["train"]
-            step.last = step.last or not self._affords_a_step()
             self._measure(joint, step)
+            self.rest = rest_after(step, self)
+            step.last = step.last or not self._affords_a_step()
+            self.stops = self.stop.reason or self.updates.too_many
             self._dump_rollouts(joint, step)
             self._save_if_due(step)
             with step.timer("update_weights"):
@@ -215,7 +241,7 @@ class TrainingLoop(RayPPOTrainer):
         expiring = should_save_ckpt_esi(
             max_steps_duration=self.max_steps_duration, redundant_time=trainer.esi_redundant_time
         )
-        if step.last or step.number % trainer.save_freq == 0 or expiring:
+        if step.last or step.number % trainer.save_freq == 0 or expiring or self.stops:
             if expiring:
                 print("Force saving checkpoint: ESI instance expiration approaching.")
             with step.timer("save_checkpoint"):
@@ -274,7 +300,9 @@ class TrainingLoop(RayPPOTrainer):
         self._shutdown_dump_executor()
         self.progress.close()
         pprint(f"Final validation metrics: {self.last_val_metrics}")
-        if not self.config.trainer.get("val_only", False):
+        if self.stops:
+            print(f"fail2fix: stopped after step {self.global_steps}: {self.stops}")
+        elif not self.config.trainer.get("val_only", False):
             self._prune()
             (self.run_folder / FINISHED).touch()
 
@@ -301,7 +329,7 @@ class TrainingLoop(RayPPOTrainer):
             self.save_files(folder)
             super()._save_checkpoint()
             ours = {"step": step, "ledger": self.ledger.state_dict(), "metrics": as_json(metrics or {})}
-            ours |= {"best": self.best.state_dict(), "kl_coefficient": self._kl_coefficient()}
+            ours |= {"best": self.best.state_dict(), "kl_coefficient": self.kl_coefficient}
             self.checkpoints.commit(step, self.state_dict() | ours)
         self._prune()
 
@@ -313,9 +341,15 @@ class TrainingLoop(RayPPOTrainer):
         if self.best.note(step, metrics):
             self.checkpoints.name_best(step)
 
-    def _kl_coefficient(self) -> float | None:
-        """Of KL in the reward, which an adaptive controller moves; verl does not save it."""
+    @property
+    def kl_coefficient(self) -> float | None:
+        """Of KL in the reward, which an adaptive controller moves; verl does not save it. None without such KL."""
         return self.kl_ctrl_in_reward.value if self.config.algorithm.use_kl_in_reward else None
+
+    @kl_coefficient.setter
+    def kl_coefficient(self, value: float | None) -> None:
+        if value is not None and self.config.algorithm.use_kl_in_reward:
+            self.kl_ctrl_in_reward.value = value
 
     def _load_checkpoint(self) -> None:
         trainer = self.config.trainer
@@ -336,6 +370,5 @@ class TrainingLoop(RayPPOTrainer):
         self.resumed_metrics = state["metrics"]
         if not by_path:
             self.best.load_state_dict(state["best"])
-        if state["kl_coefficient"] is not None and self.config.algorithm.use_kl_in_reward:
-            self.kl_ctrl_in_reward.value = state["kl_coefficient"]
+        self.kl_coefficient = state["kl_coefficient"]
         self.load_state_dict(state, folder)

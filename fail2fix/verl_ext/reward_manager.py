@@ -28,6 +28,7 @@ import inspect
 import logging
 import math
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,7 @@ from fail2fix.verl_ext.settings import fail2fix_settings, inert_penalty, overlon
 logger = logging.getLogger(__name__)
 
 Score = Callable[..., Any]
+THREADS = 32  # calls of a synchronous reward function at a time, in each reward worker
 
 
 class RiskAverseRewardManager(NaiveRewardManager):
@@ -60,7 +62,7 @@ class RiskAverseRewardManager(NaiveRewardManager):
         self.settings = fail2fix_settings(config)
         custom = (config.reward.get("custom_reward_function") or {}).get("path")
         if custom and compute_score is not None:
-            self._plain_score = compute_score
+            self._plain_score = _bounded(compute_score, self.settings.verifier.call_s)
         else:
             self._plain_score = VerifierScore(self.settings.verifier)
         self._known_extras: dict[str, Any] = {}
@@ -101,7 +103,7 @@ class RiskAverseRewardManager(NaiveRewardManager):
         settings = self.settings.verifier
         for call in range(1, settings.retries + 2):
             try:
-                scored = with_verdict(await self._call(**row), settings.correct_threshold)
+                scored = with_verdict(await self._plain_score(**row), settings.correct_threshold)
             except BadInput:
                 raise
             except Exception as error:  # whatever a reward function raises is an infrastructure error
@@ -118,15 +120,35 @@ class RiskAverseRewardManager(NaiveRewardManager):
         }
         return dict(self._known_extras) | failed | {"verifier_calls": settings.retries + 1}
 
-    async def _call(self, **row: Any) -> Any:
-        if isinstance(self._plain_score, VerifierScore) or inspect.iscoroutinefunction(_unwrapped(self._plain_score)):
-            return await self._plain_score(**row)
-        return await asyncio.get_running_loop().run_in_executor(None, lambda: self._plain_score(**row))
-
     def _warn_once(self, row: RowContext) -> None:
         if self._warning and row.attempt_correct:
             logger.warning(self._warning)
             self._warning = ""
+
+
+class ThreadedScore:
+    """A run's own synchronous reward function in threads, none of them longer than ``call_s`` seconds.
+
+    A thread cannot be killed: one that hangs is left behind, and a fresh one takes its place. A call counts from when
+    its thread takes it, so waiting in line costs nothing.
+    """
+
+    def __init__(self, score: Score, call_s: float) -> None:
+        self._score, self._call_s = score, call_s
+        self._places = asyncio.Semaphore(THREADS)
+        self._idle: list[ThreadPoolExecutor] = []  # of one thread each
+
+    async def __call__(self, **row: Any) -> Any:
+        """Raises `TimeoutError` where the function does not come back."""
+        async with self._places:
+            thread = self._idle.pop() if self._idle else ThreadPoolExecutor(max_workers=1)
+            call = asyncio.get_running_loop().run_in_executor(thread, lambda: self._score(**row))
+            done, _ = await asyncio.wait({call}, timeout=self._call_s)
+            if not done:
+                thread.shutdown(wait=False)
+                raise TimeoutError(f"no answer after {self._call_s:g} s (fail2fix.verifier.call_s)")
+            self._idle.append(thread)
+            return call.result()
 
 
 UNIFORM = frozenset({"score", "acc", "pred", "verdict", "verify_status", "verifier_calls"})
@@ -198,6 +220,17 @@ def with_verdict(result: Any, correct_threshold: float) -> dict[str, Any]:
     fields.pop("reward", None)  # verl's validation adds a key of this name and would count it twice
     status = fields.get("verify_status", "ok")
     return fields | given | {"score": score, "verdict": int(correct), "verify_status": status}
+
+
+def _bounded(score: Score, call_s: float) -> Score:
+    """The run's own reward function as a coroutine that ends."""
+    if not inspect.iscoroutinefunction(_unwrapped(score)):
+        return ThreadedScore(score, call_s)
+
+    async def bounded(**row: Any) -> Any:
+        return await asyncio.wait_for(score(**row), call_s)
+
+    return bounded
 
 
 def _response_length(data: DataProto) -> int:

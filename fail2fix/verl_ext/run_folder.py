@@ -151,6 +151,8 @@ def _number(value: Any) -> Any:
 def _resumes(config: DictConfig, folder: Path) -> bool:
     """Whether this start goes on with the run in ``folder``, rather than with another run's checkpoint in it."""
     trainer = config.trainer
+    if config.fail2fix.run.get("restart"):  # the run itself, which may have ended before its first checkpoint
+        return True
     if trainer.resume_mode == "resume_path":
         return folder.resolve() in Path(trainer.resume_from_path).resolve().parents
     if trainer.resume_mode != "auto":

@@ -8,15 +8,27 @@ from verl.trainer.ppo.utils import create_rl_dataset, create_rl_sampler
 from verl.utils.config import omega_conf_to_dataclass
 from verl.utils.dataset.rl_dataset import collate_fn
 
+from fail2fix.verl_ext.last_resort import saving_what_is_left
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
+from fail2fix.verl_ext.watchdog import Watchdog
 
 
 class Fail2FixTaskRunner(BaseTaskRunner):
     """verl's task runner with our trainer."""
 
     def run(self, config: DictConfig) -> None:
-        """Build everything and train."""
+        """Build everything and train, watched."""
         OmegaConf.resolve(config)
+        with Watchdog.of(config) as watchdog, watchdog.phase("start"):
+            with watchdog.phase("data"):
+                trainer = self._trainer(config)
+            trainer.watchdog = watchdog
+            with watchdog.phase("workers and engines"):
+                trainer.init_workers()
+            with saving_what_is_left(trainer):
+                trainer.fit()
+
+    def _trainer(self, config: DictConfig) -> Fail2FixTrainer:
         _, worker_group = self.add_actor_rollout_worker(config)
         model = omega_conf_to_dataclass(config.actor_rollout_ref.model)
         tokenizer, processor, data = model.tokenizer, model.processor, config.data
@@ -26,7 +38,7 @@ class Fail2FixTaskRunner(BaseTaskRunner):
         held_out = create_rl_dataset(
             data.val_files, data, tokenizer, processor, is_train=False, max_samples=data.val_max_samples
         )
-        trainer = Fail2FixTrainer(
+        return Fail2FixTrainer(
             config=config,
             tokenizer=tokenizer,
             processor=processor,
@@ -38,5 +50,3 @@ class Fail2FixTaskRunner(BaseTaskRunner):
             collate_fn=collate_fn,
             train_sampler=create_rl_sampler(data, train),
         )
-        trainer.init_workers()
-        trainer.fit()

@@ -35,6 +35,7 @@ from verl.utils.py_functional import rename_dict
 from verl.workers.utils.padding import left_right_2_no_padding
 
 from fail2fix.core.advantage import ZERO_VARIANCE, correction_advantages, risk_effect
+from fail2fix.core.faults import VerifierFault, check_verified
 from fail2fix.core.ledger import INITIAL, Ledger
 from fail2fix.core.metrics import (
     changed_share,
@@ -47,6 +48,7 @@ from fail2fix.core.metrics import (
 from fail2fix.core.objective import BASE, CORRECTION, feasible_attempts, stream_sizes
 from fail2fix.core.ratio import ReplayRatio
 from fail2fix.core.selection import PromptGroup, Selection, distinct_candidates, select_attempts
+from fail2fix.verl_ext.balance import close_base, close_correction, verified
 from fail2fix.verl_ext.corrections import Replays, correction_source, fill_replays
 from fail2fix.verl_ext.dynamic_sampling import refilled
 from fail2fix.verl_ext.held_out import Messages, load_held_out
@@ -96,6 +98,7 @@ class Fail2FixTrainer(Validation):
                 replays = self.select_replays(self.source.attempts(None), step)
                 base, correction = self.rollouts_at_once(prompts, replays, step)
         joint = self.join_streams(base, correction, replays, step)
+        self.balance_books(joint, step)
         self.log_probs(joint, step)
         self.rewards(joint, step)
         self.advantages(joint, step)  # 5
@@ -124,6 +127,9 @@ class Fail2FixTrainer(Validation):
             groups = self._replayable_groups(pool)
             replays, selection = fill_replays(pool, groups, self.prompt_builder, partial(self._choose, step=step))
         step.metrics |= replay_metrics(selection, wanted.attempts, self.ratio.rho)
+        skipped = selection.counts["skipped"]
+        step.account("correction").enter(prompts=len(replays) + skipped)
+        step.account("correction").leave(no_room=skipped)
         return replays
 
     def correction_rollouts(self, replays: Replays, step: Step) -> Stream | None:
@@ -152,11 +158,25 @@ class Fail2FixTrainer(Validation):
             rows.meta_info["temperature"] = self.config.actor_rollout_ref.rollout.temperature
             rows.meta_info["global_token_num"] = rows.batch["attention_mask"].sum(-1).tolist()
             rows.meta_info["images_seqlens"] = []
+        for name, stream in (("base", base), ("correction", correction)):
+            if stream is not None:
+                timed_out, excluded = float(stream.status("timeout").mean()), float(stream.excluded.mean())
+                check_verified(step.number, name, timed_out, excluded, self.settings.faults)
         if not joint.included.any():
-            raise RuntimeError(
+            raise VerifierFault(
                 f"step {step.number}: the reward function failed on every group, after its retries; see its log"
             )
         return joint
+
+    def balance_books(self, joint: JointBatch, step: Step) -> None:
+        """Nothing got lost on the way here: what went into the step is in the update or is counted as left out."""
+        base, correction = step.account("base"), step.account("correction")
+        excluded = step.metrics.get("fail2fix/base/sampled_excluded_groups", joint.base.excluded.sum())
+        close_base(base, joint, int(step.metrics.get("fail2fix/base/discarded_groups", 0)), int(excluded))
+        close_correction(correction, joint)
+        for account in (base, correction):
+            account.check(step.number)
+            step.metrics |= account.metrics()
 
     def log_probs(self, joint: JointBatch, step: Step) -> None:
         """log pi_old and, for KL, log pi_ref of every response token."""
@@ -218,10 +238,14 @@ class Fail2FixTrainer(Validation):
         batch[STREAM] = torch.from_numpy(joint.streams)
         batch[SEQUENCES] = torch.from_numpy(sequences).float()
         batch[TOKENS] = torch.from_numpy(stream_tokens).float()
+        self.rest = None
         with step.timer("update_actor"):
             output = self._update_actor(joint.rows)
         self.ledger.optimizer_steps += mini_batches(self.config) * self.config.actor_rollout_ref.actor.ppo_epochs
-        step.metrics |= reduce_metrics(output.meta_info["metrics"])
+        metrics = output.meta_info["metrics"]
+        norms = np.atleast_1d(metrics.get("actor/grad_norm", []))
+        step.metrics["fail2fix/update/skipped"] = float(self.updates.count(norms))
+        step.metrics |= reduce_metrics(metrics)
 
     def update_replay_ratio(self, joint: JointBatch, step: Step) -> None:
         """Retention decides how many correct attempts the next step replays."""
@@ -254,6 +278,7 @@ class Fail2FixTrainer(Validation):
 
     def _solve(self, prompts: DataProto, step: Step, first_request: int = 0) -> Stream:
         """G rollouts of each problem."""
+        step.account("base").enter(prompts=len(prompts))
         rollouts = self.config.actor_rollout_ref.rollout.n
         uids = [f"{step.number}-{first_request // rollouts + place}" for place in range(len(prompts))]
         prompts.non_tensor_batch["uid"] = np.array(uids, dtype=object)
@@ -288,6 +313,7 @@ class Fail2FixTrainer(Validation):
         prefix = "agent_loop" if stream == "base" else f"agent_loop_{stream}"
         step.timing |= {name.replace("agent_loop", prefix, 1): value for name, value in timing.items()}
         done = Stream(source.answered(output), rollouts, source, self.settings.verifier.correct_threshold)
+        step.account(stream).enter(asked=len(source), generated=len(output), verified=verified(done))
         self.ledger.spend(
             stream, done.cost(time.perf_counter() - started), done.problem_keys if stream != "correction" else ()
         )

@@ -18,11 +18,13 @@ class Validation(TrainingLoop):
 
     def _validate(self, merged: bool = False) -> Any:
         """verl's validation, and the held-out corrections."""
-        metrics = super()._validate(merged)
+        with self.watchdog.phase("validation"):
+            metrics = super()._validate(merged)
         if self.held_out is None or merged:
             return metrics
         dump = self.run_folder / DUMPS / f"{self.global_steps}.jsonl"
-        return metrics | self.held_out.evaluate(self._validation_answers, self._resolve_accuracy, dump)
+        with self.watchdog.phase("held-out corrections"):
+            return metrics | self.held_out.evaluate(self._validation_answers, self._resolve_accuracy, dump)
 
     def _val_metrics_update(
         self, data_sources: Any, sample_uids: Any, reward_extra_infos_dict: Any, sample_turns: Any

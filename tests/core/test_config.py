@@ -82,11 +82,17 @@ REFUSED = {
     "verifier.workers": [0],
     "verifier.deadline_s": [0.0, -1.0],
     "verifier.retries": [-1],
+    "verifier.call_s": [0.0, -1.0],
     "verifier.code.workers": [0],
     "verifier.code.test_s": [0.0, 31.0],
     "verifier.code.total_s": [0.0, -1.0],
     "verifier.code.memory_mb": [0],
     "verifier.code.endpoint": ["http://localhost:8080"],
+    "faults.max_skipped_updates": [-1],
+    "faults.max_excluded_groups": [-0.1, 1.1],
+    "faults.max_timeouts": [-0.1, 1.1],
+    "watchdog.start_s": [0.0, -1.0],
+    "watchdog.limit_s": [0.0, -1.0],
     "run.name": ["", "a/b", "..", "-x", "a b"],
 }
 
@@ -159,6 +165,10 @@ def test_a_senseless_value_is_refused_by_its_key_in_one_line(key: str, value: An
         ("ratio.retention_ema", 0.0),
         ("risk.penalty", 0.0),
         ("verifier.retries", 0),
+        ("faults.max_skipped_updates", 0),
+        ("faults.max_excluded_groups", 1.0),
+        ("faults.max_timeouts", 0.0),
+        ("watchdog.limit_s", None),
         ("run.name", "2026-07-01_12.00-a"),
         ("run.name", None),
     ],
@@ -188,6 +198,7 @@ def test_every_number_of_the_section_is_held_against_something() -> None:
         "checkpoint.best_metric",
         "checkpoint.best_is_lowest",
         "run.root",
+        "run.restart",
         "verifier.sources",
     }
     assert set(keys(Fail2FixConfig())) == known

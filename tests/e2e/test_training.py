@@ -164,8 +164,8 @@ def test_trackers_get_the_metrics(run: Run, bench: Bench) -> None:
 def test_a_resumed_run_ends_as_if_it_had_never_been_cut_off(run: Run, bench: Bench) -> None:
     """A run cut off after step 3 goes on from its checkpoint of step 2; the lost step gets a file of its own.
 
-    Here step 2 has lost its line and its validation too, as where a run ends right after its checkpoint, and verl's file
-    of the newest checkpoint was being written.
+    Here step 2 has lost its line and its validation too, as where a run ends right after its checkpoint, and verl's
+    file of the newest checkpoint was being written.
     """
     name = "resumed"
     folder = bench.root / "outputs" / "e2e" / name

@@ -44,6 +44,7 @@ from verl.workers.config import (
 from verl.workers.engine_workers import TrainingWorker
 from verl.workers.utils.losses import ppo_loss
 
+from fail2fix.core.faults import SkippedUpdates
 from fail2fix.core.ledger import Ledger
 from fail2fix.core.objective import BatchSplit
 from fail2fix.verl_ext.loss import joint_loss
@@ -170,7 +171,7 @@ def joint_batch(case: Case, rows: Rows) -> JointBatch:
 def update(worker: TrainingWorker, case: Case, rows: Rows) -> dict[str, Any]:
     """One update; its gradients and metrics. The trainer is ours, with only what an update reads."""
     trainer = Fail2FixTrainer.__new__(Fail2FixTrainer)
-    trainer.config, trainer.ledger = trainer_config(case), Ledger()
+    trainer.config, trainer.ledger, trainer.updates = trainer_config(case), Ledger(), SkippedUpdates(0)
     trainer.actor_rollout_wg = RankOfGroup(worker, case)
     joint, actor = joint_batch(case, rows), actor_config(case)
     step = Step(number=1, epoch=0, last=False, profile=None)

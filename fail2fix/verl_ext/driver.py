@@ -1,0 +1,151 @@
+"""The process a user starts: it runs the training, listens to signals, and ends everything when the run ends.
+
+verl's ``run_ppo`` (Ray, and the trainer as a Ray actor) runs in a thread; this main thread only watches, so that
+it can end a run whose Ray no longer answers. Every outcome is one line on stderr and an exit status
+(`fail2fix.core.faults.Exit`), and no process that the run started outlives it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TypeVar
+
+from omegaconf import DictConfig
+
+from fail2fix.core.faults import Exit
+from fail2fix.processes import become_subreaper, end_descendants, shared_segments
+from fail2fix.verl_ext.failures import Failure, failure_of
+from fail2fix.verl_ext.run_folder import folder_of
+from fail2fix.verl_ext.settings import fail2fix_settings
+from fail2fix.verl_ext.stop import StopRequest
+from fail2fix.verl_ext.watchdog import ALIVE, limit_at, newest_checkpoint
+
+LOOK_S = 0.5
+LEAVE_S = 30.0  # how long Ray may take to shut down before it is killed
+LAST_WORDS_S = 1.0  # Ray passes on what its processes print with some delay
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+Value = TypeVar("Value")
+
+
+class Driver:
+    """One training, from its start to its exit status.
+
+    Args:
+        config: the run's, its folder opened.
+        training: starts Ray, trains, and returns at the end or raises.
+        leave: shuts Ray down.
+    """
+
+    def __init__(self, config: DictConfig, training: Callable[[], None], leave: Callable[[], None]) -> None:
+        self._folder = folder_of(config)
+        self._checkpoints = Path(config.trainer.default_local_dir)
+        self._limits = fail2fix_settings(config).watchdog
+        self._training, self._leave = training, leave
+        self._stop = StopRequest(self._folder)
+        self._signals: list[int] = []
+        self._error: BaseException | None = None
+
+    def run(self) -> int:
+        """Train; the exit status. Says what went wrong, if anything did."""
+        become_subreaper()
+        self._stop.clear()
+        (self._folder / ALIVE).unlink(missing_ok=True)
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        self._listen()
+        thread = threading.Thread(target=self._train, name="training", daemon=True)
+        thread.start()
+        failure = self._watch(thread)
+        self._shut_down()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if failure.line:
+            print(f"fail2fix: error: {failure.line}", file=sys.stderr, flush=True)
+        return failure.status
+
+    def _train(self) -> None:
+        try:
+            self._training()
+        except BaseException as error:
+            self._error = error
+
+    def _watch(self, thread: threading.Thread) -> Failure:
+        """Wait for the end of the training, or for a reason not to."""
+        heard, since = "", time.monotonic()
+        while thread.is_alive():
+            thread.join(LOOK_S)
+            self._listen()
+            said = _read(self._folder / ALIVE)
+            if said != heard:
+                heard, since = said, time.monotonic()
+            if verdict := _field(said, "verdict", ""):
+                return Failure(verdict, Exit.FAULT)
+            if len(self._signals) > 1:
+                return Failure(f"stopped at once; {self._kept}", 128 + self._signals[-1])
+            key, limit_s = limit_at(_field(said, "step", 0), self._limits)
+            if limit_s is not None and time.monotonic() - since > limit_s:
+                return Failure(self._silent(heard, f"{limit_s:g} s ({key})"), Exit.FAULT)
+        return self._outcome()
+
+    def _outcome(self) -> Failure:
+        if self._error is None:
+            return Failure("", 128 + self._signals[0] if self._signals else Exit.FINISHED)
+        traceback.print_exception(self._error)
+        failure = failure_of(self._error)
+        return Failure(f"{failure.line}; {self._kept}", failure.status)
+
+    def _silent(self, heard: str, seconds: str) -> str:
+        where = _field(heard, "where", "before the trainer's process")
+        return f"{where}: the trainer's process has said nothing for {seconds}; {self._kept}"
+
+    @property
+    def _kept(self) -> str:
+        return f"last checkpoint: {newest_checkpoint(self._checkpoints)}"
+
+    def _listen(self) -> None:
+        """Take the signals, again and again: Ray's core takes SIGTERM while it starts, and would abort on it."""
+        for number in SIGNALS:
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        self._signals.append(number)
+        name = signal.Signals(number).name
+        if len(self._signals) == 1:
+            print(f"fail2fix: {name}: stopping after the running step; again to stop at once", file=sys.stderr)
+            self._stop.make(name)
+
+    def _shut_down(self) -> None:
+        """Leave Ray if it still lets us, then kill what is left."""
+        time.sleep(LAST_WORDS_S)
+        segments = shared_segments()
+        leaving = threading.Thread(target=self._leave, name="leaving", daemon=True)
+        leaving.start()
+        leaving.join(LEAVE_S)
+        end_descendants(segments)
+
+
+def end_process(status: int) -> None:
+    """End without the exit handlers of libraries whose processes are gone: some wait for an answer."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def _field(said: str, name: str, default: Value) -> Value:
+    return json.loads(said).get(name, default) if said else default

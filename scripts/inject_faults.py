@@ -1,0 +1,67 @@
+"""Break runs of the real stack in every way of tests/e2e/faults.py and write a table of what happened.
+
+    python scripts/inject_faults.py OUT [NAME ...]
+
+OUT gets one JSON file a fault, faults.json and faults.md. A fault that has its file is not injected again, so the
+script can be stopped and resumed; delete a file to repeat its fault. Each takes one to four minutes on two cores.
+File systems that are full need root (a mount in a namespace of the run's own); without it those faults are skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from fail2fix.tasks import arithmetic
+from tests.e2e.conftest import Bench
+from tests.e2e.faults import FAULTS, Outcome, break_run
+from tests.e2e.tiny import make_model
+
+HEAD = "| fault | exit status | seconds to the end | lost | its last words |\n|---|---|---|---|---|\n"
+
+
+def main() -> None:
+    """The command line."""
+    if len(sys.argv) < 2:
+        sys.exit("usage: python scripts/inject_faults.py OUT [NAME ...]")
+    out = Path(sys.argv[1]).absolute()
+    bench = _bench(out)
+    for name in sys.argv[2:] or FAULTS:
+        path = out / f"{name}.json"
+        if path.exists() or (FAULTS[name].tmpfs and os.geteuid() != 0):
+            continue
+        outcome = break_run(bench, name)
+        path.write_text(json.dumps(asdict(outcome), indent=2) + "\n")
+        print(f"{name}: status {outcome.status} (wanted {outcome.wanted}) after {outcome.seconds} s", flush=True)
+        write_table(out)
+
+
+def write_table(out: Path) -> None:
+    """The outcomes so far, as JSON and as a table."""
+    paths = [out / f"{name}.json" for name in FAULTS]
+    outcomes = [Outcome(**json.loads(path.read_text())) for path in paths if path.exists()]
+    (out / "faults.json").write_text(json.dumps([asdict(outcome) for outcome in outcomes], indent=2) + "\n")
+    (out / "faults.md").write_text(HEAD + "".join(_row(outcome) for outcome in outcomes))
+
+
+def _row(outcome: Outcome) -> str:
+    status = f"{outcome.status}" if outcome.as_wanted else f"**{outcome.status}, wanted {outcome.wanted}**"
+    words = outcome.line.replace("|", "\\|")
+    return f"| {outcome.what} | {status} | {outcome.seconds:g} | {outcome.lost} | {words} |\n"
+
+
+def _bench(out: Path) -> Bench:
+    bench = Bench(out / "bench", out / "bench" / "tiny")
+    if not bench.model.exists():
+        arithmetic.main([str(bench.root / "arithmetic"), "--seed", "0"])
+        make_model(bench.model)
+    return bench
+
+
+if __name__ == "__main__":
+    main()

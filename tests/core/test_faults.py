@@ -1,0 +1,58 @@
+"""What a step notices by itself: gradients that are no numbers, and checks that did not happen."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fail2fix.core.config import FaultsConfig
+from fail2fix.core.faults import Exit, SkippedUpdates, VerifierFault, check_verified
+
+NORMS = st.lists(st.sampled_from([1.0, 0.0, math.nan, math.inf]), max_size=12)
+
+
+def test_updates_in_a_row_are_counted_across_steps() -> None:
+    updates = SkippedUpdates(limit=3)
+    assert updates.count([1.0, math.nan]) == 1
+    assert updates.too_many == ""
+    assert updates.count([math.inf, math.nan]) == 2
+    assert "the last 3 optimiser updates" in updates.too_many
+
+
+def test_an_update_that_happens_ends_the_row() -> None:
+    updates = SkippedUpdates(limit=2)
+    for norms in ([math.nan, 1.0], [math.nan, 1.0], [math.nan, 1.0]):
+        updates.count(norms)
+        assert updates.too_many == ""
+
+
+def test_a_limit_of_nought_never_stops() -> None:
+    updates = SkippedUpdates(limit=0)
+    updates.count([math.nan] * 100)
+    assert updates.too_many == ""
+
+
+@given(steps=st.lists(NORMS, max_size=6))
+def test_what_is_counted_does_not_depend_on_how_updates_fall_into_steps(steps: list[list[float]]) -> None:
+    by_step, at_once = SkippedUpdates(2), SkippedUpdates(2)
+    flat = [norm for norms in steps for norm in norms]
+    assert (
+        sum(by_step.count(norms) for norms in steps) == at_once.count(flat) == sum(not math.isfinite(n) for n in flat)
+    )
+    assert by_step.in_a_row == at_once.in_a_row
+
+
+def test_a_stream_whose_checks_hardly_happened_stops_the_step() -> None:
+    limits = FaultsConfig(max_excluded_groups=0.5, max_timeouts=0.9)
+    check_verified(4, "base", timed_out=0.9, excluded=0.5, limits=limits)
+    with pytest.raises(VerifierFault, match=r"step 4: 75% of the base stream's groups .*max_excluded_groups=0.5"):
+        check_verified(4, "base", timed_out=0.0, excluded=0.75, limits=limits)
+    with pytest.raises(VerifierFault, match=r"step 4: 100% of the correction stream's checks timed out"):
+        check_verified(4, "correction", timed_out=1.0, excluded=0.0, limits=limits)
+
+
+def test_a_verifier_that_is_down_may_be_up_again() -> None:
+    assert VerifierFault.exit_status == Exit.FAULT

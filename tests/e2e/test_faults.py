@@ -1,0 +1,41 @@
+"""Broken runs of the real stack end as they must (`tests.e2e.faults`); each in a process of its own, which kills it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Bench
+from tests.e2e.faults import FAULTS, ROOT
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+NAMES = [name if fault.quick else pytest.param(name, marks=pytest.mark.slow) for name, fault in FAULTS.items()]
+
+
+def outcome(bench: Bench, name: str) -> dict[str, Any]:
+    out = bench.root / "faults"
+    out.mkdir(exist_ok=True)
+    if not (out / "bench").exists():
+        (out / "bench").symlink_to(bench.root)
+    script = ROOT / "scripts" / "inject_faults.py"
+    done = subprocess.run([sys.executable, str(script), str(out), name], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads((out / f"{name}.json").read_text())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_fault_has_its_outcome(bench: Bench, name: str) -> None:
+    if FAULTS[name].tmpfs and os.geteuid() != 0:
+        pytest.skip("a full file system takes a mount, which takes root")
+    end = outcome(bench, name)
+    assert end["status"] == FAULTS[name].status, end
+    assert end["left_behind"] == 0, end
+    assert end["lost"] in ("nothing", "the running step"), end
+    if end["status"] in (70, 74, 75):
+        assert end["line"].startswith("fail2fix: error: "), end
+        assert "last checkpoint: " in end["line"], end

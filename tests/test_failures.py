@@ -1,0 +1,79 @@
+"""Errors as Ray brings them to the driver: one line, and a status that says whether a restart can help."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+import ray.exceptions as ray_errors
+
+from fail2fix.core.config import BadInput
+from fail2fix.core.faults import Exit, TrainingFault, VerifierFault
+from fail2fix.verl_ext.failures import failure_of
+
+
+class EngineDeadError(Exception):
+    """vLLM's error of this name."""
+
+
+def through_ray(error: Exception, processes: int = 2) -> Exception:
+    """The error after it came through so many processes."""
+    for _ in range(processes):
+        trace = f"Traceback (most recent call last):\n  File x\nRuntimeError: CUDA error in an old line\n{error!r}"
+        error = ray_errors.RayTaskError("f", trace, error).as_instanceof_cause()
+    return error
+
+
+CASES = {
+    "bad input": (BadInput("data.x=1: no"), Exit.BAD_INPUT, "data.x=1: no"),
+    "diverged": (TrainingFault("NaN"), Exit.UNHEALTHY, "NaN"),
+    "verifier": (VerifierFault("down"), Exit.FAULT, "down"),
+    "disk": (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/x/model.pt"), Exit.NO_SPACE, "/x/model.pt"),
+    "torch's writer": (
+        RuntimeError("[enforce fail] . PytorchStreamWriter failed writing file"),
+        Exit.NO_SPACE,
+        "written",
+    ),
+    "object store": (ray_errors.ObjectStoreFullError("full"), Exit.NO_SPACE, "--shm-size"),
+    "actor": (ray_errors.ActorDiedError(), Exit.FAULT, "a process of the run died"),
+    "worker": (ray_errors.WorkerCrashedError(), Exit.FAULT, "a process of the run died"),
+    "node": (ray_errors.NodeDiedError("node 1"), Exit.FAULT, "node 1"),
+    "engine": (EngineDeadError("gone"), Exit.FAULT, "vLLM engine died"),
+    "GPU memory": (RuntimeError("CUDA out of memory. Tried to allocate"), Exit.FAULT, "out of memory"),
+    "host memory": (ray_errors.OutOfMemoryError("killed"), Exit.FAULT, "out of memory"),
+    "service": (ConnectionRefusedError("localhost:8080"), Exit.FAULT, "localhost:8080"),
+    "ours": (KeyError("uid"), Exit.UNEXPECTED, "unexpected KeyError"),
+}
+
+
+@pytest.mark.parametrize("processes", [0, 1, 3])
+@pytest.mark.parametrize("case", CASES)
+def test_every_error_has_a_line_and_a_status(case: str, processes: int) -> None:
+    error, status, words = CASES[case]
+    failure = failure_of(through_ray(error, processes))
+    assert failure.status == status
+    assert words in failure.line
+    assert "\n" not in failure.line
+
+
+def test_the_innermost_error_that_says_something_counts() -> None:
+    """A dead engine surfaces as an error of whoever asked it."""
+    asked = RuntimeError("generation failed")
+    asked.__cause__ = EngineDeadError("gone")
+    assert failure_of(through_ray(asked)).status == Exit.FAULT
+
+
+def test_another_process_error_in_a_traceback_decides_nothing() -> None:
+    assert failure_of(through_ray(ValueError("shape"), 2)).status == Exit.UNEXPECTED
+
+
+def test_words_that_came_several_times_are_said_once() -> None:
+    said = failure_of(EngineDeadError("gone", "gone", "gone")).line
+    assert said == "a vLLM engine died: gone"
+
+
+def test_an_error_that_is_its_own_cause_ends() -> None:
+    error = ValueError("round")
+    error.__cause__ = error
+    assert failure_of(error).status == Exit.UNEXPECTED
