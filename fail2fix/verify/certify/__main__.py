@@ -29,13 +29,14 @@ from typing import Any, get_args
 
 from fail2fix.command_line import OneLineParser
 from fail2fix.core.config import BadInput
+from fail2fix.progress import stage
 from fail2fix.verify.answer_text import Channel
 from fail2fix.verify.attacks.corpus import Attack, corpus
 from fail2fix.verify.attacks.generated import SEED
 from fail2fix.verify.certify.figures import attack_figures, truth_figures
-from fail2fix.verify.certify.judging import MemoryWatch, judge_at_once, judge_one_by_one
+from fail2fix.verify.certify.judging import Judging, MemoryWatch, Pair, judge_at_once, judge_one_by_one
 from fail2fix.verify.certify.origin import origin
-from fail2fix.verify.certify.peers import PEERS, ask
+from fail2fix.verify.certify.peers import PEERS, PeerJudging, ask
 from fail2fix.verify.certify.rows import TruthRow, read_truth, truth_files
 from fail2fix.verify.certify.table import markdown
 
@@ -111,7 +112,7 @@ def certify(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "origin": origin(),
         "settings": settings,
-        "truth": {name: _judge_truth(rows, arguments) for name, rows in truth.items()},
+        "truth": {name: _judge_truth(name, rows, arguments) for name, rows in truth.items()},
         "attacks": _judge_attacks(attacks, arguments) if attacks else None,
     }
 
@@ -131,22 +132,35 @@ def _label(path: Path, files: Sequence[Path]) -> str:
     return path.name if alone else str(path)
 
 
-def _judge_truth(rows: Sequence[TruthRow], arguments: argparse.Namespace) -> dict[str, Any]:
+def _judge_truth(name: str, rows: Sequence[TruthRow], arguments: argparse.Namespace) -> dict[str, Any]:
     pairs = [(row.text, row.gold) for row in rows]
-    together = judge_at_once(pairs, arguments.workers, arguments.deadline, arguments.channel)
-    alone = judge_one_by_one(pairs, arguments.workers, arguments.deadline, arguments.channel)
-    peers = {name: ask(name, pairs, arguments.peer_deadline) for name in arguments.against}
-    return truth_figures(rows, together, alone, peers)
+    with stage(f"{name}, ours at once", len(pairs)):
+        together = judge_at_once(pairs, arguments.workers, arguments.deadline, arguments.channel)
+    alone = _ours_one_by_one(name, pairs, arguments)
+    return truth_figures(rows, together, alone, _peers(name, pairs, arguments))
 
 
 def _judge_attacks(rows: Sequence[Attack], arguments: argparse.Namespace) -> dict[str, Any]:
     pairs = [(row.response, row.gold) for row in rows]
     with MemoryWatch() as watch:
-        alone = judge_one_by_one(pairs, arguments.workers, arguments.deadline, arguments.channel)
+        alone = _ours_one_by_one("attacks", pairs, arguments)
     canary_files = int(CANARY.exists())
-    peers = {name: ask(name, pairs, arguments.peer_deadline) for name in arguments.against}
+    peers = _peers("attacks", pairs, arguments)
     figures = attack_figures(rows, alone, arguments.deadline, watch.peak, peers)
     return figures | {"canary_files": canary_files, "canary_files_after_peers": int(CANARY.exists())}
+
+
+def _ours_one_by_one(name: str, pairs: Sequence[Pair], arguments: argparse.Namespace) -> Judging:
+    with stage(f"{name}, ours one by one", len(pairs)) as done:
+        return judge_one_by_one(pairs, arguments.workers, arguments.deadline, arguments.channel, done)
+
+
+def _peers(name: str, pairs: Sequence[Pair], arguments: argparse.Namespace) -> dict[str, PeerJudging]:
+    found = {}
+    for peer in arguments.against:
+        with stage(f"{name}, {peer}", len(pairs)) as done:
+            found[peer] = ask(peer, pairs, arguments.peer_deadline, done)
+    return found
 
 
 if __name__ == "__main__":
