@@ -26,7 +26,7 @@ from fail2fix.core.config import Channel as ConfigChannel
 from fail2fix.evaluate.benchmarks import BENCHMARKS, Benchmark, find_benchmark
 from fail2fix.evaluate.questions import Question, digest, load_questions
 from fail2fix.evaluate.settings import Settings, check
-from fail2fix.files import MODEL_FILES, model_files, sha256
+from fail2fix.files import MODEL_FILES, model_files, require_writable, sha256
 from fail2fix.versions import versions
 
 PROG = "python -m fail2fix.evaluate"
@@ -64,6 +64,7 @@ def evaluate(settings: Settings, data: Path, folder: Path | None, out: Path) -> 
     from fail2fix.evaluate.table import print_table
 
     check(settings)
+    require_writable(out, "--out")
     questions = _questions(settings, data, folder)
     model, model_digest = (settings.model, None) if settings.engine == "openai" else find_model(settings.model)
     store = Store(out)

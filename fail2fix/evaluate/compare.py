@@ -21,6 +21,7 @@ from fail2fix.core.config import BadInput
 from fail2fix.evaluate import intervals, scores
 from fail2fix.evaluate.scores import Bools, Records
 from fail2fix.evaluate.store import RESULT, read_records, write_json
+from fail2fix.files import require_writable
 
 ById = dict[str, list[Mapping[str, Any]]]
 """{id: its records}."""
@@ -158,6 +159,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("b", type=Path, metavar="DIR_B", help="another of the same problems")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets comparison.json, .png and .html")
     given = parser.parse_args(argv)
+    require_writable(given.out, "--out")
     a, b = load_side(given.a), load_side(given.b)
     rounds, warnings = compare(a, b)
     given.out.mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,7 @@ from pathlib import Path
 from fail2fix.command_line import OneLineParser
 from fail2fix.core.config import BadInput
 from fail2fix.data import Row, verl_row, write_splits
-from fail2fix.files import sha256
+from fail2fix.files import require_writable, sha256
 from fail2fix.prepare.card import Made, write_card
 from fail2fix.prepare.cleaning import (
     Dropped,
@@ -160,6 +160,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         for chosen in [find_set(name) for name in arguments.names]:
             out = arguments.out / chosen.name
+            require_writable(out, "--out")
             if not (arguments.folder or chosen.revision):
                 print(f"{chosen.name}: no revision of {chosen.hub_id} is pinned: another day may give other rows")
             made = prepare(chosen, out, arguments.folder)

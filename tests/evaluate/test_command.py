@@ -57,13 +57,23 @@ BAD = [
     (["--benchmarks", "gsm8k", "--channel", "x"], "--channel"),
     (["--benchmarks", "math500", "--from", "/nonexistent"], "math500"),
     (["--benchmarks", "gsm8k"], "config.json"),
+    (["--benchmarks", "gsm8k", "--out", "FILE"], "FILE is a file: choose another folder"),
+    (["--benchmarks", "gsm8k", "--out", "FILE/out"], "FILE is a file"),
+    (["--benchmarks", "math500", "--data", "FILE"], "--data FILE/math500: "),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "words"), BAD, ids=lambda value: str(value)[:60])
 def test_bad_input_ends_in_one_line(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    words: str,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FILE").touch()
     (tmp_path / "model").mkdir()
     base = ["--model", str(tmp_path / "model"), "--data", str(data), "--out", str(tmp_path / "out")]
     assert words in failed(capsys, *base, *arguments)
@@ -72,6 +82,11 @@ def test_bad_input_ends_in_one_line(
 
 def test_compare_needs_finished_evaluations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "no finished evaluation" in failed(capsys, "compare", str(tmp_path), str(tmp_path), "--out", str(tmp_path))
+
+
+def test_compare_needs_a_folder_to_write_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert "is a file" in failed(capsys, "compare", "a", "b", "--out", str(tmp_path / "file"))
 
 
 def test_a_folder_goes_on_with_the_same_evaluation_only(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from typing import Any, get_args
 
 from fail2fix.command_line import OneLineParser
 from fail2fix.core.config import BadInput
+from fail2fix.files import require_writable
 from fail2fix.progress import stage
 from fail2fix.verify.answer_text import Channel
 from fail2fix.verify.attacks.corpus import Attack, corpus
@@ -101,7 +101,8 @@ def certify(arguments: argparse.Namespace) -> dict[str, Any]:
     if CANARY.exists():
         raise BadInput(f"{CANARY}: an earlier run's attack made it, or something else did: look, then delete it")
     attacks = [] if arguments.no_attacks else corpus(CANARY, arguments.attacks)
-    _make_folder(arguments.out)
+    require_writable(arguments.out, "--out")
+    arguments.out.mkdir(parents=True, exist_ok=True)
     settings = {
         "channel": arguments.channel,
         "workers": arguments.workers,
@@ -115,15 +116,6 @@ def certify(arguments: argparse.Namespace) -> dict[str, Any]:
         "truth": {name: _judge_truth(name, rows, arguments) for name, rows in truth.items()},
         "attacks": _judge_attacks(attacks, arguments) if attacks else None,
     }
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"--out {folder}: no folder can be made there: {error.strerror}") from None
-    if not os.access(folder, os.W_OK):
-        raise BadInput(f"--out {folder}: cannot be written")
 
 
 def _label(path: Path, files: Sequence[Path]) -> str:
