@@ -53,6 +53,11 @@ BAD = [
     (["--benchmarks", "gsm8k", "--tensor-parallel", "0"], "--tensor-parallel 0"),
     (["--benchmarks", "gsm8k", "--endpoint", "localhost:80"], "http://HOST:PORT/v1"),
     (["--benchmarks", "gsm8k", "--endpoint", "http://h/v1", "--form", "turn"], "an endpoint takes no ids"),
+    (["--benchmarks", "gsm8k", "--endpoint", "http://h/v1", "--max-model-len", "9"], "--max-model-len 9: must be left"),
+    (
+        ["--benchmarks", "gsm8k", "--endpoint", "http://h/v1", "--engine-options", '{"a": 1}'],
+        "--engine-options {'a': 1}",
+    ),
     (["--benchmarks", "gsm8k", "--chat-template-kwargs", "no"], "not a JSON object"),
     (["--benchmarks", "gsm8k", "--channel", "x"], "--channel"),
     (["--benchmarks", "math500", "--from", "/nonexistent"], "math500"),
@@ -84,6 +89,20 @@ def test_compare_needs_finished_evaluations(tmp_path: Path, capsys: pytest.Captu
     assert "no finished evaluation" in failed(capsys, "compare", str(tmp_path), str(tmp_path), "--out", str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        '{"benchmarks": {"gsm8k": {}}}',
+        '{"benchmarks": {"gsm8k": {"rounds": [1]}}}',
+        '{"benchmarks": {"gsm8k": {"rounds": [1]}}, "settings": {"sampling": {}}}',
+    ],
+)
+def test_compare_refuses_what_is_no_result(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    (tmp_path / "evaluation.json").write_text(text)
+    assert "evaluation.json: " in failed(capsys, "compare", str(tmp_path), str(tmp_path), "--out", str(tmp_path))
+
+
 def test_compare_needs_a_folder_to_write_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
     assert "is a file" in failed(capsys, "compare", "a", "b", "--out", str(tmp_path / "file"))
@@ -95,6 +114,10 @@ def test_a_folder_goes_on_with_the_same_evaluation_only(tmp_path: Path) -> None:
     Store(tmp_path / "out").open(plan)
     with pytest.raises(BadInput, match=r"another seed \(0, now 1\): choose another folder"):
         Store(tmp_path / "out").open(plan | {"seed": 1})
+    for text in ("{", "[1]"):
+        (tmp_path / "out" / "plan.json").write_text(text)
+        with pytest.raises(BadInput, match=r"plan\.json: no plan of an evaluation"):
+            Store(tmp_path / "out").open(plan)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
     with pytest.raises(BadInput, match="of no evaluation"):
