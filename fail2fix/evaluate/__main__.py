@@ -5,9 +5,9 @@
     python -m fail2fix.evaluate --model NAME --endpoint http://HOST:8000/v1 --benchmarks debugbench --out DIR
     python -m fail2fix.evaluate compare DIR_A DIR_B --out DIR
 
-Sampling is each benchmark's own protocol (METHOD.md, "Evaluation") unless an option says otherwise. Sets that are not
-in --data yet are prepared there, from the hub or, with --from, from local copies. The same command goes on where it was
-cut short: a crash loses no more than the batch that was running. Exit status: 0 done, 2 bad input.
+Sampling is each benchmark's own protocol (fail2fix/evaluate/benchmarks.py) unless an option says otherwise. Sets that
+are not in --data yet are prepared there, from the hub or, with --from, from local copies. The same command goes on
+where it was cut short: a crash loses no more than the batch that was running. Exit status: 0 done, 2 bad input.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def _parser() -> OneLineParser:
         "--self-correction", type=int, default=0, metavar="K", help="rounds in which the model corrects its own answers"
     )
     add("--limit", type=int, metavar="N", help="problems a benchmark, drawn by --seed")
-    add("--seed", type=int, default=0)
+    add("--seed", type=int, default=0, help="of sampling and of what --limit draws (0)")
     add("--samples", type=int, help="answers a problem")
     add("--temperature", type=float, help="0 is greedy")
     add("--top-p", type=float)
