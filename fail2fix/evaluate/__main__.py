@@ -5,9 +5,9 @@
     python -m fail2fix.evaluate --model NAME --endpoint http://HOST:8000/v1 --benchmarks debugbench --out DIR
     python -m fail2fix.evaluate compare DIR_A DIR_B --out DIR
 
-Sampling is each benchmark's own protocol (METHOD.md, "Evaluation") unless an option says otherwise. Sets that are not
-in --data yet are prepared there, from the hub or, with --from, from local copies. The same command goes on where it was
-cut short: a crash loses no more than the batch that was running. Exit status: 0 done, 2 bad input.
+Sampling is each benchmark's own protocol (fail2fix/evaluate/benchmarks.py) unless an option says otherwise. Sets that
+are not in --data yet are prepared there, from the hub or, with --from, from local copies. The same command goes on
+where it was cut short: a crash loses no more than the batch that was running. Exit status: 0 done, 2 bad input.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from fail2fix.core.config import Channel as ConfigChannel
 from fail2fix.evaluate.benchmarks import BENCHMARKS, Benchmark, find_benchmark
 from fail2fix.evaluate.questions import Question, digest, load_questions
 from fail2fix.evaluate.settings import Settings, check
-from fail2fix.files import MODEL_FILES, model_files, sha256
+from fail2fix.files import MODEL_FILES, model_files, require_writable, sha256
 from fail2fix.versions import versions
 
 PROG = "python -m fail2fix.evaluate"
@@ -64,6 +64,7 @@ def evaluate(settings: Settings, data: Path, folder: Path | None, out: Path) -> 
     from fail2fix.evaluate.table import print_table
 
     check(settings)
+    require_writable(out, "--out")
     questions = _questions(settings, data, folder)
     model, model_digest = (settings.model, None) if settings.engine == "openai" else find_model(settings.model)
     store = Store(out)
@@ -198,7 +199,7 @@ def _parser() -> OneLineParser:
         "--self-correction", type=int, default=0, metavar="K", help="rounds in which the model corrects its own answers"
     )
     add("--limit", type=int, metavar="N", help="problems a benchmark, drawn by --seed")
-    add("--seed", type=int, default=0)
+    add("--seed", type=int, default=0, help="of sampling and of what --limit draws (0)")
     add("--samples", type=int, help="answers a problem")
     add("--temperature", type=float, help="0 is greedy")
     add("--top-p", type=float)

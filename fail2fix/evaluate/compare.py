@@ -21,6 +21,7 @@ from fail2fix.core.config import BadInput
 from fail2fix.evaluate import intervals, scores
 from fail2fix.evaluate.scores import Bools, Records
 from fail2fix.evaluate.store import RESULT, read_records, write_json
+from fail2fix.files import require_writable
 
 ById = dict[str, list[Mapping[str, Any]]]
 """{id: its records}."""
@@ -58,9 +59,12 @@ def load_side(folder: Path) -> Side:
     path = folder / RESULT
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
-        names = list(result["benchmarks"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        names = [name for name, each in result["benchmarks"].items() if each["rounds"]]
+        missing = set(names) - result["settings"]["sampling"].keys()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{path}: no finished evaluation ({error}): run it, or run it again to the end") from error
+    if missing:
+        raise BadInput(f"{path}: its settings lack {', '.join(sorted(missing))}: run the evaluation again")
     return Side(folder, result, {name: read_records(folder, name) for name in names})
 
 
@@ -112,7 +116,8 @@ def _round(name: str, number: int, a: ById, b: ById, corrected: bool) -> Round:
     both = [key for key in a if key in b]
     if not both:
         raise BadInput(
-            f"{name}: the two evaluations have no problem in common: prepare the same set, or the same --limit"
+            f"{name}: the two evaluations have no problem in common: prepare the same set, and give both the same "
+            "--limit and --seed"
         )
     sides = [[record for key in both for record in side[key]] for side in (a, b)]
     correct = [scores.verdicts(records, len(both)) for records in sides]
@@ -158,6 +163,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("b", type=Path, metavar="DIR_B", help="another of the same problems")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets comparison.json, .png and .html")
     given = parser.parse_args(argv)
+    require_writable(given.out, "--out")
     a, b = load_side(given.a), load_side(given.b)
     rounds, warnings = compare(a, b)
     given.out.mkdir(parents=True, exist_ok=True)

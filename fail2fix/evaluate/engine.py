@@ -47,9 +47,6 @@ class Engine(Protocol):
     def generate(self, requests: Sequence[Request], label: str) -> list[Completion]:
         """Answer a batch, in its order, under a progress bar called `label`. The result depends on nothing before."""
 
-    def prompt_text(self, prompt: Prompt) -> str:
-        """A prompt as records hold it."""
-
     def describe(self) -> dict[str, Any]:
         """What the engine is, for the record."""
 

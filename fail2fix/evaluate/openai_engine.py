@@ -14,7 +14,7 @@ from typing import Any
 
 from fail2fix.core.config import BadInput
 from fail2fix.evaluate.engine import Completion, Finish, Request
-from fail2fix.evaluate.prompts import ChatPrompts, Prompt
+from fail2fix.evaluate.prompts import ChatPrompts
 from fail2fix.evaluate.settings import Settings
 
 CONCURRENT = 64
@@ -85,9 +85,6 @@ class OpenAIEngine:
         finish: Finish = "length" if choice.finish_reason == "length" else "stop"
         tokens, prompt_tokens = (usage.completion_tokens, usage.prompt_tokens) if usage else (0, 0)
         return Completion(choice.message.content or "", tokens, prompt_tokens, finish)
-
-    def prompt_text(self, prompt: Prompt) -> str:
-        return "\n".join(f"{message['role']}: {message['content']}" for message in prompt.messages or [])
 
     def describe(self) -> dict[str, Any]:
         return {"name": "openai", "endpoint": self._settings.endpoint}

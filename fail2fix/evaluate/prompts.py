@@ -68,6 +68,9 @@ class Prompts(Protocol):
     def correct(self, pairs: Sequence[tuple[Question, Answered]]) -> list[Prompt | None]:
         """One prompt an attempt, to mend or to criticise it; None where it cannot fit or be made safe, or is blank."""
 
+    def text(self, prompt: Prompt) -> str:
+        """A prompt as records hold it."""
+
 
 class TokenPrompts:
     """Prompts as the ids that an engine on this machine receives, at most `max_tokens` of them."""
@@ -101,6 +104,9 @@ class TokenPrompts:
                 prompts[place] = None if prompt is None else Prompt(ids=prompt.ids, shortened=prompt.shortened)
         return prompts
 
+    def text(self, prompt: Prompt) -> str:
+        return str(self._tokenizer.decode(prompt.ids))
+
     def _context(self, question: Question, answered: Answered) -> AttemptContext:
         ids = answered.ids if answered.ids is not None else self._encode(answered.text, as_data=True)
         return AttemptContext(question.messages, self._encode(self._template.render(question.messages)), ids)
@@ -122,6 +128,9 @@ class ChatPrompts:
 
     def correct(self, pairs: Sequence[tuple[Question, Answered]]) -> list[Prompt | None]:
         return [self._quoted(question, answered.text) for question, answered in pairs]
+
+    def text(self, prompt: Prompt) -> str:
+        return "\n".join(f"{message['role']}: {message['content']}" for message in prompt.messages or [])
 
     def _quoted(self, question: Question, text: str) -> Prompt | None:
         text = strip_thinking(text) if self._thinking == "strip" else text

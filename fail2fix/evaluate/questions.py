@@ -15,6 +15,7 @@ from typing import Any
 
 from fail2fix.core.config import BadInput
 from fail2fix.evaluate.benchmarks import Benchmark, Task
+from fail2fix.files import require_writable
 from fail2fix.prepare.__main__ import prepare
 from fail2fix.sets import find_set
 from fail2fix.sets.spec import Attempt
@@ -49,6 +50,7 @@ def load_questions(
     """
     path = data / benchmark.set_name / FILE
     if not path.is_file():
+        require_writable(path.parent, "--data")
         prepare(find_set(benchmark.set_name), path.parent, folder)
     found = [question for question in read_questions(path) if benchmark.keep(question.tags)]
     if not found:

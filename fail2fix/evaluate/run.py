@@ -136,7 +136,7 @@ def _row(prompt: Prompt | None, engine: Engine, seed: int | None, completion: Co
     done = completion or NOTHING
     return {
         "seed": seed,
-        "prompt": "" if prompt is None else engine.prompt_text(prompt),
+        "prompt": "" if prompt is None else engine.prompts.text(prompt),
         "prompt_tokens": done.prompt_tokens,
         "response": done.text,
         "response_ids": done.ids,

@@ -56,6 +56,10 @@ def check(settings: Settings) -> None:
     wanted = "http://HOST:PORT/v1 of the service" if settings.engine == "openai" else "left out: the engine is vllm"
     _require(http == (settings.engine == "openai"), "endpoint", settings.endpoint, wanted)
     _require(settings.engine == "vllm" or settings.form == "block", "form", "turn", "block: an endpoint takes no ids")
+    for name in ("max_model_len", "dtype", "tensor_parallel", "engine_options"):
+        value, default = getattr(settings, name), getattr(Settings(settings.model, {}), name)
+        wanted = "left out: the endpoint's service decides it"
+        _require(settings.engine == "vllm" or value == default, name.replace("_", "-"), value, wanted)
     critiques = [name for name in settings.sampling if BENCHMARKS[name].task == "critique"]
     wanted = f"0 with {', '.join(critiques)}: a critique is no answer to be corrected"
     _require(not (critiques and settings.rounds), "self-correction", settings.rounds, wanted)

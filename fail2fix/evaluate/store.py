@@ -59,11 +59,11 @@ class Store:
         """Create the folder, or go on in it.
 
         Raises:
-            BadInput: it holds another evaluation; which field differs.
+            BadInput: it holds another evaluation, and which field differs; or a plan that cannot be read.
         """
         path = self.folder / PLAN
         if path.exists():
-            self._require_same(json.loads(path.read_text(encoding="utf-8")), plan)
+            self._require_same(_read_plan(path), plan)
             return
         if self.folder.exists() and any(self.folder.iterdir()):
             raise BadInput(f"--out {self.folder}: has files in it that are of no evaluation: choose another folder")
@@ -97,6 +97,13 @@ class Store:
 
     def _path(self, batch: int, what: str) -> Path:
         return self.folder / BATCHES / f"{batch:05d}.{what}.parquet"
+
+
+def _read_plan(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise BadInput(f"{path}: no plan of an evaluation ({error}): choose another --out") from error
 
 
 def records_file(folder: Path, benchmark: str) -> Path:

@@ -80,9 +80,6 @@ class VllmEngine:
         text = self._tokenizer.decode(ids, skip_special_tokens=True)
         return Completion(text, len(ids), len(output.prompt_token_ids), finish, ids)
 
-    def prompt_text(self, prompt: Prompt) -> str:
-        return str(self._tokenizer.decode(_ids(prompt)))
-
     def describe(self) -> dict[str, Any]:
         config = self.llm.llm_engine.model_config
         return {"name": "vllm", "dtype": str(config.dtype), "max_model_len": self._room}

@@ -9,12 +9,13 @@ the reward's verifier reads.
 
 By rule, and counted in the card: rows whose answer cannot be judged by, repeats, problems with different answers, of
 training sets problems of the evaluation benchmarks, and of some code sets rows whose reference program fails its tests,
-which are run in sandboxes (bubblewrap). A missing column, an empty download or an unknown set ends the
-run with one line, and writes nothing of that set.
+which are run in sandboxes (bubblewrap). A missing column, an empty download or an unknown set ends the run with one
+line, and writes nothing of that set. Exit status: 0 done, 2 bad input.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,7 +26,7 @@ from pathlib import Path
 from fail2fix.command_line import OneLineParser
 from fail2fix.core.config import BadInput
 from fail2fix.data import Row, verl_row, write_splits
-from fail2fix.files import sha256
+from fail2fix.files import require_writable, sha256
 from fail2fix.prepare.card import Made, write_card
 from fail2fix.prepare.cleaning import (
     Dropped,
@@ -152,7 +153,9 @@ def _checksums(chosen: PublicSet, folder: Path) -> dict[str, str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line. Exit status: 0 done, 2 bad input."""
-    parser = OneLineParser(prog="python -m fail2fix.prepare", description=(__doc__ or "").splitlines()[0])
+    parser = OneLineParser(
+        prog="python -m fail2fix.prepare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("names", nargs="+", metavar="NAME", help=f"of {', '.join(all_sets())}")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="each set gets a folder in it")
     parser.add_argument("--from", type=Path, dest="folder", metavar="FOLDER", help="local copies instead of the hub")
@@ -160,6 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         for chosen in [find_set(name) for name in arguments.names]:
             out = arguments.out / chosen.name
+            require_writable(out, "--out")
             if not (arguments.folder or chosen.revision):
                 print(f"{chosen.name}: no revision of {chosen.hub_id} is pinned: another day may give other rows")
             made = prepare(chosen, out, arguments.folder)

@@ -97,5 +97,8 @@ def _counts(rows: object) -> str:
     return ", ".join(f"{count:,} in {split}" for split, count in rows.items())
 
 
-def _near(near: Mapping[str, list[object]] | None, name: str) -> str:
-    return "not looked for" if near is None or name not in near else str(len(near[name]))
+def _near(near: Mapping[str, list[Mapping[str, object]]] | None, name: str) -> str:
+    """How many problems of an evaluation set are near, each by however many rows."""
+    return (
+        "not looked for" if near is None or name not in near else str(len({pair["evaluated"] for pair in near[name]}))
+    )

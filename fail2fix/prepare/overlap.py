@@ -21,10 +21,10 @@ NEAR = 0.5
 HASHES = "evaluation_hashes"
 """A folder beside this file: a text file an evaluation set, a line a problem, which holds its marks."""
 
-TEST_SPLITS = {"gsm8k": "gsm8k-test", "math": "math-test", "leetcode": "leetcode-test"}
+TEST_SPLITS = {"gsm8k": "gsm8k-test", "math": "math-test", "leetcode": "leetcode-test", "mbpp": "mbpp-test"}
 """Of training sets, under names of their own."""
 
-EVALUATED_SPLITS = ("gsm8k-test", "leetcode-test")
+EVALUATED_SPLITS = ("gsm8k-test", "leetcode-test", "mbpp-test")
 """Those on which models are compared; of MATH's, 500 problems are, which are a set of their own."""
 
 SAME_PROBLEMS = {"humanevalfix": "humaneval"}

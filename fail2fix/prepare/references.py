@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from fail2fix.core.config import BadInput
 from fail2fix.prepare.cleaning import Dropped, Placed
+from fail2fix.progress import Done, stage
 from fail2fix.verify.code.backend import CodeBackend, SandboxUnavailable
 from fail2fix.verify.code.ground_truth import parse_ground_truth
 from fail2fix.verify.code.local import LocalBackend
@@ -40,7 +41,8 @@ def sandbox(name: str, workers: int = 0) -> Iterator[LocalBackend]:
 def confirmed(problems: Sequence[Placed], backend: CodeBackend, dropped: Dropped) -> list[Placed]:
     """The problems whose tests can be trusted, in their order; every other one is counted with its reason."""
     runs = {run for each in problems for run in (_reference(each), _wrong_attempt(each)) if run[0]}
-    outcomes = asyncio.run(_outcomes(sorted(runs), backend))
+    with stage("programs against their tests", len(runs)) as done:
+        outcomes = asyncio.run(_outcomes(sorted(runs), backend, done))
     kept = []
     for each in problems:
         if reason := _doubt(each, outcomes):
@@ -59,13 +61,15 @@ def _wrong_attempt(each: Placed) -> Run:
     return find_program(attempt.text) if attempt and not attempt.correct else "", each.problem.answer
 
 
-async def _outcomes(runs: Sequence[Run], backend: CodeBackend) -> dict[Run, Outcome]:
+async def _outcomes(runs: Sequence[Run], backend: CodeBackend, done: Done) -> dict[Run, Outcome]:
     """The outcome of each run; two rows that ask for the same one share it."""
     at_a_time = asyncio.Semaphore(4 * (os.cpu_count() or 1))
 
     async def outcome(run: Run) -> Outcome:
         async with at_a_time:
-            return await backend.run(run[0], parse_ground_truth(run[1]))
+            found = await backend.run(run[0], parse_ground_truth(run[1]))
+        done()
+        return found
 
     return dict(zip(runs, await asyncio.gather(*map(outcome, runs)), strict=True))
 

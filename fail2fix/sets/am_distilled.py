@@ -9,10 +9,9 @@ of the set name, and of `test_case` those shapes are read that sets of its kind 
 - assertions: JSON of a list of them or of `{"assert_case": [...]}`.
 """
 
-import json
 from collections.abc import Mapping
 
-from fail2fix.sets.contest_tests import UNREADABLE, argument_lists, entry_point, form, inputs_and_outputs, stdio
+from fail2fix.sets.contest_tests import UNREADABLE, argument_lists, entry_point, form, pairs, parsed, stdio
 from fail2fix.sets.spec import Problem, PublicSet, Record, Unusable
 from fail2fix.verify.code.ground_truth import compressed
 from fail2fix.verify.code.program_text import find_program
@@ -41,24 +40,16 @@ def _tests(record: Record, text: str, reference: str) -> tuple[dict[str, object]
     tests = record.get("test_case")
     if tests in (None, "", [], {}):
         raise Unusable("it has no tests")
-    try:
-        tests = json.loads(tests) if isinstance(tests, str) else tests
-    except ValueError:
-        raise Unusable(UNREADABLE) from None
+    tests = parsed(tests)
     if isinstance(tests, Mapping) and tests.get("assert_case"):
         tests = tests["assert_case"]
-    if isinstance(tests, Mapping):
-        pairs, function = inputs_and_outputs(tests), str(tests.get("fn_name") or "")
-        call = entry_point(function, text, reference)
-        return argument_lists(call, pairs) if function else stdio(pairs), function
-    if isinstance(tests, list) and all(isinstance(test, Mapping) and test.keys() >= _KEYS for test in tests):
-        return stdio([(test["input"], test["output"]) for test in tests]), ""
-    if isinstance(tests, list) and all(isinstance(test, str) for test in tests):
+    if isinstance(tests, list) and tests and all(isinstance(test, str) for test in tests):
         return _assertions(tests), ""
-    raise Unusable(UNREADABLE)
-
-
-_KEYS = {"input", "output"}
+    found = pairs(tests)
+    function = str(tests.get("fn_name") or "") if isinstance(tests, Mapping) else ""
+    if function:
+        return argument_lists(entry_point(function, text, reference), found), function
+    return stdio(found), ""
 
 
 def _assertions(tests: list[str]) -> dict[str, object]:

@@ -52,12 +52,23 @@ def form(starter: str, function: str = "") -> str:
     return f"\n\nWrite a function called `{function}`." if function else "\n\nRead stdin, print to stdout."
 
 
-def inputs_and_outputs(tests: Mapping[str, object]) -> list[Pair]:
-    """The pairs of APPS' object `{"inputs": [...], "outputs": [...]}`."""
-    inputs, outputs = tests.get("inputs"), tests.get("outputs")
-    if not isinstance(inputs, list) or not isinstance(outputs, list) or len(inputs) != len(outputs):
-        raise Unusable(UNREADABLE)
-    return list(zip(inputs, outputs, strict=True))
+def parsed(tests: object) -> object:
+    """What a column of tests holds, where it is text of JSON as well."""
+    return _json(tests) if isinstance(tests, str) else tests
+
+
+def pairs(tests: object) -> list[Pair]:
+    """Of a list of `{"input": ..., "output": ...}`, or of APPS' object `{"inputs": [...], "outputs": [...]}`."""
+    if isinstance(tests, list) and all(isinstance(test, Mapping) and test.keys() >= _KEYS for test in tests):
+        return [(test["input"], test["output"]) for test in tests]
+    if isinstance(tests, Mapping):
+        inputs, outputs = tests.get("inputs"), tests.get("outputs")
+        if isinstance(inputs, list) and isinstance(outputs, list) and len(inputs) == len(outputs):
+            return list(zip(inputs, outputs, strict=True))
+    raise Unusable(UNREADABLE)
+
+
+_KEYS = {"input", "output"}
 
 
 def _calls(entry_point: str, pairs: Sequence[tuple[list[object], object]]) -> dict[str, object]:

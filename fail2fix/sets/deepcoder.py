@@ -9,55 +9,38 @@ codeforces. Read by shape. The rows were never seen here: shapes are those that 
 
 import json
 from collections.abc import Mapping
-from functools import partial
+from typing import Literal
 
-from fail2fix.sets.contest_tests import (
-    UNREADABLE,
-    Pair,
-    argument_lists,
-    entry_point,
-    form,
-    inputs_and_outputs,
-    json_lines,
-    stdio,
-)
+from fail2fix.sets.contest_tests import Pair, argument_lists, entry_point, form, json_lines, pairs, parsed, stdio
 from fail2fix.sets.spec import Problem, PublicSet, Record, Unusable
 from fail2fix.verify.code.ground_truth import compressed
 
 
 def read(record: Record) -> Problem:
     text, starter = record.text("problem"), str(record.fields.get("starter_code") or "")
-    pairs, kind, function = _tests(record)
-    if not pairs:
+    tests, kind, function = _tests(record)
+    if not tests:
         raise Unusable("it has no tests")
     if kind == "functional" and not function:
         raise Unusable("its function has no name")
     call = entry_point(function, text, starter)
     if kind == "functional":
-        ground_truth = json_lines(call, pairs)
+        ground_truth = json_lines(call, tests)
     else:
-        ground_truth = argument_lists(call, pairs) if function else stdio(pairs)
+        ground_truth = argument_lists(call, tests) if function else stdio(tests)
     return Problem(text, compressed(ground_truth), form=form(starter, function))
 
 
 def _tests(record: Record) -> tuple[list[Pair], str, str]:
     """The tests, their kind where each names one, and the function's name, "" for programs that read stdin."""
-    text = record.text("tests")
-    try:
-        tests = json.loads(text)
-    except ValueError:
-        raise Unusable(UNREADABLE) from None
+    tests = parsed(record.text("tests"))
+    found = pairs(tests)
     if isinstance(tests, Mapping):
-        return inputs_and_outputs(tests), "", str(tests.get("fn_name") or "")
-    if not isinstance(tests, list) or not all(isinstance(test, Mapping) and test.keys() >= _KEYS for test in tests):
-        raise Unusable(UNREADABLE)
-    first = tests[0] if tests else {}
+        return found, "", str(tests.get("fn_name") or "")
+    first = tests[0] if isinstance(tests, list) and tests else {}
     kind = str(first.get("testtype") or "")
     function = _metadata(record).get("func_name") if kind == "functional" else first.get("fn_name")
-    return [(test["input"], test["output"]) for test in tests], kind, str(function or "")
-
-
-_KEYS = {"input", "output"}
+    return found, kind, str(function or "")
 
 
 def _metadata(record: Record) -> Mapping[str, object]:
@@ -67,43 +50,52 @@ def _metadata(record: Record) -> Mapping[str, object]:
     return found if isinstance(found, Mapping) else {}
 
 
-config = partial(
-    PublicSet,
-    hub_id="agentica-org/DeepCoder-Preview-Dataset",
-    revision="177913a7bd43791646ef6a43645caa3c871ab3db",
-    licence="MIT",
-    read=read,
-    ability="code",
-)
+def _config(
+    name: str,
+    use: Literal["training", "evaluation"],
+    splits: Mapping[str, int],
+    traps: tuple[str, ...],
+    held_out: int = 0,
+) -> PublicSet:
+    """The set that the hub's config `name` is."""
+    return PublicSet(
+        name=f"deepcoder_{name}",
+        hub_id="agentica-org/DeepCoder-Preview-Dataset",
+        hub_config=name,
+        revision="177913a7bd43791646ef6a43645caa3c871ab3db",
+        licence="MIT",
+        splits=splits,
+        read=read,
+        mirror={split: (f"deepcoder_{name}.*", f"deepcoder/{name}/{split}*") for split in splits},
+        use=use,
+        ability="code",
+        held_out=held_out,
+        traps=traps,
+    )
+
 
 SETS = (
-    config(
-        name="deepcoder_taco",
-        hub_config="taco",
-        splits={"train": 7436},
-        mirror={"train": ("deepcoder_taco.*", "deepcoder/taco/train*")},
-        use="training",
+    _config(
+        "taco",
+        "training",
+        {"train": 7436},
         held_out=200,
         traps=(
             "`tests` is one object; an output may stand alone in a list or not, and either was meant",
             "numbers of rows were read in public text",
         ),
     ),
-    config(
-        name="deepcoder_primeintellect",
-        hub_config="primeintellect",
-        splits={"train": 16_252},
-        mirror={"train": ("deepcoder_primeintellect.*", "deepcoder/primeintellect/train*")},
-        use="training",
+    _config(
+        "primeintellect",
+        "training",
+        {"train": 16_252},
         held_out=200,
         traps=("`tests` names its type in every test", "an output may stand alone in a list or not"),
     ),
-    config(
-        name="deepcoder_lcbv5",
-        hub_config="lcbv5",
-        splits={"train": 599},
-        mirror={"train": ("deepcoder_lcbv5.*", "deepcoder/lcbv5/train*")},
-        use="training",
+    _config(
+        "lcbv5",
+        "training",
+        {"train": 599},
         held_out=50,
         traps=(
             "its problems are LiveCodeBench's, word for word, of May 2023 to July 2024",
@@ -111,12 +103,10 @@ SETS = (
             "its own test split is of August 2024 to January 2025, inside that window, and is not read",
         ),
     ),
-    config(
-        name="deepcoder_codeforces",
-        hub_config="codeforces",
-        splits={"test": 408},
-        mirror={"test": ("deepcoder_codeforces.*", "deepcoder/codeforces/test*")},
-        use="evaluation",
+    _config(
+        "codeforces",
+        "evaluation",
+        {"test": 408},
         traps=(
             "378 problems have a single test",
             "no copy was at hand, so no hashes are shipped: training sets are not freed of its problems",

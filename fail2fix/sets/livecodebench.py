@@ -1,7 +1,8 @@
 """LiveCodeBench, release v6: 1,055 contest problems; the window of August 2024 to May 2025 has 454.
 
 stdin problems are judged as their runner does (`comparison.same_output`), functional ones by `==` on JSON values, a
-tuple standing for a list; all public tests, then all private ones. Private tests are a pickled text, read by an
+tuple standing for a list; all public tests, then all private ones. Programs find imported what its runner imports for
+them: answers rely on it, as on LeetCode's site. Private tests are a pickled text, read by an
 unpickler that knows no classes. The hub's loader refuses the set's script, so its files are read directly. A problem's
 tag `date` is its contest's day; a mirror without dates has them in recorded runs, by question_id.
 """
@@ -24,6 +25,17 @@ all six shards (v6 alone begins in 2025)."""
 
 MAX_TESTS_BYTES = 1 << 29
 
+_IMPORTED = (
+    "string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics", "itertools",
+    "functools", "operator", "io", "sys", "json", "builtins", "typing",
+)  # fmt: skip
+PRELUDE = (
+    "".join(f"from {name} import *\n" for name in _IMPORTED)
+    + f"import {', '.join(_IMPORTED)}\n"
+    + "sys.setrecursionlimit(50_000)\n"
+)
+"""Of its runner: each module's contents, in this order, then the modules; deep recursion."""
+
 
 def read(record: Record) -> Problem:
     tests = _json_list(record, "public_test_cases") + _private(record)
@@ -33,6 +45,7 @@ def read(record: Record) -> Problem:
     pairs = [(test["input"], test["output"]) for test in tests]
     functional = tests[0].get("testtype") == "functional"
     ground_truth = json_lines(f"Solution().{_function(record)}", pairs) if functional else stdio(pairs)
+    ground_truth["prelude"] = PRELUDE
     platform = record.text("platform")
     tags = {
         "difficulty": record.text("difficulty"),

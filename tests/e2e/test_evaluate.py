@@ -41,10 +41,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(bench: Bench, data: Path, out: Path, *more: str) -> list[str]:
+    engine = () if "--endpoint" in more else ("--dtype", "float32", "--max-model-len", "512")
     return [
         sys.executable, "-m", "fail2fix.evaluate", "--model", str(bench.model), "--benchmarks", "gsm8k",
-        "--data", str(data), "--out", str(out), "--dtype", "float32", "--max-model-len", "512", "--max-tokens", "12",
-        "--channel", "auto", *more,
+        "--data", str(data), "--out", str(out), "--max-tokens", "12", "--channel", "auto", *engine, *more,
     ]  # fmt: skip
 
 

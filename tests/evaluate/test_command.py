@@ -53,17 +53,32 @@ BAD = [
     (["--benchmarks", "gsm8k", "--tensor-parallel", "0"], "--tensor-parallel 0"),
     (["--benchmarks", "gsm8k", "--endpoint", "localhost:80"], "http://HOST:PORT/v1"),
     (["--benchmarks", "gsm8k", "--endpoint", "http://h/v1", "--form", "turn"], "an endpoint takes no ids"),
+    (["--benchmarks", "gsm8k", "--endpoint", "http://h/v1", "--max-model-len", "9"], "--max-model-len 9: must be left"),
+    (
+        ["--benchmarks", "gsm8k", "--endpoint", "http://h/v1", "--engine-options", '{"a": 1}'],
+        "--engine-options {'a': 1}",
+    ),
     (["--benchmarks", "gsm8k", "--chat-template-kwargs", "no"], "not a JSON object"),
     (["--benchmarks", "gsm8k", "--channel", "x"], "--channel"),
     (["--benchmarks", "math500", "--from", "/nonexistent"], "math500"),
     (["--benchmarks", "gsm8k"], "config.json"),
+    (["--benchmarks", "gsm8k", "--out", "FILE"], "FILE is a file: choose another folder"),
+    (["--benchmarks", "gsm8k", "--out", "FILE/out"], "FILE is a file"),
+    (["--benchmarks", "math500", "--data", "FILE"], "--data FILE/math500: "),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "words"), BAD, ids=lambda value: str(value)[:60])
 def test_bad_input_ends_in_one_line(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    words: str,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FILE").touch()
     (tmp_path / "model").mkdir()
     base = ["--model", str(tmp_path / "model"), "--data", str(data), "--out", str(tmp_path / "out")]
     assert words in failed(capsys, *base, *arguments)
@@ -74,12 +89,35 @@ def test_compare_needs_finished_evaluations(tmp_path: Path, capsys: pytest.Captu
     assert "no finished evaluation" in failed(capsys, "compare", str(tmp_path), str(tmp_path), "--out", str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        '{"benchmarks": {"gsm8k": {}}}',
+        '{"benchmarks": {"gsm8k": {"rounds": [1]}}}',
+        '{"benchmarks": {"gsm8k": {"rounds": [1]}}, "settings": {"sampling": {}}}',
+    ],
+)
+def test_compare_refuses_what_is_no_result(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    (tmp_path / "evaluation.json").write_text(text)
+    assert "evaluation.json: " in failed(capsys, "compare", str(tmp_path), str(tmp_path), "--out", str(tmp_path))
+
+
+def test_compare_needs_a_folder_to_write_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert "is a file" in failed(capsys, "compare", "a", "b", "--out", str(tmp_path / "file"))
+
+
 def test_a_folder_goes_on_with_the_same_evaluation_only(tmp_path: Path) -> None:
     plan = {"seed": 0, "sampling": {"gsm8k": {"samples": 2}}}
     Store(tmp_path / "out").open(plan)
     Store(tmp_path / "out").open(plan)
     with pytest.raises(BadInput, match=r"another seed \(0, now 1\): choose another folder"):
         Store(tmp_path / "out").open(plan | {"seed": 1})
+    for text in ("{", "[1]"):
+        (tmp_path / "out" / "plan.json").write_text(text)
+        with pytest.raises(BadInput, match=r"plan\.json: no plan of an evaluation"):
+            Store(tmp_path / "out").open(plan)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
     with pytest.raises(BadInput, match="of no evaluation"):

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from fail2fix.prepare.__main__ import prepare
+from fail2fix.prepare.card import Made, write_card
 from fail2fix.prepare.cleaning import Dropped, Placed, read_all
-from fail2fix.prepare.overlap import SAME_PROBLEMS, TEST_SPLITS, exact_overlaps, near_overlaps, shipped_hashes
+from fail2fix.prepare.overlap import SAME_PROBLEMS, TEST_SPLITS, Near, exact_overlaps, near_overlaps, shipped_hashes
 from fail2fix.prepare.ship_hashes import marks_of
 from fail2fix.prepare.sources import is_at_hand, rows_of
 from fail2fix.sets import all_sets, find_set
@@ -91,3 +92,14 @@ def test_a_reworded_problem_is_near_and_the_same_one_is_not() -> None:
     found = near_overlaps([same, near, far], exam)
     assert [(pair.place, pair.evaluated) for pair in found] == [("row 1", "exam 0")]
     assert found[0].share == 6 / 8
+
+
+def test_the_card_counts_problems_of_an_evaluation_set_however_many_rows_are_near_one(tmp_path: Path) -> None:
+    near = [Near("row 1", "exam 0", 0.9), Near("row 2", "exam 0", 0.8), Near("row 3", "exam 1", 0.7)]
+    counts = {"train": 3}
+    made = Made({}, counts, counts, Dropped(), exact={"aime24": 4, "gsm8k-test": 0}, near={"aime24": near})
+    (tmp_path / "train.parquet").touch()
+    write_card(tmp_path, find_set("deepscaler"), made)
+    card = (tmp_path / "README.md").read_text()
+    assert "| aime24 | 4 | 2 |" in card
+    assert "| gsm8k-test | 0 | not looked for |" in card

@@ -211,3 +211,9 @@ def test_a_revision_that_is_gone_or_changed_is_told(
     assert fails_with(capsys, "aime24", "--out", tmp_path).endswith(
         "has no rows in split 'train': the download is empty"
     )
+
+
+def test_a_file_where_the_folder_should_be_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    for out in ("file", "file/data"):
+        assert "is a file: choose another folder" in fails_with(capsys, "gsm8k", "--out", tmp_path / out, "--from", ".")

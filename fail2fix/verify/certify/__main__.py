@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -29,13 +28,15 @@ from typing import Any, get_args
 
 from fail2fix.command_line import OneLineParser
 from fail2fix.core.config import BadInput
+from fail2fix.files import require_writable
+from fail2fix.progress import stage
 from fail2fix.verify.answer_text import Channel
 from fail2fix.verify.attacks.corpus import Attack, corpus, drawn
 from fail2fix.verify.attacks.generated import SEED
 from fail2fix.verify.certify.figures import attack_figures, truth_figures
-from fail2fix.verify.certify.judging import MemoryWatch, judge_at_once, judge_one_by_one
+from fail2fix.verify.certify.judging import Judging, MemoryWatch, Pair, judge_at_once, judge_one_by_one
 from fail2fix.verify.certify.origin import origin
-from fail2fix.verify.certify.peers import PEERS, ask
+from fail2fix.verify.certify.peers import PEERS, PeerJudging, ask
 from fail2fix.verify.certify.rows import TruthRow, read_truth, truth_files
 from fail2fix.verify.certify.table import markdown
 
@@ -104,7 +105,8 @@ def certify(arguments: argparse.Namespace) -> dict[str, Any]:
     if CANARY.exists():
         raise BadInput(f"{CANARY}: an earlier run's attack made it, or something else did: look, then delete it")
     attacks = [] if arguments.no_attacks else corpus(CANARY, arguments.attacks)
-    _make_folder(arguments.out)
+    require_writable(arguments.out, "--out")
+    arguments.out.mkdir(parents=True, exist_ok=True)
     settings = {
         "channel": arguments.channel,
         "workers": arguments.workers,
@@ -116,18 +118,9 @@ def certify(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "origin": origin(),
         "settings": settings,
-        "truth": {name: _judge_truth(rows, arguments) for name, rows in truth.items()},
+        "truth": {name: _judge_truth(name, rows, arguments) for name, rows in truth.items()},
         "attacks": _judge_attacks(attacks, arguments) if attacks else None,
     }
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"--out {folder}: no folder can be made there: {error.strerror}") from None
-    if not os.access(folder, os.W_OK):
-        raise BadInput(f"--out {folder}: cannot be written")
 
 
 def _label(path: Path, files: Sequence[Path]) -> str:
@@ -136,24 +129,36 @@ def _label(path: Path, files: Sequence[Path]) -> str:
     return path.name if alone else str(path)
 
 
-def _judge_truth(rows: Sequence[TruthRow], arguments: argparse.Namespace) -> dict[str, Any]:
+def _judge_truth(name: str, rows: Sequence[TruthRow], arguments: argparse.Namespace) -> dict[str, Any]:
     pairs = [(row.text, row.gold) for row in rows]
-    together = judge_at_once(pairs, arguments.workers, arguments.deadline, arguments.channel)
-    alone = judge_one_by_one(pairs, arguments.workers, arguments.deadline, arguments.channel)
-    peers = {name: ask(name, pairs, arguments.peer_deadline) for name in arguments.against}
-    return truth_figures(rows, together, alone, peers)
+    with stage(f"{name}, ours at once", len(pairs)):
+        together = judge_at_once(pairs, arguments.workers, arguments.deadline, arguments.channel)
+    alone = _ours_one_by_one(name, pairs, arguments)
+    return truth_figures(rows, together, alone, _peers(name, pairs, arguments))
 
 
 def _judge_attacks(rows: Sequence[Attack], arguments: argparse.Namespace) -> dict[str, Any]:
     pairs = [(row.response, row.gold) for row in rows]
     with MemoryWatch() as watch:
-        alone = judge_one_by_one(pairs, arguments.workers, arguments.deadline, arguments.channel)
+        alone = _ours_one_by_one("attacks", pairs, arguments)
     canary_files = int(CANARY.exists())
     some = drawn(rows, arguments.peer_attacks)
-    asked = [(row.response, row.gold) for row in some]
-    peers = {name: ask(name, asked, arguments.peer_deadline) for name in arguments.against}
+    peers = _peers("attacks", [(row.response, row.gold) for row in some], arguments)
     figures = attack_figures(rows, alone, arguments.deadline, watch.peak, some, peers)
     return figures | {"canary_files": canary_files, "canary_files_after_peers": int(CANARY.exists())}
+
+
+def _ours_one_by_one(name: str, pairs: Sequence[Pair], arguments: argparse.Namespace) -> Judging:
+    with stage(f"{name}, ours one by one", len(pairs)) as done:
+        return judge_one_by_one(pairs, arguments.workers, arguments.deadline, arguments.channel, done)
+
+
+def _peers(name: str, pairs: Sequence[Pair], arguments: argparse.Namespace) -> dict[str, PeerJudging]:
+    found = {}
+    for peer in arguments.against:
+        with stage(f"{name}, {peer}", len(pairs)) as done:
+            found[peer] = ask(peer, pairs, arguments.peer_deadline, done)
+    return found
 
 
 if __name__ == "__main__":

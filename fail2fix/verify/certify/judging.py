@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from fail2fix.progress import Done, unseen
 from fail2fix.verify.answer_text import Channel
 from fail2fix.verify.math_verifier import MathVerifier
 from fail2fix.verify.pool import Verdict, VerifierPool
@@ -45,11 +46,17 @@ def judge_at_once(pairs: Sequence[Pair], workers: int, deadline_s: float, channe
     return Judging(verdicts, [total] * len(pairs), total)
 
 
-def judge_one_by_one(pairs: Sequence[Pair], workers: int, deadline_s: float, channel: Channel = "auto") -> Judging:
-    """Each pair alone, so that its time is its own."""
+def judge_one_by_one(
+    pairs: Sequence[Pair], workers: int, deadline_s: float, channel: Channel = "auto", done: Done = unseen
+) -> Judging:
+    """Each pair alone, so that its time is its own. `done` is called after each, outside of its time."""
 
     async def each(verifier: MathVerifier) -> list[tuple[Verdict, float]]:
-        return [await _timed(verifier, pair) for pair in pairs]
+        timed = []
+        for pair in pairs:
+            timed.append(await _timed(verifier, pair))
+            done()
+        return timed
 
     with _warm_verifier(workers, deadline_s, channel) as verifier:
         start = time.monotonic()

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
+from fail2fix.progress import Done, unseen
 from fail2fix.verify.certify.judging import Pair
 from fail2fix.verify.gold import parse_gold
 from fail2fix.verify.pool import limit_memory
@@ -47,10 +48,11 @@ def math_verify_accepts(response: str, gold: str) -> bool:
     return bool(verify(parse(gold if "$" in gold else f"${gold}$"), parse(response)))
 
 
-def ask(name: str, pairs: Sequence[Pair], deadline_s: float) -> PeerJudging:
+def ask(name: str, pairs: Sequence[Pair], deadline_s: float, done: Done = unseen) -> PeerJudging:
     """The peer's verdicts, one at a time; a pair that takes longer than `deadline_s` costs it the process.
 
-    Peers know no tolerance: they are given the bare answer of a ground truth.
+    `done` is called after each, outside of its time. Peers know no tolerance: they are given the bare answer of a
+    ground truth.
     """
     accepted: list[bool | None] = []
     seconds: list[float] = []
@@ -67,6 +69,7 @@ def ask(name: str, pairs: Sequence[Pair], deadline_s: float) -> PeerJudging:
                 killed += 1
                 process.kill()
                 process = _PeerProcess(PEERS[name])
+            done()
     finally:
         process.kill()
     return PeerJudging(accepted, seconds, killed)

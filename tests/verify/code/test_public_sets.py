@@ -11,6 +11,7 @@ import pytest
 from fail2fix.verify.code.ground_truth import parse_ground_truth
 from fail2fix.verify.code.local import LocalBackend
 from fail2fix.verify.code.public_sets import assertions, criticbench, leetcode, mbpp
+from tests.prepare.sets import sample_problems
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SHARED = REPOSITORY.parent / "shared" / "data"
@@ -126,3 +127,20 @@ def test_criticbenchs_test_programs(
 def test_what_tests_nothing_is_no_test_program(program: str) -> None:
     with pytest.raises((SyntaxError, ValueError)):
         criticbench(program, "Write f.")
+
+
+def test_livecodebenchs_programs_find_their_runners_imports(backend: LocalBackend) -> None:
+    stdin, functional = (parse_ground_truth(problem.answer) for problem in sample_problems("livecodebench"))
+    reads = "print(reduce(add, map(int, stdin.readline().split())))\nassert pow(2, 3, 5) == 3 and datetime.date"
+    method = """
+class Solution:
+    @cache
+    def depth(self, n):
+        return n and 1 + self.depth(n - 1)
+
+    def total(self, numbers: List[int], k: int) -> int:
+        assert self.depth(5000) == 5000 and defaultdict(int)[0] == 0 and math.inf == inf
+        return sum(numbers) + k
+"""
+    assert asyncio.run(backend.run(reads, stdin)).correct
+    assert asyncio.run(backend.run(method, functional)).correct
