@@ -9,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from fail2fix.console import shown
 from fail2fix.report import COLOURS, TRANSITIONS
 
 HEADINGS = ("benchmark", "answers", "accuracy", "pass@k", "fixed", "broken", "tokens", "cut off", "lost")
@@ -20,12 +21,12 @@ def print_table(result: dict[str, Any], console: Console) -> None:
         table.add_column(heading, justify="left" if heading == HEADINGS[0] else "right", no_wrap=True)
     for name, found in result["benchmarks"].items():
         for number, score in enumerate(found["rounds"]):
-            table.add_row(name if number == 0 else f"  correction {number}", *_cells(score))
+            table.add_row(shown(name) if number == 0 else f"  correction {number}", *map(shown, _cells(score)))
     console.print(table)
     for name, found in result["benchmarks"].items():
         for number, score in enumerate(found["rounds"]):
             if line := " ".join(_matrix(score)):
-                console.print(f"{name}, {number}: {line}")
+                console.print(shown(f"{name}, {number}:"), line)
 
 
 def _cells(score: dict[str, Any]) -> Iterator[str]:
