@@ -397,7 +397,7 @@ FILES: dict[str, tuple[Callable[[Path, Path], str], list[str]]] = {
     ),
     "files of different columns": (
         lambda f, t: f"data.train_files=[{f}/train.parquet,{other_types(f, t / 'x.parquet')}]",
-        ["column 'data_source'", "x.parquet", "large_string"],
+        ["column 'data_source'", "x.parquet", "joined"],
     ),
     "a prompt the engine would cut": (
         lambda f, t: f"{write_json(t / 'x.jsonl', too_long(rows_of(f), 3))} data.filter_overlong_prompts=false",
@@ -418,6 +418,13 @@ def test_a_data_file_that_cannot_serve_is_named(folder: Path, tmp_path: Path, ca
     make, named = FILES[case]
     line = refusal(preflight.check_inputs, composed(folder, *make(folder, tmp_path).split()))
     assert all(part in line for part in ["data.train_files", *named]), line
+
+
+def test_files_that_differ_within_their_extra_info_are_joined(folder: Path, tmp_path: Path) -> None:
+    rows = [spoil(row, extra_info={"id": str(n), "tags": "old"}) for n, row in enumerate(rows_of(folder))]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "x.parquet")
+    notes = preflight.check_inputs(composed(folder, f"data.train_files=[{folder}/train.parquet,{tmp_path}/x.parquet]"))
+    assert [note for note in notes if "96 of 192 rows repeat" not in note] == []
 
 
 @pytest.mark.parametrize("indent", [None, 2])
@@ -531,14 +538,13 @@ def with_template(template: str) -> str:
     return f"actor_rollout_ref.model.custom_chat_template='{template}'"
 
 
-TURNS = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-USERS = (
-    "{% for m in messages if m.role != \\'system\\' %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-)
-THINKS = "<|im_start|>assistant\n{% if enable_thinking is not defined or enable_thinking %}<think>\n{% endif %}"
-MAY_THINK = (
-    "<|im_start|>assistant\n{% if enable_thinking is defined and not enable_thinking %}<think></think>{% endif %}"
-)
+TURN = "<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+TURNS = "{% for m in messages %}" + TURN
+USERS = "{% for m in messages if m.role != \\'system\\' %}" + TURN
+NO_TOOLS = "{% for m in messages %}{{ raise_exception() if m.role == \\'tool\\' }}" + TURN
+START = "<|im_start|>assistant\n"
+THINKS = START + "{% if enable_thinking is not defined or enable_thinking %}<think>\n{% endif %}"
+MAY_THINK = START + "{% if enable_thinking is defined and not enable_thinking %}<think></think>{% endif %}"
 
 
 @pytest.mark.parametrize("correction", ["true", "false"])
@@ -555,10 +561,8 @@ def test_a_template_that_loses_what_rows_say_is_refused(folder: Path, tmp_path: 
 def test_a_template_that_raises_on_a_row_is_refused(folder: Path, tmp_path: Path) -> None:
     rows = rows_of(folder)
     rows[4]["prompt"] = [{"role": "tool", "content": "5"}, *rows[4]["prompt"]]
-    raising = TURNS.replace("<|im_start|>{{", "{{ raise_exception() if m.role == \\'tool\\' }}<|im_start|>{{")
-    line = refusal(
-        preflight.check_inputs, composed(folder, write_json(tmp_path / "x.jsonl", rows), with_template(raising))
-    )
+    options = [write_json(tmp_path / "x.jsonl", rows), with_template(NO_TOOLS)]
+    line = refusal(preflight.check_inputs, composed(folder, *options))
     assert "x.jsonl: row 4: the chat template does not render the roles ['tool', 'user']" in line
 
 
@@ -578,6 +582,7 @@ def test_thinking_that_a_template_adds_is_noted_and_not_refused(folder: Path, ca
 
 
 def test_what_is_counted_names_its_key_and_how_many(folder: Path, tmp_path: Path) -> None:
+    """Two long problems, which are one problem with two answers; a row twice; a row with another answer."""
     rows = too_long(rows_of(folder), 5, 6)
     rows[8] = rows[7]
     rows[9] = spoil(rows[7], reward_model=rows[7]["reward_model"] | {"ground_truth": "1000"})
@@ -585,10 +590,8 @@ def test_what_is_counted_names_its_key_and_how_many(folder: Path, tmp_path: Path
     overlong, repeated, contradictory = preflight.check_inputs(given)
     assert overlong.startswith("data.train_files: 2 of 96 rows are longer than data.max_prompt_length=48 tokens")
     assert "row 5 of" in overlong
-    assert repeated.startswith("data.train_files: 2 of 96 rows repeat an earlier problem")
-    assert contradictory.startswith(
-        "data.train_files: 1 of 96 rows have an earlier row's problem with another ground truth"
-    )
+    assert repeated.startswith("data.train_files: 1 of 96 rows repeat an earlier problem")
+    assert contradictory.startswith("data.train_files: 2 of 96 rows have an earlier row's problem with another")
 
 
 @pytest.fixture
@@ -596,9 +599,7 @@ def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user without logins of any service."""
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in list(os.environ):
-        if name.startswith(
-            ("WANDB_", "SWANLAB_", "MLFLOW_", "CLEARML_", "TRACKIO_", "HF_TOKEN", "VOLC_", "VERL_FILE", "NETRC")
-        ):
+        if name.startswith(("WANDB_", "SWANLAB_", "HF_TOKEN", "VERL_FILE", "NETRC")):
             monkeypatch.delenv(name)
 
 

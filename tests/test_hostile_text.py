@@ -122,7 +122,11 @@ def calls() -> Iterator[tuple[str, str, ast.Call]]:
 
 def test_code_of_a_model_is_never_run_by_default() -> None:
     """transformers asks on the terminal, and may run it, where nothing is said of it."""
-    loads = [(path, node) for path, name, node in calls() if re.fullmatch(r"Auto\w+\.from_pretrained|hf_(?:tokenizer|processor)", name)]
+    loads = [
+        (path, node)
+        for path, name, node in calls()
+        if re.fullmatch(r"Auto\w+\.from_pretrained|hf_(?:tokenizer|processor)", name)
+    ]
     assert len(loads) >= 5
     for path, node in loads:
         said = {word.arg: ast.unparse(word.value) for word in node.keywords}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Bench, Run
+from tests.e2e.conftest import PLANTED, Bench, Run, holding
 from tests.e2e.rewards import compute_score
 
 pytestmark = pytest.mark.e2e
@@ -34,16 +34,10 @@ MAIN = (
 )
 
 
-PLANTED = {
-    name: f"canary{number}b1d7e04bdonottellcanary{number}b1d7e04bdonottell"
-    for number, name in enumerate(("WANDB_API_KEY", "HF_TOKEN", "OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY"))
-}
-
-
 @pytest.fixture(scope="module")
 def run(once: Callable[..., Run], bench: Bench) -> Run:
     env = {"WANDB_MODE": "offline", "VERL_FILE_LOGGER_PATH": str(bench.root / "tracker.jsonl")}
-    return once("main", *MAIN, env=env | PLANTED)
+    return once("main", *MAIN, env=env)
 
 
 def test_every_step_trains_both_streams(run: Run) -> None:
@@ -168,14 +162,12 @@ def test_trackers_get_the_metrics(run: Run, bench: Bench) -> None:
 
 
 def test_no_secret_of_the_environment_is_in_anything_a_run_wrote(run: Run, bench: Bench) -> None:
-    """Neither in the run's folder, its checkpoints included, nor in what trackers wrote, nor on the console."""
-    written = [path for folder in (run.folder, bench.root / "wandb") for path in folder.rglob("*") if path.is_file()]
-    written.append(bench.root / "tracker.jsonl")
-    kinds = {path.suffix for path in written}
-    assert {".yaml", ".json", ".jsonl", ".pt", ".wandb"} <= kinds
-    texts = {str(path): path.read_bytes() for path in written} | {"console": run.output.encode()}
-    told = [(place, name) for place, text in texts.items() for name, key in PLANTED.items() if key.encode() in text]
-    assert told == []
+    """The run's folder with its checkpoints, what trackers wrote, the console, and Ray's session."""
+    folders = [run.folder, bench.root / "wandb"]
+    assert {".yaml", ".json", ".jsonl", ".pt", ".wandb"} <= {p.suffix for folder in folders for p in folder.rglob("*")}
+    assert [told for folder in folders for told in holding(folder, PLANTED.values())] == []
+    assert not any(key in run.output + (bench.root / "tracker.jsonl").read_text() for key in PLANTED.values())
+    assert run.told == ()
 
 
 def test_a_resumed_run_continues_with_the_controllers_state(run: Run, bench: Bench) -> None:

@@ -8,12 +8,14 @@ counted and the others refused, for nothing of a problem is to be lost without a
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pyarrow
 import pyarrow.parquet as parquet
 from omegaconf import DictConfig
@@ -93,7 +95,7 @@ class DataCheck:
                 self._file(file, given, found)
             else:
                 found.counted = False
-        _check_same_columns([file for file in local if file.suffix == ".parquet"], found.key)
+        _check_joinable([file for file in local if file.suffix == ".parquet"], found.key)
         return found
 
     def _file(self, file: Path, given: str, found: DataSet) -> None:
@@ -184,16 +186,23 @@ def _json_rows(file: Path) -> Iterator[Any]:
         yield from value if isinstance(value, list) else [value]
 
 
-def _check_same_columns(files: list[Path], key: str) -> None:
-    """verl joins a key's files, which must have the same types where they have the same columns."""
-    for one, other in pairwise(files):
-        ours, theirs = parquet.read_schema(one), parquet.read_schema(other)
-        for name in set(ours.names) & set(theirs.names):
-            types = ours.field(name).type, theirs.field(name).type
-            if types[0] != types[1] and not any(map(pyarrow.types.is_null, types)):
-                raise BadInput(
-                    f"{key}: column {name!r} is {types[0]} in {one} and {types[1]} in {other}; write it alike"
-                )
+def _check_joinable(files: Sequence[Path], key: str) -> None:
+    """verl joins a key's files by `datasets`, which is asked here with a row of nulls from each."""
+    for other in files[1:]:
+        try:
+            datasets.concatenate_datasets([_nulls(files[0]), _nulls(other)])
+        except ValueError as error:
+            column = re.search(r"the key (\S+) of", str(error))
+            named = f"column {column[1]!r}" if column else first_line(error)
+            raise BadInput(
+                f"{key}: {named} has another type in {other} than in {files[0]}, so they cannot be joined; write them "
+                "alike"
+            ) from error
+
+
+def _nulls(file: Path) -> datasets.Dataset:
+    schema = parquet.read_schema(file)
+    return datasets.Dataset(pyarrow.table([pyarrow.nulls(1, field.type) for field in schema], names=schema.names))
 
 
 def _check_counts(config: DictConfig, train: DataSet, held_out: DataSet) -> None:
