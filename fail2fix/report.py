@@ -28,7 +28,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from fail2fix.console import shown
 from fail2fix.core.config import BadInput
+from fail2fix.core.printable import one_line
 
 Row: TypeAlias = dict[str, Any]
 
@@ -386,7 +388,7 @@ def print_report(report: Report, console: Console) -> None:
         table.add_section()
     console.print(table)
     for name, path in report.files.items():
-        console.print(f"{name:<14} {path or 'not written'}", soft_wrap=True, highlight=False, markup=False)
+        console.print(shown(f"{name:<14}"), shown(path or "not written"), soft_wrap=True)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -397,7 +399,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         report = make_report(arguments.run)
     except BadInput as error:
-        print(error, file=sys.stderr)
+        print(one_line(str(error)), file=sys.stderr)
         return 2
     if arguments.json:
         print(json.dumps(asdict(report), indent=2))

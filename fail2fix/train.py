@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import hydra
@@ -25,6 +25,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fail2fix.core.config import BadInput, Fail2FixConfig
 from fail2fix.core.faults import Exit
+from fail2fix.core.printable import one_line
+from fail2fix.core.secret_text import refuse_secret_words
 from fail2fix.shipped_configs import config_dir
 from fail2fix.verl_ext.cpu import environment
 
@@ -58,16 +60,21 @@ def prepare(config: DictConfig, dry_run: bool) -> bool:
 
     preflight.check_config(config)
     folder = name_run(config)
-    for doubt in preflight.doubts(config):
-        print(f"fail2fix: warning: {doubt}", file=sys.stderr)
+    warn(preflight.doubts(config))
     if dry_run:
         print(OmegaConf.to_yaml(config, resolve=True))
         print("\n".join(f"# not checked: {note}" for note in preflight.missing_inputs(config)))
         return False
-    preflight.check_inputs(config)
+    warn(preflight.check_inputs(config))
     open_run(config, folder)
     print(f"run folder: {folder}", flush=True)
     return True
+
+
+def warn(lines: Iterable[str]) -> None:
+    """What does not stop a run, a line each."""
+    for line in lines:
+        print(f"fail2fix: warning: {one_line(line)}", file=sys.stderr, flush=True)
 
 
 def train(config: DictConfig) -> None:
@@ -94,6 +101,7 @@ def main() -> None:
     wants_trace = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us instead of Hydra's own many lines
     with errors_in_one_line(wants_trace):
+        refuse_secret_words(sys.argv[1:], os.environ)  # before Hydra, whose errors repeat what they were given
         configs = compose()
     for config in configs:
         with errors_in_one_line(wants_trace):
@@ -110,7 +118,7 @@ def errors_in_one_line(wants_trace: bool) -> Iterator[None]:
     except Exception as error:  # also what no check foresaw: nothing has started, so a line serves better
         if wants_trace:
             raise
-        print(f"fail2fix: error: {one_line(error)}", file=sys.stderr)
+        print(f"fail2fix: error: {message_of(error)}", file=sys.stderr)
         sys.exit(Exit.BAD_INPUT)
 
 
@@ -121,10 +129,13 @@ def compose() -> list[DictConfig]:
     return composed
 
 
-def one_line(error: Exception) -> str:
-    """An error's message, and its cause's where Hydra wraps it, in one line; its type too where it is not ours."""
+def message_of(error: Exception) -> str:
+    """An error's message, and its cause's where Hydra wraps it, in one line; its type too where it is not ours.
+
+    Data and models may have a say in it, so nothing in it reaches the terminal as a control sequence.
+    """
     if not isinstance(error, BadInput | HydraException | OmegaConfBaseException):
-        message = " ".join(str(error).split()) or "no message"
+        message = one_line(str(error)) or "no message"
         return f"unexpected {type(error).__name__}: {message}; run again with HYDRA_FULL_ERROR=1 for the traceback"
     parts = [str(error)]
     if isinstance(error, HydraException) and error.__cause__ is not None:
@@ -132,7 +143,7 @@ def one_line(error: Exception) -> str:
     lines = [line.strip() for part in parts for line in part.splitlines()]
     noise = ("full_key:", "object_type=", "reference_type=", "To append to your config use", "See https")
     seen = dict.fromkeys(line for line in lines if line and not line.startswith(noise))
-    return " ".join(seen)
+    return one_line(" ".join(seen))
 
 
 if __name__ == "__main__":

@@ -36,10 +36,14 @@ find_python() {
 }
 
 # -I: a PYTHONPATH or user site of the caller must not satisfy a requirement. The log keeps what pip says.
+# Without build isolation: what is built from source is built by the lock's setuptools, not by one that pip picks.
 pip_install() {
-  "$VENV/bin/python" -I -m pip --quiet --disable-pip-version-check install --no-deps --progress-bar off "$@" \
-    >> "$LOG" 2>&1
+  "$VENV/bin/python" -I -m pip --quiet --disable-pip-version-check install --no-deps --no-build-isolation \
+    --progress-bar off "$@" >> "$LOG" 2>&1
 }
+
+# install_locked PACKAGE [PIP OPTION...]: as the lock has it, or not at all.
+install_locked() { pip_install --require-hashes "${@:2}" -r <(grep "^$1==" "$LOCK"); }
 
 fail_with_log() {
   grep -v 'is ignored: it is' "$LOG" | tail -n 5 >&2 || true
@@ -48,10 +52,8 @@ fail_with_log() {
 
 # The lock's torch line names the CPU build, so no index can slip in the CUDA build of the same version.
 install_torch() {
-  local torch
-  torch=$(grep -E '^torch==' "$LOCK")
-  say "installing $torch"
-  pip_install "$torch" || pip_install "$torch" --index-url "$TORCH_CPU_INDEX" || fail_with_log "installing $torch"
+  say "installing $(grep -o '^torch==[^ ]*' "$LOCK")"
+  install_locked torch || install_locked torch --index-url "$TORCH_CPU_INDEX" || fail_with_log "installing torch"
 }
 
 install_packages() {
@@ -64,13 +66,14 @@ install_packages() {
   "$python" -m venv "$VENV" >> "$LOG" 2>&1 || fail_with_log "python -m venv"
   install_torch
   say "installing $(grep -c '==' "$LOCK") locked packages"
-  pip_install -r "$LOCK" || fail_with_log "installing $LOCK"
+  install_locked setuptools || fail_with_log "installing setuptools"
+  pip_install --require-hashes -r "$LOCK" || fail_with_log "installing $LOCK"
   set_stamp packages
 }
 
 install_project() {
   say "installing fail2fix into $VENV"
-  pip_install --no-build-isolation -e . || fail_with_log "installing fail2fix"
+  pip_install -e . || fail_with_log "installing fail2fix"
   set_stamp project
 }
 

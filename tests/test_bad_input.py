@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from fail2fix import train
 from fail2fix.core.config import BadInput
 from fail2fix.tasks import arithmetic
 from fail2fix.verl_ext import preflight
+from fail2fix.verl_ext.preflight import room, trackers
+from fail2fix.verl_ext.preflight.model_folder import Weights, check_weights
 from tests.e2e.tiny import make_model
 from tests.test_contract import config
 
@@ -145,7 +148,7 @@ CASES = {
     "a pool that is none": (
         [
             "fail2fix.replay.source=offline", "fail2fix.offline.file=train.parquet",
-            "fail2fix.correction.max_prompt_length=2048", "actor_rollout_ref.rollout.max_model_len=null",
+            "fail2fix.correction.max_prompt_length=1024", "actor_rollout_ref.rollout.max_model_len=null",
         ],
         ["train.parquet", "not a file of"],
     ),
@@ -173,6 +176,25 @@ def spoil(row: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 DATA: dict[str, tuple[Callable[[Rows], Rows], list[str]]] = {
     "empty": (lambda rows: rows[:0], ["no rows"]),
+    "no rows left": (
+        lambda rows: [spoil(r, prompt=[{"role": "user", "content": "why? " * 99}]) for r in rows],
+        ["all 96 rows", "data.max_prompt_length=48", "row 0"],
+    ),
+    "an empty problem": (
+        lambda rows: [*rows[:7], spoil(rows[7], prompt=[{"role": "user", "content": " \n"}]), *rows[8:]],
+        ["row 7", "'prompt'", "empty user message"],
+    ),
+    "no data source": (lambda rows: [*rows[:2], spoil(rows[2], data_source=""), *rows[3:]], ["row 2", "'data_source'"]),
+    "content that is no text": (
+        lambda rows: [spoil(r, prompt=[{"role": "user", "content": 5}]) for r in rows], ["row 0", "'prompt'", "text"],
+    ),
+    "extra info that is no fields": (
+        lambda rows: [spoil(r, extra_info="train") for r in rows], ["row 0", "'extra_info'", "str"],
+    ),
+    "one id for two problems": (
+        lambda rows: [spoil(r, extra_info={"id": str(min(n, 11))}) for n, r in enumerate(rows)],
+        ["row 12", "'extra_info'", "id '11'", "row 11 of bad.parquet"],
+    ),
     "column missing": (
         lambda rows: [{k: v for k, v in r.items() if k != "reward_model"} for r in rows],
         ["reward_model"],
@@ -186,7 +208,7 @@ DATA: dict[str, tuple[Callable[[Rows], Rows], list[str]]] = {
         lambda rows: [spoil(rows[0], prompt=[*rows[0]["prompt"], {"role": "assistant", "content": "12"}]), *rows[1:]],
         ["row 0", "user"],
     ),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", DATA, ids=lambda case: case.replace(" ", "-"))
@@ -241,7 +263,7 @@ def composed(folder: Path, *overrides: str) -> DictConfig:
     return config(
         f"data.train_files={folder}/train.parquet", f"data.val_files={folder}/test.parquet",
         f"actor_rollout_ref.model.path={folder}/model", f"fail2fix.run.root={folder}/outputs",
-        "fail2fix.correction.max_prompt_length=2048", "actor_rollout_ref.rollout.max_model_len=null", *overrides,
+        "fail2fix.correction.max_prompt_length=1024", "actor_rollout_ref.rollout.max_model_len=null", *overrides,
         name="quickstart",
     )  # fmt: skip
 
@@ -343,6 +365,20 @@ def latin1_parquet(folder: Path, path: Path) -> str:
     return f"data.train_files={path}"
 
 
+def other_types(folder: Path, path: Path) -> Path:
+    """The same rows, one column of another type."""
+    table = parquet.read_table(folder / "train.parquet")
+    place = table.column_names.index("data_source")
+    parquet.write_table(table.set_column(place, "data_source", table["data_source"].cast(pyarrow.large_string())), path)
+    return path
+
+
+def too_long(rows: Rows, *places: int) -> Rows:
+    """The rows, some with problems longer than any limit here."""
+    long = [{"role": "user", "content": "why? " * 999}]
+    return [spoil(row, prompt=long) if place in places else row for place, row in enumerate(rows)]
+
+
 FILES: dict[str, tuple[Callable[[Path, Path], str], list[str]]] = {
     "folder": (lambda f, t: f"data.train_files={(t / 'd.parquet').mkdir() or t}/d.parquet", ["is a folder"]),
     "other format": (lambda f, t: f"data.train_files={f}/train.csv", ["train.csv", ".parquet, .json, .jsonl"]),
@@ -355,6 +391,22 @@ FILES: dict[str, tuple[Callable[[Path, Path], str], list[str]]] = {
         ["x.jsonl", "row 3", "reward_model"],
     ),
     "JSON row that is a number": (lambda f, t: write_json(t / "x.jsonl", [*rows_of(f)[:2], 7]), ["row 2", "object"]),
+    "JSON with half a character": (
+        lambda f, t: write_json(t / "x.jsonl", [spoil(rows_of(f)[0], prompt=[{"role": "user", "content": "\ud800?"}])]),
+        ["row 0", "'prompt'", "surrogate"],
+    ),
+    "files of different columns": (
+        lambda f, t: f"data.train_files=[{f}/train.parquet,{other_types(f, t / 'x.parquet')}]",
+        ["column 'data_source'", "x.parquet", "joined"],
+    ),
+    "a prompt the engine would cut": (
+        lambda f, t: f"{write_json(t / 'x.jsonl', too_long(rows_of(f), 3))} data.filter_overlong_prompts=false",
+        ["x.jsonl", "row 3", "prompt_length=1024", "from the left", "data.filter_overlong_prompts=true"],
+    ),
+    "few rows left": (
+        lambda f, t: write_json(t / "x.jsonl", too_long(rows_of(f)[:8], 1, 4, 6)),
+        ["5 rows left of 8", "data.train_batch_size=6"],
+    ),
     "JSON with too few rows": (
         lambda f, t: write_json(t / "x.json", rows_of(f)[:5]), ["5 rows", "data.train_batch_size=6"],
     ),
@@ -364,13 +416,20 @@ FILES: dict[str, tuple[Callable[[Path, Path], str], list[str]]] = {
 @pytest.mark.parametrize("case", FILES, ids=lambda case: case.replace(" ", "-"))
 def test_a_data_file_that_cannot_serve_is_named(folder: Path, tmp_path: Path, case: str) -> None:
     make, named = FILES[case]
-    line = refusal(preflight.check_inputs, composed(folder, make(folder, tmp_path)))
+    line = refusal(preflight.check_inputs, composed(folder, *make(folder, tmp_path).split()))
     assert all(part in line for part in ["data.train_files", *named]), line
+
+
+def test_files_that_differ_within_their_extra_info_are_joined(folder: Path, tmp_path: Path) -> None:
+    rows = [spoil(row, extra_info={"id": str(n), "tags": "old"}) for n, row in enumerate(rows_of(folder))]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "x.parquet")
+    notes = preflight.check_inputs(composed(folder, f"data.train_files=[{folder}/train.parquet,{tmp_path}/x.parquet]"))
+    assert [note for note in notes if "96 of 192 rows repeat" not in note] == []
 
 
 @pytest.mark.parametrize("indent", [None, 2])
 def test_json_rows_are_counted(folder: Path, tmp_path: Path, indent: int | None) -> None:
-    preflight.check_inputs(composed(folder, write_json(tmp_path / "x.json", rows_of(folder), indent)))
+    assert preflight.check_inputs(composed(folder, write_json(tmp_path / "x.json", rows_of(folder), indent))) == []
 
 
 def test_rows_that_only_verl_can_count_refuse_nothing(folder: Path) -> None:
@@ -398,6 +457,312 @@ def test_a_reward_file_that_fails_without_a_message_is_named(folder: Path, tmp_p
     (tmp_path / "reward.py").write_text("raise IndexError\n")
     path = f"reward.custom_reward_function.path={tmp_path}/reward.py"
     assert "IndexError: no message" in refusal(preflight.check_inputs, composed(folder, path))
+
+
+def same_model(folder: Path, out: Path, **changes: object) -> str:
+    """The override for a copy of the tiny model whose config says something else."""
+    shutil.copytree(folder / "model", out)
+    found = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps(found | changes))
+    return f"actor_rollout_ref.model.path={out}"
+
+
+def without(folder: Path, out: Path, name: str) -> str:
+    path = same_model(folder, out)
+    (out / name).unlink()
+    return path
+
+
+def cut_short(folder: Path, out: Path) -> str:
+    path = same_model(folder, out)
+    os.truncate(out / "model.safetensors", 1000)
+    return path
+
+
+def half_sharded(folder: Path, out: Path) -> str:
+    path = without(folder, out, "model.safetensors")
+    (out / "model.safetensors.index.json").write_text('{"weight_map": {"lm_head.weight": "model-1-of-2.safetensors"}}')
+    return path
+
+
+def without_template(folder: Path, out: Path) -> str:
+    path = same_model(folder, out)
+    for file in out.glob("chat_template*"):
+        file.unlink()
+    return path
+
+
+def without_end(folder: Path, out: Path) -> str:
+    path = same_model(folder, out)
+    settings = json.loads((out / "tokenizer_config.json").read_text())
+    names = ("eos_token", "pad_token")
+    (out / "tokenizer_config.json").write_text(json.dumps({k: v for k, v in settings.items() if k not in names}))
+    return path
+
+
+MODELS: dict[str, tuple[Callable[[Path, Path], str], list[str]]] = {
+    "broken config": (
+        lambda f, t: f"{same_model(f, t)}{(t / 'config.json').write_text('{') * ''}", ["config.json does not serve"],
+    ),
+    "unknown kind of model": (lambda f, t: same_model(f, t, model_type="none-such"), ["config.json", "none-such"]),
+    "code of its own": (
+        lambda f, t: same_model(f, t, model_type="own", auto_map={"AutoConfig": "own.Config"}), ["config.json"],
+    ),
+    "no weights": (lambda f, t: without(f, t, "model.safetensors"), ["no weights", "download it again"]),
+    "weights cut short": (cut_short, ["model.safetensors is cut short"]),
+    "a missing shard": (half_sharded, ["model-1-of-2.safetensors", "missing"]),
+    "no chat template": (without_template, ["no chat template", "actor_rollout_ref.model.custom_chat_template"]),
+    "no end of turn": (without_end, ["no eos_token"]),
+    "a tokenizer of a larger model": (lambda f, t: same_model(f, t, vocab_size=300), ["vocab_size is 300"]),
+    "too few positions": (
+        lambda f, t: same_model(f, t, max_position_embeddings=1000), ["prompt_length=1024", "1000 positions"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MODELS, ids=lambda case: case.replace(" ", "-"))
+def test_a_model_that_cannot_serve_is_named(folder: Path, tmp_path: Path, case: str) -> None:
+    make, named = MODELS[case]
+    line = refusal(preflight.check_inputs, composed(folder, make(folder, tmp_path / "model")))
+    assert all(part in line for part in [str(tmp_path) if "positions" not in case else "max_position", *named]), line
+
+
+def test_more_positions_than_the_model_has_are_the_users_own_choice(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLLM_ALLOW_LONG_MAX_MODEL_LEN", "1")
+    preflight.check_inputs(composed(folder, same_model(folder, tmp_path / "model", max_position_embeddings=1000)))
+
+
+def with_template(template: str) -> str:
+    return f"actor_rollout_ref.model.custom_chat_template='{template}'"
+
+
+TURN = "<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+TURNS = "{% for m in messages %}" + TURN
+USERS = "{% for m in messages if m.role != \\'system\\' %}" + TURN
+NO_TOOLS = "{% for m in messages %}{{ raise_exception() if m.role == \\'tool\\' }}" + TURN
+START = "<|im_start|>assistant\n"
+THINKS = START + "{% if enable_thinking is not defined or enable_thinking %}<think>\n{% endif %}"
+MAY_THINK = START + "{% if enable_thinking is defined and not enable_thinking %}<think></think>{% endif %}"
+
+
+@pytest.mark.parametrize("correction", ["true", "false"])
+def test_a_template_that_loses_what_rows_say_is_refused(folder: Path, tmp_path: Path, correction: str) -> None:
+    """The same template serves rows without a system message."""
+    rows = rows_of(folder)
+    rows[4]["prompt"] = [{"role": "system", "content": "Answer in words."}, *rows[4]["prompt"]]
+    options = [with_template(USERS), f"fail2fix.correction.enabled={correction}"]
+    preflight.check_inputs(composed(folder, *options))
+    line = refusal(preflight.check_inputs, composed(folder, write_json(tmp_path / "x.jsonl", rows), *options))
+    assert "x.jsonl: row 4: the chat template leaves out the system message" in line
+
+
+def test_a_template_that_raises_on_a_row_is_refused(folder: Path, tmp_path: Path) -> None:
+    rows = rows_of(folder)
+    rows[4]["prompt"] = [{"role": "tool", "content": "5"}, *rows[4]["prompt"]]
+    options = [write_json(tmp_path / "x.jsonl", rows), with_template(NO_TOOLS)]
+    line = refusal(preflight.check_inputs, composed(folder, *options))
+    assert "x.jsonl: row 4: the chat template does not render the roles ['tool', 'user']" in line
+
+
+THINKING = {
+    "opened": ([with_template(TURNS + THINKS)], "begins every answer with <think>"),
+    "left open": ([with_template(TURNS + MAY_THINK)], "+data.apply_chat_template_kwargs.enable_thinking=false"),
+    "said": ([with_template(TURNS + MAY_THINK), "+data.apply_chat_template_kwargs.enable_thinking=false"], ""),
+}
+
+
+@pytest.mark.parametrize("case", THINKING)
+def test_thinking_that_a_template_adds_is_noted_and_not_refused(folder: Path, case: str) -> None:
+    overrides, noted = THINKING[case]
+    notes = preflight.check_inputs(composed(folder, *overrides))
+    assert len(notes) == bool(noted)
+    assert all(noted in note for note in notes)
+
+
+def test_what_is_counted_names_its_key_and_how_many(folder: Path, tmp_path: Path) -> None:
+    """Two long problems, which are one problem with two answers; a row twice; a row with another answer."""
+    rows = too_long(rows_of(folder), 5, 6)
+    rows[8] = rows[7]
+    rows[9] = spoil(rows[7], reward_model=rows[7]["reward_model"] | {"ground_truth": "1000"})
+    given = composed(folder, write_json(tmp_path / "x.jsonl", rows))
+    overlong, repeated, contradictory = preflight.check_inputs(given)
+    assert overlong.startswith("data.train_files: 2 of 96 rows are longer than data.max_prompt_length=48 tokens")
+    assert "row 5 of" in overlong
+    assert repeated.startswith("data.train_files: 1 of 96 rows repeat an earlier problem")
+    assert contradictory.startswith("data.train_files: 2 of 96 rows have an earlier row's problem with another")
+
+
+@pytest.fixture
+def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without logins of any service."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in list(os.environ):
+        if name.startswith(("WANDB_", "SWANLAB_", "HF_TOKEN", "VERL_FILE", "NETRC")):
+            monkeypatch.delenv(name)
+
+
+LOGINS: dict[str, tuple[str, dict[str, str], list[str]]] = {
+    "wandb": ("wandb", {}, ["WANDB_API_KEY", "WANDB_MODE=offline"]),
+    "its old name": ("tracking", {}, ["tracking", "WANDB_API_KEY"]),
+    "half a key": ("wandb", {"WANDB_API_KEY": "abc"}, ["WANDB_API_KEY has 3"]),
+    "another server": ("wandb", {"WANDB_BASE_URL": "http://far.example"}, ["WANDB_API_KEY"]),
+    "not installed": ("swanlab", {}, ["swanlab is not installed", "pip install swanlab"]),
+    "no folder": ("file", {"VERL_FILE_LOGGER_PATH": "/no/such/x.jsonl"}, ["VERL_FILE_LOGGER_PATH=/no/such/x.jsonl"]),
+}
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize("case", LOGINS)
+def test_a_tracker_that_would_fail_later_is_named(folder: Path, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, environment, named = LOGINS[case]
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    line = refusal(preflight.check_inputs, composed(folder, f"trainer.logger=[console,{name}]"))
+    assert all(part in line for part in ["trainer.logger", *named]), line
+
+
+LACKING: dict[str, tuple[dict[str, str], str, dict[str, str]]] = {
+    "swanlab": ({}, "SWANLAB_API_KEY", {"SWANLAB_MODE": "local"}),
+    "mlflow": ({"MLFLOW_TRACKING_USERNAME": "me"}, "MLFLOW_TRACKING_PASSWORD", {}),
+    "mlflow ": (
+        {"MLFLOW_TRACKING_URI": "databricks"}, "DATABRICKS_TOKEN", {"MLFLOW_TRACKING_URI": "sqlite:///x.db"},
+    ),
+    "clearml": ({}, "clearml-init", {"CLEARML_API_ACCESS_KEY": "a", "CLEARML_API_SECRET_KEY": "b"}),
+    "vemlp_wandb": ({"VOLC_ACCESS_KEY_ID": "a"}, "MLP_TRACKING_REGION", {
+        "VOLC_ACCESS_KEY_ID": "a", "VOLC_SECRET_ACCESS_KEY": "b", "MLP_TRACKING_REGION": "c",
+    }),
+    "rl_insight": ({}, "VERL_RL_INSIGHT_ENABLE=1", {"VERL_RL_INSIGHT_ENABLE": "1"}),
+    "trackio": ({"TRACKIO_SPACE_ID": "me/x"}, "HF_TOKEN", {"TRACKIO_SPACE_ID": "me/x", "HF_TOKEN": "x"}),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize("case", LACKING)
+def test_what_a_tracker_lacks_is_said_and_what_suffices_is_taken(case: str) -> None:
+    """Those that are not installed here too."""
+    without_login, named, with_login = LACKING[case]
+    tracker = trackers.TRACKERS[case.strip()]
+    assert named in tracker.lacks(without_login)
+    assert tracker.lacks(with_login) == ""
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize("server", ["", "http://far.example"])
+def test_a_login_of_wandb_is_a_key(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str) -> None:
+    host = server.partition("//")[2] or "api.wandb.ai"
+    (tmp_path / ".netrc").write_text(f"machine {host}\nlogin user\npassword {'k' * 40}\n")
+    if server:
+        monkeypatch.setenv("WANDB_BASE_URL", server)
+    assert trackers.check_trackers(composed(folder, "trainer.logger=wandb")) == []
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_tracker_that_would_empty_a_file_is_warned_of(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VERL_FILE_LOGGER_PATH", str(tmp_path / "x.jsonl"))
+    given = composed(folder, "trainer.logger=[file]")
+    assert trackers.check_trackers(given) == []
+    (tmp_path / "x.jsonl").write_text("{}")
+    (line,) = trackers.check_trackers(given)
+    assert "x.jsonl first" in line
+
+
+BUCKET = "actor_rollout_ref.rollout.checkpoint_engine.update_weights_bucket_megabytes"
+
+
+def huge_model(folder: Path, out: Path) -> str:
+    """Weights of 4 TiB that take no room: a header, and a hole in the place of the tensor."""
+    path = without(folder, out, "model.safetensors")
+    size = 1 << 42
+    tensor = {"dtype": "BF16", "shape": [1 << 20, 1 << 21], "data_offsets": [0, size]}
+    header = json.dumps({"lm_head.weight": tensor}).encode()
+    with (out / "model.safetensors").open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + size)
+    return path
+
+
+def test_checkpoints_that_cannot_fit_are_refused(folder: Path, tmp_path: Path) -> None:
+    given = [huge_model(folder, tmp_path / "model"), f"{BUCKET}=16777216", "trainer.device=cuda"]
+    line = refusal(lambda c: room.check_room(c, check_weights(c)), composed(folder, *given))
+    assert "trainer.default_local_dir=" in line
+    assert "26,388.3 GB" in line  # 2.2 T parameters, weights and two states of Adam in fp32
+    assert room.check_room(composed(folder, *given, "trainer.save_freq=-1"), Weights(1 << 41, 1 << 41, 1 << 42)) == []
+
+
+def test_a_disk_that_may_fill_up_is_warned_of(folder: Path) -> None:
+    one = shutil.disk_usage(folder).free // 12 // 3
+    weights = Weights(parameters=one, largest=1, bytes=4)
+    saved = ["trainer.save_freq=10", "trainer.total_training_steps=50"]
+    (line,) = room.check_room(composed(folder, *saved), weights)
+    assert "trainer.default_local_dir=" in line
+    assert ": 5 checkpoints of about" in line
+    assert room.check_room(composed(folder, *saved, "trainer.max_actor_ckpt_to_keep=2"), weights) == []
+
+
+@pytest.mark.parametrize(("megabytes", "named"), [("999999999", "/dev/shm"), ("1", "largest tensor needs 2 in fp32")])
+def test_shared_memory_must_hold_the_weights_on_their_way(folder: Path, megabytes: str, named: str) -> None:
+    given = composed(folder, f"{BUCKET}={megabytes}")
+    line = refusal(lambda c: room.check_room(c, Weights(1 << 20, (1 << 19), 1 << 21)), given)
+    assert f"{BUCKET}={megabytes}" in line
+    assert named in line
+
+
+SECRETS = {
+    "trainer.wandb_api_key": "0123456789abcdef0123456789abcdef01234567",
+    "trainer.note": "hf_abcdefghijklmnopqrstuvwx",
+    "trainer.other": "sk-proj-0123456789abcdefghij",
+    "trainer.aws": "AKIAABCDEFGHIJKLMNOP",
+    "trainer.url": "https://me:hunter22@far.example/v1",
+    "ray_kwargs.ray_init.runtime_env.env_vars.HF_TOKEN": "short",
+    "trainer.interpolated": "${oc.env:PLANTED_TOKEN}",
+    "trainer.with_default": "${oc.env:PLANTED_TOKEN,none}",
+    "trainer.copied": "x-canary-5512-x",
+}
+PLANTED = "canary-5512"
+
+
+@pytest.mark.parametrize("key", SECRETS)
+def test_a_secret_is_refused_and_not_repeated(main: Main, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """On the command line, where Hydra's own errors would repeat it, and in a config."""
+    monkeypatch.setenv("PLANTED_TOKEN", PLANTED)
+    override = f"+{key}='{SECRETS[key]}'"
+    for line in (main.refused(override), refusal(preflight.check_config, composed(main.folder, override))):
+        assert line.startswith(f"{key}: is ")
+        assert "environment" in line
+        assert SECRETS[key] not in line
+        assert PLANTED not in line
+
+
+def test_an_error_of_hydra_does_not_repeat_a_secret(main: Main) -> None:
+    line = main.refused("trainer.note=[hf_abcdefghijklmnopqrstuvwx")
+    assert "a Hugging Face token" in line
+    assert "abcdefgh" not in line
+
+
+def test_ordinary_settings_are_no_secrets(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among them verl's own `prompt_key` and `max_token_len`, a short value of a variable, and a disk-like name."""
+    monkeypatch.setenv("SHORT_KEY", "1")
+    preflight.check_config(composed(folder, "+trainer.note=task-sk-learn-models", "+trainer.place=${oc.env:HOME}"))
+
+
+def test_errors_cannot_write_control_sequences(folder: Path, main: Main, tmp_path: Path) -> None:
+    row = spoil(rows_of(folder)[0], reward_model={"ground_truth": "4\x1b[2J\u202e", "style": "rule"})
+    twice = spoil(row, extra_info={"id": "a\x1b]0;owned\x07"})
+    other = spoil(twice, prompt=[{"role": "user", "content": "2+2?"}])
+    line = main.refused(write_json(tmp_path / "x.jsonl", [twice, other]))
+    assert "id 'a\\x1b]0;owned\\x07'" in line
+    assert all(character.isprintable() for character in line)
+
+
+def test_code_of_a_model_is_run_only_where_asked_for_and_warned_of(folder: Path) -> None:
+    asked = composed(folder, "actor_rollout_ref.model.trust_remote_code=true")
+    assert preflight.doubts(composed(folder)) == []
+    (line,) = preflight.doubts(asked)
+    assert line.startswith("actor_rollout_ref.model.trust_remote_code=true")
 
 
 DOUBTS = {

@@ -64,13 +64,23 @@ def test_setup_leaves_an_environment_of_somebody_else_alone(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["cpu-py311.txt", "gpu-py312.txt"])
-def test_locks_pin_every_package_once(name: str) -> None:
+def test_locks_pin_every_package_once_with_the_hash_of_its_file(name: str) -> None:
     lines = (ROOT / "scripts" / "locks" / name).read_text().splitlines()
     pins = [line for line in lines if not line.startswith("#")]
-    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[^ ;]+", pin) for pin in pins)
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[^ ;]+ --hash=sha256:[0-9a-f]{64}", pin) for pin in pins)
     packages = [re.sub(r"[-_.]+", "-", pin.split("==")[0].lower()) for pin in pins]
     assert len(packages) == len(set(packages))
     assert {"torch", "verl", "pebble", "pytest", "hypothesis", "ruff", "mypy"} <= set(packages)
+
+
+def test_nothing_is_installed_from_a_lock_without_its_hash() -> None:
+    """A `pip install` of a lock that does not ask for hashes would still check those it finds; none must be missing."""
+    named = "scripts/locks/", '"$LOCK"', "<(grep"
+    texts = [ROOT / "README.md", *ROOT.glob("scripts/*.sh"), *ROOT.glob("scripts/locks/*.txt")]
+    lines = [line for path in texts for line in path.read_text().splitlines() if " -r " in line and "pip" in line]
+    installs = [line for line in lines if any(name in line for name in named) and "pip-audit" not in line]
+    assert len(installs) >= 5
+    assert all("--require-hashes" in line for line in installs), installs
 
 
 def make_checkpoint(folder: Path) -> Path:

@@ -30,6 +30,7 @@ from fail2fix.compare.run import RunFailed, remaining, train_remaining
 from fail2fix.compare.summary import summarise
 from fail2fix.compare.table import print_comparison
 from fail2fix.core.config import BadInput
+from fail2fix.core.printable import one_line
 from fail2fix.shipped_configs import config_dir
 
 
@@ -39,10 +40,10 @@ def main(argv: Sequence[str] | None = None, train: Sequence[str] = TRAIN) -> int
     try:
         return compare(arguments, plan_of(arguments, tuple(train)))
     except BadInput as error:
-        print(f"compare: error: {error}", file=sys.stderr)
+        print(f"compare: error: {one_line(str(error))}", file=sys.stderr)
         return 2
     except RunFailed as error:
-        print(f"compare: error: {error}", file=sys.stderr)
+        print(f"compare: error: {one_line(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("compare: interrupted; the same call goes on from here", file=sys.stderr)

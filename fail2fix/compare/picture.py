@@ -42,7 +42,9 @@ def draw_picture(comparison: Comparison, path: Path) -> None:
     _draw_pass_at_k(panels[-1, 0], comparison.configs)
     _draw_rates(panels[-1, 1], comparison.configs)
     figure.legend(handles=_legend(comparison.configs), loc="outside lower center", ncols=4, frameon=False)
-    figure.suptitle(_title(comparison), fontsize="medium", color="#B00000" if comparison.warnings else "black")
+    figure.suptitle(
+        _title(comparison), parse_math=False, fontsize="medium", color="#B00000" if comparison.warnings else "black"
+    )
     figure.savefig(path, dpi=150, metadata={"Software": None})
 
 

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from fail2fix.compare.statistics import Estimate, Interval
 from fail2fix.compare.summary import Comparison, Difference
+from fail2fix.console import shown
 
 MEASURES = {"accuracy": "accuracy", "fix_rate": "fix rate", "break_rate": "break rate"}
 COSTS = {
@@ -44,18 +46,17 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         "95 % intervals: over problems and seeds (Student's t over seeds); over problems alone, for these very seeds"
     )
     for warning in comparison.warnings:
-        console.print(f"warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+        console.print(shown(f"warning: {warning}"), style="yellow", soft_wrap=True)
 
 
 def _table(captions: Sequence[str], sections: Iterable[Section]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column, caption in enumerate(captions):
-        table.add_column(caption, justify="right" if column else "left")
+        table.add_column(shown(caption), justify="right" if column else "left")
     for section in sections:
-        table.add_row(section.title, style="bold")
+        table.add_row(shown(section.title), style="bold")
         for label, *texts in section.lines:
-            # A bracket opens an interval here, not rich's markup.
-            table.add_row(f"  {label}", *(text.replace("[", r"\[") for text in texts))
+            table.add_row(Text("  ") + shown(label), *map(shown, texts))
         table.add_section()
     return table
 

@@ -23,6 +23,7 @@ from typing import Any
 from fail2fix.command_line import OneLineParser
 from fail2fix.core.config import BadInput, VerifierConfig
 from fail2fix.core.config import Channel as ConfigChannel
+from fail2fix.core.printable import one_line
 from fail2fix.evaluate.benchmarks import BENCHMARKS, Benchmark, find_benchmark
 from fail2fix.evaluate.questions import Question, digest, load_questions
 from fail2fix.evaluate.settings import Settings, check
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         given = _parser().parse_args(arguments)
         return evaluate(_settings(given), given.data, given.folder, given.out)
     except BadInput as error:
-        print(f"evaluate: error: {error}", file=sys.stderr)
+        print(f"evaluate: error: {one_line(str(error))}", file=sys.stderr)
         return 2
 
 

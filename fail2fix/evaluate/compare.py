@@ -17,6 +17,7 @@ import numpy as np
 
 from fail2fix.command_line import OneLineParser
 from fail2fix.compare.statistics import Interval
+from fail2fix.console import shown
 from fail2fix.core.config import BadInput
 from fail2fix.evaluate import intervals, scores
 from fail2fix.evaluate.scores import Bools, Records
@@ -172,12 +173,13 @@ def main(argv: Sequence[str]) -> int:
     draw_picture(a, b, rounds, given.out / "comparison.png")
     write_page(a, b, rounds, warnings, given.out)
     console = Console()
-    _print(rounds, warnings, console)
-    console.print(given.out / "comparison.html", soft_wrap=True, highlight=False, markup=False)
+    print_rounds(rounds, warnings, console)
+    console.print(shown(given.out / "comparison.html"), soft_wrap=True)
     return 0
 
 
-def _print(rounds: Sequence[Round], warnings: Sequence[str], console: Any) -> None:
+def print_rounds(rounds: Sequence[Round], warnings: Sequence[str], console: Any) -> None:
+    """The differences as a table, and what to know of them."""
     from rich import box
     from rich.table import Table
 
@@ -186,10 +188,10 @@ def _print(rounds: Sequence[Round], warnings: Sequence[str], console: Any) -> No
         table.add_column(heading, justify="left" if heading in ("benchmark", "measure") else "right")
     for each in rounds:
         for row in table_rows(each):
-            table.add_row(*row)
+            table.add_row(*map(shown, row))
     console.print(table)
     for warning in warnings:
-        console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+        console.print(shown(f"warning: {warning}"), style="yellow", soft_wrap=True)
 
 
 def table_rows(each: Round) -> list[tuple[str, ...]]:

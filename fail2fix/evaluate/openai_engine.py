@@ -23,6 +23,11 @@ TIMEOUT_S = 3600.0
 KEY = "OPENAI_API_KEY"
 
 
+def well_formed(text: str) -> str:
+    """`text` with a replacement for each half of a character, which JSON can hold and no file of ours."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 class OpenAIEngine:
     """Raises `BadInput` where the client is missing."""
 
@@ -39,8 +44,9 @@ class OpenAIEngine:
         try:
             return asyncio.run(self._all(requests, label))
         except openai.OpenAIError as error:
+            said = " ".join(str(error).split())[:300].replace(os.environ.get(KEY) or "\0", "***")
             raise BadInput(
-                f"--endpoint {self._settings.endpoint}: {type(error).__name__}: {' '.join(str(error).split())[:300]}; "
+                f"--endpoint {self._settings.endpoint}: {type(error).__name__}: {said}; "
                 f"check the address, --model and {KEY}; the same command goes on where this one stopped"
             ) from error
 
@@ -84,7 +90,7 @@ class OpenAIEngine:
         choice, usage = answer.choices[0], answer.usage
         finish: Finish = "length" if choice.finish_reason == "length" else "stop"
         tokens, prompt_tokens = (usage.completion_tokens, usage.prompt_tokens) if usage else (0, 0)
-        return Completion(choice.message.content or "", tokens, prompt_tokens, finish)
+        return Completion(well_formed(choice.message.content or ""), tokens, prompt_tokens, finish)
 
     def describe(self) -> dict[str, Any]:
         return {"name": "openai", "endpoint": self._settings.endpoint}

@@ -28,7 +28,9 @@ def draw_picture(a: Side, b: Side, rounds: Sequence[Round], path: Path) -> None:
     for (left, right), each in zip(panels, rounds, strict=True):
         _draw_pass_at_k(left, each)
         _draw_transitions(right, each)
-    figure.suptitle(f"A: {a.folder.name}   B: {b.folder.name}   (95 % intervals over problems)", fontsize="medium")
+    figure.suptitle(
+        f"A: {a.folder.name}   B: {b.folder.name}   (95 % intervals over problems)", parse_math=False, fontsize="medium"
+    )
     figure.savefig(path, dpi=130, metadata={"Software": None})
 
 

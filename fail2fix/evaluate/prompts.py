@@ -153,4 +153,4 @@ def load_tokenizer(settings: Settings) -> Any:
     """The model's tokenizer. Raises `OSError` or `ValueError` where there is none."""
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(settings.model)
+    return AutoTokenizer.from_pretrained(settings.model, trust_remote_code=False)

@@ -9,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from fail2fix.console import shown
 from fail2fix.report import COLOURS, TRANSITIONS
 
 HEADINGS = ("benchmark", "answers", "accuracy", "pass@k", "fixed", "broken", "tokens", "cut off", "lost")
@@ -24,14 +25,14 @@ def print_table(result: dict[str, Any], console: Console) -> None:
         first = heading == HEADINGS[0]
         table.add_column(heading, justify="left" if first else "right", no_wrap=first, overflow="fold")
     for row in zip(*(cells for _, *cells in columns), strict=True):
-        table.add_row(*row)
+        table.add_row(*map(shown, row))
     if not console.is_terminal:
         console.width = WIDE
     console.print(table)
     for name, found in result["benchmarks"].items():
         for number, score in enumerate(found["rounds"]):
             if line := " ".join(_matrix(score)):
-                console.print(f"{name}, {number}: {line}")
+                console.print(shown(f"{name}, {number}:"), line)
 
 
 def _rows(result: dict[str, Any]) -> Iterator[tuple[str, ...]]:

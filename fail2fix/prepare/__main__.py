@@ -25,6 +25,7 @@ from pathlib import Path
 
 from fail2fix.command_line import OneLineParser
 from fail2fix.core.config import BadInput
+from fail2fix.core.printable import one_line
 from fail2fix.data import Row, verl_row, write_splits
 from fail2fix.files import require_writable, sha256
 from fail2fix.prepare.card import Made, write_card
@@ -169,7 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             made = prepare(chosen, out, arguments.folder)
             print(_line(out, made))
     except BadInput as error:
-        print(f"prepare: error: {error}", file=sys.stderr)
+        print(f"prepare: error: {one_line(str(error))}", file=sys.stderr)
         return 2
     return 0
 

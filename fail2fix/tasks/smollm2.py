@@ -85,16 +85,18 @@ def convert_gguf(gguf: Path, out: Path) -> None:
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, trust_remote_code=False)
     repair_tokenizer(tokenizer)
     # De-quantising happens in fp32; only the result is rounded to bf16.
-    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.float32, trust_remote_code=False
+    )
     model = model.to(torch.bfloat16)
     model.config.dtype = torch.bfloat16
     model.generation_config.eos_token_id = model.generation_config.pad_token_id = END_OF_TURN_ID
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
-    check_tokenizer(AutoTokenizer.from_pretrained(out))
+    check_tokenizer(AutoTokenizer.from_pretrained(out, trust_remote_code=False))
 
 
 def repair_tokenizer(tokenizer: Any) -> None:

@@ -22,6 +22,7 @@ from typing import TypeVar
 from omegaconf import DictConfig
 
 from fail2fix.core.faults import Exit
+from fail2fix.core.printable import one_line
 from fail2fix.processes import become_subreaper, end_descendants, shared_segments
 from fail2fix.verl_ext.failures import Failure, failure_of
 from fail2fix.verl_ext.run_folder import folder_of
@@ -69,7 +70,7 @@ class Driver:
         for number, handler in before.items():
             signal.signal(number, handler)
         if failure.line:
-            print(f"fail2fix: error: {failure.line}", file=sys.stderr, flush=True)
+            print(f"fail2fix: error: {one_line(failure.line)}", file=sys.stderr, flush=True)
         return failure.status
 
     def _train(self) -> None:

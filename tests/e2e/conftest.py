@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,11 @@ import pytest
 
 from fail2fix.tasks import arithmetic
 
+# In the environment of every run, as a user's keys are.
+PLANTED = {
+    name: f"canary{number}b1d7e04bdonottellcanary{number}b1d7e04bdonottell"
+    for number, name in enumerate(("WANDB_API_KEY", "HF_TOKEN", "OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY"))
+}
 REWARDS = Path(__file__).with_name("rewards.py")
 FP32 = (
     "actor_rollout_ref.rollout.dtype=float32",
@@ -28,11 +33,12 @@ FP32 = (
 
 @dataclass(frozen=True)
 class Run:
-    """A finished process and the run folder it left."""
+    """A finished process and the run folder it left. ``told``: files of Ray's session that hold a planted secret."""
 
     returncode: int
     output: str
     folder: Path
+    told: tuple[str, ...] = ()
 
     def metrics(self) -> dict[int, dict[str, Any]]:
         lines = (self.folder / "metrics.jsonl").read_text().splitlines()
@@ -104,7 +110,7 @@ class Bench:
         scratch = tempfile.mkdtemp(prefix="f2f", dir="/tmp")
         log = Path(scratch) / "log"
         segments = shared_memory()
-        environment = os.environ | {"VERL_PLATFORM": "cpu", "RAY_TMPDIR": scratch} | (env or {})
+        environment = os.environ | PLANTED | {"VERL_PLATFORM": "cpu", "RAY_TMPDIR": scratch} | (env or {})
         try:
             with log.open("w") as output:
                 process = subprocess.Popen(
@@ -121,11 +127,20 @@ class Bench:
                     code = 124
                 finally:
                     kill_group(process.pid)
-            return Run(code, log.read_text(errors="replace"), folder)
+            return Run(code, log.read_text(errors="replace"), folder, tuple(holding(Path(scratch), PLANTED.values())))
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
             for segment in shared_memory() - segments:
                 segment.unlink(missing_ok=True)
+
+
+def holding(folder: Path, secrets: Iterable[str]) -> Iterator[str]:
+    """The files below a folder in which one of the secrets stands."""
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            text = path.read_bytes()
+            if any(secret.encode() in text for secret in secrets):
+                yield str(path)
 
 
 def kill_group(leader: int) -> None:

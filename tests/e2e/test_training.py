@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Bench, Run
+from tests.e2e.conftest import PLANTED, Bench, Run, holding
 from tests.e2e.rewards import compute_score
 from tests.e2e.same_run import differences
 
@@ -159,6 +159,15 @@ def test_trackers_get_the_metrics(run: Run, bench: Bench) -> None:
     assert [row["step"] for row in rows] == [0, 1, 2, 3, 4]
     assert "fail2fix/replay/rho" in rows[1]["data"]
     assert "Training Progress: 100%" in run.output
+
+
+def test_no_secret_of_the_environment_is_in_anything_a_run_wrote(run: Run, bench: Bench) -> None:
+    """The run's folder with its checkpoints, what trackers wrote, the console, and Ray's session."""
+    folders = [run.folder, bench.root / "wandb"]
+    assert {".yaml", ".json", ".jsonl", ".pt", ".wandb"} <= {p.suffix for folder in folders for p in folder.rglob("*")}
+    assert [told for folder in folders for told in holding(folder, PLANTED.values())] == []
+    assert not any(key in run.output + (bench.root / "tracker.jsonl").read_text() for key in PLANTED.values())
+    assert run.told == ()
 
 
 def test_a_resumed_run_ends_as_if_it_had_never_been_cut_off(run: Run, bench: Bench) -> None:

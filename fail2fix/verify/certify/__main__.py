@@ -28,6 +28,7 @@ from typing import Any, get_args
 
 from fail2fix.command_line import OneLineParser
 from fail2fix.core.config import BadInput
+from fail2fix.core.printable import one_line
 from fail2fix.files import require_writable
 from fail2fix.progress import stage
 from fail2fix.verify.answer_text import Channel
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         certificate = certify(arguments)
     except BadInput as error:
-        print(f"certify: error: {error}", file=sys.stderr)
+        print(f"certify: error: {one_line(str(error))}", file=sys.stderr)
         return 2
     text = markdown(certificate)
     (arguments.out / "certificate.json").write_text(json.dumps(certificate, indent=1) + "\n")

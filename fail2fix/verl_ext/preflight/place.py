@@ -1,0 +1,51 @@
+"""Where a run starts and leaves its files, and the device it was told to use."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from fail2fix.core.config import BadInput
+
+
+def check_place(config: DictConfig) -> None:
+    """Refuse a folder that cannot be one, a checkpoint that is not there, and a device that is not the platform's.
+
+    Raises:
+        BadInput: the key, its value, and what to do.
+    """
+    _check_run_root(config)
+    _check_resume(config)
+    _check_device(config)
+
+
+def _check_run_root(config: DictConfig) -> None:
+    """The run's folder must not lie below, or be, a file."""
+    run = config.fail2fix.run
+    folder = Path(run.root).absolute() / config.trainer.experiment_name / (run.name or "")
+    for part in (folder, *folder.parents):
+        if part.exists() and not part.is_dir():
+            raise BadInput(f"fail2fix.run.root={run.root}: {part} is a file, not a folder; choose another place")
+
+
+def _check_resume(config: DictConfig) -> None:
+    if config.trainer.resume_mode != "resume_path":
+        return
+    path = config.trainer.resume_from_path
+    given = f"trainer.resume_from_path={'null' if path is None else path}"
+    if path is None or not re.search(r"(^|/)global_step_\d+$", path):
+        raise BadInput(f"{given}: trainer.resume_mode=resume_path needs a checkpoint folder like .../global_step_50")
+    if not os.path.isdir(path):
+        raise BadInput(f"{given}: no such folder; name a checkpoint, or set trainer.resume_mode=auto")
+
+
+def _check_device(config: DictConfig) -> None:
+    platform = os.environ.get("VERL_PLATFORM")
+    if (config.trainer.device == "cpu") != (platform == "cpu"):
+        raise BadInput(
+            f"trainer.device={config.trainer.device} but VERL_PLATFORM={platform}: a CPU run needs both "
+            "VERL_PLATFORM=cpu in the environment and device=cpu in the config; a GPU run neither"
+        )

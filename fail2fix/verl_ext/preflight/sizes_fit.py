@@ -1,0 +1,81 @@
+"""Do lengths, batches and budgets fit together?"""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from fail2fix.core.config import BadInput, Fail2FixConfig
+from fail2fix.core.objective import feasible_attempts
+from fail2fix.verl_ext.sizes import batch_split, data_parallel_ranks, rollouts_a_step, rollouts_before_training
+
+
+def check_sizes(config: DictConfig, settings: Fail2FixConfig) -> None:
+    """Refuse prompts longer than the engine takes, rows that do not divide, and a budget below one step.
+
+    Raises:
+        BadInput: the key, its value, and the nearest that does.
+    """
+    _check_lengths(config, settings)
+    _check_batches(config, settings)
+    _check_budget(config, settings)
+
+
+def asks_for_corrections(settings: Fail2FixConfig) -> bool:
+    """Whether a run builds correction prompts at all."""
+    return settings.correction.enabled or settings.held_out.enabled
+
+
+def _check_lengths(config: DictConfig, settings: Fail2FixConfig) -> None:
+    rollout, data = config.actor_rollout_ref.rollout, config.data
+    needed = {"data.max_prompt_length": data.max_prompt_length}
+    if asks_for_corrections(settings):
+        needed["fail2fix.correction.max_prompt_length"] = settings.correction.max_prompt_length
+    for key, length in needed.items():
+        if rollout.prompt_length < length:
+            raise BadInput(
+                f"actor_rollout_ref.rollout.prompt_length={rollout.prompt_length} is below {key}={length}: verl "
+                "would cut prompts from the left; raise it to the larger of the two"
+            )
+    total = rollout.prompt_length + rollout.response_length
+    if rollout.max_model_len is not None and rollout.max_model_len < total:
+        raise BadInput(
+            f"actor_rollout_ref.rollout.max_model_len={rollout.max_model_len} is below prompt_length + "
+            f"response_length = {total}; raise it or leave it null"
+        )
+    actor = config.actor_rollout_ref.actor
+    if actor.use_dynamic_bsz and actor.ppo_max_token_len_per_gpu < total:
+        raise BadInput(
+            f"actor_rollout_ref.actor.ppo_max_token_len_per_gpu={actor.ppo_max_token_len_per_gpu} is below the "
+            f"longest row, prompt_length + response_length = {total}; raise it"
+        )
+
+
+def _check_batches(config: DictConfig, settings: Fail2FixConfig) -> None:
+    batch, mini = config.data.train_batch_size, config.actor_rollout_ref.actor.ppo_mini_batch_size
+    if mini < 1 or batch % mini:
+        raise BadInput(
+            f"data.train_batch_size={batch} is not a multiple of actor_rollout_ref.actor.ppo_mini_batch_size={mini}"
+        )
+    rollouts = config.actor_rollout_ref.rollout.n
+    rows, split = batch * rollouts, batch_split(config, data_parallel_ranks(config))
+    if not split.divides(rows, 0):
+        raise BadInput(f"data.train_batch_size={batch} x rollout.n={rollouts} = {rows} rows do not split into {split}")
+    correction = settings.correction
+    if not correction.enabled:
+        return
+    if rollouts < 2:
+        raise BadInput(f"actor_rollout_ref.rollout.n={rollouts}: a group needs at least 2 rollouts to compare")
+    fits = feasible_attempts(correction.attempts, correction.rollouts, rows, split)
+    if fits != correction.attempts:
+        raise BadInput(
+            f"fail2fix.correction.attempts={correction.attempts} x rollouts={correction.rollouts} rows beside "
+            f"{rows} base rows do not split into {split}; the next smaller number that does is {fits}"
+            + (" (none: change correction.rollouts or the micro-batch sizes)" if fits == 0 else "")
+        )
+
+
+def _check_budget(config: DictConfig, settings: Fail2FixConfig) -> None:
+    budget, before = settings.budget.rollouts, rollouts_before_training(config, settings)
+    needed = before + rollouts_a_step(config, settings)
+    if budget is not None and budget < needed:
+        raise BadInput(f"fail2fix.budget.rollouts={budget} is below what one step needs, {needed} rollouts; raise it")
