@@ -86,9 +86,11 @@ class Retry:
 
 
 def _on_terminal() -> bool:
+    """Whether this process is in the foreground of a terminal."""
     try:
-        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
-    except (OSError, ValueError):
+        with open("/dev/tty") as terminal:
+            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    except OSError:
         return False
 
 

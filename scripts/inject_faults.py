@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.e2e.conftest import Bench
 from tests.e2e.faults import FAULTS, Outcome, break_run
 from tests.e2e.tiny import make_model
 
+FOLDERS = re.compile(r"/\S*/(global_step_\d+|stacks-\S+)")
 HEAD = "| fault | exit status | seconds to the end | lost | its last words |\n|---|---|---|---|---|\n"
 
 
@@ -51,7 +53,7 @@ def write_table(out: Path) -> None:
 
 def _row(outcome: Outcome) -> str:
     status = f"{outcome.status}" if outcome.as_wanted else f"**{outcome.status}, wanted {outcome.wanted}**"
-    words = outcome.line.replace("|", "\\|")
+    words = FOLDERS.sub(r"\1", outcome.line).removeprefix("fail2fix: error: ").replace("|", "\\|")
     return f"| {outcome.what} | {status} | {outcome.seconds:g} | {outcome.lost} | {words} |\n"
 
 

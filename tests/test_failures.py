@@ -68,6 +68,19 @@ def test_another_process_error_in_a_traceback_decides_nothing() -> None:
     assert failure_of(through_ray(ValueError("shape"), 2)).status == Exit.UNEXPECTED
 
 
+DIED = """The actor died unexpectedly before finishing this task.
+\tclass_name: create_colocated_worker_cls.<locals>.WorkerDict
+\tactor_id: bb7e06dc4074121fbafb113d01000000
+\tpid: 27347
+\tip: 192.0.2.2
+The actor is dead because its worker process has died."""
+
+
+def test_a_dead_actor_is_called_by_its_class() -> None:
+    said = failure_of(through_ray(ray_errors.RayActorError(None, DIED))).line
+    assert said.startswith("a process of the run died: WorkerDict (pid 27347 on 192.0.2.2)")
+
+
 def test_words_that_came_several_times_are_said_once() -> None:
     said = failure_of(EngineDeadError("gone", "gone", "gone")).line
     assert said == "a vLLM engine died: gone"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -74,7 +75,7 @@ def _known(error: BaseException) -> Failure | None:
     if isinstance(error, ray_errors.ObjectStoreFullError | ray_errors.OutOfDiskError):
         return Failure(SHARED_MEMORY, Exit.NO_SPACE)
     if isinstance(error, DIED):
-        return Failure(f"a process of the run died: {words}", Exit.FAULT)
+        return Failure(f"a process of the run died: {_actor(error) or words}", Exit.FAULT)
     if isinstance(error, OSError) and error.errno in FULL:
         return Failure(f"no space left: {words}", Exit.NO_SPACE)
     if isinstance(error, ConnectionError | TimeoutError | asyncio.TimeoutError):
@@ -98,6 +99,15 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         yield current
         wrapped = getattr(current, "cause", None)
         current = wrapped if isinstance(wrapped, BaseException) else current.__cause__
+
+
+def _actor(error: BaseException) -> str:
+    """Which actor died, from the many lines that Ray says about it; empty if it names none."""
+    said = dict(re.findall(r"^\s*(class_name|pid|ip): (\S+)$", str(error), re.M))
+    if "class_name" not in said:
+        return ""
+    name = said["class_name"].rpartition(".")[2]
+    return f"{name} (pid {said.get('pid', '?')} on {said.get('ip', '?')}); Ray's lines above say more"
 
 
 def _words(error: BaseException) -> str:

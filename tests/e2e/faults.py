@@ -204,7 +204,7 @@ FAULTS: dict[str, Fault] = {
     "sandboxes_killed": Fault("all sandboxes of programs are killed", 0, kill_all("bwrap"), judged_by("program")),
     "nan_gradient": Fault(
         "every gradient is NaN", 70, None,
-        ("actor_rollout_ref.actor.use_kl_loss=true", "actor_rollout_ref.actor.kl_loss_coef=.inf",
+        ("actor_rollout_ref.actor.use_kl_loss=true", "actor_rollout_ref.actor.kl_loss_coef=inf",
          "fail2fix.faults.max_skipped_updates=2", *NO_SAVES),
     ),
     "disk_full": Fault("the disk is full while a checkpoint is saved", 74, None, (), tmpfs="7m {run}/checkpoints"),
