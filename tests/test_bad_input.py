@@ -22,6 +22,7 @@ from fail2fix import train
 from fail2fix.core.config import BadInput
 from fail2fix.tasks import arithmetic
 from fail2fix.verl_ext import preflight
+from fail2fix.verl_ext.checkpoints import UNFINISHED
 from fail2fix.verl_ext.preflight import room, trackers
 from fail2fix.verl_ext.preflight.model_folder import Weights, check_weights
 from tests.e2e.tiny import make_model
@@ -131,6 +132,14 @@ CASES = {
     "no experiment": (["trainer.experiment_name=null"], ["trainer.experiment_name=null", "folder name"]),
     "run name": (["fail2fix.run.name=a/b"], ["fail2fix.run.name=a/b"]),
     "unknown source": (["fail2fix.replay.source=onlin"], ["fail2fix.replay.source=onlin", "lagged"]),
+    "a best that is never saved": (
+        ["fail2fix.checkpoint.best_metric=val-core/acc", "trainer.save_freq=-1"],
+        ["fail2fix.checkpoint.best_metric=val-core/acc", "trainer.save_freq=-1"],
+    ),
+    "no checkpoint stays": (["fail2fix.checkpoint.keep_last=0"], ["fail2fix.checkpoint.keep_last=0", "at least 1"]),
+    "a checkpoint that goes when it is read": (
+        ["trainer.del_local_ckpt_after_load=true"], ["trainer.del_local_ckpt_after_load", "no checkpoint until"],
+    ),
     "budget below a step": (["fail2fix.budget.rollouts=71"], ["fail2fix.budget.rollouts=71", "72"]),
     "budget below a pool and a step": (
         ["fail2fix.budget.rollouts=215", "fail2fix.replay.source=offline"], ["fail2fix.budget.rollouts=215", "216"],
@@ -340,6 +349,15 @@ def test_a_checkpoint_that_is_there_can_be_resumed(folder: Path, tmp_path: Path)
     (tmp_path / "global_step_5").mkdir()
     path = f"trainer.resume_from_path={tmp_path}/global_step_5"
     preflight.check_config(composed(folder, "trainer.resume_mode=resume_path", path))
+
+
+def test_a_checkpoint_that_was_not_finished_cannot_be_resumed(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "global_step_5").mkdir()
+    (tmp_path / "global_step_5" / UNFINISHED).touch()
+    path = f"trainer.resume_from_path={tmp_path}/global_step_5"
+    line = refusal(preflight.check_config, composed(folder, "trainer.resume_mode=resume_path", path))
+    assert path in line
+    assert "killed while writing" in line
 
 
 def test_runs_cannot_be_kept_in_a_file(folder: Path) -> None:

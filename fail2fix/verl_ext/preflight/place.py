@@ -9,6 +9,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from fail2fix.core.config import BadInput
+from fail2fix.verl_ext.checkpoint_state import FILE
+from fail2fix.verl_ext.checkpoints import UNFINISHED
 
 
 def check_place(config: DictConfig) -> None:
@@ -19,6 +21,7 @@ def check_place(config: DictConfig) -> None:
     """
     _check_run_root(config)
     _check_resume(config)
+    _check_best(config)
     _check_device(config)
 
 
@@ -40,6 +43,19 @@ def _check_resume(config: DictConfig) -> None:
         raise BadInput(f"{given}: trainer.resume_mode=resume_path needs a checkpoint folder like .../global_step_50")
     if not os.path.isdir(path):
         raise BadInput(f"{given}: no such folder; name a checkpoint, or set trainer.resume_mode=auto")
+    if (Path(path) / UNFINISHED).exists() and not (Path(path) / FILE).exists():
+        raise BadInput(f"{given}: its run was killed while writing it; name an earlier one")
+
+
+def _check_best(config: DictConfig) -> None:
+    """The best of the checkpoints needs checkpoints, and their validations."""
+    name = config.fail2fix.checkpoint.best_metric
+    for key in ("test_freq", "save_freq"):
+        if name is not None and config.trainer[key] <= 0:
+            raise BadInput(
+                f"fail2fix.checkpoint.best_metric={name} with trainer.{key}={config.trainer[key]}: no checkpoint is "
+                "validated; set test_freq and save_freq above 0, one a multiple of the other"
+            )
 
 
 def _check_device(config: DictConfig) -> None:
