@@ -18,6 +18,7 @@ from fail2fix.command_line import OneLineParser
 from fail2fix.console import shown
 from fail2fix.core.printable import one_line, printable
 from fail2fix.core.secret_text import kind_of_secret
+from fail2fix.evaluate.openai_engine import well_formed, without_key
 from tests.e2e.tiny import make_tokenizer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -100,6 +101,15 @@ def test_commands_refuse_a_secret_without_repeating_it(option: str, capsys: pyte
         assert said.startswith("evaluate: error: ")
         assert len(said.splitlines()) == 1
         assert not re.search("hunter22|0123456789", said)
+
+
+def test_a_service_that_repeats_the_key_is_not_quoted_with_it() -> None:
+    said = without_key(f"Incorrect API key provided:\n {attack_text.CANARY}.")
+    assert said == "Incorrect API key provided: ***."
+
+
+def test_half_a_character_of_a_service_is_replaced_and_whole_ones_stay() -> None:
+    assert well_formed("a\ud800b\ud83d\ude42 é") == "a\ufffdb🙂 é"
 
 
 def test_what_is_no_secret_is_none() -> None:

@@ -28,6 +28,11 @@ def well_formed(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def without_key(text: str) -> str:
+    """What a service said, in one line; some repeat the key they were given."""
+    return " ".join(text.split()).replace(os.environ.get(KEY) or "\0", "***")
+
+
 class OpenAIEngine:
     """Raises `BadInput` where the client is missing."""
 
@@ -44,9 +49,8 @@ class OpenAIEngine:
         try:
             return asyncio.run(self._all(requests, label))
         except openai.OpenAIError as error:
-            said = " ".join(str(error).split())[:300].replace(os.environ.get(KEY) or "\0", "***")
             raise BadInput(
-                f"--endpoint {self._settings.endpoint}: {type(error).__name__}: {said}; "
+                f"--endpoint {self._settings.endpoint}: {type(error).__name__}: {without_key(str(error))[:300]}; "
                 f"check the address, --model and {KEY}; the same command goes on where this one stopped"
             ) from error
 
