@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 import ray.exceptions as ray_errors
 
 from fail2fix.core.config import BadInput
 from fail2fix.core.faults import Exit, TrainingFault, VerifierFault
+from fail2fix.verl_ext import failures
 from fail2fix.verl_ext.failures import failure_of
 
 
@@ -74,6 +78,16 @@ DIED = """The actor died unexpectedly before finishing this task.
 \tpid: 27347
 \tip: 192.0.2.2
 The actor is dead because its worker process has died."""
+
+
+def test_a_process_that_died_beside_a_full_shared_memory_died_of_it(tmp_path: Path, monkeypatch: Any) -> None:
+    """Any file system serves as /dev/shm; here none of it is free enough."""
+    monkeypatch.setattr(failures, "SHARED_MEMORY", tmp_path)
+    monkeypatch.setattr(failures, "SCARCE_BYTES", 2**62)
+    failure = failure_of(through_ray(ray_errors.WorkerCrashedError()))
+    assert failure.status == Exit.NO_SPACE
+    assert re.match(r"/dev/shm has only \d+ MiB left: .*a process of the run died", failure.line)
+    assert failure_of(BadInput("x")).status == Exit.BAD_INPUT
 
 
 def test_a_dead_actor_is_called_by_its_class() -> None:

@@ -32,7 +32,7 @@ from fail2fix.verl_ext.watchdog import ALIVE, limit_at, newest_checkpoint
 
 LOOK_S = 0.5
 LEAVE_S = 30.0  # how long Ray may take to shut down before it is killed
-LAST_WORDS_S = 1.0  # Ray passes on what its processes print with some delay
+LAST_WORDS_S = 3.0  # Ray passes on what its processes print with some delay, on a busy machine with more
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 Value = TypeVar("Value")

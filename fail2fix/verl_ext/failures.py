@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import ray.exceptions as ray_errors
 
@@ -38,13 +40,16 @@ FAULTS_BY_NAME = {
 WORDS = {
     "No space left on device": (Exit.NO_SPACE, "no space left"),
     "PytorchStreamWriter failed": (Exit.NO_SPACE, "a checkpoint file could not be written"),
+    "Engine core initialization failed": (Exit.UNEXPECTED, "a vLLM engine did not start, its lines above say why"),
     "unexpected pos": (Exit.NO_SPACE, "a checkpoint file could not be written"),
     "CUDA out of memory": (Exit.FAULT, "out of memory"),
     "NCCL error": (Exit.FAULT, "communication between ranks failed"),
     "CUDA error": (Exit.FAULT, "a GPU failed"),
     "Connection closed by peer": (Exit.FAULT, "communication between ranks failed"),
 }
-SHARED_MEMORY = "Ray's object store is full: give the machine a larger /dev/shm (docker --shm-size)"
+SHARED_MEMORY = Path("/dev/shm")
+SCARCE_BYTES = 256 * 2**20  # a vLLM engine asks for 160 MiB when it starts
+LARGER = "give the machine a larger /dev/shm (docker --shm-size)"
 
 
 @dataclass(frozen=True)
@@ -60,9 +65,17 @@ def failure_of(error: BaseException) -> Failure:
     causes = list(_causes(error))
     for cause in reversed(causes):
         if found := _known(cause):
-            return found
+            return _for_want_of_shared_memory(found)
     innermost = causes[-1]
     return Failure(f"unexpected {type(innermost).__name__}: {_words(innermost)}", Exit.UNEXPECTED)
+
+
+def _for_want_of_shared_memory(failure: Failure) -> Failure:
+    """The failure, or what is behind it: a process that finds /dev/shm full dies without saying so."""
+    free = shutil.disk_usage(SHARED_MEMORY).free
+    if failure.status not in (Exit.FAULT, Exit.UNEXPECTED) or free >= SCARCE_BYTES:
+        return failure
+    return Failure(f"/dev/shm has only {free >> 20} MiB left: {LARGER}; {failure.line}", Exit.NO_SPACE)
 
 
 def _known(error: BaseException) -> Failure | None:
@@ -73,7 +86,7 @@ def _known(error: BaseException) -> Failure | None:
     if isinstance(error, TrainingFault):
         return Failure(words, error.exit_status)
     if isinstance(error, ray_errors.ObjectStoreFullError | ray_errors.OutOfDiskError):
-        return Failure(SHARED_MEMORY, Exit.NO_SPACE)
+        return Failure(f"Ray's object store is full: {LARGER}", Exit.NO_SPACE)
     if isinstance(error, DIED):
         return Failure(f"a process of the run died: {_actor(error) or words}", Exit.FAULT)
     if isinstance(error, OSError) and error.errno in FULL:

@@ -139,6 +139,13 @@ def kill_training(run: subprocess.Popen[bytes], _: Path) -> None:
     training.kill()
 
 
+def fill_shared_memory(run: subprocess.Popen[bytes], _: Path) -> None:
+    """All of the run's own /dev/shm."""
+    with contextlib.suppress(OSError), open(f"/proc/{run.pid}/root/dev/shm/filled", "wb", buffering=0) as file:
+        while file.write(bytes(1 << 20)):
+            pass
+
+
 def twice(number: int) -> Injection:
     def inject(run: subprocess.Popen[bytes], _: Path) -> None:
         run.send_signal(number)
@@ -210,6 +217,7 @@ FAULTS: dict[str, Fault] = {
     "disk_full": Fault("the disk is full while a checkpoint is saved", 74, None, (), tmpfs="7m {run}/checkpoints"),
     "dumps_full": Fault("the disk is full while rollouts are dumped", 74, None, (), tmpfs="8k {run}/rollouts"),
     "shm_full": Fault("/dev/shm is too small for the weights", 74, None, (), tmpfs="48m /dev/shm"),
+    "shm_filled": Fault("/dev/shm is filled by somebody else", 74, fill_shared_memory, (), tmpfs="2g /dev/shm"),
     "retried": Fault("vLLM's engine is killed, one restart allowed", 0, send(KILL, "VLLM::EngineCore"), retry=1),
     "killed_and_retried": Fault("the driver is killed, one restart allowed", 0, kill_training, retry=1),
 }  # fmt: skip
@@ -290,7 +298,7 @@ def _outcome(name: str, fault: Fault, folder: Path, status: int, seconds: float,
     said = re.findall(r"last checkpoint: \S*global_step_(\d+)", output)
     tracker = folder / "checkpoints" / "latest_checkpointed_iteration.txt"
     checkpoint = int(tracker.read_text()) if tracker.exists() else int(said[-1]) if said else 0
-    lost = "nothing" if steps == STEPS or status in (0, 130, 143) and checkpoint == steps else "the running step"
+    lost = "nothing" if steps == STEPS or status in (0, 70, 130, 143) and checkpoint == steps else "the running step"
     if steps > checkpoint and not (status == 0 and steps == STEPS):
         lost = f"{steps - checkpoint} finished step(s) and the running one"
     return Outcome(
