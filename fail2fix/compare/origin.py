@@ -29,15 +29,19 @@ INPUTS = {
     "held-out data": ("data", "val_files"),
     MODEL: ("actor_rollout_ref", "model", "path"),
 }
-# Keys that change nothing of a run but its seed, its name, and which files it leaves where.
+# Keys that change nothing of a run but its seed, its name, when it stops, and which files it leaves where.
 SEEDS = ("seed", "data_loader_seed")
 NAMES = (
     ("fail2fix", "run"),
+    ("fail2fix", "checkpoint"),
+    ("fail2fix", "faults"),
+    ("fail2fix", "watchdog"),
     ("fail2fix", "held_out", "file"),
     ("fail2fix", "offline", "file"),
     ("trainer", "logger"),
     ("trainer", "project_name"),
     ("trainer", "max_actor_ckpt_to_keep"),
+    ("trainer", "resume_mode"),
     *INPUTS.values(),
 )
 

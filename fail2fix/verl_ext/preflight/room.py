@@ -48,7 +48,7 @@ def check_room(config: DictConfig, weights: Weights | None) -> list[str]:
         return []
     return [
         f"trainer.default_local_dir={folder}: {kept} checkpoints of about {gigabytes(size)} each are to be kept and "
-        f"{gigabytes(free)} are free; set trainer.max_actor_ckpt_to_keep, or save less often"
+        f"{gigabytes(free)} are free; set fail2fix.checkpoint.keep_last, or save less often"
     ]
 
 
@@ -69,8 +69,10 @@ def _kept(config: DictConfig) -> int:
     """How many checkpoints are on the disk at the most."""
     trainer = config.trainer
     saved = ceil((trainer.total_training_steps or trainer.save_freq) / trainer.save_freq)
-    # With one to keep, verl deletes it only after the next is written.
-    return min(saved, max(trainer.max_actor_ckpt_to_keep or saved, 2))
+    wanted = config.fail2fix.checkpoint
+    keep = wanted.keep_last or trainer.max_actor_ckpt_to_keep or saved
+    # One goes only after the next is written; the best stays beside the newest.
+    return min(saved, keep + 1 + (wanted.best_metric is not None))
 
 
 def _check_writable(config: DictConfig) -> None:
