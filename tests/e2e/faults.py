@@ -186,7 +186,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "node_lost": Fault("the node's raylet is killed", 75, send(KILL, "raylet/raylet")),
     "gcs_killed": Fault("Ray's control store is killed", 75, send(KILL, "gcs_server"), LONG),
-    "gcs_hung": Fault("Ray's control store is stopped", 75, send(STOP, "gcs_server"), WATCHDOG),
+    "gcs_hung": Fault("Ray's control store is stopped", 75, send(STOP, "gcs_server"), (*WATCHDOG, *LONG)),
     "sigterm": Fault("SIGTERM to the driver", 143, signal_run(signal.SIGTERM), NO_SAVES, quick=True),
     "sigint": Fault("SIGINT to the driver", 130, signal_run(signal.SIGINT), NO_SAVES),
     "sigint_twice": Fault("SIGINT to the driver, and again", 130, twice(signal.SIGINT)),
