@@ -242,9 +242,11 @@ def break_run(bench: Bench, name: str) -> Outcome:
             seconds = time.monotonic() - began
         if status < 0:  # Ray's own processes follow a killed driver, but not at once
             psutil.wait_procs(psutil.Process().children(recursive=True), timeout=FOLLOW_S)
+        titles = [_title(process) for process in psutil.Process().children(recursive=True)]
         left = end_descendants()
         output = (scratch / "log").read_text(errors="replace")
-        (folder.parent / f"fault-{name}.log").write_text(output)
+        said = "".join(f"left behind: {title}\n" for title in titles)
+        (folder.parent / f"fault-{name}.log").write_text(output + said)
         return _outcome(name, fault, folder, status, seconds, output, left)
     finally:
         end_descendants()
