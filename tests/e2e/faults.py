@@ -32,6 +32,7 @@ HELD = "step 2, phase gen_base"  # where a run is when it is broken
 FOLLOW_S = 60.0
 PATIENCE_S = 600.0  # before a run counts as hung
 KILL, STOP = signal.SIGKILL, signal.SIGSTOP
+LONG = ("trainer.total_training_steps=60",)
 WATCHDOG = ("fail2fix.watchdog.limit_s=60",)
 NO_SAVES = ("trainer.save_freq=100",)
 
@@ -184,8 +185,8 @@ FAULTS: dict[str, Fault] = {
         "the trainer's own process is stopped", 75, send(STOP, "ray::Fail2FixTaskRunner"), WATCHDOG, quick=True
     ),
     "node_lost": Fault("the node's raylet is killed", 75, send(KILL, "raylet/raylet")),
-    "gcs_killed": Fault("Ray's control store is killed", 75, send(KILL, "gcs_server")),
-    "gcs_hung": Fault("Ray's control store is stopped", 75, send(STOP, "gcs_server"), WATCHDOG),
+    "gcs_killed": Fault("Ray's control store is killed", 75, send(KILL, "gcs_server"), LONG),
+    "gcs_hung": Fault("Ray's control store is stopped", 75, send(STOP, "gcs_server"), (*WATCHDOG, *LONG)),
     "sigterm": Fault("SIGTERM to the driver", 143, signal_run(signal.SIGTERM), NO_SAVES, quick=True),
     "sigint": Fault("SIGINT to the driver", 130, signal_run(signal.SIGINT), NO_SAVES),
     "sigint_twice": Fault("SIGINT to the driver, and again", 130, twice(signal.SIGINT)),
@@ -241,9 +242,11 @@ def break_run(bench: Bench, name: str) -> Outcome:
             seconds = time.monotonic() - began
         if status < 0:  # Ray's own processes follow a killed driver, but not at once
             psutil.wait_procs(psutil.Process().children(recursive=True), timeout=FOLLOW_S)
+        titles = [_title(process) for process in psutil.Process().children(recursive=True)]
         left = end_descendants()
         output = (scratch / "log").read_text(errors="replace")
-        (folder.parent / f"fault-{name}.log").write_text(output)
+        said = "".join(f"left behind: {title}\n" for title in titles)
+        (folder.parent / f"fault-{name}.log").write_text(output + said)
         return _outcome(name, fault, folder, status, seconds, output, left)
     finally:
         end_descendants()
@@ -298,8 +301,9 @@ def _outcome(name: str, fault: Fault, folder: Path, status: int, seconds: float,
     said = re.findall(r"last checkpoint: \S*global_step_(\d+)", output)
     tracker = folder / "checkpoints" / "latest_checkpointed_iteration.txt"
     checkpoint = int(tracker.read_text()) if tracker.exists() else int(said[-1]) if said else 0
-    lost = "nothing" if steps == STEPS or status in (0, 70, 130, 143) and checkpoint == steps else "the running step"
-    if steps > checkpoint and not (status == 0 and steps == STEPS):
+    finished = (folder / "finished").exists()
+    lost = "nothing" if finished or status in (0, 70, 130, 143) and checkpoint == steps else "the running step"
+    if steps > checkpoint and not finished:
         lost = f"{steps - checkpoint} finished step(s) and the running one"
     return Outcome(
         name, fault.what, fault.status, status, round(seconds, 1), lines[-1] if lines else "", steps, checkpoint, lost,
