@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,11 @@ def restore_epoch_end(loader: Any, checkpoint: Path) -> None:
     path = checkpoint / FILE
     if not path.exists():
         return
-    # Written by verl's own trainer; it holds the states of samplers and data sets, which may be any object.
-    loader.load_state_dict(torch.load(path, weights_only=False))
+    try:
+        state = torch.load(path, weights_only=True)
+    except pickle.UnpicklingError as error:  # of a sampler or data set of the user's
+        print(f"{path}: holds more than numbers, so the next epoch begins as verl begins it ({error})")
+        return
+    loader.load_state_dict(state)
     for _ in loader:
         raise RuntimeError(f"{path}: rows are left in an epoch that should have ended; was data.train_files changed?")
