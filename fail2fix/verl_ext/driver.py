@@ -7,6 +7,7 @@ it can end a run whose Ray no longer answers. Every outcome is one line on stder
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -19,10 +20,11 @@ from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
+import psutil
 from omegaconf import DictConfig
 
 from fail2fix.core.faults import Exit
-from fail2fix.processes import become_subreaper, end_descendants, shared_segments
+from fail2fix.processes import become_subreaper, end_descendants, runs, shared_segments
 from fail2fix.verl_ext.failures import Failure, failure_of
 from fail2fix.verl_ext.run_folder import folder_of
 from fail2fix.verl_ext.settings import fail2fix_settings
@@ -32,6 +34,7 @@ from fail2fix.verl_ext.watchdog import ALIVE, limit_at, newest_checkpoint
 LOOK_S = 0.5
 LEAVE_S = 30.0  # how long Ray may take to shut down before it is killed
 LAST_WORDS_S = 3.0  # Ray passes on what its processes print with some delay, on a busy machine with more
+SERVERS = ("gcs_server", "raylet")
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 Value = TypeVar("Value")
@@ -52,6 +55,7 @@ class Driver:
         self._limits = fail2fix_settings(config).watchdog
         self._training, self._leave = training, leave
         self._stop = StopRequest(self._folder)
+        self._servers: dict[str, psutil.Process] = {}
         self._signals: list[int] = []
         self._error: BaseException | None = None
 
@@ -87,6 +91,8 @@ class Driver:
             said = _read(self._folder / ALIVE)
             if said != heard:
                 heard, since = said, time.monotonic()
+            if lost := self._lost_server():
+                return Failure(f"{_field(said, 'where', 'start')}: Ray's {lost} died; {self._kept}", Exit.FAULT)
             if verdict := _field(said, "verdict", ""):
                 return Failure(verdict, Exit.FAULT)
             if len(self._signals) > 1:
@@ -95,6 +101,17 @@ class Driver:
             if limit_s is not None and time.monotonic() - since > limit_s:
                 return Failure(self._silent(heard, f"{limit_s:g} s ({key})"), Exit.FAULT)
         return self._outcome()
+
+    def _lost_server(self) -> str:
+        """The server of a Ray that this process started, and that is gone; empty if none is.
+
+        Ray's core would end this process without a word a minute later.
+        """
+        if len(self._servers) < len(SERVERS):
+            with contextlib.suppress(psutil.NoSuchProcess):  # a child that ended meanwhile
+                named = {child.name(): child for child in psutil.Process().children() if runs(child)}
+                self._servers |= {name: named[name] for name in SERVERS if name in named}
+        return next((name for name, server in self._servers.items() if not runs(server)), "")
 
     def _outcome(self) -> Failure:
         if self._error is None:
