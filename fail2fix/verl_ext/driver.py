@@ -55,6 +55,7 @@ class Driver:
         self._limits = fail2fix_settings(config).watchdog
         self._training, self._leave = training, leave
         self._stop = StopRequest(self._folder)
+        self._trained, self._may_leave = threading.Event(), threading.Event()
         self._servers: dict[str, psutil.Process] = {}
         self._signals: list[int] = []
         self._error: BaseException | None = None
@@ -68,8 +69,8 @@ class Driver:
         self._listen()
         thread = threading.Thread(target=self._train, name="training", daemon=True)
         thread.start()
-        failure = self._watch(thread)
-        self._shut_down()
+        failure = self._watch()
+        self._shut_down(thread)
         for number, handler in before.items():
             signal.signal(number, handler)
         if failure.line:
@@ -77,16 +78,19 @@ class Driver:
         return failure.status
 
     def _train(self) -> None:
+        """Train, and leave Ray when told: its servers die with the thread that started them, their last lines too."""
         try:
             self._training()
         except BaseException as error:
             self._error = error
+        self._trained.set()
+        self._may_leave.wait()
+        self._leave()
 
-    def _watch(self, thread: threading.Thread) -> Failure:
+    def _watch(self) -> Failure:
         """Wait for the end of the training, or for a reason not to."""
         heard, since = "", time.monotonic()
-        while thread.is_alive():
-            thread.join(LOOK_S)
+        while not self._trained.wait(LOOK_S):
             self._listen()
             said = _read(self._folder / ALIVE)
             if said != heard:
@@ -140,13 +144,13 @@ class Driver:
             print(f"fail2fix: {name}: stopping after the running step; again to stop at once", file=sys.stderr)
             self._stop.make(name)
 
-    def _shut_down(self) -> None:
-        """Leave Ray if it still lets us, then kill what is left."""
+    def _shut_down(self, thread: threading.Thread) -> None:
+        """Leave Ray if the training has ended, and if it lets us; then kill what is left."""
         time.sleep(LAST_WORDS_S)
         segments = shared_segments()
-        leaving = threading.Thread(target=self._leave, name="leaving", daemon=True)
-        leaving.start()
-        leaving.join(LEAVE_S)
+        if self._trained.is_set():
+            self._may_leave.set()
+            thread.join(LEAVE_S)
         end_descendants(segments)
 
 
