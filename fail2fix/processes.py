@@ -44,7 +44,7 @@ def end_descendants(segments: Set[Path] = frozenset()) -> int:
     """
     killed: set[int] = set()
     found = set(segments)
-    while alive := [process for process in psutil.Process().children(recursive=True) if _runs(process)]:
+    while alive := [process for process in psutil.Process().children(recursive=True) if runs(process)]:
         found |= shared_segments()
         for process in alive:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -58,7 +58,8 @@ def end_descendants(segments: Set[Path] = frozenset()) -> int:
     return len(killed)
 
 
-def _runs(process: psutil.Process) -> bool:
+def runs(process: psutil.Process) -> bool:
+    """Whether a process is there and not only waits for its parent to take note of its end."""
     try:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,6 +100,17 @@ def test_the_watchdogs_verdict_ends_the_run(tmp_path: Path) -> None:
     said = '(folder / "alive.json").write_text(json.dumps({"step": 3, "verdict": "step 3, phase gen: hung"}))'
     done = drive(tmp_path, f"{said}; time.sleep(600)")
     assert (done.returncode, last_line(done)) == (75, "fail2fix: error: step 3, phase gen: hung")
+
+
+def test_a_lost_server_of_ray_ends_the_run_at_once(tmp_path: Path) -> None:
+    """Ray's core would end the driver without a word, a minute later."""
+    server = shutil.copy("/bin/sleep", tmp_path / "gcs_server")
+    training = f"server = subprocess.Popen([{str(server)!r}, '600'])\ntime.sleep(3)\nserver.kill()\ntime.sleep(600)"
+    done = drive(tmp_path, training)
+    assert (done.returncode, last_line(done)) == (
+        75,
+        "fail2fix: error: start: Ray's gcs_server died; last checkpoint: none",
+    )
 
 
 WAIT_FOR_STOP = """

@@ -7,6 +7,7 @@ it can end a run whose Ray no longer answers. Every outcome is one line on stder
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -19,11 +20,12 @@ from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
+import psutil
 from omegaconf import DictConfig
 
 from fail2fix.core.faults import Exit
 from fail2fix.core.printable import one_line
-from fail2fix.processes import become_subreaper, end_descendants, shared_segments
+from fail2fix.processes import become_subreaper, end_descendants, runs, shared_segments
 from fail2fix.verl_ext.failures import Failure, failure_of
 from fail2fix.verl_ext.run_folder import folder_of
 from fail2fix.verl_ext.settings import fail2fix_settings
@@ -33,6 +35,7 @@ from fail2fix.verl_ext.watchdog import ALIVE, limit_at, newest_checkpoint
 LOOK_S = 0.5
 LEAVE_S = 30.0  # how long Ray may take to shut down before it is killed
 LAST_WORDS_S = 3.0  # Ray passes on what its processes print with some delay, on a busy machine with more
+SERVERS = ("gcs_server", "raylet")
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 Value = TypeVar("Value")
@@ -53,6 +56,8 @@ class Driver:
         self._limits = fail2fix_settings(config).watchdog
         self._training, self._leave = training, leave
         self._stop = StopRequest(self._folder)
+        self._trained, self._may_leave = threading.Event(), threading.Event()
+        self._servers: dict[str, psutil.Process] = {}
         self._signals: list[int] = []
         self._error: BaseException | None = None
 
@@ -65,8 +70,8 @@ class Driver:
         self._listen()
         thread = threading.Thread(target=self._train, name="training", daemon=True)
         thread.start()
-        failure = self._watch(thread)
-        self._shut_down()
+        failure = self._watch()
+        self._shut_down(thread)
         for number, handler in before.items():
             signal.signal(number, handler)
         if failure.line:
@@ -74,20 +79,25 @@ class Driver:
         return failure.status
 
     def _train(self) -> None:
+        """Train, and leave Ray when told: its servers die with the thread that started them, their last lines too."""
         try:
             self._training()
         except BaseException as error:
             self._error = error
+        self._trained.set()
+        self._may_leave.wait()
+        self._leave()
 
-    def _watch(self, thread: threading.Thread) -> Failure:
+    def _watch(self) -> Failure:
         """Wait for the end of the training, or for a reason not to."""
         heard, since = "", time.monotonic()
-        while thread.is_alive():
-            thread.join(LOOK_S)
+        while not self._trained.wait(LOOK_S):
             self._listen()
             said = _read(self._folder / ALIVE)
             if said != heard:
                 heard, since = said, time.monotonic()
+            if lost := self._lost_server():
+                return Failure(f"{_field(said, 'where', 'start')}: Ray's {lost} died; {self._kept}", Exit.FAULT)
             if verdict := _field(said, "verdict", ""):
                 return Failure(verdict, Exit.FAULT)
             if len(self._signals) > 1:
@@ -96,6 +106,17 @@ class Driver:
             if limit_s is not None and time.monotonic() - since > limit_s:
                 return Failure(self._silent(heard, f"{limit_s:g} s ({key})"), Exit.FAULT)
         return self._outcome()
+
+    def _lost_server(self) -> str:
+        """The server of a Ray that this process started, and that is gone; empty if none is.
+
+        Ray's core would end this process without a word a minute later.
+        """
+        if len(self._servers) < len(SERVERS):
+            with contextlib.suppress(psutil.NoSuchProcess):  # a child that ended meanwhile
+                named = {child.name(): child for child in psutil.Process().children() if runs(child)}
+                self._servers |= {name: named[name] for name in SERVERS if name in named}
+        return next((name for name, server in self._servers.items() if not runs(server)), "")
 
     def _outcome(self) -> Failure:
         if self._error is None:
@@ -124,13 +145,13 @@ class Driver:
             print(f"fail2fix: {name}: stopping after the running step; again to stop at once", file=sys.stderr)
             self._stop.make(name)
 
-    def _shut_down(self) -> None:
-        """Leave Ray if it still lets us, then kill what is left."""
+    def _shut_down(self, thread: threading.Thread) -> None:
+        """Leave Ray if the training has ended, and if it lets us; then kill what is left."""
         time.sleep(LAST_WORDS_S)
         segments = shared_segments()
-        leaving = threading.Thread(target=self._leave, name="leaving", daemon=True)
-        leaving.start()
-        leaving.join(LEAVE_S)
+        if self._trained.is_set():
+            self._may_leave.set()
+            thread.join(LEAVE_S)
         end_descendants(segments)
 
 
