@@ -13,7 +13,7 @@ import torch
 
 # Times, throughput, memory, and differences between the log-probs of rollout and actor.
 MEASURED = re.compile(
-    r"timing|^perf/|seconds|rollout_probs_diff|rollout_actor_probs|rollout_corr|/mfu|^rollout_is|log_ppl|agent_loop"
+    r"timing|perf/|memory|seconds|rollout_probs_diff|rollout_actor_probs|rollout_corr|/mfu|^rollout_is|log_ppl|agent_loop"
 )
 # Of a dumped rollout: what a clock decides.
 CLOCKED = re.compile(r"seconds|latency|request_id")
