@@ -130,7 +130,7 @@ def _rows_as_json(rows: DataProto) -> list[str]:
             for name, t in tensors.items()
         }
         columns = {name: _plain(values[row], name) for name, values in rows.non_tensor_batch.items()}
-        texts.append(json.dumps({"tensors": held, "columns": columns}))
+        texts.append(json.dumps({"tensors": held, "columns": columns}, sort_keys=True))
     return texts
 
 

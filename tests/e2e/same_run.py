@@ -15,6 +15,9 @@ import torch
 MEASURED = re.compile(
     r"timing|perf/|memory|seconds|rollout_probs_diff|rollout_actor_probs|rollout_corr|/mfu|^rollout_is|log_ppl|agent_loop"
 )
+# A worker's own random numbers, which nothing draws from without dropout: verl seeds them only under
+# `fsdp_config.full_determinism`, so a run that begins again before its first checkpoint has others.
+UNSEEDED = "rng"
 # Of a dumped rollout: what a clock decides.
 CLOCKED = re.compile(r"seconds|latency|request_id")
 
@@ -105,7 +108,7 @@ def _equal(one: Any, other: Any) -> bool:
         one, other = (value.to_local() if hasattr(value, "to_local") else value for value in (one, other))
         return one.dtype == other.dtype and torch.equal(one, other)
     if isinstance(one, dict):
-        return one.keys() == other.keys() and all(_equal(one[name], other[name]) for name in one)
+        return one.keys() == other.keys() and all(_equal(one[name], other[name]) for name in one if name != UNSEEDED)
     if isinstance(one, list | tuple):
         return len(one) == len(other) and all(map(_equal, one, other))
     if hasattr(one, "tolist"):
