@@ -71,12 +71,20 @@ class Bench:
         small: list[str] | None = None,
     ) -> Run:
         """``python -m fail2fix.train`` on the tiny model: 4 problems x 4, 4 attempts x 2, two steps."""
-        arguments = [
+        return self.python(self.arguments(name, *overrides, config=config, small=small), self.folder(name), env)
+
+    def arguments(
+        self, name: str, *overrides: str, config: str = "quickstart", small: list[str] | None = None
+    ) -> list[str]:
+        """What follows ``python`` in the command of a run."""
+        return [
             "-m", "fail2fix.train", "--config-name", config, *(small or self.small()), *FP32,
             f"fail2fix.run.root={self.root}/outputs", "trainer.experiment_name=e2e", f"fail2fix.run.name={name}",
             *overrides,
         ]  # fmt: skip
-        return self.python(arguments, self.root / "outputs" / "e2e" / name, env)
+
+    def folder(self, name: str) -> Path:
+        return self.root / "outputs" / "e2e" / name
 
     def small(self) -> list[str]:
         return [

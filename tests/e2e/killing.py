@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from fail2fix.verl_ext.checkpoints import UNFINISHED
-from tests.e2e.conftest import FP32, Bench, kill_group, shared_memory
+from tests.e2e.conftest import Bench, kill_group, shared_memory
 from tests.e2e.same_run import differences
 
 STEPS = 6
@@ -53,21 +53,18 @@ class Trial:
 
 
 def command(bench: Bench, source: str, name: str) -> list[str]:
-    return [
-        sys.executable, "-m", "fail2fix.train", "--config-name", "quickstart", *bench.small(), *FP32, *SETTINGS,
-        f"fail2fix.replay.source={source}", "fail2fix.offline.prompts=8", f"fail2fix.run.root={bench.root}/outputs",
-        "trainer.experiment_name=killed", f"fail2fix.run.name={name}",
-    ]  # fmt: skip
+    ours = (f"fail2fix.replay.source={source}", "fail2fix.offline.prompts=8")
+    return [sys.executable, *bench.arguments(name, *SETTINGS, *ours)]
 
 
 class Started:
     """A run in a process group of its own, with a log and a folder for Ray; nothing of it survives the block."""
 
-    def __init__(self, arguments: list[str], root: Path) -> None:
+    def __init__(self, arguments: list[str], root: Path, env: dict[str, str] | None = None) -> None:
         self.scratch = Path(tempfile.mkdtemp(prefix="f2f", dir="/tmp"))  # Ray's sockets need a short path
         self.log = self.scratch / "log"
         self.segments = shared_memory()
-        environment = os.environ | {"VERL_PLATFORM": "cpu", "RAY_TMPDIR": str(self.scratch)}
+        environment = os.environ | {"VERL_PLATFORM": "cpu", "RAY_TMPDIR": str(self.scratch)} | (env or {})
         with self.log.open("w") as output:
             self.process = subprocess.Popen(
                 arguments, cwd=root, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
@@ -100,11 +97,7 @@ def run_alone(bench: Bench, source: str) -> tuple[Path, float]:
     name = f"{source}-alone"
     with Started(command(bench, source, name), bench.root) as run:
         seconds = run.finish()
-    return folder_of(bench, name), seconds
-
-
-def folder_of(bench: Bench, name: str) -> Path:
-    return bench.root / "outputs" / "killed" / name
+    return bench.folder(name), seconds
 
 
 def kill_and_resume(bench: Bench, source: str, where: Where, alone: Path, seconds: float, seed: int) -> Trial:
@@ -114,12 +107,12 @@ def kill_and_resume(bench: Bench, source: str, where: Where, alone: Path, second
         alone, seconds: ``run_alone``'s.
     """
     name = f"{source}-{where}-{seed}"
-    folder, draw, began = folder_of(bench, name), random.Random(f"{source}:{where}:{seed}"), time.monotonic()
+    folder, draw, began = bench.folder(name), random.Random(f"{source}:{where}:{seed}"), time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
     arguments = command(bench, source, name)
     with Started(arguments, bench.root) as run:
         if where == "saving":
-            _await_saving(run, folder, save=draw.randrange(1, STEPS // 2 + 1))
+            await_saving(run, folder, step=2 * draw.randrange(1, STEPS // 2 + 1))
             time.sleep(draw.uniform(0, 0.25))
         else:
             time.sleep(draw.uniform(0, seconds))
@@ -134,9 +127,9 @@ def kill_and_resume(bench: Bench, source: str, where: Where, alone: Path, second
     return Trial(source, where, round(killed_after_s, 2), found, 2, round(time.monotonic() - began, 1), different)
 
 
-def _await_saving(run: Started, folder: Path, save: int) -> None:
-    """Wait until the ``save``-th checkpoint is begun."""
-    marker = folder / "checkpoints" / f"global_step_{2 * save}" / UNFINISHED
+def await_saving(run: Started, folder: Path, step: int) -> None:
+    """Wait until the checkpoint of ``step`` is begun."""
+    marker = folder / "checkpoints" / f"global_step_{step}" / UNFINISHED
     deadline = time.monotonic() + LIMIT_S
     while not marker.exists():
         if run.process.poll() is not None or time.monotonic() > deadline:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import PLANTED, Bench, Run, holding
+from tests.e2e.killing import Started, await_saving
 from tests.e2e.rewards import compute_score
 from tests.e2e.same_run import differences
 
@@ -170,27 +170,37 @@ def test_no_secret_of_the_environment_is_in_anything_a_run_wrote(run: Run, bench
     assert run.told == ()
 
 
-def test_a_resumed_run_ends_as_if_it_had_never_been_cut_off(run: Run, bench: Bench) -> None:
-    """A run cut off after step 3 goes on from its checkpoint of step 2; the lost step gets a file of its own.
+@pytest.fixture(scope="module")
+def killed(run: Run, bench: Bench) -> Run:
+    """The same run, killed with all its processes while it writes its last checkpoint, and started again."""
+    folder, last = bench.folder("killed"), bench.folder("killed") / "checkpoints" / "global_step_4"
+    env = {
+        "WANDB_MODE": "offline",
+        "WANDB_DIR": str(bench.root / "killed"),
+        "VERL_FILE_LOGGER_PATH": str(folder) + ".jsonl",
+    }
+    (bench.root / "killed").mkdir()
+    with Started([sys.executable, *bench.arguments("killed", *MAIN)], bench.root, env) as started:
+        await_saving(started, folder, step=4)
+    assert last.exists()
+    assert not (last / "fail2fix_state.json").exists(), "killed too late to tell"
+    return bench.train("killed", *MAIN, env=env).ok()
 
-    Here step 2 has lost its line and its validation too, as where a run ends right after its checkpoint, and verl's
-    file of the newest checkpoint was being written.
-    """
-    name = "resumed"
-    folder = bench.root / "outputs" / "e2e" / name
-    shutil.copytree(run.folder, folder)
-    shutil.rmtree(folder / "checkpoints" / "global_step_4")
-    (folder / "checkpoints" / "latest_checkpointed_iteration.txt").write_text("")
-    (folder / "validation" / "2.jsonl").unlink()
-    lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
-    (folder / "metrics.jsonl").write_text("".join([*lines[:2], lines[3]]))
-    resumed = bench.train(name, *MAIN, "trainer.logger=[console]").ok()
 
-    assert "Setting global step to 2" in resumed.output
-    assert differences(run.folder, folder, last=4) == []
-    superseded = list(folder.glob("metrics.superseded-*.jsonl"))
-    assert len(superseded) == 1
-    assert [json.loads(line)["step"] for line in superseded[0].read_text().splitlines()] == [3]
+def test_a_killed_run_ends_as_if_it_had_never_been_killed(run: Run, killed: Run) -> None:
+    assert "Setting global step to 2" in killed.output
+    assert differences(run.folder, killed.folder, last=4) == []
+    (superseded,) = killed.folder.glob("metrics.superseded-*.jsonl")
+    assert [json.loads(line)["step"] for line in superseded.read_text().splitlines()] == [3]
+
+
+def test_trackers_go_on_where_a_killed_run_stood(killed: Run, bench: Bench) -> None:
+    rows = [json.loads(line) for line in Path(f"{killed.folder}.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [0, 1, 2, 3, 4]
+    starts = list((bench.root / "killed").glob("wandb/offline-run-*"))
+    assert len(starts) == 2
+    ids = json.loads((killed.folder / "trackers.json").read_text())
+    assert {start.name.rpartition("-")[2] for start in starts} == {ids["WANDB_RUN_ID"]}
 
 
 def test_a_finished_run_is_never_overwritten(run: Run, bench: Bench) -> None:
