@@ -181,12 +181,12 @@ FAULTS: dict[str, Fault] = {
     ),
     "task_runner_killed": Fault("the trainer's own process is killed", 75, send(KILL, "ray::Fail2FixTaskRunner")),
     "task_runner_hung": Fault(
-        "the trainer's own process is stopped", 75, send(STOP, "ray::Fail2FixTaskRunner"), WATCHDOG, quick=True
+        "the trainer's own process is stopped", 75, send(STOP, "ray::Fail2FixTaskRunner"), WATCHDOG
     ),
     "node_lost": Fault("the node's raylet is killed", 75, send(KILL, "raylet/raylet")),
     "gcs_killed": Fault("Ray's control store is killed", 75, send(KILL, "gcs_server"), LONG),
     "gcs_hung": Fault("Ray's control store is stopped", 75, send(STOP, "gcs_server"), (*WATCHDOG, *LONG)),
-    "sigterm": Fault("SIGTERM to the driver", 143, signal_run(signal.SIGTERM), NO_SAVES, quick=True),
+    "sigterm": Fault("SIGTERM to the driver", 143, signal_run(signal.SIGTERM), NO_SAVES),
     "sigint": Fault("SIGINT to the driver", 130, signal_run(signal.SIGINT), NO_SAVES),
     "sigint_twice": Fault("SIGINT to the driver, and again", 130, twice(signal.SIGINT)),
     "stop_file": Fault("a file named stop in the run's folder", 0, ask, NO_SAVES),

@@ -173,13 +173,10 @@ def test_no_secret_of_the_environment_is_in_anything_a_run_wrote(run: Run, bench
 @pytest.fixture(scope="module")
 def killed(run: Run, bench: Bench) -> Run:
     """The same run, killed with all its processes while it writes its last checkpoint, and started again."""
-    folder, last = bench.folder("killed"), bench.folder("killed") / "checkpoints" / "global_step_4"
-    env = {
-        "WANDB_MODE": "offline",
-        "WANDB_DIR": str(bench.root / "killed"),
-        "VERL_FILE_LOGGER_PATH": str(folder) + ".jsonl",
-    }
-    (bench.root / "killed").mkdir()
+    folder, trackers = bench.folder("killed"), bench.root / "killed"
+    last = folder / "checkpoints" / "global_step_4"
+    trackers.mkdir()
+    env = {"WANDB_MODE": "offline", "WANDB_DIR": str(trackers), "VERL_FILE_LOGGER_PATH": str(trackers / "log.jsonl")}
     with Started([sys.executable, *bench.arguments("killed", *MAIN)], bench.root, env) as started:
         await_saving(started, folder, step=4)
     assert last.exists()
@@ -195,7 +192,7 @@ def test_a_killed_run_ends_as_if_it_had_never_been_killed(run: Run, killed: Run)
 
 
 def test_trackers_go_on_where_a_killed_run_stood(killed: Run, bench: Bench) -> None:
-    rows = [json.loads(line) for line in Path(f"{killed.folder}.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (bench.root / "killed" / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [0, 1, 2, 3, 4]
     starts = list((bench.root / "killed").glob("wandb/offline-run-*"))
     assert len(starts) == 2
