@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from fail2fix.tasks import arithmetic
@@ -113,7 +114,7 @@ class Bench:
         ]
 
     def python(self, arguments: list[str], folder: Path, env: dict[str, str] | None = None) -> Run:
-        """Run Python to its end or its time-out; nothing of its process group survives."""
+        """Run Python to its end or its time-out; nothing that it started survives."""
         # Ray's sockets need a short path.
         scratch = tempfile.mkdtemp(prefix="f2f", dir="/tmp")
         log = Path(scratch) / "log"
@@ -134,7 +135,7 @@ class Bench:
                 except subprocess.TimeoutExpired:
                     code = 124
                 finally:
-                    kill_group(process.pid)
+                    kill_run(process.pid, scratch)
             return Run(code, log.read_text(errors="replace"), folder, tuple(holding(Path(scratch), PLANTED.values())))
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -154,6 +155,27 @@ def holding(folder: Path, secrets: Iterable[str]) -> Iterator[str]:
 def kill_group(leader: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
+
+
+def kill_run(driver: int, scratch: str | Path) -> None:
+    """Kill a run with all its processes in one instant: Ray's, in groups of their own, would go on for a while."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family = [psutil.Process(driver), *psutil.Process(driver).children(recursive=True)]
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+    # What was started meanwhile knows the run's folder for Ray's files.
+    while left := [process for process in psutil.process_iter() if _belongs(process, str(scratch))]:
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=10)
+
+
+def _belongs(process: psutil.Process, scratch: str) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.status() != psutil.STATUS_ZOMBIE and process.environ().get("RAY_TMPDIR") == scratch
+    return False
 
 
 def shared_memory() -> set[Path]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from fail2fix.verl_ext.checkpoints import UNFINISHED
-from tests.e2e.conftest import Bench, kill_group, shared_memory
+from tests.e2e.conftest import Bench, kill_run, shared_memory
 from tests.e2e.same_run import differences
 
 STEPS = 6
@@ -58,7 +58,7 @@ def command(bench: Bench, source: str, name: str) -> list[str]:
 
 
 class Started:
-    """A run in a process group of its own, with a log and a folder for Ray; nothing of it survives the block."""
+    """A run with a log and a folder for Ray; nothing of it survives the block."""
 
     def __init__(self, arguments: list[str], root: Path, env: dict[str, str] | None = None) -> None:
         self.scratch = Path(tempfile.mkdtemp(prefix="f2f", dir="/tmp"))  # Ray's sockets need a short path
@@ -74,7 +74,7 @@ class Started:
         return self
 
     def __exit__(self, *_: object) -> None:
-        kill_group(self.process.pid)
+        kill_run(self.process.pid, self.scratch)
         self.process.wait()
         shutil.rmtree(self.scratch, ignore_errors=True)
         for segment in shared_memory() - self.segments:
