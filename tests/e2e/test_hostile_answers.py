@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,5 +106,14 @@ def test_what_ran_into_a_limit_is_not_replayed(run: Run) -> None:
 def test_the_machine_is_as_it_was(run: Run) -> None:
     assert run.returncode == 0
     assert not CANARY.exists()
-    left = [p for p in psutil.process_iter(["name", "ppid"]) if p.info["name"] == "bwrap" and p.info["ppid"] == 1]
+    # A sandbox dies with its parent, and is there until init has taken note.
+    deadline = time.monotonic() + 20
+    while (left := orphaned_sandboxes()) and time.monotonic() < deadline:
+        time.sleep(0.2)
     assert not left, "sandboxes that have outlived their run"
+
+
+def orphaned_sandboxes() -> list[psutil.Process]:
+    processes = psutil.process_iter(["name", "ppid", "status"])
+    of_init = [p for p in processes if p.info["name"] == "bwrap" and p.info["ppid"] == 1]
+    return [p for p in of_init if p.info["status"] != psutil.STATUS_ZOMBIE]
