@@ -65,7 +65,8 @@ def main() -> int:
                     output.write(json.dumps(trial) + "\n")
                 print(json.dumps(trial), flush=True)
     bad = [line for line in done.values() if line["different"]]
-    print(f"{len(done) - len(bad)} of {len(done)} runs are as if they had never been killed")
+    ended = sum(line["found"] == "it had ended" for line in done.values())
+    print(f"{len(done) - len(bad)} of {len(done)} runs are as if they had never been killed; {ended} had ended before")
     return int(bool(bad))
 
 

@@ -172,3 +172,15 @@ def test_the_data_goes_on_from_every_step(tmp_path: Path, workers: int) -> None:
             resumed.load_state_dict(state)
         rest = [batch for _ in range(step // len(resumed), 3) for batch in resumed]
         assert rest == whole[step:], step
+
+
+def test_going_back_sets_later_checkpoints_aside(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    for step in (2, 4, 6):
+        saved(checkpoints, step)
+    assert checkpoints.set_aside_after(2) == [4, 6]
+    assert checkpoints.complete() == [2]
+    assert len(list(tmp_path.glob("superseded-*-global_step_*"))) == 2
+    saved(checkpoints, 4)
+    assert checkpoints.prune(1) == [2]
+    assert checkpoints.name_newest() == 4

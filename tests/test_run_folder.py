@@ -144,3 +144,10 @@ def test_two_processes_never_train_in_one_folder(tmp_path: Path) -> None:
     with hold(folder), pytest.raises(BadInput, match="another process trains"):
         open_run(first, folder)
     open_run(first, folder)
+
+
+def test_a_folder_that_a_kill_left_without_a_config_is_free(tmp_path: Path) -> None:
+    folder = tmp_path / "test" / "mine"
+    folder.mkdir(parents=True)
+    hold(folder).close()
+    assert name_run(config(tmp_path, "mine")) == folder

@@ -17,13 +17,16 @@ def derived_seed(*purpose: object) -> int:
     return int.from_bytes(hashlib.blake2b(words.encode(), digest_size=8).digest(), "big") % 2**SEED_BITS
 
 
-def rollout_seeds(run_seed: int, stream: str, step: int, prompts: Sequence[str]) -> list[int]:
+def rollout_seeds(
+    run_seed: int, stream: str, step: int, prompts: Sequence[str], samples: Counter[str] | None = None
+) -> list[int]:
     """One seed a rollout, of (run, stream, step, prompt, sample).
 
     Args:
         prompts: what identifies each rollout's prompt; the n-th rollout of one prompt is its sample n, wherever it is.
+        samples: how often each prompt was asked before; goes on counting.
     """
-    samples: Counter[str] = Counter()
+    samples = Counter() if samples is None else samples
     seeds = []
     for prompt in prompts:
         seeds.append(derived_seed(run_seed, stream, step, prompt, samples[prompt]))

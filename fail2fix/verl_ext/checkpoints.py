@@ -11,6 +11,7 @@ import errno
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,6 +98,13 @@ class Checkpoints:
         if self._named() != complete[-1]:
             write_whole(tracker, str(complete[-1]))
         return complete[-1]
+
+    def set_aside_after(self, step: int) -> list[int]:
+        """Rename the checkpoints of later steps, which a run that goes on from ``step`` trains anew; say which."""
+        later = [other for other in self._steps() if other > step]
+        for other in later:
+            self.folder(other).rename(self.root / f"superseded-{time.strftime('%Y%m%d-%H%M%S')}-global_step_{other}")
+        return later
 
     def prune(self, keep_last: int, also: Iterable[int | None] = ()) -> list[int]:
         """Delete all complete checkpoints but the newest ``keep_last`` and those of the steps ``also``; say which."""

@@ -69,7 +69,6 @@ class Step:
     accounts: dict[str, Account] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, float] = field(default_factory=dict)
-    saved: bool = False
 
     @classmethod
     def outside(cls) -> Step:
@@ -148,8 +147,8 @@ class TrainingLoop(RayPPOTrainer):
         self.last_val_metrics: dict[str, Any] | None = None
         self.resumed_metrics: dict[str, Any] | None = None  # of the step that the checkpoint ends with
         self._load_checkpoint()
-        self.tracking = open_trackers(self.config, self.run_folder, self.global_steps)
         self.metrics_file = MetricsFile(self.run_folder, resumed_step=self.global_steps if trains else None)
+        self.tracking = open_trackers(self.config, self.run_folder, self.metrics_file.steps)
         self.checkpoint_manager.update_weights(self.global_steps)
         SkipManager.init(self.config)
         self.before_training()
@@ -165,6 +164,7 @@ class TrainingLoop(RayPPOTrainer):
     def _validate_before(self) -> None:
         """verl's validation before training, or instead of it."""
         self.last_val_metrics = self._validate()
+        self._flush_dumps()
         pprint(f"Initial validation metrics: {self.last_val_metrics}")
         self._record(self.last_val_metrics, self.global_steps)
 
@@ -172,15 +172,17 @@ class TrainingLoop(RayPPOTrainer):
         """What a run may not have come to after its checkpoint: that step's validation and its line."""
         step, line = self.global_steps, self.metrics_file.line(self.global_steps)
         last = step >= self.total_training_steps or not self._affords_a_step()
-        if line is None:
-            if validated := self._validation_is_due(step, last):
-                self.last_val_metrics = self._validate()
-                metrics = metrics | self.last_val_metrics
-            self._record(metrics, step)
-        else:
-            validated, metrics = self._validation_is_due(step, last), line
-        if validated:
-            self._note_best(step, metrics)
+        if line is not None:
+            # The schedule may be another one now: what the line holds tells whether the step was validated.
+            if self.best.config.best_metric in line:
+                self._note_best(step, line)
+            return
+        if self._validation_is_due(step, last):
+            self.last_val_metrics = self._validate()
+            self._flush_dumps()
+            self._note_best(step, self.last_val_metrics)
+            metrics = metrics | self.last_val_metrics
+        self._record(metrics, step)
 
     def _steps(self) -> Iterator[tuple[Step, DataProto]]:
         """Every step still to train, with its B problems."""
@@ -247,7 +249,6 @@ class TrainingLoop(RayPPOTrainer):
             with step.timer("save_checkpoint"):
                 self._flush_dumps()
                 self._save_checkpoint(step.metrics)
-            step.saved = True
 
     def _dump_rollouts(self, joint: JointBatch, step: Step) -> None:
         folder = self.config.trainer.get("rollout_data_dir", None)
@@ -268,8 +269,7 @@ class TrainingLoop(RayPPOTrainer):
         self._flush_dumps()
         step.metrics |= metrics
         self.last_val_metrics = metrics if step.last else self.last_val_metrics
-        if step.saved:
-            self._note_best(step.number, metrics)
+        self._note_best(step.number, metrics)
 
     def _measure(self, joint: JointBatch, step: Step) -> None:
         """verl's metrics beside ours, but for times. Data metrics describe the base stream, to compare with GRPO."""
@@ -330,6 +330,7 @@ class TrainingLoop(RayPPOTrainer):
             super()._save_checkpoint()
             ours = {"step": step, "ledger": self.ledger.state_dict(), "metrics": as_json(metrics or {})}
             ours |= {"best": self.best.state_dict(), "kl_coefficient": self.kl_coefficient}
+            ours |= {"skipped_updates": self.updates.in_a_row}
             self.checkpoints.commit(step, self.state_dict() | ours)
         self._prune()
 
@@ -338,7 +339,8 @@ class TrainingLoop(RayPPOTrainer):
             self.checkpoints.prune(self.keep_last, also=[self.best.step])
 
     def _note_best(self, step: int, metrics: dict[str, Any]) -> None:
-        if self.best.note(step, metrics):
+        """Only what this run has saved can stay."""
+        if step in self.checkpoints.complete() and self.best.note(step, metrics):
             self.checkpoints.name_best(step)
 
     @property
@@ -353,13 +355,17 @@ class TrainingLoop(RayPPOTrainer):
 
     def _load_checkpoint(self) -> None:
         trainer = self.config.trainer
-        if trainer.resume_mode == "auto":
-            self.checkpoints.name_newest()
+        if trainer.resume_mode == "auto" and self.checkpoints.name_newest() is None and self.settings.run.restart:
+            # A restart of a run that may have begun at another's checkpoint, and has none of its own yet.
+            trainer.resume_mode = "resume_path" if trainer.resume_from_path else "auto"
         super()._load_checkpoint()
         if self.global_steps == 0:
             return
         by_path = trainer.resume_mode == "resume_path"
         folder = Path(trainer.resume_from_path) if by_path else self.checkpoints.folder(self.global_steps)
+        own = folder.resolve().parent == self.checkpoints.root.resolve()
+        if own:
+            self.checkpoints.set_aside_after(self.global_steps)
         if self.global_steps % len(self.train_dataloader) == 0:
             restore_epoch_end(self.train_dataloader, folder)
         state = load_state(folder)
@@ -368,7 +374,8 @@ class TrainingLoop(RayPPOTrainer):
             return
         self.ledger = Ledger.from_state(state["ledger"])
         self.resumed_metrics = state["metrics"]
-        if not by_path:
+        self.updates.in_a_row = state["skipped_updates"]
+        if own:
             self.best.load_state_dict(state["best"])
         self.kl_coefficient = state["kl_coefficient"]
         self.load_state_dict(state, folder)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -87,7 +88,15 @@ class Fail2FixAgentLoopManager(AgentLoopManager):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.agent_loop_workers_class = ray.remote(PromptIdsAgentLoopWorker)
+        self._validation: tuple[object, Counter[str]] = (None, Counter())
         super().__init__(*args, **kwargs)
+
+    def _validated(self, about: dict[str, Any]) -> Counter[str]:
+        """How often a validation has asked each prompt: it comes in batches, and one may hold another's copies."""
+        validation = (about.get(STREAM_NAME), about.get("global_steps"))
+        if self._validation[0] != validation:
+            self._validation = (validation, Counter())
+        return self._validation[1]
 
     @auto_await
     @SkipManager.annotate(role="rollout")
@@ -96,7 +105,8 @@ class Fail2FixAgentLoopManager(AgentLoopManager):
         if "priority" not in prompts.non_tensor_batch:
             prompts.non_tensor_batch["priority"] = np.arange(len(prompts), dtype=np.int64)
         if self.config.fail2fix.seeded_rollouts:
-            prompts.non_tensor_batch[SEED] = request_seeds(prompts, self.config.fail2fix.seed)
+            samples = self._validated(prompts.meta_info) if prompts.meta_info.get("validate") else None
+            prompts.non_tensor_batch[SEED] = request_seeds(prompts, self.config.fail2fix.seed, samples)
         workers = self.agent_loop_workers[: len(prompts)]
         bounds = np.linspace(0, len(prompts), len(workers) + 1).astype(int)
         chunks = [prompts[start:end] for start, end in zip(bounds[:-1], bounds[1:], strict=True)]
@@ -110,8 +120,8 @@ class Fail2FixAgentLoopManager(AgentLoopManager):
         return output
 
 
-def request_seeds(prompts: DataProto, run_seed: int) -> np.ndarray:
-    """One seed a row (N,), of its stream, step, prompt and sample."""
+def request_seeds(prompts: DataProto, run_seed: int, samples: Counter[str] | None = None) -> np.ndarray:
+    """One seed a row (N,), of its stream, step, prompt and sample; ``samples`` as in ``rollout_seeds``."""
     about, columns = prompts.meta_info, prompts.non_tensor_batch
     stream = about.get(STREAM_NAME) or ("validation" if about.get("validate") else "rollout")
     ids = columns.get(PROMPT_IDS)
@@ -119,7 +129,7 @@ def request_seeds(prompts: DataProto, run_seed: int) -> np.ndarray:
         texts = [np.asarray(row, dtype=np.int64).tobytes().hex() for row in ids]
     else:
         texts = [json.dumps(messages, default=str) for messages in columns["raw_prompt"]]
-    return np.array(rollout_seeds(run_seed, stream, about.get("global_steps", -1), texts), dtype=np.int64)
+    return np.array(rollout_seeds(run_seed, stream, about.get("global_steps", -1), texts, samples), dtype=np.int64)
 
 
 def same_reward_extras(outputs: Sequence[DataProto]) -> None:

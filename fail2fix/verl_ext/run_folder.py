@@ -43,7 +43,8 @@ def name_run(config: DictConfig) -> Path:
             # The random part keeps two starts in the same second apart.
             config.fail2fix.run.name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     folder = parent / config.fail2fix.run.name
-    if folder.exists() and any(folder.iterdir()) and not _resumes(config, folder):
+    left = [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.exists() else []
+    if left and not _resumes(config, folder):
         raise BadInput(
             f"fail2fix.run.name={config.fail2fix.run.name}: {folder} belongs to another run; choose another name, or "
             "resume it with trainer.resume_mode=auto if it holds a checkpoint"
@@ -97,6 +98,11 @@ class MetricsFile:
         if resumed_step is not None:
             self._set_aside_after(resumed_step)
         self._written = {_step_of(line) for line in self._lines()}
+
+    @property
+    def steps(self) -> set[float]:
+        """The steps that have a line."""
+        return set(self._written)
 
     def line(self, step: int) -> dict[str, Any] | None:
         """A step's line; None where it has none."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Set
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -26,8 +27,11 @@ MLFLOW_RUN = "MLFLOW_RUN_ID"
 ID_BYTES = 11  # swanlab wants 21 characters of 0-9 and a-z, or fewer
 
 
-def open_trackers(config: DictConfig, folder: Path, resumed_step: int) -> Tracking:
-    """verl's trackers for this run: new ones, or those that the run had before it was resumed."""
+def open_trackers(config: DictConfig, folder: Path, steps: Set[float]) -> Tracking:
+    """verl's trackers for this run: new ones, or those that the run had before it was resumed.
+
+    ``steps``: those that have a line in ``metrics.jsonl``; they are not logged again.
+    """
     loggers = [config.trainer.logger] if isinstance(config.trainer.logger, str) else list(config.trainer.logger)
     ids = _read(folder)
     for logger in RESUMABLE.keys() & set(loggers):
@@ -37,7 +41,7 @@ def open_trackers(config: DictConfig, folder: Path, resumed_step: int) -> Tracki
         os.environ.setdefault(resume, "allow")
     if MLFLOW_RUN in ids:
         os.environ.setdefault(MLFLOW_RUN, ids[MLFLOW_RUN])
-    logged = _file_logger_lines(config, resumed_step) if "file" in loggers and resumed_step else b""
+    logged = _file_logger_lines(config, steps) if "file" in loggers else b""
     tracking = Tracking(
         project_name=config.trainer.project_name,
         experiment_name=config.trainer.experiment_name,
@@ -60,13 +64,13 @@ def _read(folder: Path) -> dict[str, str]:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def _file_logger_lines(config: DictConfig, step: int) -> bytes:
-    """What verl's file logger, which empties its file at every start, has of the steps up to ``step``."""
+def _file_logger_lines(config: DictConfig, steps: Set[float]) -> bytes:
+    """What verl's file logger, which empties its file at every start, has of ``steps``."""
     path = Path(os.environ.get("VERL_FILE_LOGGER_PATH") or _default_file(config))
     if not path.exists():
         return b""
     lines = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
-    return b"".join(line for line in lines if json.loads(line)["step"] <= step)
+    return b"".join(line for line in lines if json.loads(line)["step"] in steps)
 
 
 def _default_file(config: DictConfig) -> str:

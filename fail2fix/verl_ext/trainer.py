@@ -276,15 +276,15 @@ class Fail2FixTrainer(Validation):
         chosen.counts["trimmed"] = available - k
         return chosen
 
-    def _solve(self, prompts: DataProto, step: Step, first_request: int = 0) -> Stream:
-        """G rollouts of each problem."""
+    def _solve(self, prompts: DataProto, step: Step, first_request: int = 0, purpose: str = "base") -> Stream:
+        """G rollouts of each problem; ``purpose`` names them to the seeds."""
         step.account("base").enter(prompts=len(prompts))
         rollouts = self.config.actor_rollout_ref.rollout.n
         uids = [f"{step.number}-{first_request // rollouts + place}" for place in range(len(prompts))]
         prompts.non_tensor_batch["uid"] = np.array(uids, dtype=object)
         request = self._get_gen_batch(prompts)
         source = Source(prompts, request).repeat(rollouts)
-        return self._generate(source, rollouts, first_request, step, stream="base")
+        return self._generate(source, rollouts, first_request, step, stream="base", purpose=purpose)
 
     def _solve_others(self, problems: int, round_number: int, step: Step) -> Stream | None:
         """G rollouts of each of ``problems`` problems from the whole training set, as far as the budget goes.
@@ -302,12 +302,14 @@ class Fail2FixTrainer(Validation):
         first = self.config.data.train_batch_size * rollouts * round_number
         return self._solve(prompts, step, first)
 
-    def _generate(self, source: Source, rollouts: int, first_request: int, step: Step, stream: str) -> Stream:
+    def _generate(
+        self, source: Source, rollouts: int, first_request: int, step: Step, stream: str, purpose: str = ""
+    ) -> Stream:
         """Generate and verify one response a row, and enter it into the ledger."""
         started = time.perf_counter()
         # Request priorities name a request under full determinism: no two of a step may be equal.
         priority = np.arange(first_request, first_request + len(source), dtype=np.int64)
-        asked = source.asked(priority, step.number, f"{stream}:{first_request}")
+        asked = source.asked(priority, step.number, f"{purpose or stream}:{first_request}")
         output = self.async_rollout_manager.generate_sequences(asked)
         timing = output.meta_info.pop("timing")
         prefix = "agent_loop" if stream == "base" else f"agent_loop_{stream}"
@@ -427,7 +429,7 @@ class Fail2FixTrainer(Validation):
         """G rollouts each of ``problems`` training problems (``sources.StartingPolicy``)."""
         self._require_start("the offline pool")
         prompts = drawn_prompts(self.train_dataset, problems, self.settings.seed, INITIAL)
-        return self._solve_uncharged(prompts)
+        return self._solve_uncharged(prompts, "offline")
 
     def charge(self, pool: Stream, seconds: float) -> None:
         """A pool costs the run that generates it and the run that finds it the same (``sources.StartingPolicy``)."""
@@ -441,14 +443,14 @@ class Fail2FixTrainer(Validation):
     def held_out_rollouts(self, problems: int | None) -> Stream:
         """G rollouts each of the first validation problems; not a cost of training."""
         self._require_start("the file of held-out attempts")
-        return self._solve_uncharged(first_prompts(self.val_dataset, problems))
+        return self._solve_uncharged(first_prompts(self.val_dataset, problems), "held_out_attempts")
 
-    def _solve_uncharged(self, prompts: DataProto) -> Stream:
+    def _solve_uncharged(self, prompts: DataProto, purpose: str) -> Stream:
         """G rollouts of each problem outside any step, which the ledger does not see."""
         spent = self.ledger
         self.ledger = Ledger()
         try:
-            return self._solve(prompts, Step.outside())
+            return self._solve(prompts, Step.outside(), purpose=purpose)
         finally:
             self.ledger = spent
 

@@ -95,6 +95,7 @@ class Started:
 def run_alone(bench: Bench, source: str) -> tuple[Path, float]:
     """The folder of a run that nobody disturbs, and how long it took, in seconds."""
     name = f"{source}-alone"
+    shutil.rmtree(bench.folder(name), ignore_errors=True)
     with Started(command(bench, source, name), bench.root) as run:
         seconds = run.finish()
     return bench.folder(name), seconds

@@ -66,6 +66,8 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _different_checkpoints(one: Path, other: Path) -> Iterator[str]:
+    if not (one / "fail2fix_state.json").exists():
+        yield f"{one}: no complete checkpoint to compare"
     names = [
         sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) for folder in (one, other)
     ]
