@@ -129,8 +129,9 @@ def _rows_as_json(rows: DataProto) -> list[str]:
             name: {"dtype": str(t.dtype).removeprefix("torch."), "values": t[row].tolist()}
             for name, t in tensors.items()
         }
-        columns = {name: _plain(values[row], name) for name, values in rows.non_tensor_batch.items()}
-        texts.append(json.dumps({"tensors": held, "columns": columns}, sort_keys=True))
+        # verl's columns come in the order of a set, another one in each process; what is in them keeps its own.
+        columns = {name: _plain(values[row], name) for name, values in sorted(rows.non_tensor_batch.items())}
+        texts.append(json.dumps({"tensors": held, "columns": columns}))
     return texts
 
 

@@ -50,7 +50,6 @@ class Fault:
         reward: how the reward function goes wrong (`faulty_rewards`).
         tmpfs: a file system of this size over a folder, "size folder"; "{run}" is the run's.
         retry: restarts allowed.
-        quick: in the default test suite.
     """
 
     what: str
@@ -60,7 +59,6 @@ class Fault:
     reward: str = ""
     tmpfs: str = ""
     retry: int | None = None
-    quick: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,7 +163,7 @@ def ask(_: subprocess.Popen[bytes], folder: Path) -> None:
 
 
 FAULTS: dict[str, Fault] = {
-    "engine_killed": Fault("vLLM's engine is killed", 75, send(KILL, "VLLM::EngineCore"), NO_SAVES, quick=True),
+    "engine_killed": Fault("vLLM's engine is killed", 75, send(KILL, "VLLM::EngineCore"), NO_SAVES),
     "engine_worker_killed": Fault("vLLM's worker is killed", 75, send(KILL, "VLLM::Worker"), NO_SAVES),
     "server_killed": Fault("the vLLM server actor is killed", 75, send(KILL, "ray::vLLMHttpServer"), NO_SAVES),
     "engine_hung": Fault("vLLM's engine is stopped: generation hangs", 75, send(STOP, "VLLM::EngineCore"), WATCHDOG),

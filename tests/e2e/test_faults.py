@@ -13,8 +13,7 @@ import pytest
 from tests.e2e.conftest import Bench
 from tests.e2e.faults import FAULTS, ROOT
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
-NAMES = [name if fault.quick else pytest.param(name, marks=pytest.mark.slow) for name, fault in FAULTS.items()]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 def outcome(bench: Bench, name: str) -> dict[str, Any]:
@@ -28,7 +27,7 @@ def outcome(bench: Bench, name: str) -> dict[str, Any]:
     return json.loads((out / f"{name}.json").read_text())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_has_its_outcome(bench: Bench, name: str) -> None:
     if FAULTS[name].tmpfs and os.geteuid() != 0:
         pytest.skip("a full file system takes a mount, which takes root")
