@@ -364,7 +364,7 @@ class TrainingLoop(RayPPOTrainer):
         by_path = trainer.resume_mode == "resume_path"
         folder = Path(trainer.resume_from_path) if by_path else self.checkpoints.folder(self.global_steps)
         own = folder.resolve().parent == self.checkpoints.root.resolve()
-        if own:
+        if own and not trainer.get("val_only", False):
             self.checkpoints.set_aside_after(self.global_steps)
         if self.global_steps % len(self.train_dataloader) == 0:
             restore_epoch_end(self.train_dataloader, folder)
