@@ -8,16 +8,15 @@ input, a full disk, a diverged model, an unforeseen error and a signal to this p
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import subprocess
 import sys
 import threading
-import time
 from types import FrameType
 
 from fail2fix.core.faults import Exit
 from fail2fix.processes import become_subreaper, end_descendants
+from fail2fix.verl_ext.run_folder import new_name
 
 NAME = "fail2fix.run.name="
 FIRST_PAUSE_S = 10.0
@@ -39,7 +38,7 @@ def named(arguments: list[str]) -> list[str]:
     """The arguments with a run name, which every start of the run has to share."""
     if any(argument.lstrip("+").startswith(NAME) for argument in arguments):
         return arguments
-    return [*arguments, f"{NAME}{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"]
+    return [*arguments, f"{NAME}{new_name()}"]
 
 
 class Retry:

@@ -31,7 +31,7 @@ class Account:
         skipped: reason -> prompts that left the step as the method or the config wants it.
         failed: prompts whose verifier failed.
         asked, generated, verified, recorded: rollouts requested of the engines, returned by them, given a verdict or
-            a status by the reward function, entered into the ledger.
+            a status by the reward function, found in the step's batch or among the groups left out of it.
     """
 
     stream: str

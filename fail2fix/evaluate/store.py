@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet as parquet
 
+from fail2fix.atomic import write_whole
 from fail2fix.core.config import BadInput
 from fail2fix.evaluate.plan import Batch
 
@@ -120,9 +121,7 @@ def read_records(folder: Path, benchmark: str) -> Rows:
 
 
 def write_json(path: Path, fields: dict[str, Any]) -> None:
-    partial = _partial(path)
-    partial.write_text(json.dumps(fields, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps(fields, indent=1) + "\n")
 
 
 def _read(path: Path) -> Rows | None:
@@ -130,13 +129,9 @@ def _read(path: Path) -> Rows | None:
 
 
 def _write(path: Path, rows: Sequence[dict[str, Any]], schema: pyarrow.Schema) -> None:
-    partial = _partial(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
     parquet.write_table(pyarrow.Table.from_pylist(list(rows), schema=schema), partial)
     partial.replace(path)
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}")
 
 
 def _short(value: object) -> str:

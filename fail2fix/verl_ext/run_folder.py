@@ -40,8 +40,7 @@ def name_run(config: DictConfig) -> Path:
             shared.file = shared.file and os.path.abspath(shared.file)
         parent = Path(config.fail2fix.run.root) / config.trainer.experiment_name
         if config.fail2fix.run.name is None:
-            # The random part keeps two starts in the same second apart.
-            config.fail2fix.run.name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+            config.fail2fix.run.name = new_name()
     folder = parent / config.fail2fix.run.name
     left = [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.exists() else []
     if left and not _resumes(config, folder):
@@ -50,6 +49,11 @@ def name_run(config: DictConfig) -> Path:
             "resume it with trainer.resume_mode=auto if it holds a checkpoint"
         )
     return folder
+
+
+def new_name() -> str:
+    """A run's name where the user gives none: when it starts, and what keeps two starts in one second apart."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
 def folder_of(config: DictConfig) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -66,13 +66,15 @@ def _read(folder: Path) -> dict[str, str]:
 
 def _file_logger_lines(config: DictConfig, steps: Set[float]) -> bytes:
     """What verl's file logger, which empties its file at every start, has of ``steps``."""
-    path = Path(os.environ.get("VERL_FILE_LOGGER_PATH") or _default_file(config))
+    path = file_logger_path(config, os.environ)
     if not path.exists():
         return b""
     lines = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
     return b"".join(line for line in lines if json.loads(line)["step"] in steps)
 
 
-def _default_file(config: DictConfig) -> str:
-    root = os.path.expanduser(os.environ.get("VERL_FILE_LOGGER_ROOT", "."))
-    return os.path.join(root, config.trainer.project_name, f"{config.trainer.experiment_name}.jsonl")
+def file_logger_path(config: DictConfig, environment: Mapping[str, str]) -> Path:
+    """Where verl's file logger writes."""
+    root = Path(environment.get("VERL_FILE_LOGGER_ROOT", ".")).expanduser()
+    usual = root / config.trainer.project_name / f"{config.trainer.experiment_name}.jsonl"
+    return Path(environment.get("VERL_FILE_LOGGER_PATH") or usual)

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from omegaconf import DictConfig
 
 from fail2fix.core.config import BadInput
+from fail2fix.verl_ext.trackers import file_logger_path
 
 Environment = Mapping[str, str]
 MIN_WANDB_KEY = 40
@@ -145,10 +146,7 @@ PIP = {"tracking": "wandb", "vemlp_wandb": "volcengine-ml-platform", "rl_insight
 
 
 def _file_doubts(config: DictConfig, environment: Environment) -> list[str]:
-    root = environment.get("VERL_FILE_LOGGER_ROOT", ".")
-    trainer = config.trainer
-    usual = Path(root).expanduser() / trainer.project_name / f"{trainer.experiment_name}.jsonl"
-    file = Path(environment.get("VERL_FILE_LOGGER_PATH") or usual)
+    file = file_logger_path(config, environment)
     if not file.exists():
         return []
     return [f"trainer.logger: verl's file tracker empties {file} first; set VERL_FILE_LOGGER_PATH to a new name"]
