@@ -18,10 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fail2fix.tasks import arithmetic
-from tests.e2e.conftest import Bench
+from tests.e2e.conftest import make_bench
 from tests.e2e.faults import FAULTS, Outcome, break_run
-from tests.e2e.tiny import make_model
 
 FOLDERS = re.compile(r"/\S*/(global_step_\d+|stacks-\S+)")
 HEAD = "| fault | exit status | seconds to the end | lost | its last words |\n|---|---|---|---|---|\n"
@@ -32,7 +30,7 @@ def main() -> None:
     if len(sys.argv) < 2:
         sys.exit("usage: python scripts/inject_faults.py OUT [NAME ...]")
     out = Path(sys.argv[1]).absolute()
-    bench = _bench(out)
+    bench = make_bench(out / "bench")
     for name in sys.argv[2:] or FAULTS:
         path = out / f"{name}.json"
         if path.exists() or (FAULTS[name].tmpfs and os.geteuid() != 0):
@@ -55,14 +53,6 @@ def _row(outcome: Outcome) -> str:
     status = f"{outcome.status}" if outcome.as_wanted else f"**{outcome.status}, wanted {outcome.wanted}**"
     words = FOLDERS.sub(r"\1", outcome.line).removeprefix("fail2fix: error: ").replace("|", "\\|")
     return f"| {outcome.what} | {status} | {outcome.seconds:g} | {outcome.lost} | {words} |\n"
-
-
-def _bench(out: Path) -> Bench:
-    bench = Bench(out / "bench", out / "bench" / "tiny")
-    if not bench.model.exists():
-        arithmetic.main([str(bench.root / "arithmetic"), "--seed", "0"])
-        make_model(bench.model)
-    return bench
 
 
 if __name__ == "__main__":

@@ -17,20 +17,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from fail2fix.tasks import arithmetic
-from tests.e2e.conftest import Bench
+from tests.e2e.conftest import Bench, make_bench
 from tests.e2e.killing import Trial, Where, kill_and_resume, run_alone
-from tests.e2e.tiny import make_model
 
 SOURCES = ("online", "offline", "lagged")
-
-
-def bench_in(root: Path) -> Bench:
-    if not (root / "ready").exists():
-        arithmetic.main([str(root / "arithmetic"), "--seed", "0"])
-        make_model(root / "tiny")
-        (root / "ready").touch()
-    return Bench(root, root / "tiny")
 
 
 def alone(bench: Bench, source: str, out: Path) -> tuple[Path, float]:
@@ -50,7 +40,7 @@ def main() -> int:
     parser.add_argument("--saving", type=int, default=5, help="kills a source (default: %(default)s)")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    bench, file = bench_in((given.out / "work").resolve()), given.out / "trials.jsonl"
+    bench, file = make_bench((given.out / "work").resolve()), given.out / "trials.jsonl"
     lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     done = {(line["source"], line["where"], line["seed"]): line for line in lines}
     plan: list[tuple[Where, int]] = [("anywhere", given.anywhere), ("saving", given.saving)]

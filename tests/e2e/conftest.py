@@ -183,13 +183,20 @@ def shared_memory() -> set[Path]:
     return set(Path("/dev/shm").glob("psm_*"))
 
 
-@pytest.fixture(scope="session")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+def make_bench(root: Path) -> Bench:
+    """A bench in a folder, made unless it is there."""
     from tests.e2e.tiny import make_model
 
-    root = tmp_path_factory.mktemp("bench")
-    arithmetic.main([str(root / "arithmetic"), "--seed", "0"])
-    return Bench(root, make_model(root / "tiny"))
+    if not (root / "ready").exists():
+        arithmetic.main([str(root / "arithmetic"), "--seed", "0"])
+        make_model(root / "tiny")
+        (root / "ready").touch()
+    return Bench(root, root / "tiny")
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return make_bench(tmp_path_factory.mktemp("bench"))
 
 
 @pytest.fixture(scope="session")
