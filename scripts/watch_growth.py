@@ -45,9 +45,10 @@ SETTINGS = (
     "fail2fix.checkpoint.keep_last=2",
     "actor_rollout_ref.actor.optim.lr=1e-5",  # hours at the tests' rate end in one repeated token
 )
-# A /dev/shm that no other run of this machine writes into, where we may mount one.
-MOUNT = 'mount -t tmpfs -o size=8g tmpfs /dev/shm && exec "$@"'
-OWN_SHARED_MEMORY = ("unshare", "-m", "sh", "-c", MOUNT, "sh") if os.geteuid() == 0 else ()
+# A /dev/shm and a /tmp that no other run of this machine uses, where we may mount them: what /dev/shm holds is then the
+# run's own, and so are the sockets in /tmp through which verl syncs weights.
+MOUNT = 'mount -t tmpfs tmpfs /dev/shm && mount -t tmpfs tmpfs /tmp && mkdir -p "$RAY_TMPDIR" && exec "$@"'
+OWN_PLACES = ("unshare", "-m", "sh", "-c", MOUNT, "sh") if os.geteuid() == 0 else ()
 NAMES = ("WorkerDict", "vLLMHttpServer", "EngineCore", "VLLM::Worker", "RewardLoopWorker", "PromptIdsAgentLoop",
          "Fail2FixTaskRunner", "raylet", "gcs_server", "fail2fix.train")  # fmt: skip
 
@@ -75,7 +76,7 @@ def watched(bench: Bench, source: str, hours: float, file: Path) -> tuple[list[d
     shutil.rmtree(folder, ignore_errors=True)
     arguments = bench.arguments("growth", *SETTINGS, f"fail2fix.replay.source={source}", "fail2fix.offline.prompts=8")
     samples: list[dict[str, float]] = []
-    with Started([*OWN_SHARED_MEMORY, sys.executable, *arguments], bench.root) as run, file.open("w") as output:
+    with Started([*OWN_PLACES, sys.executable, *arguments], bench.root) as run, file.open("w") as output:
         began = time.monotonic()
         while run.process.poll() is None:
             time.sleep(EVERY_S)
