@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.config_search_path import ConfigSearchPath
@@ -29,6 +30,9 @@ from fail2fix.core.printable import one_line
 from fail2fix.core.secret_text import refuse_secret_words
 from fail2fix.shipped_configs import config_dir
 from fail2fix.verl_ext.cpu import environment
+
+if TYPE_CHECKING:
+    from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
 
 DRY_RUN = "--dry-run"
 
@@ -77,15 +81,18 @@ def warn(lines: Iterable[str]) -> None:
         print(f"fail2fix: warning: {one_line(line)}", file=sys.stderr, flush=True)
 
 
-def train(config: DictConfig) -> None:
-    """Train on a prepared config, with verl's own start of Ray; a failure ends the process with its status."""
+def train(config: DictConfig, task_runner: type[Fail2FixTaskRunner] | None = None) -> None:
+    """Train on a prepared config, with verl's own start of Ray; a failure ends the process with its status.
+
+    ``task_runner``: a subclass of ours, if it is not ours that shall run.
+    """
     import ray
     from verl.trainer.main_ppo import run_ppo
 
     from fail2fix.verl_ext.driver import Driver, end_process
     from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
 
-    runner = ray.remote(num_cpus=1)(Fail2FixTaskRunner)
+    runner = ray.remote(num_cpus=1)(task_runner or Fail2FixTaskRunner)
     status = Driver(config, lambda: run_ppo(config, task_runner_class=runner), ray.shutdown).run()
     if status != Exit.FINISHED:
         end_process(status)

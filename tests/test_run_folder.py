@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from fail2fix.core.config import BadInput
 from fail2fix.verl_ext.checkpoint_state import FILE, load_state, save_state
 from fail2fix.verl_ext.run_folder import FINISHED, TRACKER, MetricsFile, hold, name_run, open_run
+from fail2fix.verl_ext.weight_sync import hold_weight_sync
 from fail2fix.versions import versions
 
 
@@ -151,3 +153,12 @@ def test_a_folder_that_a_kill_left_without_a_config_is_free(tmp_path: Path) -> N
     folder.mkdir(parents=True)
     hold(folder).close()
     assert name_run(config(tmp_path, "mine")) == folder
+
+
+def test_two_runs_of_one_machine_do_not_sync_weights_under_one_name(tmp_path: Path) -> None:
+    first = hold_weight_sync("01000000", tmp_path / "first", tmp_path)
+    with pytest.raises(BadInput, match=f"another run on this machine .{tmp_path}/first."):
+        hold_weight_sync("01000000", tmp_path / "second", tmp_path)
+    os.close(hold_weight_sync("02000000", tmp_path / "second", tmp_path))
+    os.close(first)
+    os.close(hold_weight_sync("01000000", tmp_path / "third", tmp_path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ray
 from omegaconf import DictConfig, OmegaConf
 from verl.trainer.main_ppo_v0 import BaseTaskRunner
 from verl.trainer.ppo.utils import create_rl_dataset, create_rl_sampler
@@ -9,16 +10,21 @@ from verl.utils.config import omega_conf_to_dataclass
 from verl.utils.dataset.rl_dataset import collate_fn
 
 from fail2fix.verl_ext.last_resort import saving_what_is_left
+from fail2fix.verl_ext.run_folder import folder_of
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
 from fail2fix.verl_ext.watchdog import Watchdog
+from fail2fix.verl_ext.weight_sync import hold_weight_sync
 
 
 class Fail2FixTaskRunner(BaseTaskRunner):
     """verl's task runner with our trainer."""
 
+    trainer_class: type[Fail2FixTrainer] = Fail2FixTrainer
+
     def run(self, config: DictConfig) -> None:
         """Build everything and train, watched."""
         OmegaConf.resolve(config)
+        self._weight_sync = hold_weight_sync(ray.get_runtime_context().get_job_id(), folder_of(config))
         with Watchdog.of(config) as watchdog, watchdog.phase("start"):
             with watchdog.phase("data"):
                 trainer = self._trainer(config)
@@ -38,7 +44,7 @@ class Fail2FixTaskRunner(BaseTaskRunner):
         held_out = create_rl_dataset(
             data.val_files, data, tokenizer, processor, is_train=False, max_samples=data.val_max_samples
         )
-        return Fail2FixTrainer(
+        return self.trainer_class(
             config=config,
             tokenizer=tokenizer,
             processor=processor,

@@ -1,0 +1,52 @@
+"""Two runs on one machine must not meet in verl's weight sync.
+
+verl 0.9.1 sends an actor's weights to its engine over sockets named /tmp/rl-colocate-zmq-<Ray job>-replica-<n>-rank-<n>
+(verl/workers/rollout/vllm_rollout/vllm_rollout.py). Every Ray cluster numbers its jobs from 1, so two runs that start
+a Ray of their own on one machine, each on its own GPUs, have the same names: an engine may then be given the other
+run's weights, and says nothing if their shapes agree.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from fail2fix.core.config import BadInput
+
+FOLDER = Path("/tmp")
+
+
+def hold_weight_sync(job: str, run: Path, folder: Path = FOLDER) -> int:
+    """Keep the sockets of a Ray job on this machine for one run, as long as its process lives; a file descriptor.
+
+    Args:
+        job: Ray's id of the job.
+        run: the run's folder, named to whoever comes second.
+        folder: where the sockets are.
+
+    Raises:
+        BadInput: another run holds them.
+    """
+    path = folder / f"rl-colocate-zmq-{job}.held"
+    held = _open(path)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        other = os.read(held, 4096).decode(errors="replace").strip()
+        os.close(held)
+        raise BadInput(
+            f"another run on this machine ({other}) syncs its weights under the same names, {folder}/rl-colocate-zmq-"
+            f"{job}-*, and either could get the other's weights; wait until it ends, or start one Ray for both "
+            "(ray start --head, then RAY_ADDRESS=auto)"
+        ) from None
+    if os.access(path, os.W_OK):
+        path.write_text(f"{run}\n")
+    return held
+
+
+def _open(path: Path) -> int:
+    """Open the file, made if it is not there; another user's, in a folder like /tmp, may be read only."""
+    if path.exists():
+        return os.open(path, os.O_RDONLY)
+    return os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
