@@ -202,7 +202,7 @@ def correction_rows(base: Stream, replays: Replays, sizes: Sizes) -> DataProto:
     correct = np.arange(rows) % 2 == 0
     was_correct = np.array([attempt.correct for attempt in replays.attempts]).repeat(sizes.rollouts)
     columns = reward_columns(correct, was_correct & ~correct, "correction")
-    source = correction_source(base, replays.replays).repeat(sizes.rollouts)
+    source = correction_source(replays.replays).repeat(sizes.rollouts)
     columns["raw_prompt"] = source.request.non_tensor_batch["raw_prompt"]
     prompts = [list(r.prompt.ids) for r in replays.replays for _ in range(sizes.rollouts)]
     responses = base.rows.batch["responses"].roll(1, dims=0)[:rows]
@@ -237,8 +237,8 @@ def replay(base: Stream, trainer: Fail2FixTrainer, split: BatchSplit, timings: T
         replay_metrics(chosen, wanted, RHO)
     with timings.part("prompts"):
         replays, _ = build_replays(base, chosen.attempts, trainer.prompt_builder)
-        correction_source(base, replays).repeat(rollouts)
-    return Replays(base, replays)
+        correction_source(replays).repeat(rollouts)
+    return Replays(replays)
 
 
 def joined(
@@ -253,7 +253,7 @@ def joined(
     with timings.part("metrics"):
         trainer._rollout_metrics(base, correction, replays)
     with timings.part("join"):
-        joint = join(base, correction, replays.attempts, BatchSplit(ranks=ranks), balance=True)
+        joint = join(base, correction, BatchSplit(ranks=ranks), balance=True)
         joint.rows.meta_info["global_token_num"] = joint.rows.batch["attention_mask"].sum(-1).tolist()
     with timings.part("base_rows_for_log"):
         joint.base_rows(DATA_METRICS_TENSORS, DATA_METRICS_COLUMNS)

@@ -16,7 +16,7 @@ FAILED = ["ok", "ok", "ok", "error", "no_answer", "timeout"]
 
 
 def joined(base: Stream, correction: Stream | None = None) -> JointBatch:
-    return join(base, correction, [], BatchSplit(), balance=False)
+    return join(base, correction, BatchSplit(), balance=False)
 
 
 def asked(name: str, prompts: int, rollouts: Stream) -> Account:

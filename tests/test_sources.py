@@ -77,7 +77,7 @@ def replayed(stream: Stream, step: int = 3, order: random.Random | None = None) 
     selection = select_attempts(groups, 5, 0.4, ReplayConfig(), seed=0, step=step)
     builder = CorrectionPromptBuilder(TOKENIZER, max_tokens=512)
     replays, _ = build_replays(stream, selection.attempts, builder)
-    rows = correction_source(stream, replays).request.non_tensor_batch
+    rows = correction_source(replays).request.non_tensor_batch
     return sorted(
         (str(uid), r.attempt.correct, bytes(np.array(r.prompt.ids)), str(info["fail2fix"]), str(raw))
         for r, uid, info, raw in zip(replays, rows["uid"], rows["extra_info"], rows["raw_prompt"], strict=True)

@@ -14,7 +14,7 @@ from fail2fix.core.ledger import Cost
 from fail2fix.core.objective import BatchSplit
 from fail2fix.core.prompts import AttemptContext, CorrectionPrompt
 from fail2fix.core.selection import Attempt, PromptGroup, Selection, distinct_candidates, select_attempts
-from fail2fix.verl_ext.corrections import fill_replays
+from fail2fix.verl_ext.corrections import Replay, Replays, fill_replays
 from fail2fix.verl_ext.streams import JointBatch, Source, Stream, concatenated, join, prompt_groups
 
 P, R = 5, 4
@@ -48,7 +48,7 @@ def stream(groups: int, rollouts: int, first: int = 0, **columns: list[Any]) -> 
 @pytest.mark.parametrize("balance", [True, False])
 def test_joining_moves_whole_rows_and_can_be_undone(ranks: int, balance: bool) -> None:
     base, correction = stream(4, 4), stream(4, 2, first=16)
-    joint = join(base, correction, [], BatchSplit(ranks=ranks, mini_batches=2), balance)
+    joint = join(base, correction, BatchSplit(ranks=ranks, mini_batches=2), balance)
     number = joint.rows.batch["prompts"][:, 0].numpy()
     assert joint.natural(number).tolist() == list(range(24))
     assert joint.rows.batch["rm_scores"].sum(-1).int().tolist() == number.tolist()
@@ -62,12 +62,12 @@ def test_streams_that_differ_in_a_tensor_are_refused() -> None:
     base, correction = stream(2, 2), stream(2, 2, first=4)
     correction.rows.batch["extra"] = torch.zeros(4)
     with pytest.raises(ValueError, match="extra"):
-        join(base, correction, [], BatchSplit(), balance=False)
+        join(base, correction, BatchSplit(), balance=False)
 
 
 def test_a_reward_field_of_one_stream_only_is_filled_in_the_other() -> None:
     base, correction = stream(2, 2, hint=["a", "b", "c", "d"]), stream(2, 2, first=4)
-    joint: JointBatch = join(base, correction, [], BatchSplit(), balance=False)
+    joint: JointBatch = join(base, correction, BatchSplit(), balance=False)
     assert joint.rows.non_tensor_batch["hint"].tolist() == ["a", "b", "c", "d", "", "", "", ""]
     assert "hint" in joint.rows.meta_info["reward_extra_keys"]
 
@@ -79,7 +79,7 @@ def test_a_failed_check_takes_its_whole_group_out_of_everything() -> None:
     assert [group.attempts[0].group for group in groups] == [1, 2]
     replayable = [[a.replayable for a in group.attempts] for group in groups]
     assert replayable == [[True, True], [False, True]], "a check that timed out is never replayed"
-    joint = join(base, None, [], BatchSplit(), balance=False)
+    joint = join(base, None, BatchSplit(), balance=False)
     assert joint.rows.batch["response_mask"].sum(-1).tolist() == [0, 0, 4, 4, 4, 4]
 
 
@@ -114,12 +114,10 @@ def test_an_attempt_without_room_gives_its_place_to_the_next() -> None:
 
 def test_an_attempts_reward_is_the_steps_own_or_its_pools() -> None:
     """Online, KL in the reward is in it (METHOD.md, item 4); another pool's rewards are as they were stored."""
-    base, pool, correction = stream(2, 2), stream(3, 2, first=50), stream(1, 2, first=4)
-    attempt = Attempt(1, 1, True, b"")
-    joined = join(base, correction, [attempt], BatchSplit(), balance=False, pool=base)
-    assert joined.attempt_rewards(np.array([0.0, 0.1, 0.2, 0.3])).tolist() == [0.3]
-    joined = join(base, correction, [attempt], BatchSplit(), balance=False, pool=pool)
-    assert joined.attempt_rewards(np.array([0.0, 0.1, 0.2, 0.3])).tolist() == [53.0]
+    base, pool = stream(2, 2), stream(3, 2, first=50)
+    attempt, prompt = Attempt(1, 1, True, b""), CorrectionPrompt([1, 2], "block", shortened=False, fell_back=False)
+    replays = Replays([Replay(attempt, base, prompt), Replay(attempt, pool, prompt)])
+    assert replays.rewards(base, np.array([0.0, 0.1, 0.2, 0.3])).tolist() == [0.3, 53.0]
 
 
 def test_streams_are_concatenated_and_taken_apart_group_by_group() -> None:

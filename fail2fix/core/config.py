@@ -45,6 +45,18 @@ class Thinking(Enum):
     keep = "keep"
 
 
+class Schedule(Enum):
+    """When a step's corrections start.
+
+    serial: when its last base rollout has ended. streaming: a group's, as soon as the group's own rollouts have ended;
+    late groups' with the next step (`fail2fix.core.admission`). lagged: at once, on the attempts of the step before.
+    """
+
+    serial = "serial"
+    streaming = "streaming"
+    lagged = "lagged"
+
+
 class Scale(Enum):
     """What a correction group's centred rewards are divided by."""
 
@@ -96,6 +108,17 @@ class ReplayConfig:
     max_attempts_per_prompt: int = 2  # (ours)
     difficulty: bool = True  # problems inside the band first; False: all alike
     keep_probe: bool = True  # (ours)
+
+
+@dataclass
+class StreamingConfig:
+    """``schedule=streaming`` (ours).
+
+    ``patience``: a group is late if one of its rollouts is longer than this share of the longest of the step before.
+    Its corrections then belong to the next step. More patience replays more of a step's own attempts and takes longer.
+    """
+
+    patience: float = 0.3
 
 
 @dataclass
@@ -254,11 +277,15 @@ class Fail2FixConfig:
     """The whole ``fail2fix:`` section.
 
     ``seeded_rollouts``: every request has a seed of its own, so that a resumed run samples what an uninterrupted one
-    does; vLLM then draws request by request.
+    does; vLLM then draws request by request. ``groups_share_engine``: all rollouts of a problem, and its corrections,
+    go to one engine, whose prefix cache then holds what they have in common; verl spreads them.
     """
 
     seed: int = 0
     seeded_rollouts: bool = True
+    groups_share_engine: bool = True
+    schedule: Schedule = Schedule.serial
+    streaming: StreamingConfig = field(default_factory=StreamingConfig)
     correction: CorrectionConfig = field(default_factory=CorrectionConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     offline: OfflineConfig = field(default_factory=OfflineConfig)
@@ -290,6 +317,17 @@ def _check_faults(faults: FaultsConfig) -> None:
     for key in ("max_excluded_groups", "max_timeouts"):
         share = getattr(faults, key)
         _require(0 <= share <= 1, f"faults.{key}", share, "a share in [0, 1] (1: never stop)")
+
+
+def _check_schedule(config: Fail2FixConfig) -> None:
+    sources = {Schedule.streaming: ("online",), Schedule.lagged: ("online", "lagged")}.get(config.schedule)
+    _require(
+        sources is None or config.replay.source in sources,
+        "schedule",
+        config.schedule.value,
+        f"serial where replay.source={config.replay.source}: it has a schedule of its own",
+    )
+    _require(0 < config.streaming.patience <= 1, "streaming.patience", config.streaming.patience, "in (0, 1]")
 
 
 def check(config: Fail2FixConfig) -> None:
@@ -338,6 +376,7 @@ def check(config: Fail2FixConfig) -> None:
     _require(v.retries >= 0, "verifier.retries", v.retries, "0 or more")
     _require(v.call_s > 0, "verifier.call_s", v.call_s, "a number of seconds above 0")
     _check_code(v.code)
+    _check_schedule(config)
     _check_faults(config.faults)
     for key, limit_s in (("start_s", config.watchdog.start_s), ("limit_s", config.watchdog.limit_s)):
         _require(limit_s is None or limit_s > 0, f"watchdog.{key}", limit_s, "a number of seconds above 0, or null")

@@ -78,7 +78,7 @@ class HeldOutCorrections:
         counts = {"fail2fix/held_out/skipped": self.skipped, "fail2fix/held_out/problems": self.problems}
         if not self.replays:
             return counts | {"fail2fix/held_out/corrections": 0.0, "fail2fix/held_out/excluded": 0.0}
-        corrections, texts = answer(correction_source(self.pool, self.replays).repeat(self.samples), self.samples)
+        corrections, texts = answer(correction_source(self.replays).repeat(self.samples), self.samples)
         self._dump(corrections, texts, dump)
         problems = np.array([r.attempt.group for r in self.replays])
         # A verifier that failed on either side of the comparison takes the attempt out of both.

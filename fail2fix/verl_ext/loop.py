@@ -59,6 +59,7 @@ class Step:
     """One step's number, what it measured, and how long its parts took.
 
     ``last`` is known at the beginning for a number of steps, and after the rollouts for a budget of them.
+    ``admitted``: attempts that the step's groups have admitted, if it streamed.
     """
 
     number: int
@@ -69,6 +70,7 @@ class Step:
     accounts: dict[str, Account] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, float] = field(default_factory=dict)
+    admitted: int | None = None
 
     @classmethod
     def outside(cls) -> Step:

@@ -16,11 +16,15 @@ import asyncio
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from functools import cached_property
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 import ray
+from omegaconf import DictConfig
 from verl import DataProto
 from verl.experimental.agent_loop.agent_loop import (
     AgentLoopManager,
@@ -31,12 +35,14 @@ from verl.experimental.agent_loop.agent_loop import (
 )
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
 from verl.utils.skip import SkipManager
+from verl.workers.rollout.llm_server import LLMServerClient
 
 from fail2fix.core.seeds import rollout_seeds
 
 PROMPT_IDS_AGENT = "fail2fix_prompt_ids"
 PROMPT_IDS = "fail2fix_prompt_ids"
 SEED = "fail2fix_seed"
+GROUP = "fail2fix_group"  # which rows have a prefix in common
 STREAM_NAME = "fail2fix_stream"  # in meta_info: what the rollouts are for
 
 
@@ -57,11 +63,33 @@ class PromptIdsAgentLoop(SingleTurnAgentLoop):
         return self._ids
 
 
+_group: ContextVar[str | None] = ContextVar("group", default=None)
+
+
+class GroupClient:
+    """verl's client of the engines. verl keeps a request id on the engine that it first went to: here a whole group."""
+
+    def __init__(self, client: LLMServerClient) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def generate(self, request_id: str, **request: Any) -> Any:
+        return await self._client.generate(_group.get() or request_id, **request)
+
+
 class PromptIdsAgentLoopWorker(AgentLoopWorker):
     """verl's worker, in a module that registers our loop; rows may differ in which reward extras they have."""
 
+    def __init__(self, config: DictConfig, llm_client: LLMServerClient, *args: Any, **kwargs: Any) -> None:
+        # Under full determinism the engine itself sees the request id, which no two may share.
+        shared = config.fail2fix.groups_share_engine and not config.actor_rollout_ref.rollout.full_determinism
+        super().__init__(config, GroupClient(llm_client) if shared else llm_client, *args, **kwargs)  # type: ignore[arg-type]
+
     async def _run_agent_loop(self, sampling_params: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """verl's, with the row's seed among the sampling parameters."""
+        _group.set(kwargs.pop(GROUP, None))  # each row is a task with variables of its own
         seed = kwargs.pop(SEED, None)
         if seed is not None:
             sampling_params |= {"seed": int(seed)}
@@ -104,20 +132,38 @@ class Fail2FixAgentLoopManager(AgentLoopManager):
         """Generate one response a row, in row order; timings under ``meta_info["timing"]``."""
         if "priority" not in prompts.non_tensor_batch:
             prompts.non_tensor_batch["priority"] = np.arange(len(prompts), dtype=np.int64)
-        if self.config.fail2fix.seeded_rollouts:
-            samples = self._validated(prompts.meta_info) if prompts.meta_info.get("validate") else None
-            prompts.non_tensor_batch[SEED] = request_seeds(prompts, self.config.fail2fix.seed, samples)
+        self._seed(prompts, self._validated(prompts.meta_info) if prompts.meta_info.get("validate") else None)
         workers = self.agent_loop_workers[: len(prompts)]
         bounds = np.linspace(0, len(prompts), len(workers) + 1).astype(int)
         chunks = [prompts[start:end] for start, end in zip(bounds[:-1], bounds[1:], strict=True)]
         outputs = await asyncio.gather(
             *[worker.generate_sequences.remote(chunk) for worker, chunk in zip(workers, chunks, strict=True)]
         )
+        return self.collected(outputs)
+
+    def ask(self, prompts: DataProto, samples: Counter[str]) -> ray.ObjectRef:
+        """Start one response a row, all by one worker, and come back; the workers take turns.
+
+        ``samples``: how often each prompt was asked before.
+        """
+        self._seed(prompts, samples)
+        return next(self._turns).generate_sequences.remote(prompts)
+
+    def collected(self, outputs: list[DataProto]) -> DataProto:
+        """Workers' outputs as one batch, in this order; timings under ``meta_info["timing"]``."""
         same_reward_extras(outputs)
         output = DataProto.concat(outputs)
         metrics = [part.meta_info.pop("metrics") for part in outputs]
         output.meta_info = {**outputs[0].meta_info, "timing": self._performance_metrics(metrics, output)}
         return output
+
+    def _seed(self, prompts: DataProto, samples: Counter[str] | None) -> None:
+        if self.config.fail2fix.seeded_rollouts:
+            prompts.non_tensor_batch[SEED] = request_seeds(prompts, self.config.fail2fix.seed, samples)
+
+    @cached_property
+    def _turns(self) -> Iterator[Any]:
+        return cycle(self.agent_loop_workers)
 
 
 def request_seeds(prompts: DataProto, run_seed: int, samples: Counter[str] | None = None) -> np.ndarray:

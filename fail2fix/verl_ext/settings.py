@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fail2fix.core.config import BadInput, Baseline, Fail2FixConfig, Scale, check
+from fail2fix.core.config import BadInput, Baseline, Fail2FixConfig, Scale, Schedule, check
 
 # Old key -> where verl 0.9 reads it. verl still parses the old ones and ignores them.
 LEGACY_REWARD_KEYS = {
@@ -43,6 +43,8 @@ def fail2fix_settings(config: DictConfig) -> Fail2FixConfig:
         raise BadInput(f"fail2fix.{error.full_key or ''}: {str(error).splitlines()[0]}") from error
     assert isinstance(settings, Fail2FixConfig)
     check(settings)
+    if settings.schedule is Schedule.lagged:
+        settings.replay.source = "lagged"
     return settings
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -109,7 +109,12 @@ class Stream:
             return np.zeros(len(self.rows))
         return columns["plain_reward"].astype(float) - columns["shaped_reward"].astype(float)
 
-    @property
+    @cached_property
+    def solved(self) -> Ints:
+        """How many of each group's rollouts are correct (groups,): the integers behind the empirical pass rates."""
+        return np.asarray(self.by_group(self.correct).sum(axis=1))
+
+    @cached_property
     def answers(self) -> list[str]:
         """Extracted answers (N), empty where the reward function gives none."""
         return [str(answer) for answer in self.rows.non_tensor_batch.get("pred", [""] * len(self.rows))]
@@ -139,6 +144,14 @@ class Stream:
     def response_tokens(self) -> Ints:
         width = self.rows.batch["prompts"].shape[1]
         return self.rows.batch["attention_mask"][:, width:].sum(-1).numpy()
+
+    @property
+    def cached_tokens(self) -> Ints | None:
+        """Prompt tokens that the engine's prefix cache held already (N,); None where the engine does not say."""
+        cached = self.rows.non_tensor_batch.get("num_cached_tokens")
+        if cached is None or any(count is None for count in cached):
+            return None
+        return cached.astype(np.int64)
 
     def cut_off(self, end_of_turn: set[int]) -> Bools:
         """Rollouts that fill the response width and do not end with an end-of-turn token (N,)."""
@@ -234,11 +247,17 @@ def concatenated(streams: Sequence[Stream]) -> Stream:
         return first
     parts = [stream.rows for stream in streams]
     same_reward_extras(parts)
-    source = Source(
-        DataProto.concat([stream.source.head for stream in streams]),
-        DataProto.concat([stream.source.request for stream in streams]),
-    )
+    source = joined_sources([stream.source for stream in streams])
     return Stream(DataProto.concat(parts), first.rollouts, source, first.correct_threshold)
+
+
+def joined_sources(sources: Sequence[Source]) -> Source:
+    """Sources one after the other."""
+    if len(sources) == 1:
+        return sources[0]
+    return Source(
+        DataProto.concat([source.head for source in sources]), DataProto.concat([source.request for source in sources])
+    )
 
 
 def objects(values: Sequence) -> NDArray:
@@ -262,8 +281,6 @@ class JointBatch:
         order: (N,) the natural row of each laid-out row.
         mini_batch: (N,) the mini-batch of each laid-out row.
         base, correction: the streams in natural order; no correction on a plain GRPO step.
-        attempts: the K replayed attempts, in the order of the correction groups.
-        pool: the rollouts they are of; the base stream, or another's.
     """
 
     rows: DataProto
@@ -271,8 +288,6 @@ class JointBatch:
     mini_batch: Ints
     base: Stream
     correction: Stream | None = None
-    attempts: list[Attempt] = field(default_factory=list)
-    pool: Stream | None = None
 
     def natural(self, laid_out: NDArray) -> NDArray:
         values = np.empty_like(laid_out)
@@ -299,32 +314,16 @@ class JointBatch:
         kept_columns = [name for name in columns if name in self.rows.non_tensor_batch]
         return self.rows.select(kept_tensors, kept_columns).select_idxs(torch.from_numpy(self.streams == BASE))
 
-    def attempt_rewards(self, base_rewards: Floats) -> Floats:
-        """(K,) the attempts' own unshaped rewards: this step's, (N base rows,), or what another pool holds."""
-        pool = self.pool or self.base
-        rewards = base_rewards if pool is self.base else pool.reward
-        return rewards[np.array([pool.row_of(attempt) for attempt in self.attempts], dtype=np.int64)]
 
-
-def join(
-    base: Stream,
-    correction: Stream | None,
-    attempts: list[Attempt],
-    split: BatchSplit,
-    balance: bool,
-    pool: Stream | None = None,
-) -> JointBatch:
-    """One batch of both streams, every rank and mini-batch holding both in proportion.
-
-    ``pool``: what the attempts are rollouts of, if not of ``base``.
-    """
+def join(base: Stream, correction: Stream | None, split: BatchSplit, balance: bool) -> JointBatch:
+    """One batch of both streams, every rank and mini-batch holding both in proportion."""
     streams = [base] if correction is None else [base, correction]
     same_reward_extras([stream.rows for stream in streams])
     stream_of = np.repeat([BASE, CORRECTION][: len(streams)], [len(stream.rows) for stream in streams])
     lengths = np.concatenate([stream.prompt_tokens + stream.response_tokens for stream in streams]).tolist()
     order, mini_batch = joint_layout(stream_of, lengths, split, _balanced if balance else None)
     rows = _interleave([stream.rows for stream in streams], order)
-    joint = JointBatch(rows, order, mini_batch, base, correction, attempts, pool)
+    joint = JointBatch(rows, order, mini_batch, base, correction)
     # From here on no statistic and no loss sees the rows of a group whose verifier failed.
     rows.batch["response_mask"] = rows.batch["response_mask"] * torch.from_numpy(joint.included)[:, None]
     return joint

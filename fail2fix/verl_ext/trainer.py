@@ -35,6 +35,7 @@ from verl.utils.py_functional import rename_dict
 from verl.workers.utils.padding import left_right_2_no_padding
 
 from fail2fix.core.advantage import ZERO_VARIANCE, correction_advantages, risk_effect
+from fail2fix.core.config import Schedule
 from fail2fix.core.faults import VerifierFault, check_verified
 from fail2fix.core.ledger import INITIAL, Ledger
 from fail2fix.core.metrics import (
@@ -55,16 +56,17 @@ from fail2fix.verl_ext.held_out import Messages, load_held_out
 from fail2fix.verl_ext.loop import Step
 from fail2fix.verl_ext.loss import SEQUENCES, STREAM, TOKENS, joint_loss
 from fail2fix.verl_ext.provenance import provenance
+from fail2fix.verl_ext.rollout import GROUP
 from fail2fix.verl_ext.sizes import batch_split, mini_batches
 from fail2fix.verl_ext.sources import source_class
+from fail2fix.verl_ext.streaming import CORRECTION_REQUESTS, Carried, StreamedStep, Streaming
+from fail2fix.verl_ext.streaming import FILE as CARRIED_FILE
 from fail2fix.verl_ext.streams import JointBatch, Source, Stream, join, prompt_groups
 from fail2fix.verl_ext.tokenizer import correction_prompt_builder, end_of_turn_ids
 from fail2fix.verl_ext.training_prompts import drawn_prompts, first_prompts
 from fail2fix.verl_ext.validation import Validation
 
 LEAVE_ONE_OUT = ("rloo", "rloo_vectorized")
-# Corrections' requests are numbered from here, whichever stream is asked first.
-CORRECTION_REQUESTS = 1 << 30
 
 
 class Fail2FixTrainer(Validation):
@@ -74,9 +76,10 @@ class Fail2FixTrainer(Validation):
         super().__init__(*args, **kwargs)
         self.ratio = ReplayRatio(self.settings.ratio)
         self.source = source_class(self.settings.replay.source)(self.config)
+        self.end_of_turn = end_of_turn_ids(self.tokenizer, self.config.actor_rollout_ref.model.path)
         if self.settings.correction.enabled or self.settings.held_out.enabled:
             self.prompt_builder = correction_prompt_builder(self.config, self.tokenizer)
-        self.end_of_turn = end_of_turn_ids(self.tokenizer, self.config.actor_rollout_ref.model.path)
+            self.streaming = Streaming(self.settings, self.prompt_builder, self._replayable_groups)
 
     def init_workers(self) -> None:
         super().init_workers()
@@ -90,7 +93,9 @@ class Fail2FixTrainer(Validation):
     def train_step(self, prompts: DataProto, step: Step) -> JointBatch:
         """One step (METHOD.md, "One step"; the numbers are its items)."""
         with step.timer("gen"), self._engines_awake(step):
-            if self.source.waits_for_base:
+            if self._streams(step):
+                base, replays, correction = self.streamed_rollouts(prompts, step)  # 1 to 4, group by group
+            elif self.source.waits_for_base:
                 base = self.base_rollouts(prompts, step)  # 1
                 replays = self.select_replays(self.source.attempts(base), step)  # 2
                 correction = self.correction_rollouts(replays, step)  # 3, and 4 in the reward manager
@@ -101,10 +106,11 @@ class Fail2FixTrainer(Validation):
         self.balance_books(joint, step)
         self.log_probs(joint, step)
         self.rewards(joint, step)
-        self.advantages(joint, step)  # 5
+        self.advantages(joint, replays, step)  # 5
         self.update_policy(joint, step)  # 6
-        self.update_replay_ratio(joint, step)  # 7
+        self.update_replay_ratio(joint, replays, step)  # 7
         self.source.end_step(base)
+        self._end_streaming_step(base, step)
         return joint
 
     def base_rollouts(self, prompts: DataProto, step: Step) -> Stream:
@@ -134,10 +140,10 @@ class Fail2FixTrainer(Validation):
 
     def correction_rollouts(self, replays: Replays, step: Step) -> Stream | None:
         """G' corrections of each attempt, verified and shaped; None when nothing is replayed."""
-        if not replays.pool or not replays:
+        if not replays:
             return None
         rollouts = self.settings.correction.rollouts
-        source = correction_source(replays.pool, replays.replays).repeat(rollouts)
+        source = correction_source(replays.replays).repeat(rollouts)
         with step.timer("gen_correction"):
             return self._generate(source, rollouts, CORRECTION_REQUESTS, step, stream="correction")
 
@@ -148,12 +154,42 @@ class Fail2FixTrainer(Validation):
             base = self.base_rollouts(prompts, step)
             return base, correction.result()
 
+    def streamed_rollouts(self, prompts: DataProto, step: Step) -> tuple[Stream, Replays, Stream | None]:
+        """Both streams' rollouts, and what is replayed: a group's corrections start as soon as it is verified."""
+        wanted, manager = self.settings.correction, self.async_rollout_manager
+        rollouts = self.config.actor_rollout_ref.rollout.n
+        source = self._problems(prompts, step)
+        streamed = StreamedStep(self.streaming, source, rollouts, step.number)
+        started = time.perf_counter()
+        with step.timer("gen_streamed"):
+            streamed.run(manager)
+        tail = time.perf_counter() - started - streamed.base_seconds
+        step.timing |= {"gen_base": streamed.base_seconds, "gen_correction": tail}
+        base = self._enter(streamed.base(manager), source, rollouts, streamed.base_seconds, step, "base")
+        keys = sorted(streamed.replays)
+        k = feasible_attempts(len(keys), wanted.rollouts, len(source), self.split)
+        chosen, put_back = ([streamed.replay(key, base) for key in part] for part in (keys[:k], keys[k:]))
+        selection = streamed.selection(base, chosen, wanted.attempts, self.ratio.rho)
+        selection.counts["trimmed"] = len(put_back)
+        step.metrics |= replay_metrics(selection, wanted.attempts, self.ratio.rho)
+        correction = None
+        if keys:
+            asked = correction_source([*chosen, *put_back]).repeat(wanted.rollouts)
+            answers = streamed.corrections(manager, keys)
+            correction = self._enter(answers, asked, wanted.rollouts, tail, step, "correction").groups_at(np.arange(k))
+        account, skipped = step.account("correction"), selection.counts["skipped"]
+        account.enter(prompts=len(keys) + skipped)
+        account.leave(no_room=skipped, trimmed=len(put_back), recorded=len(put_back) * wanted.rollouts)
+        streamed.carry(put_back)
+        step.admitted = streamed.admitted
+        return base, Replays(chosen), correction if k else None
+
     def join_streams(self, base: Stream, correction: Stream | None, replays: Replays, step: Step) -> JointBatch:
         """Both streams in one batch, and what each of them did."""
         step.metrics |= self._rollout_metrics(base, correction, replays)
         with step.timer("join"):
             balance = self.config.trainer.balance_batch
-            joint = join(base, correction, replays.attempts, self.split, balance, replays.pool)
+            joint = join(base, correction, self.split, balance)
             rows = joint.rows
             rows.meta_info["temperature"] = self.config.actor_rollout_ref.rollout.temperature
             rows.meta_info["global_token_num"] = rows.batch["attention_mask"].sum(-1).tolist()
@@ -210,7 +246,7 @@ class Fail2FixTrainer(Validation):
             joint.rows, metrics = compute_rollout_correction_and_add_to_batch(joint.rows, corrected)
             step.metrics |= metrics
 
-    def advantages(self, joint: JointBatch, step: Step) -> None:
+    def advantages(self, joint: JointBatch, replays: Replays, step: Step) -> None:
         """Per group, never across groups or streams: verl's estimator for the base stream, ours for corrections."""
         algorithm = self.config.algorithm
         with step.timer("adv"):
@@ -228,7 +264,7 @@ class Fail2FixTrainer(Validation):
             kept = ~joint.base.excluded
             step.metrics |= group_metrics("base", base.std(axis=1, ddof=1)[kept] < ZERO_VARIANCE, int((~kept).sum()))
             if joint.correction is not None:
-                self._correction_advantages(joint, joint.correction, rewards, step)
+                self._correction_advantages(joint, joint.correction, replays, rewards, step)
 
     def update_policy(self, joint: JointBatch, step: Step) -> None:
         """M optimiser steps on J_base + lambda * J_corr."""
@@ -247,14 +283,14 @@ class Fail2FixTrainer(Validation):
         step.metrics["fail2fix/update/skipped"] = float(self.updates.count(norms))
         step.metrics |= reduce_metrics(metrics)
 
-    def update_replay_ratio(self, joint: JointBatch, step: Step) -> None:
+    def update_replay_ratio(self, joint: JointBatch, replays: Replays, step: Step) -> None:
         """Retention decides how many correct attempts the next step replays."""
         if not self.settings.correction.enabled:
             return
         kept = measured = 0
         if joint.correction is not None:
             correct = joint.correction.by_group(joint.correction.correct)
-            was_correct = np.array([a.correct for a in joint.attempts]) & ~joint.correction.excluded
+            was_correct = replays.correct & ~joint.correction.excluded
             kept, measured = int(correct[was_correct].sum()), int(correct[was_correct].size)
         self.ratio.update(kept, measured)
         if measured:
@@ -276,14 +312,40 @@ class Fail2FixTrainer(Validation):
         chosen.counts["trimmed"] = available - k
         return chosen
 
-    def _solve(self, prompts: DataProto, step: Step, first_request: int = 0, purpose: str = "base") -> Stream:
-        """G rollouts of each problem; ``purpose`` names them to the seeds."""
+    def _streams(self, step: Step) -> bool:
+        """Whether this step's streams overlap: not before a step has shown where to cut, nor where the budget of
+        rollouts might not suffice for all that a step can admit."""
+        if self.settings.schedule is not Schedule.streaming or not self.settings.correction.enabled:
+            return False
+        cutoffs, sizes = self.streaming.cutoffs, (self.config.data.train_batch_size, self.settings.correction.rollouts)
+        if cutoffs is None:
+            return False
+        most = sizes[0] * self.config.actor_rollout_ref.rollout.n
+        most += (len(self.streaming.carried) + sizes[0] * cutoffs.limit) * sizes[1]
+        return self.ledger.affords(most, self.settings.budget.rollouts)
+
+    def _end_streaming_step(self, base: Stream, step: Step) -> None:
+        """What the next step's groups are decided by."""
+        if self.settings.schedule is not Schedule.streaming or not self.settings.correction.enabled:
+            return
+        wanted = self.settings.correction
+        k = feasible_attempts(wanted.attempts, wanted.rollouts, len(base.rows), self.split)
+        self.streaming.end_step(base, step.admitted, k, self.ratio.rho, step.number)
+
+    def _problems(self, prompts: DataProto, step: Step, first_request: int = 0) -> Source:
+        """G rows for each of the step's problems, which get their names."""
         step.account("base").enter(prompts=len(prompts))
         rollouts = self.config.actor_rollout_ref.rollout.n
         uids = [f"{step.number}-{first_request // rollouts + place}" for place in range(len(prompts))]
         prompts.non_tensor_batch["uid"] = np.array(uids, dtype=object)
         request = self._get_gen_batch(prompts)
-        source = Source(prompts, request).repeat(rollouts)
+        request.non_tensor_batch[GROUP] = np.array(uids, dtype=object)
+        return Source(prompts, request).repeat(rollouts)
+
+    def _solve(self, prompts: DataProto, step: Step, first_request: int = 0, purpose: str = "base") -> Stream:
+        """G rollouts of each problem; ``purpose`` names them to the seeds."""
+        source = self._problems(prompts, step, first_request)
+        rollouts = self.config.actor_rollout_ref.rollout.n
         return self._generate(source, rollouts, first_request, step, stream="base", purpose=purpose)
 
     def _solve_others(self, problems: int, round_number: int, step: Step) -> Stream | None:
@@ -311,14 +373,20 @@ class Fail2FixTrainer(Validation):
         priority = np.arange(first_request, first_request + len(source), dtype=np.int64)
         asked = source.asked(priority, step.number, f"{purpose or stream}:{first_request}")
         output = self.async_rollout_manager.generate_sequences(asked)
+        return self._enter(output, source, rollouts, time.perf_counter() - started, step, stream)
+
+    def _enter(
+        self, output: DataProto, source: Source, rollouts: int, seconds: float, step: Step, stream: str
+    ) -> Stream:
+        """Answers as a stream, entered into the step's books and the ledger."""
         timing = output.meta_info.pop("timing")
         prefix = "agent_loop" if stream == "base" else f"agent_loop_{stream}"
         step.timing |= {name.replace("agent_loop", prefix, 1): value for name, value in timing.items()}
         done = Stream(source.answered(output), rollouts, source, self.settings.verifier.correct_threshold)
         step.account(stream).enter(asked=len(source), generated=len(output), verified=verified(done))
-        self.ledger.spend(
-            stream, done.cost(time.perf_counter() - started), done.problem_keys if stream != "correction" else ()
-        )
+        self.ledger.spend(stream, done.cost(seconds), done.problem_keys if stream != "correction" else ())
+        if done.cached_tokens is not None:
+            step.metrics[f"perf/prefix_cache_hit/{stream}"] = done.cached_tokens.sum() / done.prompt_tokens.sum()
         return done
 
     @contextmanager
@@ -340,23 +408,18 @@ class Fail2FixTrainer(Validation):
 
     def _rollout_metrics(self, base: Stream, correction: Stream | None, replays: Replays) -> dict[str, float]:
         metrics = stream_metrics("base", base.summary(self.end_of_turn))
-        pool = replays.pool
-        if correction is None or pool is None:
+        if correction is None:
             return metrics
         kept = ~correction.excluded
-        chosen = [attempt for attempt, keep in zip(replays.attempts, kept, strict=True) if keep]
-        attempts = np.array([attempt.correct for attempt in chosen], dtype=bool)
+        chosen = replays.kept(kept)
         correct = correction.by_group(correction.correct)[kept]
-        pass_rate = pool.by_group(pool.correct).mean(axis=1)[[attempt.group for attempt in chosen]]
-        answers = pool.answers
-        before = [answers[pool.row_of(attempt)] for attempt in chosen]
         after = correction.by_group(np.array(correction.answers, dtype=object))[kept].tolist()
         return (
             metrics
             | stream_metrics("correction", correction.summary(self.end_of_turn))
-            | transition_metrics(attempts, correct)
-            | constant_policy_metrics(attempts, pass_rate, correct)
-            | changed_share(before, after)
+            | transition_metrics(chosen.correct, correct)
+            | constant_policy_metrics(chosen.correct, chosen.pass_rates, correct)
+            | changed_share(chosen.answers, after)
         )
 
     def _entropy_metrics(self, joint: JointBatch, entropy: torch.Tensor) -> dict[str, float]:
@@ -370,12 +433,14 @@ class Fail2FixTrainer(Validation):
                 metrics[f"fail2fix/{name}/entropy"] = aggregate(entropy[rows], mask[rows]).item()
         return metrics
 
-    def _correction_advantages(self, joint: JointBatch, correction: Stream, rewards: np.ndarray, step: Step) -> None:
+    def _correction_advantages(
+        self, joint: JointBatch, correction: Stream, replays: Replays, rewards: np.ndarray, step: Step
+    ) -> None:
         """Overwrite the correction rows' advantages; ``rewards`` (N,) is R~ in natural order."""
         settings, n_base = self.settings.advantage, len(joint.base.rows)
         shaped = correction.by_group(rewards[n_base:])
         plain = shaped + correction.by_group(correction.risk)
-        attempt = joint.attempt_rewards(rewards[:n_base])
+        attempt = replays.rewards(joint.base, rewards[:n_base])
         rule = (settings.scale, settings.baseline, self.config.algorithm.adv_estimator in LEAVE_ONE_OUT)
         result = correction_advantages(shaped, plain, attempt, *rule)
         kept = ~correction.excluded
@@ -459,12 +524,20 @@ class Fail2FixTrainer(Validation):
             raise RuntimeError(f"step {self.global_steps}: {what} is missing, and only the starting model can write it")
 
     def state_dict(self) -> dict[str, Any]:
-        return {"ratio": self.ratio.state_dict()}
+        streams = self.settings.correction.enabled
+        return {
+            "ratio": self.ratio.state_dict(),
+            "streaming": self.streaming.state_dict() if streams else None,
+        }
 
     def save_files(self, checkpoint: Path) -> None:
         self.source.save(checkpoint)
+        if self.settings.correction.enabled:
+            self.streaming.carried.save(checkpoint / CARRIED_FILE)
 
     def load_state_dict(self, state: dict[str, Any], checkpoint: Path) -> None:
         self.ratio.load_state_dict(state["ratio"])
         if self.settings.correction.enabled:
             self.source.load(checkpoint)
+            self.streaming.load_state_dict(state.get("streaming"))
+            self.streaming.carried = Carried.load(checkpoint / CARRIED_FILE, self._replayable_groups)

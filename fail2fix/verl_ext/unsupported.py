@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from verl.trainer.distillation import is_distillation_enabled
 from verl.trainer.ppo.utils import need_critic
 
-from fail2fix.core.config import BadInput, Fail2FixConfig
+from fail2fix.core.config import BadInput, Fail2FixConfig, Schedule
 from fail2fix.verl_ext.dynamic_sampling import METRICS
 
 OUR_MANAGER = "fail2fix.verl_ext.rollout.Fail2FixAgentLoopManager"
@@ -125,6 +125,11 @@ TWO_STREAMS = (
         "skip.rollout.enable",
         lambda c: c.skip.rollout.enable,
         "its cache holds one generation a step, and a step has two",
+    ),
+    Refusal(
+        "algorithm.filter_groups.enable",
+        lambda c: c.algorithm.filter_groups.enable and c.fail2fix.schedule == Schedule.streaming,
+        "a group's attempts are replayed before it is known which groups stay; use fail2fix.schedule=serial",
     ),
     Refusal(
         "algorithm.rollout_correction.bypass_mode",

@@ -1,0 +1,166 @@
+"""Admission: which attempts the streaming schedule replays, each group decided by itself (ours; METHOD.md, item 2).
+
+Serial selection ranks all attempts of a step, so the first correction waits for the last rollout. Here every rollout
+has a priority, drawn before it is generated, and each side (correct, failed) a cutoff: how far down its line the step
+before would have had to go for its quota. A group is decided as soon as its own rollouts are verified: its attempts
+before the cutoffs are admitted, at most so many a problem. An admission depends on neither what other groups write nor
+on who finishes first, and a short answer is no likelier than a long one.
+
+Length enters only here: a group with a rollout longer than the *patience*, in tokens, is late, and what it has admitted
+is carried to the next step. Patience comes from the lengths of the step before, not from a clock.
+
+A step's count is K on average: what it admits less or more than K, the next cutoffs make up for.
+
+Example::
+
+    cutoffs = next_cutoffs(groups, Wanted(k=128, rho=0.3, patience=0.4), config, seed=0, step=1)
+    admitted(group, cutoffs, seed=0, step=2, config=config)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fail2fix.core.config import ReplayConfig
+from fail2fix.core.selection import Attempt, PromptGroup, distinct_candidates, in_band, wanted_correct
+
+NOBODY, EVERYBODY = -1.0, 4.0
+"""Cutoffs before and behind every place: a line has two strata of attempts that ended and two of others, cut off."""
+OWED_SHARE = 0.25
+"""How much of K a step may make up for."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a step shall admit.
+
+    Attributes:
+        k: attempts.
+        rho: share of correct ones among them.
+        patience: a group is late if its longest rollout is longer than this share of the last step's longest.
+    """
+
+    k: int
+    rho: float
+    patience: float
+
+
+@dataclass(frozen=True)
+class Cutoffs:
+    """What a step's groups are decided by.
+
+    Attributes:
+        correct, failed: the last places of the two lines that are admitted.
+        limit: attempts a problem.
+        patience: tokens; a group with a longer rollout is late.
+        owed: attempts that the steps before admitted less than K each (negative: more).
+    """
+
+    correct: float
+    failed: float
+    limit: int
+    patience: int
+    owed: int = 0
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """An attempt at its place in its side's line."""
+
+    attempt: Attempt
+    place: float
+
+
+def priority(seed: int, step: int, key: str, sample: int) -> float:
+    """A number in [0, 1), drawn for a rollout of the problem ``key`` before it is generated."""
+    words = f"{seed}:{step}:{len(key)}:{key}:{sample}".encode()
+    return int.from_bytes(hashlib.blake2b(words, digest_size=8).digest(), "big") / 2**64
+
+
+def admitted(group: PromptGroup, cutoffs: Cutoffs, config: ReplayConfig, seed: int, step: int) -> list[Attempt]:
+    """The group's attempts that are replayed: in this step or, if the group is late, in the next; correct ones first.
+
+    As in ``select_attempts``, a problem's correct attempts have the first claim on its limit.
+    """
+    entries = _entries([group], config, seed, step)
+    taken: list[Attempt] = []
+    for side, cutoff in ((True, cutoffs.correct), (False, cutoffs.failed)):
+        before = [e.attempt for e in entries if e.attempt.correct == side and e.place <= cutoff]
+        taken += before[: cutoffs.limit - len(taken)]
+    return taken
+
+
+def is_late(longest: int, cutoffs: Cutoffs) -> bool:
+    """Whether a group whose longest rollout has so many tokens is decided too late for its own step."""
+    return longest > cutoffs.patience
+
+
+def next_cutoffs(
+    groups: Sequence[PromptGroup],
+    longest: Sequence[int],
+    wanted: Wanted,
+    config: ReplayConfig,
+    seed: int,
+    step: int,
+    owed: int = 0,
+) -> Cutoffs:
+    """The cutoffs with which this step would have admitted what the next one shall.
+
+    Args:
+        groups: this step's problems and attempts, which are the sample that the next step is judged by.
+        longest: tokens of each group's longest rollout.
+        wanted: of the next step.
+        owed: see ``Cutoffs``; it is made up for as far as a quarter of K goes.
+    """
+    entries = _entries(groups, config, seed, step)
+    most = int(OWED_SHARE * wanted.k)
+    k = wanted.k + max(-most, min(most, owed))
+    widest = max((len(group.attempts) for group in groups), default=1)
+    limit = config.max_attempts_per_prompt
+    correct, failed, reached = _cutoffs(entries, k, wanted.rho, limit, config.keep_probe)
+    while reached < min(k, len(entries)) and limit < widest:
+        limit += 1
+        correct, failed, reached = _cutoffs(entries, k, wanted.rho, limit, config.keep_probe)
+    return Cutoffs(correct, failed, limit, int(wanted.patience * max(longest, default=0)), owed)
+
+
+def _entries(groups: Sequence[PromptGroup], config: ReplayConfig, seed: int, step: int) -> list[_Entry]:
+    """All candidates in line: attempts that were cut off come last; of each kind, those of medium problems first."""
+    group_of = {group.attempts[0].group: group for group in groups}
+    candidates, _ = distinct_candidates(groups)
+    entries = []
+    for attempt in candidates:
+        group = group_of[attempt.group]
+        outside = config.difficulty and not in_band(group.solved, len(group.attempts), config)
+        chance = priority(seed, step, group.key, attempt.sample)
+        entries.append(_Entry(attempt, 2 * attempt.cut_off + outside + chance))
+    return sorted(entries, key=lambda e: (e.place, e.attempt.group, e.attempt.sample))
+
+
+def _cutoffs(entries: list[_Entry], k: int, rho: float, limit: int, keep_probe: bool) -> tuple[float, float, int]:
+    """Both cutoffs, and how many of these attempts they admit: ``k`` if so many can be had."""
+    lines = {side: [e for e in entries if e.attempt.correct == side] for side in (True, False)}
+    n_correct = wanted_correct(k, rho, bool(lines[True]), bool(lines[False]), keep_probe)
+    per_problem: Counter[int] = Counter()
+    correct, taken = _advance(lines[True], n_correct, limit, per_problem)
+    failed, failures = _advance(lines[False], k - taken, limit, Counter(per_problem))
+    if failures < k - taken:  # correct ones fill what the failed cannot
+        per_problem = Counter()
+        correct, taken = _advance(lines[True], k - failures, limit, per_problem)
+        failed, failures = _advance(lines[False], k - taken, limit, per_problem)
+    return correct, failed, taken + failures
+
+
+def _advance(line: list[_Entry], wanted: int, limit: int, per_problem: Counter[int]) -> tuple[float, int]:
+    """Go down a line until ``wanted`` are taken: the last place, and how many were taken."""
+    last, taken = NOBODY, 0
+    for entry in line:
+        if taken == wanted:
+            return last, taken
+        if per_problem[entry.attempt.group] < limit:
+            per_problem[entry.attempt.group] += 1
+            last, taken = entry.place, taken + 1
+    return last if taken == wanted else EVERYBODY, taken

@@ -1,0 +1,247 @@
+"""The streaming schedule: a group's corrections are written while other groups still are (ours; `core.admission`).
+
+``StreamedStep`` decides each group as it ends and asks for the corrections of what it admits; ``Streaming`` keeps, from
+step to step, the cutoffs and what late groups have admitted. A batch is in the order of its problems and attempts,
+never in that of finishing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+from verl import DataProto
+
+from fail2fix.core.admission import Cutoffs, Wanted, admitted, is_late, next_cutoffs
+from fail2fix.core.config import Fail2FixConfig
+from fail2fix.core.prompts import CorrectionPromptBuilder
+from fail2fix.core.selection import Attempt, PromptGroup, Selection, distinct_candidates, in_band, wanted_correct
+from fail2fix.verl_ext.corrections import Replay, build_replays, correction_source
+from fail2fix.verl_ext.rollout import Fail2FixAgentLoopManager
+from fail2fix.verl_ext.stream_file import read_provenance, read_stream, write_stream
+from fail2fix.verl_ext.streams import Source, Stream, concatenated
+
+FILE = "fail2fix_carried.parquet"
+# Corrections' requests are numbered from here, whichever stream is asked first.
+CORRECTION_REQUESTS = 1 << 30
+
+Groups = Callable[[Stream], list[PromptGroup]]
+# Which replay of a step, in the batch's order: a carried one's number, or problem and sample of the step's own.
+Key = tuple[int, ...]
+CARRIED, OWN = 0, 1
+
+
+class Asked:
+    """Requests to the engines, a group each, and their answers in the order in which they come."""
+
+    def __init__(self, manager: Fail2FixAgentLoopManager) -> None:
+        self._manager = manager
+        self._pending: dict[ray.ObjectRef, Any] = {}
+
+    def add(self, key: Any, request: DataProto, samples: Counter[str]) -> None:
+        self._pending[self._manager.ask(request, samples)] = key
+
+    def answers(self) -> Iterator[tuple[Any, DataProto]]:
+        """Every answer, until nothing is asked any more: no request is left for when the engines sleep."""
+        while self._pending:
+            (done, *_), _ = ray.wait(list(self._pending), num_returns=1)
+            yield self._pending.pop(done), ray.get(done)
+
+
+@dataclass
+class Carried:
+    """Attempts that wait for their corrections, each with the rollouts it is one of; those come group by group."""
+
+    attempts: list[tuple[Stream, Attempt]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.attempts)
+
+    def save(self, path: Path) -> None:
+        """Write them, if there are any."""
+        if not self.attempts:
+            return
+        pools = list({id(pool): pool for pool, _ in self.attempts}.values())
+        place = {id(pool): number for number, pool in enumerate(pools)}
+        where = [[place[id(pool)], attempt.sample] for pool, attempt in self.attempts]
+        write_stream(path, concatenated(pools), {"attempts": where})
+
+    @classmethod
+    def load(cls, path: Path, groups: Groups) -> Carried:
+        """Read them back; none where there is no file. ``groups``: how a pool's attempts are read."""
+        if not path.exists():
+            return cls()
+        whole = read_stream(path)
+        attempts = []
+        for place, sample in read_provenance(path)["attempts"]:
+            pool = whole.groups_at(np.array([place]))
+            (group,) = groups(pool)
+            attempts.append((pool, group.attempts[sample]))
+        return cls(attempts)
+
+
+class Streaming:
+    """What the schedule knows between steps.
+
+    Attributes:
+        cutoffs: what the next step's groups are decided by; None before the first step has ended.
+        carried: what late groups of the last step have admitted.
+    """
+
+    def __init__(self, settings: Fail2FixConfig, builder: CorrectionPromptBuilder, groups: Groups) -> None:
+        self.settings, self.builder, self.groups = settings, builder, groups
+        self.cutoffs: Cutoffs | None = None
+        self.carried = Carried()
+
+    def end_step(self, base: Stream, admitted_now: int | None, k: int, rho: float, step: int) -> None:
+        """Learn from a step's rollouts how to decide the next one's groups.
+
+        Args:
+            admitted_now: attempts that the step's groups have admitted; None if it selected serially.
+            k, rho: wanted in the next step.
+        """
+        groups = self.groups(base)
+        longest = base.by_group(base.response_tokens).max(axis=1)[[g.attempts[0].group for g in groups]]
+        owed = 0
+        if self.cutoffs is not None and admitted_now is not None:
+            owed = self.cutoffs.owed + k - admitted_now
+        wanted = Wanted(k, rho, self.settings.streaming.patience)
+        seed = self.settings.seed
+        self.cutoffs = next_cutoffs(groups, longest.tolist(), wanted, self.settings.replay, seed, step, owed)
+
+    def state_dict(self) -> dict[str, Any] | None:
+        """The cutoffs, as JSON values."""
+        return None if self.cutoffs is None else asdict(self.cutoffs)
+
+    def load_state_dict(self, state: dict[str, Any] | None) -> None:
+        self.cutoffs = None if state is None else Cutoffs(**state)
+
+
+class StreamedStep:
+    """One step's generation.
+
+    Args:
+        streaming: what the steps before left.
+        source: rows of the step's problems, G each.
+        rollouts: G.
+        step: the step's number.
+
+    Attributes:
+        replays: what is corrected in this step, by key.
+        late: what waits for the next step, with the place of its problem.
+        admitted: attempts that this step's groups have admitted.
+        counts: as in ``Selection``, with what streaming adds.
+        base_seconds: until the last base rollout was verified.
+    """
+
+    def __init__(self, streaming: Streaming, source: Source, rollouts: int, step: int) -> None:
+        assert streaming.cutoffs is not None
+        self.replays: dict[Key, Replay] = {}
+        self.late: list[tuple[int, Stream, Attempt]] = []
+        self.admitted = 0
+        self.counts: Counter[str] = Counter(carried=len(streaming.carried), late_groups=0)
+        self.base_seconds = 0.0
+        self._streaming, self._settings, self._cutoffs = streaming, streaming.settings, streaming.cutoffs
+        self._source, self._rollouts, self._step = source, rollouts, step
+        self._base: dict[int, DataProto] = {}
+        self._corrections: dict[Key, DataProto] = {}
+
+    def run(self, manager: Fail2FixAgentLoopManager) -> None:
+        """Ask for every problem's rollouts and for the corrections of what was carried, then go on as groups end."""
+        started, asked, samples = time.perf_counter(), Asked(manager), Counter[str]()
+        for group in range(len(self._source) // self._rollouts):
+            rows = self._rows(group)
+            request = self._source.rows(rows).asked(rows, self._step, "base:0")
+            asked.add(group, request, samples)
+        for number, (pool, attempt) in enumerate(self._streaming.carried.attempts):
+            self._correct(asked, pool, [attempt], (CARRIED, number))
+        for key, answer in asked.answers():
+            if isinstance(key, tuple):
+                self._corrections[key] = answer
+                continue
+            self._base[key] = answer
+            self.base_seconds = time.perf_counter() - started
+            self._decide(asked, key)
+
+    def base(self, manager: Fail2FixAgentLoopManager) -> DataProto:
+        """The base rollouts' answers, problem by problem."""
+        return manager.collected([self._base[group] for group in sorted(self._base)])
+
+    def corrections(self, manager: Fail2FixAgentLoopManager, keys: list[Key]) -> DataProto:
+        """The corrections' answers, replay by replay."""
+        return manager.collected([self._corrections[key] for key in keys])
+
+    def replay(self, key: Key, base: Stream) -> Replay:
+        """A replay as one of ``base``, the step's whole base stream, if it is of this step."""
+        replay = self.replays[key]
+        return (
+            replay if key[0] == CARRIED else replace(replay, pool=base, attempt=replace(replay.attempt, group=key[1]))
+        )
+
+    def _rows(self, group: int) -> np.ndarray:
+        return np.arange(group * self._rollouts, (group + 1) * self._rollouts)
+
+    def _decide(self, asked: Asked, place: int) -> None:
+        """Admit attempts of a group that has ended; ask for their corrections unless the group is late."""
+        source = self._source.rows(self._rows(place))
+        answer = DataProto(self._base[place].batch, dict(self._base[place].non_tensor_batch))
+        pool = Stream(source.answered(answer), self._rollouts, source, self._settings.verifier.correct_threshold)
+        late = is_late(int(pool.response_tokens.max()), self._cutoffs)
+        self.counts["late_groups"] += late
+        for group in self._streaming.groups(pool):  # none if its verifier failed
+            chosen = admitted(group, self._cutoffs, self._settings.replay, self._settings.seed, self._step)
+            self.admitted += len(chosen)
+            if late:
+                self.late += [(place, pool, attempt) for attempt in chosen]
+            else:
+                self._correct(asked, pool, chosen, (OWN, place))
+
+    def _correct(self, asked: Asked, pool: Stream, attempts: list[Attempt], prefix: Key) -> None:
+        """Ask for the corrections of attempts of one group; those whose prompt does not fit are counted."""
+        replays, counts = build_replays(pool, attempts, self._streaming.builder)
+        self.counts.update(counts)
+        rollouts = self._settings.correction.rollouts
+        for replay in replays:
+            key = (*prefix, replay.attempt.sample)
+            self.replays[key] = replay
+            source = correction_source([replay]).repeat(rollouts)
+            first = CORRECTION_REQUESTS + self._number(key) * rollouts
+            uid = source.head.non_tensor_batch["uid"][0]
+            request = source.asked(np.arange(first, first + rollouts), self._step, f"correction:{uid}")
+            asked.add(key, request, Counter())
+
+    def _number(self, key: Key) -> int:
+        """No two replays of a step have the same: own attempts by their rows, then the carried."""
+        kind, place, sample = key
+        return place * self._rollouts + sample if kind == OWN else len(self._source) + place
+
+    def selection(self, base: Stream, chosen: list[Replay], k: int, rho: float) -> Selection:
+        """What was chosen and how, as metrics read it; candidates are the step's own."""
+        candidates, dropped = distinct_candidates(self._streaming.groups(base))
+        has_correct, has_failed = (any(a.correct == side for a in candidates) for side in (True, False))
+        replay = self._settings.replay
+        medium = sum(in_band(int(r.pool.solved[r.attempt.group]), r.pool.rollouts, replay) for r in chosen)
+        counts = self.counts + dropped
+        counts.update(
+            candidates=len(candidates),
+            medium=medium,
+            fallback=len(chosen) - medium,
+            cut_off=sum(r.attempt.cut_off for r in chosen),
+            carried_on=len(self.late),
+        )
+        for name in (*dropped, "late_groups", "skipped", "shortened", "fell_back_to_block", "carried"):
+            counts[name] += 0
+        wanted = wanted_correct(k, rho, has_correct, has_failed, replay.keep_probe)
+        return Selection([r.attempt for r in chosen], wanted, counts)
+
+    def carry(self, put_back: list[Replay]) -> None:
+        """Leave to the next step what late groups have admitted and what this step's batch had no place for."""
+        late = sorted(self.late, key=lambda entry: (entry[0], entry[2].sample))
+        waiting = [(replay.pool, replay.attempt) for replay in put_back]
+        self._streaming.carried = Carried(waiting + [(pool, attempt) for _, pool, attempt in late])
