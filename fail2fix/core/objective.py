@@ -91,6 +91,38 @@ def _parts(rows: NDArray[np.int64], lengths: Sequence[int], ranks: int, partitio
     return [[int(rows[i]) for i in sorted(part)] for part in parts]
 
 
+def rows_to_update(
+    needed: NDArray[np.bool_],
+    mini_batch: NDArray[np.int64],
+    lengths: Sequence[int],
+    split: BatchSplit,
+    partition: Partition | None = None,
+) -> NDArray[np.int64]:
+    """The rows of a laid-out batch that an update has to see, laid out again (ours).
+
+    A row without advantage and without regularisation has no gradient: it stays in the denominators (``stream_sizes``),
+    and its forward and backward passes can be left out. Every rank and mini-batch keeps as many rows as the fullest one
+    needs, so a few that are not needed may stay.
+
+    Args:
+        needed, mini_batch, lengths: (N,) of each laid-out row: whether it has a gradient, its mini-batch, its tokens.
+        split, partition: as in ``joint_layout``.
+
+    Returns:
+        (n,) indices, rank by rank, in each rank mini-batch by mini-batch.
+    """
+    steps = [np.flatnonzero(mini_batch == step) for step in range(split.mini_batches)]
+    unit = split.ranks * split.update_micro
+    size = max(unit, *(-(-int(needed[rows].sum()) // unit) * unit for rows in steps))
+    chunks: list[list[int]] = [[] for _ in range(split.ranks)]
+    for rows in steps:
+        # Of what is not needed, the shortest rows fill up.
+        line = sorted(rows.tolist(), key=lambda row: (not needed[row], lengths[row], row))
+        for rank, part in enumerate(_parts(np.sort(line[:size]), lengths, split.ranks, partition)):
+            chunks[rank].extend(part)
+    return np.array([row for chunk in chunks for row in chunk], dtype=np.int64)
+
+
 def stream_sizes(
     streams: NDArray[np.int64],
     mini_batch: NDArray[np.int64],

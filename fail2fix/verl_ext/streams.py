@@ -321,7 +321,7 @@ def join(base: Stream, correction: Stream | None, split: BatchSplit, balance: bo
     same_reward_extras([stream.rows for stream in streams])
     stream_of = np.repeat([BASE, CORRECTION][: len(streams)], [len(stream.rows) for stream in streams])
     lengths = np.concatenate([stream.prompt_tokens + stream.response_tokens for stream in streams]).tolist()
-    order, mini_batch = joint_layout(stream_of, lengths, split, _balanced if balance else None)
+    order, mini_batch = joint_layout(stream_of, lengths, split, balanced if balance else None)
     rows = _interleave([stream.rows for stream in streams], order)
     joint = JointBatch(rows, order, mini_batch, base, correction)
     # From here on no statistic and no loss sees the rows of a group whose verifier failed.
@@ -354,5 +354,6 @@ def _interleave(parts: list[DataProto], order: Ints) -> DataProto:
     return DataProto.from_dict(tensors=tensors, non_tensors=columns, meta_info={"reward_extra_keys": keys})
 
 
-def _balanced(lengths: Sequence[int], ranks: int) -> list[list[int]]:
+def balanced(lengths: Sequence[int], ranks: int) -> list[list[int]]:
+    """verl's partition of rows into equally many a rank, of similar total length."""
     return get_seqlen_balanced_partitions(list(lengths), k_partitions=ranks, equal_size=True)

@@ -46,7 +46,7 @@ from fail2fix.core.metrics import (
     stream_metrics,
     transition_metrics,
 )
-from fail2fix.core.objective import BASE, CORRECTION, feasible_attempts, stream_sizes
+from fail2fix.core.objective import BASE, CORRECTION, feasible_attempts, rows_to_update, stream_sizes
 from fail2fix.core.ratio import ReplayRatio
 from fail2fix.core.selection import PromptGroup, Selection, distinct_candidates, select_attempts
 from fail2fix.verl_ext.balance import close_base, close_correction, verified
@@ -61,12 +61,14 @@ from fail2fix.verl_ext.sizes import batch_split, mini_batches
 from fail2fix.verl_ext.sources import source_class
 from fail2fix.verl_ext.streaming import CORRECTION_REQUESTS, Carried, StreamedStep, Streaming
 from fail2fix.verl_ext.streaming import FILE as CARRIED_FILE
-from fail2fix.verl_ext.streams import JointBatch, Source, Stream, join, prompt_groups
+from fail2fix.verl_ext.streams import JointBatch, Source, Stream, balanced, join, prompt_groups
 from fail2fix.verl_ext.tokenizer import correction_prompt_builder, end_of_turn_ids
 from fail2fix.verl_ext.training_prompts import drawn_prompts, first_prompts
 from fail2fix.verl_ext.validation import Validation
 
 LEAVE_ONE_OUT = ("rloo", "rloo_vectorized")
+# Policy losses whose gradient in a row is proportional to the row's own advantage.
+PROPORTIONAL_LOSSES = ("vanilla", "gspo")
 
 
 class Fail2FixTrainer(Validation):
@@ -274,9 +276,10 @@ class Fail2FixTrainer(Validation):
         batch[STREAM] = torch.from_numpy(joint.streams)
         batch[SEQUENCES] = torch.from_numpy(sequences).float()
         batch[TOKENS] = torch.from_numpy(stream_tokens).float()
+        rows = self._rows_with_gradient(joint, step)
         self.rest = None
         with step.timer("update_actor"):
-            output = self._update_actor(joint.rows)
+            output = self._update_actor(rows)
         self.ledger.optimizer_steps += mini_batches(self.config) * self.config.actor_rollout_ref.actor.ppo_epochs
         metrics = output.meta_info["metrics"]
         norms = np.atleast_1d(metrics.get("actor/grad_norm", []))
@@ -452,6 +455,25 @@ class Fail2FixTrainer(Validation):
         is_correction = torch.from_numpy(joint.streams == CORRECTION)[:, None]
         batch["advantages"] = torch.where(is_correction, ours, batch["advantages"])
         batch["returns"] = torch.where(is_correction, ours, batch["returns"])
+
+    def _rows_with_gradient(self, joint: JointBatch, step: Step) -> DataProto:
+        """The batch without rows that the update would pass through the model for nothing."""
+        batch, actor = joint.rows.batch, self.config.actor_rollout_ref.actor
+        needed = (batch["response_mask"].sum(-1) > 0).numpy()
+        proportional = actor.policy_loss.loss_mode in PROPORTIONAL_LOSSES
+        if proportional and not actor.use_kl_loss and actor.entropy_coeff == 0.0:
+            needed &= (batch["advantages"] != 0).any(-1).numpy()
+        tokens = batch["attention_mask"].sum(-1).numpy()
+        kept = np.arange(len(needed))
+        if self.settings.skip_idle_rows and not needed.all():
+            kept = rows_to_update(needed, joint.mini_batch, tokens.tolist(), self.split, balanced)
+        step.metrics["fail2fix/update/skipped_rows"] = float(len(needed) - len(kept))
+        step.metrics["fail2fix/update/skipped_token_share"] = float(1 - tokens[kept].sum() / tokens.sum())
+        if len(kept) == len(needed):
+            return joint.rows
+        rows = joint.rows[kept]
+        rows.meta_info = joint.rows.meta_info | {"global_token_num": tokens[kept].tolist()}
+        return rows
 
     def _update_actor(self, batch: DataProto) -> DataProto:
         """verl's update with M mini-batches of any size, where verl fixes their size to the base stream's."""

@@ -38,6 +38,7 @@ class Case:
         stock: verl's own trainer and loss.
         remove_padding: verl's packed rows.
         regularised: KL loss and entropy on.
+        skip: rows without a gradient are left out of the passes.
     """
 
     ranks: int = 1
@@ -50,6 +51,7 @@ class Case:
     stock: bool = False
     remove_padding: bool = True
     regularised: bool = True
+    skip: bool = True
 
     def __str__(self) -> str:
         micro = "dynamic" if self.micro is None else f"micro{self.micro}"
@@ -77,4 +79,9 @@ EXCLUDED = [
 ]
 RISK = [Case(rows=f"{scale}:{risk:g}") for scale in SCALES for risk in (0.0, 1.0)]
 BROKEN = [Case(rows=f"all_broken:{baseline}", regularised=False) for baseline in BASELINES]
-ALL = JOINT + PADDED + STOCK + WITHOUT_WEIGHT + WITHOUT_CORRECTIONS + DUPLICATED + EXCLUDED + RISK + BROKEN
+# Groups without advantage in both streams.
+IDLE = [
+    Case(ranks, "idle", mode, mini_batches, micro, regularised=False, skip=skip)
+    for ranks, mode, mini_batches, micro, skip in product(RANKS, MODES, MINI_BATCHES, [None, 1], [True, False])
+]
+ALL = JOINT + PADDED + STOCK + WITHOUT_WEIGHT + WITHOUT_CORRECTIONS + DUPLICATED + EXCLUDED + RISK + BROKEN + IDLE

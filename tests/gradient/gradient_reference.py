@@ -92,6 +92,7 @@ def all_rows(model: LlamaForCausalLM) -> dict[str, Rows]:
     rows = {"plain": plain, "duplicated": Rows(base, _duplicated(correction))}
     rows["excluded"] = Rows(_without(base, ROLLOUTS, {1}), _without(correction, CORRECTIONS, {3}))
     rows["stream_excluded"] = Rows(base, _without(correction, CORRECTIONS, {2, 3}))
+    rows["idle"] = Rows(_idle(base, ROLLOUTS, {0, 1, 3}), _idle(correction, CORRECTIONS, {0, 3}))
     rows |= {f"{scale}:{risk:g}": _shaped(plain, scale, risk) for scale in SCALES for risk in (0.0, 1.0)}
     return rows | {f"all_broken:{baseline}": _all_broken(plain, baseline) for baseline in BASELINES}
 
@@ -115,6 +116,10 @@ def _duplicated(rows: list[Row]) -> list[Row]:
 
 def _without(rows: list[Row], size: int, groups: set[int]) -> list[Row]:
     return [replace(row, included=i // size not in groups) for i, row in enumerate(rows)]
+
+
+def _idle(rows: list[Row], size: int, groups: set[int]) -> list[Row]:
+    return [replace(row, advantage=0.0) if i // size in groups else row for i, row in enumerate(rows)]
 
 
 def _shaped(rows: Rows, scale: str, risk: float) -> Rows:

@@ -44,6 +44,7 @@ from verl.workers.config import (
 from verl.workers.engine_workers import TrainingWorker
 from verl.workers.utils.losses import ppo_loss
 
+from fail2fix.core.config import Fail2FixConfig
 from fail2fix.core.faults import SkippedUpdates
 from fail2fix.core.ledger import Ledger
 from fail2fix.core.objective import BatchSplit
@@ -74,6 +75,8 @@ def trainer_config(case: Case) -> DictConfig:
         "ppo_mini_batch_size": PROBLEMS // case.mini_batches,
         "calculate_entropy": False,
         "entropy_coeff": ENTROPY_COEF if case.regularised else 0.0,
+        "use_kl_loss": case.regularised,
+        "policy_loss": {"loss_mode": "vanilla"},
         "ppo_epochs": 1,
         "data_loader_seed": 42,
         "shuffle": False,
@@ -165,7 +168,7 @@ def _padded(values: list[int] | torch.Tensor, width: int, left: bool = False) ->
 def joint_batch(case: Case, rows: Rows) -> JointBatch:
     base = Stream(batch_rows(rows.base), ROLLOUTS, source=None)
     correction = Stream(batch_rows(rows.correction), CORRECTIONS, source=None) if case.corrections else None
-    return join(base, correction, [], BatchSplit(case.ranks, case.mini_batches), balance=True)
+    return join(base, correction, BatchSplit(case.ranks, case.mini_batches), balance=True)
 
 
 def update(worker: TrainingWorker, case: Case, rows: Rows) -> dict[str, Any]:
@@ -173,6 +176,8 @@ def update(worker: TrainingWorker, case: Case, rows: Rows) -> dict[str, Any]:
     trainer = Fail2FixTrainer.__new__(Fail2FixTrainer)
     trainer.config, trainer.ledger, trainer.updates = trainer_config(case), Ledger(), SkippedUpdates(0)
     trainer.actor_rollout_wg = RankOfGroup(worker, case)
+    trainer.settings = Fail2FixConfig(skip_idle_rows=case.skip)
+    trainer.split = BatchSplit(case.ranks, case.mini_batches, update_micro=case.micro or 1)
     joint, actor = joint_batch(case, rows), actor_config(case)
     step = Step(number=1, epoch=0, last=False, profile=None)
     if case.stock:

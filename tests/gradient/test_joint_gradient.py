@@ -24,6 +24,7 @@ from gradient_cases import (
     BROKEN,
     DUPLICATED,
     EXCLUDED,
+    IDLE,
     JOINT,
     MODES,
     PADDED,
@@ -138,6 +139,19 @@ def test_joint_gradient_is_the_sum_of_two_stream_means(lab: Lab, case: Case) -> 
 def test_excluded_groups_do_not_count_in_the_stream_means(lab: Lab, case: Case) -> None:
     """Also where a mini-batch loses its whole correction stream: then it is GRPO."""
     assert difference(lab.gradients(case), lab.by_hand(case)) <= TOLERANCE
+
+
+@pytest.mark.parametrize("case", [case for case in IDLE if case.skip], ids=str)
+def test_rows_without_a_gradient_need_no_passes(lab: Lab, case: Case) -> None:
+    """They stay in the denominators: the gradient is the one of the whole batch.
+
+    Dynamic micro-batches are packed otherwise without them, and packing alone moves the sum in its last bits.
+    """
+    tolerance = 1e-6 if case.micro else TOLERANCE
+    assert difference(lab.gradients(case), lab.gradients(replace(case, skip=False))) <= tolerance
+    skipped = lab.results[case]["metrics"]["fail2fix/update/skipped_rows"]
+    needed = 8 if case.ranks * case.mini_batches < 4 else 4
+    assert skipped >= 24 - case.mini_batches * needed - 4
 
 
 @pytest.mark.parametrize("case", DUPLICATED, ids=str)
