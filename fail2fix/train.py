@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
 
 DRY_RUN = "--dry-run"
+# Ray's control store remembers this many tasks, 2.5 kB each, for its dashboard; its own 100,000 take days to fill and
+# look like a leak meanwhile.
+RAY_DEFAULTS = {"RAY_task_events_max_num_task_in_gcs": "10000"}
 
 
 class VerlConfigs(SearchPathPlugin):
@@ -92,6 +95,8 @@ def train(config: DictConfig, task_runner: type[Fail2FixTaskRunner] | None = Non
     from fail2fix.verl_ext.driver import Driver, end_process
     from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
 
+    for name, value in RAY_DEFAULTS.items():
+        os.environ.setdefault(name, value)
     runner = ray.remote(num_cpus=1)(task_runner or Fail2FixTaskRunner)
     status = Driver(config, lambda: run_ppo(config, task_runner_class=runner), ray.shutdown).run()
     if status != Exit.FINISHED:
