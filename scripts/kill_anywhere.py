@@ -1,12 +1,12 @@
 """Kill training runs at random instants, start them again, and compare them bit for bit with undisturbed ones.
 
-    python scripts/kill_anywhere.py --out DIR [--anywhere 12] [--saving 5]
+    python scripts/kill_anywhere.py --out DIR [--anywhere 12] [--saving 5] [--sources online ...]
 
-Six steps of the tiny model on the CPU for each source of attempts (online, offline, lagged): killed so often anywhere
-and so often while a checkpoint is being written. Compared are weights, optimiser, data position, controller, attempts,
-verdicts, counts, dumps and every metric but times, throughput, memory and the differences between the log-probs of
-rollout and actor. DIR/trials.jsonl gets a line a kill; the same command goes on where it was cut short, in DIR/work.
-Exit status 1: a run differed, or did not end.
+Six steps of the tiny model on the CPU for each source of attempts (online, offline, lagged; streaming: online, with
+attempts that are carried from step to step): killed so often anywhere and so often while a checkpoint is being written.
+Compared are weights, optimiser, data position, controller, attempts, verdicts, counts, dumps and every metric but
+times, throughput, memory and the differences between the log-probs of rollout and actor. DIR/trials.jsonl gets a line
+a kill; the same command goes on where it was cut short, in DIR/work. Exit status 1: a run differed, or did not end.
 """
 
 import argparse
@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.e2e.conftest import Bench, make_bench
 from tests.e2e.killing import Trial, Where, kill_and_resume, run_alone
 
-SOURCES = ("online", "offline", "lagged")
+SOURCES = ("online", "offline", "lagged", "streaming")
 
 
 def alone(bench: Bench, source: str, out: Path) -> tuple[Path, float]:
@@ -38,6 +38,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--anywhere", type=int, default=12, help="kills a source (default: %(default)s)")
     parser.add_argument("--saving", type=int, default=5, help="kills a source (default: %(default)s)")
+    parser.add_argument("--sources", nargs="+", choices=SOURCES, default=SOURCES)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     bench, file = make_bench((given.out / "work").resolve()), given.out / "trials.jsonl"
@@ -45,7 +46,7 @@ def main() -> int:
     done = {(line["source"], line["where"], line["seed"]): line for line in lines}
     plan: list[tuple[Where, int]] = [("anywhere", given.anywhere), ("saving", given.saving)]
     for seed in range(max(given.anywhere, given.saving)):
-        for source in SOURCES:
+        for source in given.sources:
             for where, count in plan:
                 if seed >= count or (source, where, seed) in done:
                     continue

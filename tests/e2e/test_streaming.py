@@ -1,0 +1,56 @@
+"""The streaming schedule on the real stack: the same batches whoever finishes first."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Bench
+from tests.e2e.killing import Started
+
+pytestmark = pytest.mark.e2e
+
+ROOT = Path(__file__).parents[2]
+STEPS, ORDERS = 3, 3
+SETTINGS = (
+    f"trainer.total_training_steps={STEPS}",
+    "fail2fix.schedule=streaming",
+    "fail2fix.streaming.patience=0.8",
+    "actor_rollout_ref.actor.use_kl_loss=false",  # so that rows without a gradient are left out
+)
+
+
+@pytest.fixture(scope="module")
+def shuffled(bench: Bench) -> list[dict[str, Any]]:
+    """Steps done several times over, their rollouts finishing in another order each time."""
+    report = bench.root / "orders.jsonl"
+    _, _, *arguments = bench.arguments("shuffled", *SETTINGS)  # without "-m fail2fix.train"
+    script = "from tests.e2e.shuffling import main; main()"
+    command = [sys.executable, "-c", script, str(ORDERS), str(report), *arguments]
+    with Started(command, bench.root, {"PYTHONPATH": str(ROOT)}) as run:
+        run.finish()
+    return read(report)
+
+
+def test_who_finishes_first_changes_nothing(shuffled: list[dict[str, Any]]) -> None:
+    assert [step["step"] for step in shuffled] == [1, 2, 3]
+    assert all(step["differing"] == [] and step["outcomes"] == 1 for step in shuffled)
+    assert all(step["finishing_orders"]["base"] == ORDERS for step in shuffled), "the orders were the same"
+
+
+def test_late_groups_are_corrected_in_the_next_step(shuffled: list[dict[str, Any]], bench: Bench) -> None:
+    folder = bench.folder("shuffled")
+    steps = {row["step"]: row for row in read(folder / "metrics.jsonl")}
+    assert "fail2fix/replay/carried" not in steps[1], "nothing has shown yet where to cut: the first step is serial"
+    assert steps[3]["fail2fix/replay/carried"] == steps[2]["fail2fix/replay/carried_on"] > 0
+    corrections = [row for row in read(folder / "rollouts" / "3.jsonl") if row["stream"] == "correction"]
+    carried = [row for row in corrections if row["uid"].startswith("f2f-2-")]
+    assert len(carried) == 2 * steps[3]["fail2fix/replay/carried"], "G' corrections of each attempt of step 2"
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
