@@ -1,0 +1,226 @@
+"""What a GPU has to show, item by item (the list is README.md's, "On a GPU"); gpu_check.sh calls this.
+
+    python scripts/gpu_check.py OUT [--items quickstart lambda_zero sleep step_time learning] [--device gpu|cpu]
+        [--model PATH] [--setup NAME] [--steps N] [--repeats N] [--seeds N] [--rollouts N]
+
+OUT gets a JSON an item with machine, versions, commands, figures and failures; an item that has passed is not
+run again. Training goes to OUT/runs. On a CPU the same code runs, and what only a GPU can show is not claimed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+LIMIT_S = 3600.0
+PEARSON = 0.99  # rollout against actor: the engine has the actor's weights
+GRADIENT = {"cpu": 1e-4, "gpu": 2e-2}  # relative difference of two gradient norms: fp32, bf16
+
+
+@dataclass
+class Item:
+    """One item's runs and findings."""
+
+    given: argparse.Namespace
+    name: str
+    commands: list[str] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def runs(self) -> Path:
+        return self.given.out.resolve() / "runs"
+
+    def require(self, holds: bool, what: str) -> None:
+        if not holds:
+            self.failures.append(what)
+
+    def call(self, command: list[str]) -> None:
+        """Run a command to its end or its limit; its output goes to OUT/logs."""
+        self.commands.append(" ".join(command))
+        log = self.given.out / "logs" / f"{self.name}-{len(self.commands)}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w") as output:
+            status = subprocess.run(
+                ["timeout", "--kill-after=60", str(int(LIMIT_S)), *command],
+                cwd=ROOT, env=environment(self.given.device), stdout=output, stderr=subprocess.STDOUT, check=False,
+            ).returncode  # fmt: skip
+        self.require(status == 0, f"exit status {status}, see {log}")
+
+    def train(self, run: str, config: str, *overrides: str) -> list[dict[str, Any]]:
+        """Train; every step's metrics."""
+        given = self.given
+        device = ["device=cpu"] if given.device == "cpu" else ["trainer.nnodes=1", "trainer.n_gpus_per_node=1"]
+        model = [f"actor_rollout_ref.model.path={given.model}"] if given.model else []
+        self.call([
+            sys.executable, "-m", "fail2fix.train", "--config-name", config, f"setup={given.setup}", *device, *model,
+            f"fail2fix.run.root={self.runs.parent}", "trainer.experiment_name=runs", f"fail2fix.run.name={run}",
+            "trainer.logger=[console]", *overrides,
+        ])  # fmt: skip
+        metrics = self.runs / run / "metrics.jsonl"
+        return [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.exists() else []
+
+    def begin(self, run: str) -> str:
+        """A run's name, its folder empty."""
+        shutil.rmtree(self.runs / run, ignore_errors=True)
+        return run
+
+
+def quickstart(item: Item) -> None:
+    """Both streams on this device: weights synced, loss finite, a checkpoint written and resumed."""
+    run = item.begin("quickstart")
+    last = max(4, item.given.steps)
+    often = ("trainer.save_freq=2", "trainer.test_freq=2", "fail2fix.checkpoint.keep_last=1")
+    item.train(run, "cipo", "trainer.total_training_steps=2", *often)
+    steps = [row for row in item.train(run, "cipo", f"trainer.total_training_steps={last}", *often) if row["step"] > 0]
+    item.require([row["step"] for row in steps] == list(range(1, last + 1)), "a step is missing or there twice")
+    pearson = [row["training/rollout_actor_probs_pearson_corr"] for row in steps]
+    finite = [math.isfinite(row["actor/pg_loss"]) and math.isfinite(row["actor/grad_norm"]) for row in steps]
+    item.require(min(pearson, default=0) > PEARSON, f"rollout and actor correlate by {min(pearson, default=0)} only")
+    item.require(all(finite), "a loss or a gradient is not finite")
+    corrections = [row.get("fail2fix/correction/rollouts", 0) for row in steps]
+    item.require(sum(corrections) > 0, "no corrections")
+    state = item.runs / run / "checkpoints" / f"global_step_{last}" / "fail2fix_state.json"
+    item.require(state.exists(), "no checkpoint of the last step")
+    item.figures = {"steps": len(steps), "pearson_min": min(pearson, default=None), "corrections": corrections}
+
+
+def lambda_zero(item: Item) -> None:
+    """lambda = 0 is GRPO on the base rows: one gradient norm, under dynamic batch sizes."""
+    same = ("trainer.total_training_steps=1", "trainer.val_before_train=false", "trainer.test_freq=-1",
+            "trainer.save_freq=-1", "actor_rollout_ref.actor.use_dynamic_bsz=true",
+            "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=8192", *item.given.exact)  # fmt: skip
+    (grpo,) = item.train(item.begin("grpo"), "grpo", *same) or [{}]
+    (ours,) = item.train(item.begin("lambda-zero"), "cipo", *same, "fail2fix.correction.weight=0") or [{}]
+    norms = [row.get("actor/grad_norm", math.nan) for row in (grpo, ours)]
+    difference = abs(norms[0] - norms[1]) / norms[0]
+    texts = [sorted(outputs(item.runs / run / "rollouts" / "1.jsonl")) for run in ("grpo", "lambda-zero")]
+    shared = sum(one == other for one, other in zip(*texts, strict=False)) / max(1, len(texts[0]))
+    item.require(difference <= GRADIENT[item.given.device], f"gradient norms {norms}")
+    item.require(ours.get("fail2fix/correction/rollouts", 0) > 0, "no corrections beside it")
+    item.figures = {"grad_norms": norms, "relative_difference": difference, "same_base_rollouts": shared}
+
+
+def outputs(dump: Path) -> list[str]:
+    """The base rollouts' texts in a dump."""
+    rows = [json.loads(line) for line in dump.read_text().splitlines()] if dump.exists() else []
+    return [row["input"] + row["output"] for row in rows if row.get("stream") == "base"]
+
+
+def sleep(item: Item) -> None:
+    """Engines sleep and wake between the streams and the update, step after step, under every schedule."""
+    for schedule in ("serial", "streaming", "lagged"):
+        run = item.begin(f"sleep-{schedule}")
+        steps = item.train(
+            run, "cipo", f"fail2fix.schedule={schedule}", f"trainer.total_training_steps={item.given.steps}",
+            "trainer.val_before_train=false", "trainer.test_freq=-1", "trainer.save_freq=-1",
+        )  # fmt: skip
+        pearson = min((row["training/rollout_actor_probs_pearson_corr"] for row in steps), default=0.0)
+        item.require(len(steps) == item.given.steps, f"{schedule}: {len(steps)} steps of {item.given.steps}")
+        item.require(pearson > PEARSON, f"{schedule}: rollout and actor correlate by {pearson} only")
+        item.figures[schedule] = {"steps": len(steps), "pearson_min": pearson}
+    if item.given.device == "cpu":
+        item.figures["unproven"] = "sleep mode is off on a CPU: only a GPU shows it"
+
+
+def step_time(item: Item) -> None:
+    """Plain GRPO with as many rollouts : serial : streaming : lagged, in one run (bench_step.py)."""
+    given = item.given
+    overrides = [] if given.device == "cpu" else [
+        f"setup={given.setup}", "trainer.nnodes=1", "trainer.n_gpus_per_node=1",
+        *([f"actor_rollout_ref.model.path={given.model}"] if given.model else []), *given.exact,
+    ]  # fmt: skip
+    folder = given.out.resolve() / "step_time"
+    lengths = [f"--repeats={given.repeats}", f"--mean={given.mean}", f"--sigma={given.sigma}", f"--cap={given.cap}"]
+    item.call([sys.executable, "scripts/bench_step.py", "--out", str(folder), *lengths, *overrides])
+    report = folder / "step.json"
+    item.figures = json.loads(report.read_text()) if report.exists() else {}
+
+
+def learning(item: Item) -> None:
+    """cipo against grpo_bs256 at equal rollouts, over seeds (compare.sh)."""
+    given = item.given
+    folder = given.out.resolve() / "learning"
+    item.call([
+        "scripts/compare.sh", "grpo_bs256", "cipo", "--seeds", str(given.seeds), "--rollouts", str(given.rollouts),
+        "--out", str(folder), f"setup={given.learning_setup}",
+    ])  # fmt: skip
+    report = folder / "comparison.json"
+    item.figures = json.loads(report.read_text()) if report.exists() else {}
+
+
+ITEMS: dict[str, Callable[[Item], None]] = {
+    "quickstart": quickstart,
+    "lambda_zero": lambda_zero,
+    "sleep": sleep,
+    "step_time": step_time,
+    "learning": learning,
+}
+
+
+def environment(device: str) -> dict[str, str]:
+    variables = os.environ | {"PYTHON": sys.executable, "DEVICE": device}
+    variables["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return variables | ({"VERL_PLATFORM": "cpu"} if device == "cpu" else {})
+
+
+def machine(device: str) -> dict[str, Any]:
+    found = {"platform": platform.platform(), "cores": os.cpu_count(), "device": device}
+    if device == "gpu":
+        query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+        found["gpus"] = subprocess.run(query, capture_output=True, text=True, check=False).stdout.splitlines()
+    return found
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--items", nargs="+", choices=ITEMS, default=list(ITEMS))
+    parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu" if shutil.which("nvidia-smi") else "cpu")
+    parser.add_argument("--model", help="folder or hub id; without it, the setup's own")
+    parser.add_argument("--setup", default="arithmetic", help="what the first four items train on")
+    parser.add_argument("--learning-setup", default="sorting", help="what the last one trains on: half solved at first")
+    parser.add_argument("--steps", type=int, default=20, help="of quickstart and sleep")
+    parser.add_argument("--repeats", type=int, default=3, help="of step_time")
+    parser.add_argument("--mean", type=float, default=64, help="tokens of a rollout in step_time")
+    parser.add_argument("--sigma", type=float, default=1.0, help="of their logarithm")
+    parser.add_argument("--cap", type=int, default=512, help="the most tokens")
+    parser.add_argument("--seeds", type=int, default=3, help="of learning")
+    parser.add_argument("--rollouts", type=int, default=1024, help="of each run of learning")
+    parser.add_argument("exact", nargs="*", help="Hydra overrides of lambda_zero and step_time, after --")
+    given = parser.parse_args()
+    from fail2fix.versions import versions
+
+    given.out.mkdir(parents=True, exist_ok=True)
+    failed = []
+    for name in given.items:
+        path = given.out / f"{name}.json"
+        if path.exists() and not json.loads(path.read_text())["failures"]:
+            continue
+        item, began = Item(given, name), time.monotonic()
+        ITEMS[name](item)
+        report = {"item": name, "about": ITEMS[name].__doc__, "machine": machine(given.device), "versions": versions(),
+                  "commands": item.commands, "seconds": round(time.monotonic() - began, 1),
+                  "failures": item.failures, "figures": item.figures}  # fmt: skip
+        path.write_text(json.dumps(report, indent=2) + "\n")
+        print(f"{name}: {'; '.join(item.failures) or 'passed'} ({report['seconds']} s)", flush=True)
+        failed += [name] if item.failures else []
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    sys.exit(main())
