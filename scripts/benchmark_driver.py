@@ -1,12 +1,13 @@
 """How long the driver works on a step beside what verl's driver does anyway.
 
-    python scripts/benchmark_driver.py --tokenizer PATH [--form block|turn] [--problems 128] [--repeats 3]
+    python scripts/benchmark_driver.py --tokenizer PATH [--form block|turn] [--problems 128 ...] [--rollouts 8 ...]
 
-Builds two streams of verl's own tensors at the paper's size (B = 128, G = 8; K = 128, G' = 8; 5,632 prompt
-and 4,096 response tokens) and times what the trainer adds to a step: selection, correction prompts, metrics,
+Builds two streams of verl's own tensors, by default at the paper's size (B = 128, G = 8; K = B, G' = G; 5,632 prompt
+and 4,096 response tokens), and times what the trainer adds to a step: selection, correction prompts, metrics,
 joining. The peer is verl's driver work on as many rows in one plain GRPO step: ``DataProto.concat`` of two
-halves, ``RayPPOTrainer._balance_batch``, ``compute_advantage``, ``compute_data_metrics``. Prints one JSON
-object: medians in seconds, the total, and its ratio to the peer.
+halves, ``RayPPOTrainer._balance_batch``, ``compute_advantage``, ``compute_data_metrics``. Under the streaming
+schedule, selection and prompts are done group by group: ``streamed`` is their time, all groups of a step. Prints one
+JSON object: medians in seconds, the total, and its ratio to the peer.
 
 Needs about 5 GiB of memory and no GPU; no model runs. Every attempt fills the response width.
 """
@@ -22,7 +23,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,13 +38,14 @@ from verl.trainer.ppo.core_algos import AdvantageEstimator
 from verl.trainer.ppo.metric_utils import compute_data_metrics
 from verl.trainer.ppo.ray_trainer import RayPPOTrainer, compute_advantage
 
-from fail2fix.core.config import ReplayConfig
+from fail2fix.core.config import CorrectionConfig, Fail2FixConfig, ReplayConfig
 from fail2fix.core.metrics import replay_metrics
 from fail2fix.core.objective import BatchSplit, feasible_attempts
 from fail2fix.core.prompts import CorrectionPromptBuilder
 from fail2fix.core.selection import distinct_candidates, select_attempts
 from fail2fix.verl_ext.corrections import Replays, build_replays, correction_source
 from fail2fix.verl_ext.loop import DATA_METRICS_COLUMNS, DATA_METRICS_TENSORS
+from fail2fix.verl_ext.streaming import StreamedStep, Streaming
 from fail2fix.verl_ext.streams import JointBatch, Source, Stream, join
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
 
@@ -241,6 +243,33 @@ def replay(base: Stream, trainer: Fail2FixTrainer, split: BatchSplit, timings: T
     return Replays(replays)
 
 
+class Nobody:
+    """Takes requests and answers none: what is timed is the driver's work on them."""
+
+    def add(self, *_: Any) -> None:
+        return None
+
+
+def streamed(base: Stream, trainer: Fail2FixTrainer, sizes: Sizes) -> float:
+    """Seconds that the streaming schedule spends on deciding all groups of a step and on their requests."""
+    settings = Fail2FixConfig(correction=CorrectionConfig(attempts=sizes.problems, rollouts=sizes.rollouts))
+    streaming = Streaming(settings, trainer.prompt_builder, trainer._replayable_groups)
+    streaming.end_step(base, None, sizes.problems, RHO, step=1)
+    assert streaming.cutoffs is not None
+    streaming.cutoffs = replace(streaming.cutoffs, patience=RESPONSE_WIDTH)
+    step = StreamedStep(streaming, base.source, sizes.rollouts, step=2)
+    head = set(base.source.head.batch.keys()) | base.source.head.non_tensor_batch.keys()
+    answers = [base.rows[rows] for rows in np.split(np.arange(len(base.rows)), base.groups)]
+    for group, answer in enumerate(answers):
+        tensors = {name: value for name, value in answer.batch.items() if name not in head}
+        columns = {name: value for name, value in answer.non_tensor_batch.items() if name not in head}
+        step._base[group] = DataProto.from_dict(tensors=tensors, non_tensors=columns)
+    started = time.perf_counter()
+    for group in range(base.groups):
+        step._decide(Nobody(), group)  # type: ignore[arg-type]
+    return time.perf_counter() - started
+
+
 def joined(
     base: Stream,
     correction: Stream,
@@ -295,6 +324,7 @@ def measure(base: Stream, tokenizer: Any, sizes: Sizes, form: str, repeats: int)
             chosen = replay(step, trainer, BatchSplit(ranks=ranks), ours)
             joined(step, fresh(correction), chosen, trainer, ranks, ours)
             verl_step(halves, ranks, peer)
+            results["streamed_seconds"] = round(streamed(base, trainer, sizes), 3)
         results[f"ranks_{ranks}"] = compared(ours, peer)
     return results
 
@@ -320,22 +350,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokenizer", required=True, help="folder or name of a tokenizer with a chat template")
     parser.add_argument("--form", choices=("block", "turn"), action="append", help="default: both")
-    parser.add_argument("--problems", type=int, default=128, help="B; G, G' are 8 and K = B")
+    parser.add_argument("--problems", type=int, nargs="+", default=[128], help="B; K = B")
+    parser.add_argument("--rollouts", type=int, nargs="+", default=[8], help="G and G'")
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer)
-    sizes = Sizes(arguments.problems)
-    base = base_stream(tokenizer, sizes, random.Random(0))
     result: dict[str, Any] = {
         "peer": "verl's driver in one plain GRPO step on as many rows: concat, _balance_batch, "
         "compute_advantage, compute_data_metrics",
-        "rows": 2 * sizes.rows,
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "load_average": [round(load, 1) for load in os.getloadavg()],
     }
-    for form in arguments.form or ("block", "turn"):
-        result[form] = measure(base, tokenizer, sizes, form, arguments.repeats)
+    for sizes in (Sizes(problems, rollouts) for problems in arguments.problems for rollouts in arguments.rollouts):
+        base = base_stream(tokenizer, sizes, random.Random(0))
+        forms = {
+            form: measure(base, tokenizer, sizes, form, arguments.repeats)
+            for form in arguments.form or ("block", "turn")
+        }
+        result[f"B={sizes.problems}, G={sizes.rollouts}"] = {"rows": 2 * sizes.rows} | forms
     print(json.dumps(result, indent=2))
 
 

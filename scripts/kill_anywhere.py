@@ -43,7 +43,8 @@ def main() -> int:
     given.out.mkdir(parents=True, exist_ok=True)
     bench, file = make_bench((given.out / "work").resolve()), given.out / "trials.jsonl"
     lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-    done = {(line["source"], line["where"], line["seed"]): line for line in lines}
+    ended = [line for line in lines if line["found"]]  # a run that did not end is tried again
+    done = {(line["source"], line["where"], line["seed"]): line for line in ended}
     plan: list[tuple[Where, int]] = [("anywhere", given.anywhere), ("saving", given.saving)]
     for seed in range(max(given.anywhere, given.saving)):
         for source in given.sources:
@@ -56,8 +57,8 @@ def main() -> int:
                     output.write(json.dumps(trial) + "\n")
                 print(json.dumps(trial), flush=True)
     bad = [line for line in done.values() if line["different"]]
-    ended = sum(line["found"] == "it had ended" for line in done.values())
-    print(f"{len(done) - len(bad)} of {len(done)} runs are as if they had never been killed; {ended} had ended before")
+    late = sum(line["found"] == "it had ended" for line in done.values())
+    print(f"{len(done) - len(bad)} of {len(done)} runs are as if they had never been killed; {late} had ended before")
     return int(bool(bad))
 
 

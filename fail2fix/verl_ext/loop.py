@@ -52,6 +52,8 @@ DATA_METRICS_TENSORS = (
     "token_level_scores", "token_level_rewards", "advantages", "returns",
 )  # fmt: skip
 DATA_METRICS_COLUMNS = ("__num_turns__", "tool_call_counts")
+# The phases that a step's time is divided among.
+PHASES = ("gen", "old_log_prob", "ref", "adv", "update_actor", "save_checkpoint", "update_weights")
 
 
 @dataclass
@@ -282,6 +284,9 @@ class TrainingLoop(RayPPOTrainer):
 
     def _log_step(self, joint: JointBatch, step: Step) -> None:
         step.metrics |= compute_timing_metrics(batch=joint.rows, timing_raw=step.timing)
+        step.metrics |= {
+            f"perf/time_share/{p}": step.timing[p] / step.timing["step"] for p in PHASES if p in step.timing
+        }
         devices = self.resource_pool_manager.get_n_gpus()
         step.metrics |= compute_throughout_metrics(joint.rows, step.timing, n_gpus=devices)
         self._record(step.metrics, step.number)

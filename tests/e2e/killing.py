@@ -22,7 +22,7 @@ from tests.e2e.conftest import Bench, kill_run, shared_memory
 from tests.e2e.same_run import differences
 
 STEPS = 6
-LIMIT_S = 300.0
+LIMIT_S = 600.0
 Where = Literal["anywhere", "saving"]
 SETTINGS = (
     f"trainer.total_training_steps={STEPS}",
