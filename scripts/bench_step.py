@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import platform
+import secrets
 import statistics
 import sys
 from pathlib import Path
@@ -46,20 +47,24 @@ ON_CPU = (
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--mean", type=float, default=64)
-    parser.add_argument("--sigma", type=float, default=1.0)
-    parser.add_argument("--cap", type=int, default=512)
-    parser.add_argument("--config", default="cipo")
-    given, overrides = parser.parse_known_args()
+    given, overrides = arguments(__doc__).parse_known_args()
     given.out.mkdir(parents=True, exist_ok=True)
     steps = timed_steps(given, overrides or on_cpu(given.out.resolve()))
     report = {"machine": machine(), "command": " ".join(sys.argv)} | report_of(steps)
     (given.out / "step.json").write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(report, indent=2))
     return 0
+
+
+def arguments(about: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--repeats", type=int, default=5, help="rounds of the schedules (default: %(default)s)")
+    parser.add_argument("--mean", type=float, default=64, help="tokens of a response (default: %(default)s)")
+    parser.add_argument("--sigma", type=float, default=1.0, help="of their logarithm (default: %(default)s)")
+    parser.add_argument("--cap", type=int, default=512, help="the most tokens (default: %(default)s)")
+    parser.add_argument("--config", default="cipo", help="(default: %(default)s)")
+    return parser
 
 
 def on_cpu(out: Path) -> list[str]:
@@ -76,7 +81,7 @@ def on_cpu(out: Path) -> list[str]:
 
 def timed_steps(given: argparse.Namespace, overrides: list[str]) -> list[dict[str, Any]]:
     """Every step's metrics."""
-    name, steps = f"bench-step-{os.getpid()}", len(SCHEDULES) * (WARM_UP + given.repeats)
+    name, steps = f"bench-{secrets.token_hex(4)}", len(SCHEDULES) * (WARM_UP + given.repeats)
     rewards = ROOT / "tests" / "e2e" / "rewards.py"
     arguments = [
         "--config-name", given.config, f"fail2fix.run.root={given.out.resolve()}", "trainer.experiment_name=runs",
