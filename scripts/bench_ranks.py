@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench_step import PHASES, arguments, machine, median, on_cpu, timed_steps
 
-from tests.e2e.timing import schedule_of
+from tests.e2e.turns import schedule_of
 
 
 def main() -> int:

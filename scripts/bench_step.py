@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fail2fix.tasks import arithmetic, smollm2
 from tests.e2e import killing
-from tests.e2e.timing import SCHEDULES, WARM_UP, schedule_of
+from tests.e2e.turns import SCHEDULES, WARM_UP, schedule_of
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN = "from tests.e2e.timing import main; main()"

@@ -1,4 +1,4 @@
-"""What a GPU has to show, item by item (the list is README.md's, "On a GPU"); gpu_check.sh calls this.
+"""What a GPU has to show, item by item; gpu_check.sh calls this.
 
     python scripts/gpu_check.py OUT [--items quickstart lambda_zero sleep step_time learning] [--device gpu|cpu]
         [--model PATH] [--setup NAME] [--steps N] [--repeats N] [--seeds N] [--rollouts N]

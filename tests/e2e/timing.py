@@ -25,9 +25,7 @@ from fail2fix.verl_ext.streams import JointBatch
 from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
 from fail2fix.verl_ext.training_prompts import drawn_prompts
-
-SCHEDULES = ("plain", "serial", "streaming", "lagged")
-WARM_UP = 2  # rounds that do not count: engines compile and caches fill, and streaming has not yet carried anything
+from tests.e2e.turns import schedule_of
 
 
 class SetLengths(rollout.PromptIdsAgentLoopWorker):
@@ -64,10 +62,6 @@ class SchedulesInTurn(Fail2FixTrainer):
         if schedule in ("serial", "streaming"):
             self.lagged.end_step(joint.base)
         return joint
-
-
-def schedule_of(step: int) -> str:
-    return SCHEDULES[(step - 1) % len(SCHEDULES)]
 
 
 class TimingTaskRunner(Fail2FixTaskRunner):
