@@ -1,4 +1,4 @@
-"""The streaming schedule on the real stack: the same batches whoever finishes first."""
+"""The streaming schedule on the real stack, from its shipped config: the same batches whoever finishes first."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
 STEPS, ORDERS = 3, 3
 SETTINGS = (
+    "setup=arithmetic",
+    "device=cpu",
     f"trainer.total_training_steps={STEPS}",
-    "fail2fix.schedule=streaming",
     "fail2fix.streaming.patience=0.8",
     "actor_rollout_ref.actor.use_kl_loss=false",  # so that rows without a gradient are left out
 )
@@ -28,7 +29,7 @@ SETTINGS = (
 def shuffled(bench: Bench) -> list[dict[str, Any]]:
     """Steps done several times over, their rollouts finishing in another order each time."""
     report = bench.root / "orders.jsonl"
-    _, _, *arguments = bench.arguments("shuffled", *SETTINGS)  # without "-m fail2fix.train"
+    _, _, *arguments = bench.arguments("shuffled", *SETTINGS, config="cipo_streaming")  # without "-m fail2fix.train"
     script = "from tests.e2e.shuffling import main; main()"
     command = [sys.executable, "-c", script, str(ORDERS), str(report), *arguments]
     with Started(command, bench.root, {"PYTHONPATH": str(ROOT)}) as run:
