@@ -30,6 +30,10 @@ def composed(name: str, *overrides: str, cpu: bool = False) -> DictConfig:
 
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as printed:
         patch.setenv("VERL_PLATFORM", "cpu") if cpu else patch.delenv("VERL_PLATFORM", raising=False)
+        if cpu:  # as in a process that starts with VERL_PLATFORM=cpu
+            from fail2fix.verl_ext.cpu import patches, platform  # noqa: F401  (registers the platform)
+
+            patches.install()
         assert train.prepare(config(*overrides, name=name), dry_run=True) is False
     return parsed(printed.getvalue())
 

@@ -215,7 +215,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "disk_full": Fault("the disk is full while a checkpoint is saved", 74, None, (), tmpfs="7m {run}/checkpoints"),
     "dumps_full": Fault("the disk is full while rollouts are dumped", 74, None, (), tmpfs="8k {run}/rollouts"),
-    "shm_full": Fault("/dev/shm is too small for the weights", 74, None, (), tmpfs="48m /dev/shm"),
+    "shm_full": Fault("/dev/shm is too small for the weights: refused", 2, None, (), tmpfs="48m /dev/shm"),
     "shm_filled": Fault("/dev/shm is filled by somebody else", 74, fill_shared_memory, (), tmpfs="2g /dev/shm"),
     "retried": Fault("vLLM's engine is killed, one restart allowed", 0, send(KILL, "VLLM::EngineCore"), retry=1),
     "killed_and_retried": Fault("the driver is killed, one restart allowed", 0, kill_training, retry=1),
