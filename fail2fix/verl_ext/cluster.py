@@ -33,6 +33,16 @@ class ClusterFault(TrainingFault):
     exit_status = Exit.FAULT
 
 
+def answers(address: str) -> bool:
+    """Whether anything takes connections at ``HOST:PORT``."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def address_of(config: DictConfig, environment: Mapping[str, str]) -> str:
     """The Ray that a run uses: its address, or `OWN`.
 
@@ -73,7 +83,7 @@ def require_head(config: DictConfig) -> None:
         ClusterFault: nothing answers there.
     """
     address = _given(config) or OWN
-    if address not in (OWN, "auto") and not _answers(address):
+    if address not in (OWN, "auto") and not answers(address):
         raise ClusterFault(f"{VARIABLE}={address}: no Ray answers there; start it with scripts/cluster.sh, or unset it")
 
 
@@ -93,7 +103,7 @@ class Head:
         """What does not answer any more; empty if nothing is missed."""
         if time.monotonic() - self._asked_at >= ASK_EACH_S and (address := self._address()):
             self._asked_at = time.monotonic()
-            self._silences = 0 if _answers(address) else self._silences + 1
+            self._silences = 0 if answers(address) else self._silences + 1
         return f"head at {self._address()}" if self._silences >= SILENCES else ""
 
 
@@ -120,12 +130,3 @@ def wait_for_devices(
             print(f"fail2fix: waiting for the Ray cluster: {have}", flush=True)
             said = True
         time.sleep(look_s)
-
-
-def _answers(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
-    except (OSError, ValueError):
-        return False
-    return True

@@ -7,8 +7,8 @@ from omegaconf import DictConfig, OmegaConf
 from verl.trainer.main_ppo_v0 import BaseTaskRunner
 from verl.trainer.ppo.utils import create_rl_dataset, create_rl_sampler
 from verl.utils.config import omega_conf_to_dataclass
-from verl.utils.device import get_resource_name
 from verl.utils.dataset.rl_dataset import collate_fn
+from verl.utils.device import get_resource_name
 
 from fail2fix.verl_ext.cluster import joins, wait_for_devices
 from fail2fix.verl_ext.last_resort import saving_what_is_left
