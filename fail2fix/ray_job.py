@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from fail2fix.core.faults import Exit
@@ -18,18 +19,27 @@ if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
 NO_WAIT = "--no-wait"
+START_S = 60.0
+LOOK_S = 2.0
 
 
 def submit(url: str, words: list[str]) -> tuple[JobSubmissionClient, str]:
     """Hand the command over; the cluster's door, and the job's name there.
 
     Raises:
-        ConnectionError: nothing answers there.
+        ConnectionError, RuntimeError: the cluster took no job for `START_S` seconds.
     """
     from ray.job_submission import JobSubmissionClient
 
-    client = JobSubmissionClient(url)
-    return client, client.submit_job(entrypoint=f"exec {shlex.join(words)}")
+    until = time.monotonic() + START_S
+    while True:
+        try:
+            client = JobSubmissionClient(url)
+            return client, client.submit_job(entrypoint=f"exec {shlex.join(words)}")
+        except (ConnectionError, RuntimeError):  # also as long as a new head still starts what takes jobs
+            if time.monotonic() > until:
+                raise
+            time.sleep(LOOK_S)
 
 
 async def follow(client: JobSubmissionClient, job: str) -> int:

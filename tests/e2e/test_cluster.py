@@ -20,9 +20,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "cluster.sh"
-# Beside another node on its machine, a node needs ports of its own.
+# Beside another Ray on its machine, a node needs ports of its own.
 BESIDE = ["--min-worker-port", "0", "--max-worker-port", "0", "--dashboard-agent-listen-port", "0"]
-LOGICAL = ["--num-gpus", "1", "--num-cpus", "16"]
+LOGICAL = ["--num-gpus", "1", "--num-cpus", "16", *BESIDE]
 
 
 def free_port() -> int:
@@ -49,7 +49,7 @@ class Cluster:
     def up(self) -> None:
         head = self.call("head", *LOGICAL, "--dashboard-port", str(self.jobs))
         assert head.returncode == 0, head.stderr
-        other = self.call("join", "127.0.0.1", *LOGICAL, *BESIDE, node="other")
+        other = self.call("join", "127.0.0.1", *LOGICAL, node="other")
         assert other.returncode == 0, other.stderr
 
     def down(self) -> None:
