@@ -52,7 +52,7 @@ class Node:
     def run(self) -> int:
         """Start Ray, and keep it until a signal comes or it fails; the exit status."""
         become_subreaper()  # Ray's processes become children of this one
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
             signal.signal(number, lambda *_: self._asked.set())
         failure = self._start() or self._watch()
         end_descendants(shared_segments())

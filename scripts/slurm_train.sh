@@ -90,8 +90,9 @@ start_ray() {
   done
 }
 
+# srun hands USR1 on to the nodes; on TERM it would kill them, and what they clean up would stay.
 stop_ray() {
-  if alive "$RAY"; then kill -TERM "$RAY"; fi
+  if alive "$RAY"; then kill -USR1 "$RAY"; fi
   wait "$RAY" || true
 }
 
