@@ -62,7 +62,7 @@ def prepare(config: DictConfig, dry_run: bool) -> bool:
     from fail2fix.verl_ext.compat import check_verl
 
     check_verl()
-    from fail2fix.verl_ext import preflight
+    from fail2fix.verl_ext import cluster, preflight
     from fail2fix.verl_ext.run_folder import name_run, open_run
 
     preflight.check_config(config)
@@ -73,7 +73,9 @@ def prepare(config: DictConfig, dry_run: bool) -> bool:
         print("\n".join(f"# not checked: {note}" for note in preflight.missing_inputs(config)))
         return False
     warn(preflight.check_inputs(config))
+    address = cluster.address_of(config, os.environ)
     open_run(config, folder)
+    cluster.use(config, address)
     print(f"run folder: {folder}", flush=True)
     return True
 
@@ -85,20 +87,30 @@ def warn(lines: Iterable[str]) -> None:
 
 
 def train(config: DictConfig, task_runner: type[Fail2FixTaskRunner] | None = None) -> None:
-    """Train on a prepared config, with verl's own start of Ray; a failure ends the process with its status.
+    """Train on a prepared config, with verl's own `run_ppo`; a failure ends the process with its status.
 
     ``task_runner``: a subclass of ours, if it is not ours that shall run.
     """
     import ray
     from verl.trainer.main_ppo import run_ppo
 
+    from fail2fix.verl_ext import cluster
     from fail2fix.verl_ext.driver import Driver, end_process
     from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
 
     for name, value in RAY_DEFAULTS.items():
         os.environ.setdefault(name, value)
     runner = ray.remote(num_cpus=1)(task_runner or Fail2FixTaskRunner)
-    status = Driver(config, lambda: run_ppo(config, task_runner_class=runner), ray.shutdown).run()
+
+    def training() -> None:
+        cluster.require_head(config)
+        run_ppo(config, task_runner_class=runner)
+
+    def address() -> str:
+        return ray.get_runtime_context().gcs_address if ray.is_initialized() else ""
+
+    head = cluster.Head(address) if cluster.joins(config) else None
+    status = Driver(config, training, ray.shutdown, head).run()
     if status != Exit.FINISHED:
         end_process(status)
 

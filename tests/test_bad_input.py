@@ -25,6 +25,9 @@ from fail2fix.verl_ext import preflight
 from fail2fix.verl_ext.checkpoints import UNFINISHED
 from fail2fix.verl_ext.preflight import room, trackers
 from fail2fix.verl_ext.preflight.model_folder import Weights, check_weights
+from fail2fix.verl_ext.preflight.sizes_fit import check_sizes
+from fail2fix.verl_ext.settings import fail2fix_settings
+from fail2fix.verl_ext.sizes import data_parallel_ranks
 from tests.e2e.tiny import make_model
 from tests.test_contract import config
 
@@ -310,6 +313,41 @@ WRONG_VALUES = [
     "trainer.logger=[console,bogus]", "trainer.logger=bogus", "trainer.logger=null", "global_profiler=null",
     "~trainer.save_freq", "global_profiler.steps=5", "global_profiler.steps=[one]", "skip=null",
 ]  # fmt: skip
+
+
+SDPA = "+actor_rollout_ref.model.override_config.attn_implementation=sdpa"
+SHARED = [
+    (["trainer.n_gpus_per_node=4", "%s=3"], "=3 does not divide the 4 devices"),
+    (["trainer.n_gpus_per_node=4", "%s=2", SDPA], "=sdpa"),
+    (["trainer.n_gpus_per_node=4", "%s=2", "actor_rollout_ref.model.use_remove_padding=false"], "padding=False"),
+]
+ULYSSES_KEYS = [
+    "actor_rollout_ref.actor.ulysses_sequence_parallel_size",
+    "actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size",
+]
+
+
+@pytest.mark.parametrize("key", ULYSSES_KEYS)
+@pytest.mark.parametrize(("overrides", "words"), SHARED)
+def test_sequences_that_devices_cannot_share_are_refused(
+    key: str, overrides: list[str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With other attention verl would let each device attend to its own part, and say nothing."""
+    monkeypatch.delenv("VERL_PLATFORM", raising=False)
+    given = config(*[override.replace("%s", key) for override in overrides], name="cipo")
+    line = refusal(lambda c: check_sizes(c, fail2fix_settings(c)), given)
+    assert line.startswith("actor_rollout_ref.actor.ulysses_sequence_parallel_size")
+    assert words in line
+
+
+@pytest.mark.parametrize("key", ULYSSES_KEYS)
+def test_a_shared_sequence_may_be_as_long_as_its_devices_hold_together(key: str) -> None:
+    tokens = "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=8192"
+    sizes = ["trainer.n_gpus_per_node=4", tokens, "data.max_response_length=6000"]
+    alone = config(*sizes, name="cipo")
+    assert "ppo_max_token_len_per_gpu=8192 is below" in refusal(lambda c: check_sizes(c, fail2fix_settings(c)), alone)
+    check_sizes(shared := config(*sizes, f"{key}=2", name="cipo"), fail2fix_settings(shared))
+    assert data_parallel_ranks(shared) == 2
 
 
 @pytest.mark.parametrize("override", WRONG_VALUES)

@@ -118,6 +118,27 @@ def test_any_verl_override_still_works_after_ours() -> None:
     assert given.trainer.a_key_of_mine == 1
 
 
+SCALED = {
+    "ulysses": {"actor_rollout_ref.ref.ulysses_sequence_parallel_size": 2},
+    "offload": {"actor_rollout_ref.actor.fsdp_config.optimizer_offload": True},
+    "lora": {"actor_rollout_ref.model.lora_rank": 32, "actor_rollout_ref.rollout.load_format": "safetensors"},
+}
+
+
+@pytest.mark.parametrize("chosen", [*SCALED, ",".join(SCALED)])
+@pytest.mark.parametrize("nodes", [1, 4])
+def test_ways_to_scale_compose_with_setups_and_pass_the_checks(chosen: str, nodes: int) -> None:
+    given = composed("cipo", "setup=deepscaler", f"scale=[{chosen}]", f"trainer.nnodes={nodes}")
+    for name in chosen.split(","):
+        for key, value in SCALED[name].items():
+            assert OmegaConf.select(given, key) == value
+    assert given.actor_rollout_ref.actor.optim.lr == (1e-5 if "lora" in chosen else 1e-6)
+
+
+def test_every_way_to_scale_is_tested() -> None:
+    assert {path.stem for path in (ROOT / "configs" / "scale").glob("*.yaml")} == SCALED.keys()
+
+
 def test_lora_passes_the_checks() -> None:
     """verl's own check of LoRA asks for the installed vLLM; here that is the CPU build."""
     given = composed("quickstart", "actor_rollout_ref.model.lora_rank=16", cpu=True)

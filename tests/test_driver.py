@@ -109,7 +109,7 @@ def test_a_lost_server_of_ray_ends_the_run_at_once(tmp_path: Path) -> None:
     done = drive(tmp_path, training)
     assert (done.returncode, last_line(done)) == (
         75,
-        "fail2fix: error: start: Ray's gcs_server died; last checkpoint: none",
+        "fail2fix: error: start: Ray's gcs_server is gone; last checkpoint: none",
     )
 
 
@@ -129,9 +129,17 @@ def test_a_signal_asks_the_training_to_stop_and_gives_the_status(tmp_path: Path,
 
 
 def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
-    done = drive(tmp_path, WAIT_FOR_STOP.format(signal="SIGINT") + "os.kill(os.getpid(), 2)\ntime.sleep(600)")
+    again = "time.sleep(1.5)\nos.kill(os.getpid(), 2)\ntime.sleep(600)"
+    done = drive(tmp_path, WAIT_FOR_STOP.format(signal="SIGINT") + again)
     assert done.returncode == 130
     assert "stopped at once" in last_line(done)
+
+
+def test_a_signal_that_comes_by_several_ways_is_one_request(tmp_path: Path) -> None:
+    """A batch system sends it to every process, and a parent passes it on."""
+    done = drive(tmp_path, "os.kill(os.getpid(), 15)\n" + WAIT_FOR_STOP.format(signal="SIGTERM") + "time.sleep(1)")
+    assert done.returncode == 143
+    assert "stopped at once" not in done.stderr
 
 
 def test_the_request_of_an_earlier_start_is_forgotten(tmp_path: Path) -> None:

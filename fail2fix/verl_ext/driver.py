@@ -26,6 +26,7 @@ from omegaconf import DictConfig
 from fail2fix.core.faults import Exit
 from fail2fix.core.printable import one_line
 from fail2fix.processes import become_subreaper, end_descendants, runs, shared_segments
+from fail2fix.verl_ext.cluster import Head
 from fail2fix.verl_ext.failures import Failure, failure_of
 from fail2fix.verl_ext.run_folder import folder_of
 from fail2fix.verl_ext.settings import fail2fix_settings
@@ -34,6 +35,7 @@ from fail2fix.verl_ext.watchdog import ALIVE, limit_at, newest_checkpoint
 
 LOOK_S = 0.5
 LEAVE_S = 30.0  # how long Ray may take to shut down before it is killed
+ONE_REQUEST_S = 1.0
 LAST_WORDS_S = 3.0  # Ray passes on what its processes print with some delay, on a busy machine with more
 SERVERS = ("gcs_server", "raylet")
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -46,19 +48,23 @@ class Driver:
 
     Args:
         config: the run's, its folder opened.
-        training: starts Ray, trains, and returns at the end or raises.
-        leave: shuts Ray down.
+        training: starts or joins Ray, trains, and returns at the end or raises.
+        leave: shuts Ray down, or leaves it.
+        head: of the Ray that the training joins; None if it starts its own.
     """
 
-    def __init__(self, config: DictConfig, training: Callable[[], None], leave: Callable[[], None]) -> None:
+    def __init__(
+        self, config: DictConfig, training: Callable[[], None], leave: Callable[[], None], head: Head | None = None
+    ) -> None:
         self._folder = folder_of(config)
         self._checkpoints = Path(config.trainer.default_local_dir)
         self._limits = fail2fix_settings(config).watchdog
-        self._training, self._leave = training, leave
+        self._training, self._leave, self._head = training, leave, head
         self._stop = StopRequest(self._folder)
         self._trained, self._may_leave = threading.Event(), threading.Event()
         self._servers: dict[str, psutil.Process] = {}
         self._signals: list[int] = []
+        self._heard_at = 0.0
         self._error: BaseException | None = None
 
     def run(self) -> int:
@@ -97,7 +103,7 @@ class Driver:
             if said != heard:
                 heard, since = said, time.monotonic()
             if lost := self._lost_server():
-                return Failure(f"{_field(said, 'where', 'start')}: Ray's {lost} died; {self._kept}", Exit.FAULT)
+                return Failure(f"{_field(said, 'where', 'start')}: Ray's {lost} is gone; {self._kept}", Exit.FAULT)
             if verdict := _field(said, "verdict", ""):
                 return Failure(verdict, Exit.FAULT)
             if len(self._signals) > 1:
@@ -108,10 +114,12 @@ class Driver:
         return self._outcome()
 
     def _lost_server(self) -> str:
-        """The server of a Ray that this process started, and that is gone; empty if none is.
+        """The server of Ray that is gone: of the Ray that this process started, or the head of the one it joined.
 
-        Ray's core would end this process without a word a minute later.
+        Empty if none is. Ray's core would end this process without a word a minute later.
         """
+        if self._head is not None:
+            return self._head.lost
         if len(self._servers) < len(SERVERS):
             with contextlib.suppress(psutil.NoSuchProcess):  # a child that ended meanwhile
                 named = {child.name(): child for child in psutil.Process().children() if runs(child)}
@@ -139,6 +147,11 @@ class Driver:
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
+        """Note a request to stop. Batch systems send theirs to every process at once, so it may come twice."""
+        heard_at = time.monotonic()
+        if self._signals and heard_at - self._heard_at < ONE_REQUEST_S:
+            return
+        self._heard_at = heard_at
         self._signals.append(number)
         name = signal.Signals(number).name
         if len(self._signals) == 1:

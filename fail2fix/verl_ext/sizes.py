@@ -10,10 +10,21 @@ from fail2fix.core.config import Fail2FixConfig
 from fail2fix.core.objective import BatchSplit
 
 
+def world_size(config: DictConfig) -> int:
+    """All devices of the run."""
+    return int(config.trainer.n_gpus_per_node * config.trainer.nnodes)
+
+
+def sequence_parallel(config: DictConfig) -> int:
+    """How many devices share a sequence (Ulysses). verl has two keys for it; the older, if set, wins."""
+    actor = config.actor_rollout_ref.actor
+    older = actor.get("ulysses_sequence_parallel_size", 1)
+    return int(older if older > 1 else (actor.get("fsdp_config") or {}).get("ulysses_sequence_parallel_size", 1))
+
+
 def data_parallel_ranks(config: DictConfig) -> int:
-    """FSDP's data-parallel ranks: all devices, less those that share a sequence (Ulysses)."""
-    world = config.trainer.n_gpus_per_node * config.trainer.nnodes
-    return max(1, world // config.actor_rollout_ref.actor.get("ulysses_sequence_parallel_size", 1))
+    """FSDP's data-parallel ranks: all devices, less those that share a sequence."""
+    return max(1, world_size(config) // sequence_parallel(config))
 
 
 def mini_batches(config: DictConfig) -> int:

@@ -8,12 +8,20 @@ from verl.trainer.main_ppo_v0 import BaseTaskRunner
 from verl.trainer.ppo.utils import create_rl_dataset, create_rl_sampler
 from verl.utils.config import omega_conf_to_dataclass
 from verl.utils.dataset.rl_dataset import collate_fn
+from verl.utils.device import get_resource_name
 
+from fail2fix.verl_ext.cluster import joins, wait_for_devices
 from fail2fix.verl_ext.last_resort import saving_what_is_left
 from fail2fix.verl_ext.run_folder import folder_of
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
 from fail2fix.verl_ext.watchdog import Watchdog
 from fail2fix.verl_ext.weight_sync import hold_weight_sync
+
+
+def free_devices() -> list[int]:
+    """The free devices of every node of the Ray cluster, counted as verl counts them before it starts its workers."""
+    kind = get_resource_name()
+    return [int(node.get(kind, 0)) for node in ray._private.state.available_resources_per_node().values()]
 
 
 class Fail2FixTaskRunner(BaseTaskRunner):
@@ -26,6 +34,9 @@ class Fail2FixTaskRunner(BaseTaskRunner):
         OmegaConf.resolve(config)
         self._weight_sync = hold_weight_sync(ray.get_runtime_context().get_job_id(), folder_of(config))
         with Watchdog.of(config) as watchdog, watchdog.phase("start"):
+            if joins(config):
+                with watchdog.phase("waiting for the cluster's devices"):
+                    wait_for_devices(config.trainer.nnodes, config.trainer.n_gpus_per_node, free_devices)
             with watchdog.phase("data"):
                 trainer = self._trainer(config)
             trainer.watchdog = watchdog

@@ -6,7 +6,16 @@ from omegaconf import DictConfig
 
 from fail2fix.core.config import BadInput, Fail2FixConfig
 from fail2fix.core.objective import feasible_attempts
-from fail2fix.verl_ext.sizes import batch_split, data_parallel_ranks, rollouts_a_step, rollouts_before_training
+from fail2fix.verl_ext.sizes import (
+    batch_split,
+    data_parallel_ranks,
+    rollouts_a_step,
+    rollouts_before_training,
+    sequence_parallel,
+    world_size,
+)
+
+ULYSSES = "actor_rollout_ref.actor.ulysses_sequence_parallel_size"
 
 
 def check_sizes(config: DictConfig, settings: Fail2FixConfig) -> None:
@@ -15,6 +24,7 @@ def check_sizes(config: DictConfig, settings: Fail2FixConfig) -> None:
     Raises:
         BadInput: the key, its value, and the nearest that does.
     """
+    _check_sequence_parallel(config)
     _check_lengths(config, settings)
     _check_batches(config, settings)
     _check_budget(config, settings)
@@ -23,6 +33,22 @@ def check_sizes(config: DictConfig, settings: Fail2FixConfig) -> None:
 def asks_for_corrections(settings: Fail2FixConfig) -> bool:
     """Whether a run builds correction prompts at all."""
     return settings.correction.enabled or settings.held_out.enabled
+
+
+def _check_sequence_parallel(config: DictConfig) -> None:
+    """verl gathers a shared sequence in flash attention only; with another, a device would attend to its own part."""
+    shared, world = sequence_parallel(config), world_size(config)
+    if shared == 1:
+        return
+    if world % shared:
+        raise BadInput(f"{ULYSSES}={shared} does not divide the {world} devices (trainer.nnodes x n_gpus_per_node)")
+    model = config.actor_rollout_ref.model
+    attention = (model.get("override_config") or {}).get("attn_implementation") or "flash_attention_2"
+    if not attention.startswith("flash_attention") or not model.get("use_remove_padding"):
+        raise BadInput(
+            f"{ULYSSES}={shared}: sequences are shared with flash attention on packed rows only (attn_implementation="
+            f"{attention}, use_remove_padding={model.get('use_remove_padding')}); set it to 1, or change these"
+        )
 
 
 def _check_lengths(config: DictConfig, settings: Fail2FixConfig) -> None:
@@ -43,9 +69,11 @@ def _check_lengths(config: DictConfig, settings: Fail2FixConfig) -> None:
             f"response_length = {total}; raise it or leave it null"
         )
     actor = config.actor_rollout_ref.actor
-    if actor.use_dynamic_bsz and actor.ppo_max_token_len_per_gpu < total:
+    shared = sequence_parallel(config)
+    if actor.use_dynamic_bsz and actor.ppo_max_token_len_per_gpu * shared < total:
+        times = f" x {shared} GPUs a sequence" if shared > 1 else ""
         raise BadInput(
-            f"actor_rollout_ref.actor.ppo_max_token_len_per_gpu={actor.ppo_max_token_len_per_gpu} is below the "
+            f"actor_rollout_ref.actor.ppo_max_token_len_per_gpu={actor.ppo_max_token_len_per_gpu}{times} is below the "
             f"longest row, prompt_length + response_length = {total}; raise it"
         )
 
