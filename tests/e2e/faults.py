@@ -147,7 +147,7 @@ def fill_shared_memory(run: subprocess.Popen[bytes], _: Path) -> None:
 def twice(number: int) -> Injection:
     def inject(run: subprocess.Popen[bytes], _: Path) -> None:
         run.send_signal(number)
-        time.sleep(1.0)
+        time.sleep(1.5)  # sooner, it counts as the same request
         run.send_signal(number)
 
     return inject
