@@ -62,6 +62,7 @@ REFUSED: dict[str, Any] = {
     "data.gen_batch_size": 64,
     "algorithm.filter_groups.metric": "seq_length",
     "algorithm.filter_groups.max_num_gen_batches": 0,
+    "fail2fix.schedule": "streaming",
     "trainer.critic_warmup": 5,
     "trainer.default_hdfs_dir": "hdfs://there",
     "trainer.del_local_ckpt_after_load": True,
@@ -90,7 +91,7 @@ def changed_in(key: str, *overrides: str) -> DictConfig:
     changed = config(*overrides)
     refuse_unsupported(changed, fail2fix_settings(changed))
     OmegaConf.set_struct(changed, False)
-    changed.algorithm.filter_groups.enable = "filter_groups" in key
+    changed.algorithm.filter_groups.enable = "filter_groups" in key or key == "fail2fix.schedule"
     if "chunked_prefill" in key:
         changed.trainer.device = "cpu"
     OmegaConf.update(changed, key, REFUSED[key])

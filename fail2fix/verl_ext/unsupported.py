@@ -127,9 +127,9 @@ TWO_STREAMS = (
         "its cache holds one generation a step, and a step has two",
     ),
     Refusal(
-        "algorithm.filter_groups.enable",
-        lambda c: c.algorithm.filter_groups.enable and c.fail2fix.schedule == Schedule.streaming,
-        "a group's attempts are replayed before it is known which groups stay; use fail2fix.schedule=serial",
+        "fail2fix.schedule",
+        lambda c: c.fail2fix.schedule == Schedule.streaming and c.algorithm.filter_groups.enable,
+        "streaming replays a group's attempts before filter_groups knows which groups stay; use serial",
     ),
     Refusal(
         "algorithm.rollout_correction.bypass_mode",
