@@ -91,7 +91,9 @@ def changed_in(key: str, *overrides: str) -> DictConfig:
     changed = config(*overrides)
     refuse_unsupported(changed, fail2fix_settings(changed))
     OmegaConf.set_struct(changed, False)
-    changed.algorithm.filter_groups.enable = "filter_groups" in key or key == "fail2fix.schedule"
+    changed.algorithm.filter_groups.enable = "filter_groups" in key
+    if key == "fail2fix.schedule":
+        changed.algorithm.filter_groups = {"enable": True, "metric": "acc", "max_num_gen_batches": 2}
     if "chunked_prefill" in key:
         changed.trainer.device = "cpu"
     OmegaConf.update(changed, key, REFUSED[key])
