@@ -118,7 +118,7 @@ class StreamingConfig:
     Its corrections then belong to the next step. More patience replays more of a step's own attempts and takes longer.
     """
 
-    patience: float = 0.3
+    patience: float = 0.3  # (ours)
 
 
 @dataclass

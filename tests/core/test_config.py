@@ -19,6 +19,7 @@ from fail2fix.core.config import (
     Fail2FixConfig,
     PromptForm,
     Scale,
+    Schedule,
     Thinking,
     check,
 )
@@ -40,9 +41,14 @@ SYMBOLS = {  # METHOD.md, "Symbols", and the constants its items name, with thei
     "ratio.w3": (0.05, "F2F"),
     "ratio.retention_ema": (0.0, "F2F"),
     "risk.penalty": (1.0, "F2F"),
+    "streaming.patience": (0.3, "ours"),
     "budget.matched_prompts": (256, "paper"),
 }
 CHOICES = {
+    "seeded_rollouts": True,
+    "groups_share_engine": True,
+    "skip_idle_rows": True,
+    "schedule": Schedule.serial,
     "correction.enabled": True,
     "correction.form": PromptForm.block,
     "correction.thinking": Thinking.strip,
@@ -88,6 +94,7 @@ REFUSED = {
     "verifier.code.total_s": [0.0, -1.0],
     "verifier.code.memory_mb": [0],
     "verifier.code.endpoint": ["http://localhost:8080"],
+    "streaming.patience": [0.0, -0.1, 1.1],
     "faults.max_skipped_updates": [-1],
     "faults.max_excluded_groups": [-0.1, 1.1],
     "faults.max_timeouts": [-0.1, 1.1],
@@ -169,12 +176,37 @@ def test_a_senseless_value_is_refused_by_its_key_in_one_line(key: str, value: An
         ("faults.max_excluded_groups", 1.0),
         ("faults.max_timeouts", 0.0),
         ("watchdog.limit_s", None),
+        ("streaming.patience", 1.0),
         ("run.name", "2026-07-01_12.00-a"),
         ("run.name", None),
     ],
 )
 def test_the_last_sensible_value_is_accepted(key: str, value: Any) -> None:
     check(with_value(key, value))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "source", "allowed"),
+    [
+        (Schedule.streaming, "online", True),
+        (Schedule.streaming, "lagged", False),
+        (Schedule.streaming, "my.own.Attempts", False),
+        (Schedule.lagged, "online", True),
+        (Schedule.lagged, "lagged", True),
+        (Schedule.lagged, "offline", False),
+        (Schedule.serial, "offline", True),
+    ],
+)
+def test_a_schedule_and_a_source_of_attempts_do_not_contradict_each_other(
+    schedule: Schedule, source: str, allowed: bool
+) -> None:
+    config = with_value("replay.source", source)
+    config.schedule = schedule
+    if allowed:
+        check(config)
+    else:
+        with pytest.raises(BadInput, match=rf"fail2fix\.schedule={schedule.value}: must be serial where"):
+            check(config)
 
 
 def test_a_fixed_ratio_may_lie_outside_the_range() -> None:
@@ -194,7 +226,6 @@ def test_every_number_of_the_section_is_held_against_something() -> None:
         *CHOICES,
         *REFUSED,
         "seed",
-        "seeded_rollouts",
         "checkpoint.best_metric",
         "checkpoint.best_is_lowest",
         "run.root",
