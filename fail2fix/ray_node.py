@@ -63,6 +63,8 @@ class Node:
     def _start(self) -> str:
         """Wait for the head and start; what went wrong, if anything did."""
         until = time.monotonic() + HEAD_S
+        if self._head:
+            _say(f"waiting for the head at {self._head}")
         while self._head and not answers(self._head):
             if self._asked.wait(LOOK_S):
                 return ""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+DOCKERFILE = ROOT / "scripts" / "docker" / "Dockerfile"
 SCRIPTS = sorted(ROOT.glob("scripts/*.sh")) + [ROOT / ".ci" / "run"]
 
 
@@ -76,11 +77,24 @@ def test_locks_pin_every_package_once_with_the_hash_of_its_file(name: str) -> No
 def test_nothing_is_installed_from_a_lock_without_its_hash() -> None:
     """A `pip install` of a lock that does not ask for hashes would still check those it finds; none must be missing."""
     named = "scripts/locks/", '"$LOCK"', "<(grep"
-    texts = [ROOT / "README.md", *ROOT.glob("scripts/*.sh"), *ROOT.glob("scripts/locks/*.txt")]
+    texts = [ROOT / "README.md", DOCKERFILE, *ROOT.glob("scripts/*.sh"), *ROOT.glob("scripts/locks/*.txt")]
     lines = [line for path in texts for line in path.read_text().splitlines() if " -r " in line and "pip" in line]
     installs = [line for line in lines if any(name in line for name in named) and "pip-audit" not in line]
     assert len(installs) >= 5
     assert all("--require-hashes" in line for line in installs), installs
+
+
+def test_the_image_stands_on_a_base_that_cannot_change() -> None:
+    assert re.search(r"^ARG BASE=verlai/verl:vllm024\.\w+@sha256:[0-9a-f]{64}$", DOCKERFILE.read_text(), re.M)
+
+
+def test_the_image_gets_every_part_of_the_project_and_nothing_else() -> None:
+    lines = DOCKERFILE.with_name("Dockerfile.dockerignore").read_text().splitlines()
+    rules = [line for line in lines if not line.startswith("#")]
+    assert rules[0] == "*"
+    assert {rule[1:] for rule in rules if rule.startswith("!")} == {
+        "LICENSE", "README.md", "configs", "data/sets", "fail2fix", "pyproject.toml", "scripts",
+    }  # fmt: skip
 
 
 def make_checkpoint(folder: Path) -> Path:
@@ -139,3 +153,86 @@ def test_retry_needs_a_number(arguments: list[str]) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert re.fullmatch(r"train_setup: --retry .*: needs a number of restarts\n", done.stderr)
+
+
+def cluster(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """scripts/cluster.sh with a node's folder of its own."""
+    node = {"NODE": str(tmp_path / "node")} | environment
+    return call(ROOT / "scripts" / "cluster.sh", *arguments, **node)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ((), "cluster: nothing is not an action: head, join, train or down"),
+        (("up",), "cluster: up is not an action: head, join, train or down"),
+        (("join",), "cluster: join: needs the head's HOST[:PORT]"),
+        (("join", "--num-gpus"), "cluster: join: needs the head's HOST[:PORT]"),
+        (("train", "run", "gsm8k"), "cluster: usage: scripts/cluster.sh train RUN SETUP NAME CONFIG"),
+    ],
+)
+def test_cluster_says_what_is_wrong_in_one_line(tmp_path: Path, arguments: tuple[str, ...], line: str) -> None:
+    done = cluster(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(line)
+    assert done.stderr.count("\n") == 1
+
+
+def test_cluster_dry_runs_start_nothing(tmp_path: Path) -> None:
+    head = cluster(tmp_path, "head", "--dry-run", "--num-gpus", "8", PYTHON="py").stdout
+    assert head == "'py' '-m' 'fail2fix.ray_node' '--port' '6379' '--num-gpus' '8'\n"
+    other = cluster(tmp_path, "join", "host", "--dry-run", PYTHON="py", PORT="7000").stdout
+    assert other == "'py' '-m' 'fail2fix.ray_node' 'host:7000'\n"
+    assert not (tmp_path / "node").exists()
+
+
+def test_cluster_train_is_a_job_of_the_same_script_under_the_runs_name(tmp_path: Path) -> None:
+    words = ["train", "mine", "gsm8k", "x", "cipo", "--retry", "2", "a=[b,c]"]
+    told = cluster(tmp_path, *words, PYTHON="/bin/echo", DATA="/data").stdout
+    job = "-m fail2fix.ray_job http://127.0.0.1:8265 env PYTHON=/bin/echo DATA=/data scripts/train_setup.sh"
+    assert told == f"{job} gsm8k x cipo --retry 2 a=[b,c] fail2fix.run.name=mine\n"
+    dry = cluster(tmp_path, *words, "--dry-run", PYTHON="/bin/echo", DATA="/data").stdout.splitlines()
+    assert dry[0].startswith("# '/bin/echo' '-m' 'fail2fix.ray_job'")
+    assert dry[1].startswith("-m fail2fix.retry 2 --config-name cipo setup=gsm8k")
+
+
+def test_cluster_down_without_a_node_is_no_error(tmp_path: Path) -> None:
+    done = cluster(tmp_path, "down")
+    assert (done.returncode, done.stdout) == (0, f"cluster: no node of ours is up here ({tmp_path}/node)\n")
+
+
+def test_a_node_that_does_not_start_says_where_to_look(tmp_path: Path) -> None:
+    done = cluster(tmp_path, "head", PYTHON="/bin/false")
+    assert done.returncode == 2
+    assert done.stderr == f"cluster: the node did not start: see {tmp_path}/node/log\n"
+    assert not (tmp_path / "node" / "pid").exists()
+
+
+def slurm(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return call(ROOT / "scripts" / "slurm_train.sh", *arguments, **environment)
+
+
+def test_slurm_dry_run_prints_the_submission_the_script_and_the_training() -> None:
+    words = ["--nodes=2", "--time=1:00:00", "--", "gsm8k", "x", "cipo", "--dry-run", "a=1"]
+    done = slurm(*words, PYTHON="/bin/echo", DATA="/data")
+    assert done.returncode == 0
+    first, *rest = done.stdout.splitlines()
+    assert first.startswith(f"# 'sbatch' '--chdir={ROOT}' '--nodes=2' '--time=1:00:00' '{ROOT}/scripts/slurm_train.sh'")
+    assert "#SBATCH --signal=B:USR1@600" in rest
+    assert rest[-1].startswith("-m fail2fix.train --config-name cipo setup=gsm8k")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--nodes=2"], ["--nodes=2", "--", "gsm8k"]])
+def test_slurm_needs_a_training_to_submit(arguments: list[str]) -> None:
+    done = slurm(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith("slurm_train: usage: scripts/slurm_train.sh [any option of sbatch] -- SETUP NAME")
+
+
+def test_slurm_without_gpus_says_so() -> None:
+    """In an allocation, whose variables are SLURM's."""
+    here = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "n", "SLURM_NNODES": "1"}
+    done = call("bash", "-c", f"cd {ROOT} && scripts/slurm_train.sh gsm8k x cipo", **here)
+    assert done.returncode == 2
+    assert done.stderr.startswith("slurm_train: the allocation has no GPUs: submit with --gpus-per-node=N")

@@ -1,0 +1,255 @@
+"""What a training takes of each GPU: ``python -m fail2fix.sizes [MODEL ...] --gpus 1 8 32 [option ...]``
+
+Estimates from the shapes of a model, before anything was measured (configs/SIZES.md has the formulas). A step has three
+phases, and each must fit: the engine *generates* beside the resting trainer; the trainer *updates* while the engine
+sleeps; the weights *sync* into an engine that has no cache yet. MODEL is a setup of ours or a model's folder. Knows
+arithmetic; must not know verl, vLLM or a GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from fail2fix.command_line import OneLineParser
+
+GIB = 1 << 30
+BF16, FP32 = 2, 4
+ADAM = 2 * FP32  # two moments
+LOGIT = 8  # of a logit: bf16, its gradient in bf16, and a copy in fp32
+RUNTIME = 4 * GIB  # CUDA contexts, NCCL, kernels' own buffers, a sleeping engine: assumed
+ENGINE = 2 * GIB  # of the engine's share, what is neither weights nor cache: assumed
+BUCKET = 2048 << 20  # actor_rollout_ref.rollout.checkpoint_engine.update_weights_bucket_megabytes
+
+
+@dataclass(frozen=True)
+class Model:
+    """The shape of a dense decoder with gated MLPs and grouped-query attention.
+
+    ``qkv_bias``: Qwen2's; ``qk_norm``: Qwen3's; ``tied``: one matrix embeds and unembeds.
+    """
+
+    layers: int
+    hidden: int
+    intermediate: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocabulary: int
+    tied: bool
+    qkv_bias: bool = False
+    qk_norm: bool = False
+
+    @property
+    def queries(self) -> int:
+        return self.heads * self.head_dim
+
+    @property
+    def keys(self) -> int:
+        return self.kv_heads * self.head_dim
+
+    @property
+    def layer(self) -> int:
+        """Parameters of one layer."""
+        attention = 2 * self.hidden * (self.queries + self.keys)
+        bias = (self.queries + 2 * self.keys) * self.qkv_bias
+        return (
+            attention + bias + 3 * self.hidden * self.intermediate + 2 * self.hidden + 2 * self.head_dim * self.qk_norm
+        )
+
+    @property
+    def embeddings(self) -> int:
+        """Parameters outside the layers, but for the last norm."""
+        return self.vocabulary * self.hidden * (1 if self.tied else 2)
+
+    @property
+    def parameters(self) -> int:
+        return self.layers * self.layer + self.embeddings + self.hidden
+
+    def adapters(self, rank: int) -> int:
+        """Parameters of LoRA on every linear layer."""
+        ends = 2 * (self.hidden + self.queries) + 2 * (self.hidden + self.keys) + 3 * (self.hidden + self.intermediate)
+        return rank * self.layers * ends
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How it is trained; what is not given is the setup's.
+
+    ``tokens``: of a micro-batch on one GPU (``ppo_max_token_len_per_gpu``); ``context``: longest prompt and response;
+    ``utilization``: the engine's share of the GPU.
+    """
+
+    tokens: int = 24576
+    context: int = 9728
+    utilization: float = 0.7
+    gpu_gib: float = 80.0
+    tensor_parallel: int = 1
+    offload: bool = False
+    lora: int = 0
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One of configs/setup."""
+
+    model: Model
+    plan: Plan
+
+
+SETUPS = {
+    "gsm8k": Setup(  # Qwen2.5-0.5B-Instruct
+        Model(24, 896, 4864, 14, 2, 64, 151936, tied=True, qkv_bias=True),
+        Plan(tokens=8192, context=2048 + 1024, utilization=0.5),
+    ),
+    "deepscaler": Setup(  # Qwen3-4B
+        Model(36, 2560, 9728, 32, 8, 128, 151936, tied=True, qk_norm=True),
+        Plan(tokens=24576, context=5632 + 4096, utilization=0.7),
+    ),
+    "leetcode": Setup(  # Seed-Coder-8B-Instruct
+        Model(32, 4096, 14336, 32, 8, 128, 155136, tied=False),
+        Plan(tokens=24576, context=6144 + 4096, utilization=0.6),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes on each GPU, and what the engine's cache holds."""
+
+    weights: float
+    gradients: float
+    optimizer: float
+    gathered: float
+    activations: float
+    logits: float
+    update: float
+    generate: float
+    sync: float
+    cache: float
+    contexts: int
+
+    def fits(self, plan: Plan) -> bool:
+        """Whether every phase does, and the engine can hold one whole context."""
+        return max(self.update, self.generate, self.sync) <= plan.gpu_gib * GIB and self.contexts >= 1
+
+
+def sizes(model: Model, plan: Plan, gpus: int) -> Sizes:
+    """The estimate for one GPU of ``gpus``, all in one FSDP group."""
+    trained = model.adapters(plan.lora) if plan.lora else model.parameters
+    held = model.parameters + (trained if plan.lora else 0)
+    weights, gradients, optimizer = FP32 * held / gpus, FP32 * trained / gpus, ADAM * trained / gpus
+    # The layer at work, the next one on its way, and what FSDP2 keeps together: embedding and head.
+    gathered = BF16 * float(2 * model.layer + model.embeddings)
+    activations = float(BF16 * plan.tokens * (model.layers * model.hidden + _within_a_layer(model)))
+    logits = float(LOGIT * plan.tokens * model.vocabulary)
+    resting = 0.0 if plan.offload else weights + optimizer
+    engine = BF16 * model.parameters / plan.tensor_parallel
+    share = plan.utilization * plan.gpu_gib * GIB
+    cache = share - engine - ENGINE
+    return Sizes(
+        weights, gradients, optimizer, gathered, activations, logits,
+        update=weights + gradients + optimizer + gathered + activations + logits + RUNTIME,
+        generate=resting + share + RUNTIME,
+        sync=max(weights, resting) + engine + BUCKET + FP32 * model.vocabulary * model.hidden + RUNTIME,
+        cache=cache,
+        contexts=max(0, int(cache // (plan.context * token_bytes(model) / plan.tensor_parallel))),
+    )  # fmt: skip
+
+
+def token_bytes(model: Model) -> int:
+    """A token's keys and values in the engine's cache."""
+    return 2 * BF16 * model.layers * model.keys
+
+
+def _within_a_layer(model: Model) -> int:
+    """Numbers a token leaves inside the one layer that is recomputed: norms, attention, MLP."""
+    return 4 * model.hidden + 2 * model.queries + 2 * model.keys + 3 * model.intermediate
+
+
+COLUMNS = (
+    "weights", "gradients", "optimizer", "gathered", "activations", "logits", "update", "generate", "sync", "cache",
+)  # fmt: skip
+
+
+def table(rows: Iterable[tuple[str, Model, Plan, int]]) -> Iterator[str]:
+    """A Markdown table in GiB a GPU."""
+    heads = ["model", "GPUs", *COLUMNS, "contexts", "fits"]
+    yield f"| {' | '.join(heads)} |"
+    yield "|---" + "|---:" * (len(heads) - 2) + "|---|"
+    for name, model, plan, gpus in rows:
+        found = sizes(model, plan, gpus)
+        numbers = [f"{value / GIB:.1f}" for key, value in asdict(found).items() if key in COLUMNS]
+        words = [f"{name} ({model.parameters / 1e9:.2f} B)", str(gpus), *numbers, str(found.contexts)]
+        yield f"| {' | '.join(words)} | {'yes' if found.fits(plan) else 'no'} |"
+
+
+def read_model(folder: Path) -> Model:
+    """The shape in a model folder's config.json.
+
+    Raises:
+        ValueError: it is not there, or says too little.
+    """
+    path = folder / "config.json"
+    try:
+        said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        heads, hidden = said["num_attention_heads"], said["hidden_size"]
+        return Model(
+            layers=said["num_hidden_layers"], hidden=hidden, intermediate=said["intermediate_size"], heads=heads,
+            kv_heads=said.get("num_key_value_heads", heads), head_dim=said.get("head_dim") or hidden // heads,
+            vocabulary=said["vocab_size"], tied=bool(said.get("tie_word_embeddings", False)),
+            qkv_bias=said.get("model_type") == "qwen2", qk_norm=said.get("model_type") == "qwen3",
+        )  # fmt: skip
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{folder}: neither a setup ({', '.join(SETUPS)}) nor a model's folder: {error}") from error
+    except KeyError as error:
+        raise ValueError(f"{path}: has no {error}; only dense decoders are known") from error
+
+
+def find(name: str) -> Setup:
+    """The setup or model that a word of the command line names.
+
+    Raises:
+        ValueError: there is none.
+    """
+    return SETUPS.get(name) or Setup(read_model(Path(name)), Plan())
+
+
+def _parser() -> OneLineParser:
+    parser = OneLineParser(
+        "python -m fail2fix.sizes", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("models", nargs="*", metavar="MODEL", default=list(SETUPS))
+    parser.add_argument("--gpus", nargs="+", type=int, default=[1, 8, 32], metavar="N")
+    parser.add_argument("--tokens", type=int, help="ppo_max_token_len_per_gpu")
+    parser.add_argument("--context", type=int, help="prompt_length + response_length")
+    parser.add_argument("--utilization", type=float, help="rollout.gpu_memory_utilization")
+    parser.add_argument("--gpu-gib", type=float, help="memory of one GPU (80)")
+    parser.add_argument("--tensor-parallel", type=int, help="rollout.tensor_model_parallel_size")
+    parser.add_argument("--offload", action="store_true", default=None, help="scale=[offload]")
+    parser.add_argument("--lora", type=int, metavar="RANK", help="model.lora_rank")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    changed = {field.name: value for field in fields(Plan) if (value := getattr(given, field.name)) is not None}
+    wrong = [name for name, value in changed.items() if value < (0 if name == "lora" else 1e-9)]
+    if wrong or min(given.gpus) < 1:
+        parser.error(f"--{(wrong or ['gpus'])[0].replace('_', '-')}: must be above 0")
+    try:
+        setups = {name: find(name) for name in given.models}
+    except ValueError as error:
+        parser.error(str(error))
+    for line in table((n, s.model, replace(s.plan, **changed), gpus) for n, s in setups.items() for gpus in given.gpus):
+        print(line)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""A node of a Ray cluster is there when it says so, and gone with everything of it when it is told to go."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from fail2fix.processes import runs
+from fail2fix.ray_node import Node
+from fail2fix.verl_ext.cluster import answers
+from tests.e2e.test_cluster import BESIDE, free_port
+
+SECRET = "a-secret-of-this-test"
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    # Ray's sockets need a short path.
+    folder = Path(tempfile.mkdtemp(prefix="f2n", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def start(scratch: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = os.environ | {"VERL_PLATFORM": "cpu", "RAY_TMPDIR": str(scratch), "WANDB_API_KEY": SECRET}
+    command = [sys.executable, "-m", "fail2fix.ray_node", *arguments]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+
+
+def wait_for(node: subprocess.Popen[str], line: str) -> None:
+    assert node.stderr is not None
+    said = []
+    while (said_line := node.stderr.readline()) and line not in said_line:
+        said.append(said_line)
+    assert line in said_line, "".join(said)
+
+
+def below(process: int) -> list[psutil.Process]:
+    return psutil.Process(process).children(recursive=True)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("end", ["signal", "loss"])
+def test_a_node_ends_with_all_its_processes(scratch: Path, end: str) -> None:
+    port = free_port()
+    options = ["--port", str(port), "--num-cpus", "1", "--include-dashboard", "false", *BESIDE]
+    node = start(scratch, *options)
+    try:
+        wait_for(node, "fail2fix.ray_node: ready")
+        assert answers(f"127.0.0.1:{port}")
+        family = below(node.pid)
+        assert {"raylet", "gcs_server"} <= {process.name() for process in family}
+        if end == "signal":
+            node.send_signal(signal.SIGTERM)
+        else:
+            next(process for process in family if process.name() == "raylet").kill()
+        assert node.wait(timeout=60) == (0 if end == "signal" else 75)
+        assert not any(runs(process) for process in family)
+        assert not any(SECRET in path.read_text(errors="replace") for path in scratch.rglob("*.log"))
+    finally:
+        node.kill()
+
+
+def test_a_node_waits_for_its_head_and_can_be_called_off(scratch: Path) -> None:
+    node = start(scratch, f"127.0.0.1:{free_port()}")
+    wait_for(node, "waiting for the head at 127.0.0.1:")
+    assert node.poll() is None
+    node.send_signal(signal.SIGTERM)
+    assert node.wait(timeout=30) == 0
+
+
+def test_the_head_and_the_others_are_started_with_the_users_options() -> None:
+    head, other = Node("", ["--num-gpus", "8"]).command, Node("host:1", ["--num-gpus", "8"]).command
+    assert head[3:] == ["start", "--head", "--disable-usage-stats", "--num-gpus", "8"]
+    assert other[3:] == ["start", "--address", "host:1", "--disable-usage-stats", "--num-gpus", "8"]
+
+
+def test_a_job_needs_a_cluster_and_a_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "fail2fix.ray_job", "http://x:1"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("fail2fix.ray_job: usage: ")
+    assert done.stderr.count("\n") == 1
