@@ -33,7 +33,7 @@ is_up() { [[ -f $NODE/pid ]] && state=$(cat "/proc/$(< "$NODE/pid")/stat" 2> /de
 # up WORD...: start a node in the background and wait until it is ready.
 up() {
   local command=() word dry=
-  for word in "$PYTHON" -m fail2fix.ray_node "$@"; do
+  for word in "$PYTHON" -m fail2fix.verl_ext.ray_node "$@"; do
     if [[ $word == --dry-run ]]; then dry=1; else command+=("$word"); fi
   done
   if [[ $dry ]]; then echo "${command[*]@Q}"; return; fi
@@ -43,7 +43,7 @@ up() {
   chmod 700 "$NODE"
   setsid nohup "${command[@]}" > "$NODE/log" 2>&1 < /dev/null &
   echo $! > "$NODE/pid"
-  until grep -q "fail2fix.ray_node: ready" "$NODE/log"; do
+  until grep -q "fail2fix.verl_ext.ray_node: ready" "$NODE/log"; do
     if ! is_up; then tail -n 5 "$NODE/log" >&2; rm "$NODE/pid"; die "the node did not start: see $NODE/log"; fi
     sleep 0.5
   done
@@ -61,7 +61,7 @@ down() {
 train() {
   if (($# < 4)); then die "usage: scripts/cluster.sh train RUN SETUP NAME CONFIG [--retry N] [any Hydra override]"; fi
   local command=(scripts/train_setup.sh "${@:2}" fail2fix.run.name="$1")
-  local job=("$PYTHON" -m fail2fix.ray_job ${DETACH:+--no-wait} "$JOBS" env PYTHON="$PYTHON")
+  local job=("$PYTHON" -m fail2fix.verl_ext.ray_job ${DETACH:+--no-wait} "$JOBS" env PYTHON="$PYTHON")
   if [[ ${DATA:-} ]]; then job+=(DATA="$DATA"); fi
   if [[ " $* " == *" --dry-run "* ]]; then
     echo "# ${job[*]@Q} ${command[*]@Q}"

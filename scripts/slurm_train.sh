@@ -56,9 +56,9 @@ node() {
   options+=($NODE_OPTIONS)
   mkdir -p "$RAY_TMPDIR"
   if ((SLURM_PROCID == 0)); then
-    exec "$PYTHON" -m fail2fix.ray_node --port "${1##*:}" --include-dashboard false "${options[@]}"
+    exec "$PYTHON" -m fail2fix.verl_ext.ray_node --port "${1##*:}" --include-dashboard false "${options[@]}"
   fi
-  exec "$PYTHON" -m fail2fix.ray_node "$1" "${options[@]}"
+  exec "$PYTHON" -m fail2fix.verl_ext.ray_node "$1" "${options[@]}"
 }
 
 # run WORD...: what SLURM runs on the first node.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -15,8 +16,8 @@ import psutil
 import pytest
 
 from fail2fix.processes import runs
-from fail2fix.ray_node import Node
 from fail2fix.verl_ext.cluster import answers
+from fail2fix.verl_ext.ray_node import Node
 from tests.e2e.test_cluster import BESIDE, free_port
 
 SECRET = "a-secret-of-this-test"
@@ -32,7 +33,7 @@ def scratch() -> Iterator[Path]:
 
 def start(scratch: Path, *arguments: str) -> subprocess.Popen[str]:
     environment = os.environ | {"VERL_PLATFORM": "cpu", "RAY_TMPDIR": str(scratch), "WANDB_API_KEY": SECRET}
-    command = [sys.executable, "-m", "fail2fix.ray_node", *arguments]
+    command = [sys.executable, "-m", "fail2fix.verl_ext.ray_node", *arguments]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
 
 
@@ -55,7 +56,7 @@ def test_a_node_ends_with_all_its_processes(scratch: Path, end: str) -> None:
     options = ["--port", str(port), "--num-cpus", "1", "--include-dashboard", "false", *BESIDE]
     node = start(scratch, *options)
     try:
-        wait_for(node, "fail2fix.ray_node: ready")
+        wait_for(node, "fail2fix.verl_ext.ray_node: ready")
         assert answers(f"127.0.0.1:{port}")
         family = below(node.pid)
         assert {"raylet", "gcs_server"} <= {process.name() for process in family}
@@ -84,8 +85,36 @@ def test_the_head_and_the_others_are_started_with_the_users_options() -> None:
     assert other[3:] == ["start", "--address", "host:1", "--disable-usage-stats", "--num-gpus", "8"]
 
 
+def run_job(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fail2fix.verl_ext.ray_job", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+TELL = """
+import json, os, sys
+print("told", json.dumps([sys.argv[1:], os.environ["WANDB_API_KEY"], bool(os.environ["RAY_ADDRESS"])]))
+sys.exit(75)
+"""
+
+
+@pytest.mark.e2e
+def test_a_job_gets_its_words_as_they_are_and_the_nodes_environment(scratch: Path) -> None:
+    door = free_port()
+    node = start(scratch, "--port", str(free_port()), "--num-cpus", "1", "--dashboard-port", str(door), *BESIDE)
+    try:
+        wait_for(node, "ready")
+        words = ["a={b:[c,d]}", "two words", "it's $HOME", "*"]
+        done = run_job(f"http://127.0.0.1:{door}", sys.executable, "-c", TELL, *words)
+        assert done.returncode == 75, done.stderr
+        told = next(line for line in done.stdout.splitlines() if line.startswith("told "))
+        assert json.loads(told.removeprefix("told ")) == [words, SECRET, True]
+    finally:
+        node.send_signal(signal.SIGTERM)
+        node.wait(timeout=60)
+
+
 def test_a_job_needs_a_cluster_and_a_command() -> None:
-    done = subprocess.run([sys.executable, "-m", "fail2fix.ray_job", "http://x:1"], capture_output=True, text=True)
+    done = run_job("http://x:1")
     assert done.returncode == 2
-    assert done.stderr.startswith("fail2fix.ray_job: usage: ")
+    assert done.stderr.startswith("fail2fix.verl_ext.ray_job: usage: ")
     assert done.stderr.count("\n") == 1

@@ -181,19 +181,19 @@ def test_cluster_says_what_is_wrong_in_one_line(tmp_path: Path, arguments: tuple
 
 def test_cluster_dry_runs_start_nothing(tmp_path: Path) -> None:
     head = cluster(tmp_path, "head", "--dry-run", "--num-gpus", "8", PYTHON="py").stdout
-    assert head == "'py' '-m' 'fail2fix.ray_node' '--port' '6379' '--num-gpus' '8'\n"
+    assert head == "'py' '-m' 'fail2fix.verl_ext.ray_node' '--port' '6379' '--num-gpus' '8'\n"
     other = cluster(tmp_path, "join", "host", "--dry-run", PYTHON="py", PORT="7000").stdout
-    assert other == "'py' '-m' 'fail2fix.ray_node' 'host:7000'\n"
+    assert other == "'py' '-m' 'fail2fix.verl_ext.ray_node' 'host:7000'\n"
     assert not (tmp_path / "node").exists()
 
 
 def test_cluster_train_is_a_job_of_the_same_script_under_the_runs_name(tmp_path: Path) -> None:
     words = ["train", "mine", "gsm8k", "x", "cipo", "--retry", "2", "a=[b,c]"]
     told = cluster(tmp_path, *words, PYTHON="/bin/echo", DATA="/data").stdout
-    job = "-m fail2fix.ray_job http://127.0.0.1:8265 env PYTHON=/bin/echo DATA=/data scripts/train_setup.sh"
+    job = "-m fail2fix.verl_ext.ray_job http://127.0.0.1:8265 env PYTHON=/bin/echo DATA=/data scripts/train_setup.sh"
     assert told == f"{job} gsm8k x cipo --retry 2 a=[b,c] fail2fix.run.name=mine\n"
     dry = cluster(tmp_path, *words, "--dry-run", PYTHON="/bin/echo", DATA="/data").stdout.splitlines()
-    assert dry[0].startswith("# '/bin/echo' '-m' 'fail2fix.ray_job'")
+    assert dry[0].startswith("# '/bin/echo' '-m' 'fail2fix.verl_ext.ray_job'")
     assert dry[1].startswith("-m fail2fix.retry 2 --config-name cipo setup=gsm8k")
 
 

@@ -31,7 +31,7 @@ module, words = sys.argv[2], sys.argv[3:]
 def note(what):
     with open({notes!r}, "a") as file:
         file.write(json.dumps([what, words]) + chr(10))
-if module == "fail2fix.ray_node":
+if module == "fail2fix.verl_ext.ray_node":
     signal.signal(signal.SIGUSR1, lambda *_: (note("node ended"), os._exit(0)))
     server = socket.create_server(("", int(words[1])))
     note("node")

@@ -1,10 +1,9 @@
-"""One node of a Ray cluster, as long as this process runs: ``python -m fail2fix.ray_node [HOST:PORT] [option ...]``
+"""One node of a Ray cluster, as long as this process runs: ``python -m fail2fix.verl_ext.ray_node [HOST:PORT] [...]``
 
-Options are those of ``ray start``. Without an address this machine is the head; with one it joins the head there, which
-may still be starting. Everything
-comes from the environment of this process, secrets too: the trainings that the node will run inherit it. SIGTERM or
-Ctrl-C end the node with all its processes, and with nothing of another Ray on the machine, which ``ray stop`` would
-end as well. A node that loses a process of Ray ends with status 75.
+Options, if any, are those of ``ray start``. Without an address this machine is the head; with one it joins the head
+there, which may still be starting. Everything comes from the environment of this process, secrets too: the trainings
+that the node will run inherit it. SIGTERM or Ctrl-C end the node with all its processes, and with nothing of another
+Ray on the machine, which ``ray stop`` would end as well. A node that loses a process of Ray ends with status 75.
 """
 
 from __future__ import annotations
@@ -86,7 +85,7 @@ class Node:
 
 
 def _say(text: str) -> None:
-    print(f"fail2fix.ray_node: {text}", file=sys.stderr, flush=True)
+    print(f"fail2fix.verl_ext.ray_node: {text}", file=sys.stderr, flush=True)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Run a command as a job of a Ray cluster: ``python -m fail2fix.ray_job [--no-wait] URL WORD ...``
+"""Run a command as a job of a Ray cluster: ``python -m fail2fix.verl_ext.ray_job [--no-wait] URL WORD ...``
 
 ``ray job submit`` hands the words to a shell as they are, and Hydra overrides hold brackets and quotes; here they
 arrive as they were given. The job's environment is that of the cluster's head. It goes on if this process ends; unless
@@ -54,7 +54,7 @@ def main() -> None:
     """The command line."""
     words = [word for word in sys.argv[1:] if word != NO_WAIT]
     if len(words) < 2:
-        _say("usage: python -m fail2fix.ray_job [--no-wait] URL WORD ...; URL is http://HEAD:8265")
+        _say("usage: python -m fail2fix.verl_ext.ray_job [--no-wait] URL WORD ...; URL is http://HEAD:8265")
         sys.exit(Exit.BAD_INPUT)
     url, *command = words
     try:
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def _say(text: str) -> None:
-    print(f"fail2fix.ray_job: {text}", file=sys.stderr, flush=True)
+    print(f"fail2fix.verl_ext.ray_job: {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
