@@ -75,11 +75,20 @@ def replayed_problems(run: Run, step: int) -> set[str]:
     return {row["attempt_id"].removeprefix("f2f-").rsplit("-", 1)[0] for row in corrections(run, step)}
 
 
-def test_lagged_replays_the_step_before_and_resumes_with_it(bench: Bench) -> None:
-    run = trained(bench, "lagged", "cipo_lagged", "trainer.save_freq=2")
-    check_closed_form(run, "cipo_lagged")
-    assert corrections(run, 1) == []
-    assert replayed_problems(run, 2) <= base_uids(run, 1)
+@pytest.fixture(scope="module")
+def lagged(bench: Bench) -> Run:
+    return trained(bench, "lagged", "cipo_lagged", "trainer.save_freq=2")
+
+
+def test_lagged_replays_the_step_before(lagged: Run) -> None:
+    check_closed_form(lagged, "cipo_lagged")
+    assert corrections(lagged, 1) == []
+    assert replayed_problems(lagged, 2) <= base_uids(lagged, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("lagged")
+def test_lagged_resumes_with_its_attempts(bench: Bench) -> None:
     resumed = trained(bench, "lagged", "cipo_lagged", "trainer.save_freq=2", "trainer.total_training_steps=3")
     assert corrections(resumed, 3)
     assert replayed_problems(resumed, 3) <= base_uids(resumed, 2)
