@@ -43,6 +43,7 @@ SETTINGS = (
     "trainer.test_freq=20",
     "data.val_max_samples=6",
     "fail2fix.checkpoint.keep_last=2",
+    "+actor_rollout_ref.rollout.engine_kwargs.vllm.num_gpu_blocks_override=512",
     "actor_rollout_ref.actor.optim.lr=1e-5",  # hours at the tests' rate end in one repeated token
 )
 # A /dev/shm and a /tmp that no other run of this machine uses, where we may mount them: what /dev/shm holds is then the
