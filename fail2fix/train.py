@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 DRY_RUN = "--dry-run"
 # Ray's control store remembers this many tasks, 2.5 kB each, for its dashboard; its own 100,000 take days to fill and
 # look like a leak meanwhile.
-RAY_DEFAULTS = {"RAY_task_events_max_num_task_in_gcs": "10000"}
+RAY_DEFAULTS = {"RAY_task_events_max_num_task_in_gcs": "2000"}
 
 
 class VerlConfigs(SearchPathPlugin):
