@@ -19,7 +19,7 @@ DEFAULTS = {
     "GOMP_SPINCOUNT": "20000",
     # Logits of a whole vocabulary are allocated anew in every micro-batch: huge pages fault in several times faster.
     "THP_MEM_ALLOC_ENABLE": "1",
-    # oneDNN keeps a compiled kernel for each shape of a matrix product; its own 1,024 are 300 MB of a tiny model's engine.
+    # oneDNN keeps a kernel for each shape of a matrix product; its own 1,024 are 300 MB of a tiny model's engine.
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128",
     "TORCHDYNAMO_DISABLE": "1",
     "RAY_AUTH_MODE": "disabled",
