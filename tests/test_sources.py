@@ -15,7 +15,7 @@ from verl import DataProto
 
 from fail2fix.core.config import BadInput, ReplayConfig
 from fail2fix.core.prompts import CorrectionPromptBuilder
-from fail2fix.core.selection import select_attempts
+from fail2fix.core.selection import PromptGroup, select_attempts
 from fail2fix.verl_ext.corrections import build_replays, correction_source
 from fail2fix.verl_ext.provenance import check_provenance
 from fail2fix.verl_ext.sources import source_class
@@ -23,6 +23,7 @@ from fail2fix.verl_ext.sources.lagged import LaggedAttempts
 from fail2fix.verl_ext.sources.offline import OfflineAttempts
 from fail2fix.verl_ext.sources.online import OnlineAttempts
 from fail2fix.verl_ext.stream_file import read_provenance, read_stream, write_stream
+from fail2fix.verl_ext.streaming import Carried
 from fail2fix.verl_ext.streams import Source, Stream, objects, prompt_groups
 from fail2fix.verl_ext.training_prompts import drawn_prompts
 from tests.e2e.tiny import make_tokenizer
@@ -260,3 +261,17 @@ def test_problems_drawn_beside_the_data_loader_depend_on_their_purpose_alone() -
     assert len(set(drawn(0, "refill", 3, 2))) == 7
     assert drawn(0, "refill", 3, 2) != drawn(0, "refill", 3, 3)
     assert len(drawn_prompts(rows, 500, 0)) == 50
+
+
+def test_carried_attempts_come_back_from_a_file_each_with_its_own_rollouts(tmp_path: Path) -> None:
+    def groups(stream: Stream) -> list[PromptGroup]:
+        return prompt_groups(stream, np.ones(stream.groups, dtype=bool), {0})
+
+    whole = pool()
+    pools = [whole.groups_at(np.array([place])) for place in (2, 0)]
+    carried = Carried([(p, groups(p)[0].attempts[sample]) for p, sample in zip(pools, (1, 0), strict=True)])
+    carried.save(tmp_path / "carried.parquet")
+    back = Carried.load(tmp_path / "carried.parquet", groups)
+    assert [attempt for _, attempt in back.attempts] == [attempt for _, attempt in carried.attempts]
+    assert [p.problem_keys for p, _ in back.attempts] == [p.problem_keys for p in pools]
+    assert len(Carried.load(tmp_path / "nothing.parquet", groups)) == 0

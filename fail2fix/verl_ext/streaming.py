@@ -180,9 +180,9 @@ class StreamedStep:
     def replay(self, key: Key, base: Stream) -> Replay:
         """A replay as one of ``base``, the step's whole base stream, if it is of this step."""
         replay = self.replays[key]
-        return (
-            replay if key[0] == CARRIED else replace(replay, pool=base, attempt=replace(replay.attempt, group=key[1]))
-        )
+        if key[0] == CARRIED:
+            return replay
+        return replace(replay, pool=base, attempt=replace(replay.attempt, group=key[1]))
 
     def _rows(self, group: int) -> np.ndarray:
         return np.arange(group * self._rollouts, (group + 1) * self._rollouts)
@@ -240,8 +240,11 @@ class StreamedStep:
         wanted = wanted_correct(k, rho, has_correct, has_failed, replay.keep_probe)
         return Selection([r.attempt for r in chosen], wanted, counts)
 
-    def carry(self, put_back: list[Replay]) -> None:
-        """Leave to the next step what late groups have admitted and what this step's batch had no place for."""
+    def carry(self, put_back: list[Key]) -> None:
+        """Leave to the next step what late groups have admitted and what this step's batch had no place for.
+
+        Of the latter, too, the pool is its own group's: the whole base stream need not wait with it.
+        """
         late = sorted(self.late, key=lambda entry: (entry[0], entry[2].sample))
-        waiting = [(replay.pool, replay.attempt) for replay in put_back]
+        waiting = [(self.replays[key].pool, self.replays[key].attempt) for key in put_back]
         self._streaming.carried = Carried(waiting + [(pool, attempt) for _, pool, attempt in late])

@@ -182,7 +182,7 @@ class Fail2FixTrainer(Validation):
         account, skipped = step.account("correction"), selection.counts["skipped"]
         account.enter(prompts=len(keys) + skipped)
         account.leave(no_room=skipped, trimmed=len(put_back), recorded=len(put_back) * wanted.rollouts)
-        streamed.carry(put_back)
+        streamed.carry(keys[k:])
         step.admitted = streamed.admitted
         return base, Replays(chosen), correction if k else None
 
