@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import psutil
+
 from fail2fix.verl_ext.checkpoints import UNFINISHED
 from tests.e2e.conftest import Bench, kill_run, shared_memory
 from tests.e2e.same_run import differences
@@ -82,6 +84,11 @@ class Started:
         shutil.rmtree(self.scratch, ignore_errors=True)
         for segment in shared_memory() - self.segments:
             segment.unlink(missing_ok=True)
+
+    def process(self, title: str) -> psutil.Process:
+        """The process of the run with these words in its command line."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        return next(process for process in family if title in " ".join(process.cmdline()))
 
     def finish(self) -> float:
         """Seconds until it ended well."""

@@ -178,7 +178,10 @@ def killed(run: Run, bench: Bench) -> Run:
     trackers.mkdir()
     env = {"WANDB_MODE": "offline", "WANDB_DIR": str(trackers), "VERL_FILE_LOGGER_PATH": str(trackers / "log.jsonl")}
     with Started([sys.executable, *bench.arguments("killed", *MAIN)], bench.root, env) as started:
+        await_saving(started, folder, step=2)
+        writer = started.process("Fail2FixTaskRunner")
         await_saving(started, folder, step=4)
+        writer.kill()  # first of all: finding all the others may take longer than the checkpoint does
     assert last.exists()
     assert not (last / "fail2fix_state.json").exists(), "killed too late to tell"
     return bench.train("killed", *MAIN, env=env).ok()
