@@ -138,6 +138,7 @@ class StreamedStep:
         admitted: attempts that this step's groups have admitted.
         counts: as in ``Selection``, with what streaming adds.
         base_seconds: until the last base rollout was verified.
+        tail_seconds: from then until the last correction was.
     """
 
     def __init__(self, streaming: Streaming, source: Source, rollouts: int, step: int) -> None:
@@ -146,7 +147,7 @@ class StreamedStep:
         self.late: list[tuple[int, Stream, Attempt]] = []
         self.admitted = 0
         self.counts: Counter[str] = Counter(carried=len(streaming.carried), late_groups=0)
-        self.base_seconds = 0.0
+        self.base_seconds = self.tail_seconds = 0.0
         self._streaming, self._settings, self._cutoffs = streaming, streaming.settings, streaming.cutoffs
         self._source, self._rollouts, self._step = source, rollouts, step
         self._base: dict[int, DataProto] = {}
@@ -168,17 +169,30 @@ class StreamedStep:
             self._base[key] = answer
             self.base_seconds = time.perf_counter() - started
             self._decide(asked, key)
+        self.tail_seconds = time.perf_counter() - started - self.base_seconds
 
     def base(self, manager: Fail2FixAgentLoopManager) -> DataProto:
         """The base rollouts' answers, problem by problem."""
         return manager.collected([self._base[group] for group in sorted(self._base)])
 
-    def corrections(self, manager: Fail2FixAgentLoopManager, keys: list[Key]) -> DataProto:
+    def corrections(self, manager: Fail2FixAgentLoopManager) -> DataProto:
         """The corrections' answers, replay by replay."""
-        return manager.collected([self._corrections[key] for key in keys])
+        return manager.collected([self._corrections[key] for key in sorted(self.replays)])
 
-    def replay(self, key: Key, base: Stream) -> Replay:
-        """A replay as one of ``base``, the step's whole base stream, if it is of this step."""
+    def take(self, k: int, base: Stream) -> tuple[list[Replay], list[Replay]]:
+        """The first ``k`` replays, to train on, and the others, which wait for the next step as late groups' do.
+
+        Those of this step's own problems become replays of ``base``, the step's whole base stream. What waits keeps
+        its own group's rollouts alone: the base stream need not wait with it.
+        """
+        keys = sorted(self.replays)
+        late = sorted(self.late, key=lambda entry: (entry[0], entry[2].sample))
+        waiting = [(self.replays[key].pool, self.replays[key].attempt) for key in keys[k:]]
+        self._streaming.carried = Carried(waiting + [(pool, attempt) for _, pool, attempt in late])
+        replays = [self._replay(key, base) for key in keys]
+        return replays[:k], replays[k:]
+
+    def _replay(self, key: Key, base: Stream) -> Replay:
         replay = self.replays[key]
         if key[0] == CARRIED:
             return replay
@@ -221,7 +235,7 @@ class StreamedStep:
         kind, place, sample = key
         return place * self._rollouts + sample if kind == OWN else len(self._source) + place
 
-    def selection(self, base: Stream, chosen: list[Replay], k: int, rho: float) -> Selection:
+    def selection(self, base: Stream, chosen: list[Replay], trimmed: int, k: int, rho: float) -> Selection:
         """What was chosen and how, as metrics read it; candidates are the step's own."""
         candidates, dropped = distinct_candidates(self._streaming.groups(base))
         has_correct, has_failed = (any(a.correct == side for a in candidates) for side in (True, False))
@@ -233,18 +247,10 @@ class StreamedStep:
             medium=medium,
             fallback=len(chosen) - medium,
             cut_off=sum(r.attempt.cut_off for r in chosen),
-            carried_on=len(self.late),
+            carried_on=len(self._streaming.carried),
+            trimmed=trimmed,
         )
         for name in (*dropped, "late_groups", "skipped", "shortened", "fell_back_to_block", "carried"):
             counts[name] += 0
         wanted = wanted_correct(k, rho, has_correct, has_failed, replay.keep_probe)
         return Selection([r.attempt for r in chosen], wanted, counts)
-
-    def carry(self, put_back: list[Key]) -> None:
-        """Leave to the next step what late groups have admitted and what this step's batch had no place for.
-
-        Of the latter, too, the pool is its own group's: the whole base stream need not wait with it.
-        """
-        late = sorted(self.late, key=lambda entry: (entry[0], entry[2].sample))
-        waiting = [(self.replays[key].pool, self.replays[key].attempt) for key in put_back]
-        self._streaming.carried = Carried(waiting + [(pool, attempt) for _, pool, attempt in late])

@@ -50,7 +50,7 @@ from fail2fix.core.objective import BASE, CORRECTION, feasible_attempts, rows_to
 from fail2fix.core.ratio import ReplayRatio
 from fail2fix.core.selection import PromptGroup, Selection, distinct_candidates, select_attempts
 from fail2fix.verl_ext.balance import close_base, close_correction, verified
-from fail2fix.verl_ext.corrections import Replays, correction_source, fill_replays
+from fail2fix.verl_ext.corrections import Replay, Replays, correction_source, fill_replays
 from fail2fix.verl_ext.dynamic_sampling import refilled
 from fail2fix.verl_ext.held_out import Messages, load_held_out
 from fail2fix.verl_ext.loop import Step
@@ -158,33 +158,23 @@ class Fail2FixTrainer(Validation):
 
     def streamed_rollouts(self, prompts: DataProto, step: Step) -> tuple[Stream, Replays, Stream | None]:
         """Both streams' rollouts, and what is replayed: a group's corrections start as soon as it is verified."""
-        wanted, manager = self.settings.correction, self.async_rollout_manager
-        rollouts = self.config.actor_rollout_ref.rollout.n
+        wanted, rollouts = self.settings.correction, self.config.actor_rollout_ref.rollout.n
         source = self._problems(prompts, step)
         streamed = StreamedStep(self.streaming, source, rollouts, step.number)
-        started = time.perf_counter()
         with step.timer("gen_streamed"):
-            streamed.run(manager)
-        tail = time.perf_counter() - started - streamed.base_seconds
-        step.timing |= {"gen_base": streamed.base_seconds, "gen_correction": tail}
-        base = self._enter(streamed.base(manager), source, rollouts, streamed.base_seconds, step, "base")
-        keys = sorted(streamed.replays)
-        k = feasible_attempts(len(keys), wanted.rollouts, len(source), self.split)
-        chosen, put_back = ([streamed.replay(key, base) for key in part] for part in (keys[:k], keys[k:]))
-        selection = streamed.selection(base, chosen, wanted.attempts, self.ratio.rho)
-        selection.counts["trimmed"] = len(put_back)
+            streamed.run(self.async_rollout_manager)
+        step.timing |= {"gen_base": streamed.base_seconds, "gen_correction": streamed.tail_seconds}
+        answers = streamed.base(self.async_rollout_manager)
+        base = self._enter(answers, source, rollouts, streamed.base_seconds, step, "base")
+        k = feasible_attempts(len(streamed.replays), wanted.rollouts, len(source), self.split)
+        chosen, put_back = streamed.take(k, base)
+        correction = self._enter_streamed(streamed, chosen, put_back, step)
+        selection = streamed.selection(base, chosen, len(put_back), wanted.attempts, self.ratio.rho)
         step.metrics |= replay_metrics(selection, wanted.attempts, self.ratio.rho)
-        correction = None
-        if keys:
-            asked = correction_source([*chosen, *put_back]).repeat(wanted.rollouts)
-            answers = streamed.corrections(manager, keys)
-            correction = self._enter(answers, asked, wanted.rollouts, tail, step, "correction").groups_at(np.arange(k))
-        account, skipped = step.account("correction"), selection.counts["skipped"]
-        account.enter(prompts=len(keys) + skipped)
-        account.leave(no_room=skipped, trimmed=len(put_back), recorded=len(put_back) * wanted.rollouts)
-        streamed.carry(keys[k:])
+        step.account("correction").enter(prompts=selection.counts["skipped"])
+        step.account("correction").leave(no_room=selection.counts["skipped"])
         step.admitted = streamed.admitted
-        return base, Replays(chosen), correction if k else None
+        return base, Replays(chosen), correction
 
     def join_streams(self, base: Stream, correction: Stream | None, replays: Replays, step: Step) -> JointBatch:
         """Both streams in one batch, and what each of them did."""
@@ -391,6 +381,21 @@ class Fail2FixTrainer(Validation):
         if done.cached_tokens is not None:
             step.metrics[f"perf/prefix_cache_hit/{stream}"] = done.cached_tokens.sum() / done.prompt_tokens.sum()
         return done
+
+    def _enter_streamed(
+        self, streamed: StreamedStep, chosen: list[Replay], put_back: list[Replay], step: Step
+    ) -> Stream | None:
+        """The corrections of what is trained on; those of what this step has no place for are entered and left out."""
+        replays, rollouts = [*chosen, *put_back], self.settings.correction.rollouts
+        account = step.account("correction")
+        account.enter(prompts=len(replays))
+        account.leave(trimmed=len(put_back), recorded=len(put_back) * rollouts)
+        if not replays:
+            return None
+        asked = correction_source(replays).repeat(rollouts)
+        answers = streamed.corrections(self.async_rollout_manager)
+        correction = self._enter(answers, asked, rollouts, streamed.tail_seconds, step, "correction")
+        return correction.groups_at(np.arange(len(chosen))) if chosen else None
 
     @contextmanager
     def _engines_awake(self, step: Step) -> Iterator[None]:
