@@ -1,10 +1,11 @@
 """What a GPU has to show, item by item; gpu_check.sh calls this.
 
     python scripts/gpu_check.py OUT [--items quickstart lambda_zero sleep step_time learning] [--device gpu|cpu]
-        [--model PATH] [--setup NAME] [--steps N] [--repeats N] [--seeds N] [--rollouts N]
+        [--model PATH] [--setup NAME] [--steps N] [--repeats N] [--seeds N] [--rollouts N] [key=value ...]
 
 OUT gets a JSON an item with machine, versions, commands, figures and failures; an item that has passed is not
-run again. Training goes to OUT/runs. On a CPU the same code runs, and what only a GPU can show is not claimed.
+run again. Training goes to OUT/runs; overrides hold for every training of every item. On a CPU the same code
+runs, and what only a GPU can show is not claimed.
 """
 
 from __future__ import annotations
@@ -61,16 +62,20 @@ class Item:
 
     def train(self, run: str, config: str, *overrides: str) -> list[dict[str, Any]]:
         """Train; every step's metrics."""
-        given = self.given
-        device = ["device=cpu"] if given.device == "cpu" else ["trainer.nnodes=1", "trainer.n_gpus_per_node=1"]
-        model = [f"actor_rollout_ref.model.path={given.model}"] if given.model else []
         self.call([
-            sys.executable, "-m", "fail2fix.train", "--config-name", config, f"setup={given.setup}", *device, *model,
+            sys.executable, "-m", "fail2fix.train", "--config-name", config, *self.trained_on(),
             f"fail2fix.run.root={self.runs.parent}", "trainer.experiment_name=runs", f"fail2fix.run.name={run}",
-            "trainer.logger=[console]", *overrides,
+            "trainer.logger=[console]", *overrides, *self.given.overrides,
         ])  # fmt: skip
         metrics = self.runs / run / "metrics.jsonl"
         return [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.exists() else []
+
+    def trained_on(self) -> list[str]:
+        """Setup, device and model, as overrides."""
+        given = self.given
+        device = ["device=cpu"] if given.device == "cpu" else ["trainer.nnodes=1", "trainer.n_gpus_per_node=1"]
+        model = [f"actor_rollout_ref.model.path={given.model}"] if given.model else []
+        return [f"setup={given.setup}", *device, *model]
 
     def begin(self, run: str) -> str:
         """A run's name, its folder empty."""
@@ -101,11 +106,11 @@ def lambda_zero(item: Item) -> None:
     """lambda = 0 is GRPO on the base rows: one gradient norm, under dynamic batch sizes."""
     same = ("trainer.total_training_steps=1", "trainer.val_before_train=false", "trainer.test_freq=-1",
             "trainer.save_freq=-1", "actor_rollout_ref.actor.use_dynamic_bsz=true",
-            "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=8192", *item.given.exact)  # fmt: skip
+            "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=8192")  # fmt: skip
     (grpo,) = item.train(item.begin("grpo"), "grpo", *same) or [{}]
     (ours,) = item.train(item.begin("lambda-zero"), "cipo", *same, "fail2fix.correction.weight=0") or [{}]
     norms = [row.get("actor/grad_norm", math.nan) for row in (grpo, ours)]
-    difference = abs(norms[0] - norms[1]) / norms[0]
+    difference = abs(norms[0] - norms[1]) / norms[0] if norms[0] else math.nan
     texts = [sorted(outputs(item.runs / run / "rollouts" / "1.jsonl")) for run in ("grpo", "lambda-zero")]
     shared = sum(one == other for one, other in zip(*texts, strict=False)) / max(1, len(texts[0]))
     item.require(difference <= GRADIENT[item.given.device], f"gradient norms {norms}")
@@ -138,10 +143,8 @@ def sleep(item: Item) -> None:
 def step_time(item: Item) -> None:
     """Plain GRPO with as many rollouts : serial : streaming : lagged, in one run (bench_step.py)."""
     given = item.given
-    overrides = [] if given.device == "cpu" else [
-        f"setup={given.setup}", "trainer.nnodes=1", "trainer.n_gpus_per_node=1",
-        *([f"actor_rollout_ref.model.path={given.model}"] if given.model else []), *given.exact,
-    ]  # fmt: skip
+    small = given.device == "cpu" and not given.overrides  # bench_step.py's own sizes
+    overrides = [] if small else [*item.trained_on(), *given.overrides]
     folder = given.out.resolve() / "step_time"
     lengths = [f"--repeats={given.repeats}", f"--mean={given.mean}", f"--sigma={given.sigma}", f"--cap={given.cap}"]
     item.call([sys.executable, "scripts/bench_step.py", "--out", str(folder), *lengths, *overrides])
@@ -155,7 +158,7 @@ def learning(item: Item) -> None:
     folder = given.out.resolve() / "learning"
     item.call([
         "scripts/compare.sh", "grpo_bs256", "cipo", "--seeds", str(given.seeds), "--rollouts", str(given.rollouts),
-        "--out", str(folder), f"setup={given.learning_setup}",
+        "--out", str(folder), f"setup={given.learning_setup}", *given.overrides,
     ])  # fmt: skip
     report = folder / "comparison.json"
     item.figures = json.loads(report.read_text()) if report.exists() else {}
@@ -177,7 +180,7 @@ def environment(device: str) -> dict[str, str]:
 
 
 def machine(device: str) -> dict[str, Any]:
-    found = {"platform": platform.platform(), "cores": os.cpu_count(), "device": device}
+    found: dict[str, Any] = {"platform": platform.platform(), "cores": os.cpu_count(), "device": device}
     if device == "gpu":
         query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
         found["gpus"] = subprocess.run(query, capture_output=True, text=True, check=False).stdout.splitlines()
@@ -200,8 +203,9 @@ def main() -> int:
     parser.add_argument("--cap", type=int, default=512, help="the most tokens")
     parser.add_argument("--seeds", type=int, default=3, help="of learning")
     parser.add_argument("--rollouts", type=int, default=1024, help="of each run of learning")
-    parser.add_argument("exact", nargs="*", help="Hydra overrides of lambda_zero and step_time, after --")
-    given = parser.parse_args()
+    given, given.overrides = parser.parse_known_args()
+    if unknown := [argument for argument in given.overrides if argument.startswith("--") or "=" not in argument]:
+        parser.error(f"{unknown[0]!r} is neither an option nor a Hydra override (key=value)")
     from fail2fix.versions import versions
 
     given.out.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 # What a GPU has to show, from one command: both streams in sync, lambda = 0 is GRPO, sleep and wake, step times of the
 # schedules, learning. On a machine without one it builds .venv and runs the same items on the CPU.
 #
-#   scripts/gpu_check.sh OUT [options of gpu_check.py]        e.g. --items quickstart sleep --model /models/qwen
+#   scripts/gpu_check.sh OUT [options of gpu_check.py] [key=value ...]   e.g. --items quickstart sleep --model /models/qwen
 #   PYTHON=python scripts/gpu_check.sh data/results/gpu --model /models/qwen
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."

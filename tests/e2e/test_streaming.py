@@ -22,6 +22,7 @@ SETTINGS = (
     f"trainer.total_training_steps={STEPS}",
     "fail2fix.streaming.patience=0.8",
     "actor_rollout_ref.actor.use_kl_loss=false",  # so that rows without a gradient are left out
+    "actor_rollout_ref.actor.ppo_mini_batch_size=1",  # four mini-batches: an odd number of attempts does not divide
 )
 
 

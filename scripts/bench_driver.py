@@ -1,6 +1,6 @@
 """How long the driver works on a step beside what verl's driver does anyway.
 
-    python scripts/benchmark_driver.py --tokenizer PATH [--form block|turn] [--problems 128 ...] [--rollouts 8 ...]
+    python scripts/bench_driver.py --tokenizer PATH [--form block|turn] [--problems 128 ...] [--rollouts 8 ...]
 
 Builds two streams of verl's own tensors, by default at the paper's size (B = 128, G = 8; K = B, G' = G; 5,632 prompt
 and 4,096 response tokens), and times what the trainer adds to a step: selection, correction prompts, metrics,

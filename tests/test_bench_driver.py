@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.e2e.tiny import make_tokenizer
 
-SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "benchmark_driver.py"
+SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "bench_driver.py"
 
 
 def test_the_benchmark_prints_parts_total_and_ratio_for_both_forms(tmp_path: Path) -> None:
