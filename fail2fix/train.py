@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hydra
@@ -28,12 +29,14 @@ from fail2fix.core.config import BadInput, Fail2FixConfig
 from fail2fix.core.faults import Exit
 from fail2fix.core.printable import one_line
 from fail2fix.core.secret_text import refuse_secret_words
+from fail2fix.misspelt import explained
 from fail2fix.shipped_configs import config_dir
 from fail2fix.verl_ext.cpu import environment
 
 if TYPE_CHECKING:
     from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
 
+CONFIG = "cipo"  # of a command line that names none
 DRY_RUN = "--dry-run"
 # Ray's control store remembers this many tasks, 2.5 kB each, for its dashboard; its own 100,000 take days to fill and
 # look like a leak meanwhile.
@@ -149,7 +152,7 @@ def errors_in_one_line(wants_trace: bool) -> Iterator[None]:
 def compose() -> list[DictConfig]:
     """The configs of this command line: one, or a sweep's. None for Hydra's own options (--help, --cfg, --info)."""
     composed: list[DictConfig] = []
-    hydra.main(config_path=config_dir(), config_name="cipo", version_base="1.3")(composed.append)()
+    hydra.main(config_path=config_dir(), config_name=CONFIG, version_base="1.3")(composed.append)()
     return composed
 
 
@@ -167,7 +170,7 @@ def message_of(error: Exception) -> str:
     lines = [line.strip() for part in parts for line in part.splitlines()]
     noise = ("full_key:", "object_type=", "reference_type=", "To append to your config use", "See https")
     seen = dict.fromkeys(line for line in lines if line and not line.startswith(noise))
-    return one_line(" ".join(seen))
+    return one_line(explained(" ".join(seen), sys.argv[1:], Path(config_dir()), CONFIG))
 
 
 if __name__ == "__main__":

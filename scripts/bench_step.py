@@ -18,6 +18,7 @@ import json
 import os
 import platform
 import secrets
+import signal
 import statistics
 import sys
 from pathlib import Path
@@ -47,6 +48,7 @@ ON_CPU = (
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that its training ends with it
     given, overrides = arguments(__doc__).parse_known_args()
     given.out.mkdir(parents=True, exist_ok=True)
     steps = timed_steps(given, overrides or on_cpu(given.out.resolve()))

@@ -28,7 +28,13 @@ DETACH=${DETACH:-}
 
 die() { echo "cluster: $*" >&2; exit 2; }
 usage() { sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' scripts/cluster.sh; }
-is_up() { [[ -f $NODE/pid ]] && state=$(cat "/proc/$(< "$NODE/pid")/stat" 2> /dev/null) && [[ $state != *") Z "* ]]; }
+# A zombie has no command line, another program another one; a node that is being started has this script's.
+is_up() {
+  local line
+  [[ -f $NODE/pid ]] || return 1
+  line=$(tr '\0' ' ' 2> /dev/null < "/proc/$(< "$NODE/pid")/cmdline") || return 1
+  [[ $line == *fail2fix.verl_ext.ray_node* || $line == *cluster.sh* ]]
+}
 
 # up WORD...: start a node in the background and wait until it is ready.
 up() {
@@ -41,7 +47,8 @@ up() {
   mkdir -p "$NODE"
   [[ -O $NODE ]] || die "$NODE belongs to somebody else: set NODE to a folder of yours"
   chmod 700 "$NODE"
-  setsid nohup "${command[@]}" > "$NODE/log" 2>&1 < /dev/null &
+  : > "$NODE/log" # before the start: an earlier node was ready too
+  setsid nohup "${command[@]}" >> "$NODE/log" 2>&1 < /dev/null &
   echo $! > "$NODE/pid"
   until grep -q "fail2fix.verl_ext.ray_node: ready" "$NODE/log"; do
     if ! is_up; then tail -n 5 "$NODE/log" >&2; rm "$NODE/pid"; die "the node did not start: see $NODE/log"; fi
@@ -60,6 +67,7 @@ down() {
 
 train() {
   if (($# < 4)); then die "usage: scripts/cluster.sh train RUN SETUP NAME CONFIG [--retry N] [any Hydra override]"; fi
+  "$PYTHON" -m fail2fix.core.secret_text "$@" > /dev/null
   local command=(scripts/train_setup.sh "${@:2}" fail2fix.run.name="$1")
   local job=("$PYTHON" -m fail2fix.verl_ext.ray_job ${DETACH:+--no-wait} "$JOBS" env PYTHON="$PYTHON")
   if [[ ${DATA:-} ]]; then job+=(DATA="$DATA"); fi

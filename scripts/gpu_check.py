@@ -3,9 +3,9 @@
     python scripts/gpu_check.py OUT [--items quickstart lambda_zero sleep step_time learning] [--device gpu|cpu]
         [--model PATH] [--setup NAME] [--steps N] [--repeats N] [--seeds N] [--rollouts N] [key=value ...]
 
-OUT gets a JSON an item with machine, versions, commands, figures and failures; an item that has passed is not
-run again. Training goes to OUT/runs; overrides hold for every training of every item. On a CPU the same code
-runs, and what only a GPU can show is not claimed.
+OUT gets a JSON an item with machine, versions, commands, figures and failures; an item that has passed with the
+same versions and options is not run again. Training goes to OUT/runs; overrides hold for every training of every
+item. On a CPU the same code runs, and what only a GPU can show is not claimed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-LIMIT_S = 3600.0
+LIMIT_S = 7800.0
 PEARSON = 0.99  # rollout against actor: the engine has the actor's weights
 GRADIENT = {"cpu": 1e-4, "gpu": 2e-2}  # relative difference of two gradient norms: fp32, bf16
 
@@ -113,9 +113,13 @@ def lambda_zero(item: Item) -> None:
     difference = abs(norms[0] - norms[1]) / norms[0] if norms[0] else math.nan
     texts = [sorted(outputs(item.runs / run / "rollouts" / "1.jsonl")) for run in ("grpo", "lambda-zero")]
     shared = sum(one == other for one, other in zip(*texts, strict=False)) / max(1, len(texts[0]))
-    item.require(difference <= GRADIENT[item.given.device], f"gradient norms {norms}")
+    # A GPU's engine may write other rollouts in another batch, and then there is nothing to compare.
+    comparable = shared == 1.0 or item.given.device == "cpu"
+    item.require(not comparable or difference <= GRADIENT[item.given.device], f"gradient norms {norms}")
     item.require(ours.get("fail2fix/correction/rollouts", 0) > 0, "no corrections beside it")
     item.figures = {"grad_norms": norms, "relative_difference": difference, "same_base_rollouts": shared}
+    if not comparable:
+        item.figures["unproven"] = "the two runs wrote different rollouts: their gradients do not compare"
 
 
 def outputs(dump: Path) -> list[str]:
@@ -156,9 +160,10 @@ def learning(item: Item) -> None:
     """cipo against grpo_bs256 at equal rollouts, over seeds (compare.sh)."""
     given = item.given
     folder = given.out.resolve() / "learning"
+    device = [] if given.device == "cpu" else ["trainer.nnodes=1", "trainer.n_gpus_per_node=1"]
     item.call([
         "scripts/compare.sh", "grpo_bs256", "cipo", "--seeds", str(given.seeds), "--rollouts", str(given.rollouts),
-        "--out", str(folder), f"setup={given.learning_setup}", *given.overrides,
+        "--out", str(folder), f"setup={given.learning_setup}", *device, *given.overrides,
     ])  # fmt: skip
     report = folder / "comparison.json"
     item.figures = json.loads(report.read_text()) if report.exists() else {}
@@ -171,6 +176,11 @@ ITEMS: dict[str, Callable[[Item], None]] = {
     "step_time": step_time,
     "learning": learning,
 }
+
+
+def has_passed(report: dict[str, Any], asked: dict[str, Any]) -> bool:
+    """Whether an item's report is of a pass of what is asked now."""
+    return not report["failures"] and all(report.get(name) == value for name, value in asked.items())
 
 
 def environment(device: str) -> dict[str, str]:
@@ -212,11 +222,13 @@ def main() -> int:
     failed = []
     for name in given.items:
         path = given.out / f"{name}.json"
-        if path.exists() and not json.loads(path.read_text())["failures"]:
+        asked = {"versions": versions(), "options": {k: v for k, v in vars(given).items() if k not in ("out", "items")}}
+        if path.exists() and has_passed(json.loads(path.read_text()), asked):
+            print(f"{name}: has passed already with these versions and options ({path})", flush=True)
             continue
         item, began = Item(given, name), time.monotonic()
         ITEMS[name](item)
-        report = {"item": name, "about": ITEMS[name].__doc__, "machine": machine(given.device), "versions": versions(),
+        report = {"item": name, "about": ITEMS[name].__doc__, "machine": machine(given.device), **asked,
                   "commands": item.commands, "seconds": round(time.monotonic() - began, 1),
                   "failures": item.failures, "figures": item.figures}  # fmt: skip
         path.write_text(json.dumps(report, indent=2) + "\n")

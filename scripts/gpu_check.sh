@@ -12,14 +12,24 @@ if [[ $# -lt 1 ]]; then
   exit 2
 fi
 PYTHON=${PYTHON:-python}
-if ! command -v nvidia-smi > /dev/null; then
+GPU=
+if command -v nvidia-smi > /dev/null; then GPU=1; fi
+if [[ ! $GPU ]]; then
   scripts/setup_env.sh
   PYTHON=$PWD/.venv/bin/python
 fi
-MODEL=$PWD/.models/smollm2-135m-instruct
-if [[ " $* " != *" --model"* ]]; then
-  VERL_PLATFORM=cpu "$PYTHON" -m fail2fix.tasks.smollm2 "$MODEL"
-  set -- "$@" --model "$MODEL"
+for argument in "$@"; do
+  case $argument in -h | --help) exec "$PYTHON" scripts/gpu_check.py --help ;; esac
+done
+# Without a setup of its own it trains SmolLM2 on one-digit arithmetic, made here; a setup's own model is the hub's.
+if [[ " $* " != *" --setup"* ]]; then
+  VERL_PLATFORM=cpu "$PYTHON" -m fail2fix.tasks.arithmetic data/arithmetic-seed0 --seed 0
+  if [[ " $* " != *" --model"* ]]; then
+    VERL_PLATFORM=cpu "$PYTHON" -m fail2fix.tasks.smollm2 .models/smollm2-135m-instruct
+    set -- "$@" --model "$PWD/.models/smollm2-135m-instruct"
+  fi
+else
+  SETUP=$(sed -E 's/.*--setup[= ]([^ ]+).*/\1/' <<< "$*")
+  PYTHON=$PYTHON scripts/prepare_setup.sh "$SETUP"
 fi
-VERL_PLATFORM=cpu "$PYTHON" -m fail2fix.tasks.arithmetic data/arithmetic-seed0 --seed 0
 exec "$PYTHON" scripts/gpu_check.py "$@"

@@ -11,11 +11,12 @@
 #   scripts/slurm_train.sh --nodes=4 --gpus-per-node=8 --exclusive --time=24:00:00 -- \
 #     deepscaler deepscaler-qwen3-4b cipo --retry 3 fail2fix.budget.rollouts=1000000
 #
-# The words after -- are train_setup.sh's. The run is called slurm-JOB. Ten minutes (--signal) before its time is up it
-# finishes its step and saves, and the job is requeued; then the run goes on from there. So it does, at most REQUEUES
-# times, after a fault that a restart can help. Preemption warns in the same way where the cluster's slurm.conf has
+# The words after -- are train_setup.sh's. The run is called slurm-JOB. Ten minutes before its time is up it finishes its
+# step and saves, and the job is requeued; then the run goes on from there (--signal=B:USR1@SECONDS where a step takes
+# longer). So it does after a fault that a restart can help, or a kill, unless the job has been requeued REQUEUES times
+# already. Preemption warns in the same way where the cluster's slurm.conf has
 # PreemptParameters=send_user_signal and a GraceTime; elsewhere the run goes on from its last checkpoint
-# (trainer.save_freq). --dry-run prints the job's script and the composed config.
+# (trainer.save_freq). --dry-run prints the job's script and the composed config, for --nodes=N --gpus-per-node=N.
 #
 # All nodes need this folder and its packages at the same path, on a disk that they share. Exported secrets
 # (WANDB_API_KEY, HF_TOKEN) reach the job as sbatch passes the environment on; nothing of it is printed.
@@ -26,6 +27,7 @@ REQUEUES=${REQUEUES:-10}
 GPUS=${GPUS:-${SLURM_GPUS_ON_NODE:-}}   # of each node
 NODE_OPTIONS=${NODE_OPTIONS:-}          # more options of `ray start` on each node
 FAULT=75                                # fail2fix/core/faults.py: a restart can help
+KILLED=137                              # from outside: it can, too
 STOPPED=143                             # the run has done as SIGTERM asks
 
 say() { echo "slurm_train: $*" >&2; }
@@ -34,19 +36,24 @@ alive() { kill -0 "$1" 2> /dev/null; }
 
 # submit [OPTION...] -- WORD...: what the user calls.
 submit() {
-  local options=() root
+  local options=() sizes=() root
   root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
   while (($#)) && [[ $1 != -- ]]; do
+    case $1 in
+      --nodes=*) sizes+=(trainer.nnodes="${1#*=}") ;;
+      --gpus-per-node=*) sizes+=(trainer.n_gpus_per_node="${1##*[=:]}") ;;
+    esac
     options+=("$1")
     shift
   done
   shift || true
   (($# >= 3)) || die "usage: scripts/slurm_train.sh [any option of sbatch] -- SETUP NAME CONFIG [any Hydra override]"
+  "$PYTHON" -m fail2fix.core.secret_text "${options[@]}" "$@" > /dev/null
   local command=(sbatch --chdir="$root" "${options[@]}" "$root/scripts/slurm_train.sh" "$@")
   if [[ " $* " != *" --dry-run "* ]]; then exec "${command[@]}"; fi
   echo "# ${command[*]@Q}"
   cat "$root/scripts/slurm_train.sh"
-  exec "$root/scripts/train_setup.sh" "$@"
+  exec "$root/scripts/train_setup.sh" "${@:1:3}" "${sizes[@]}" "${@:4}"
 }
 
 # node ADDRESS: what srun runs on every node; the first is Ray's head.
@@ -72,9 +79,11 @@ run() {
   export RAY_TMPDIR=${RAY_TMPDIR:-/tmp/fail2fix-$SLURM_JOB_ID} GPUS NODE_OPTIONS PYTHON
   if ((${SLURM_RESTART_COUNT:-0})); then again=(fail2fix.run.restart=true trainer.resume_mode=auto); fi
 
+  WARNED=
+  trap 'WARNED=1' USR1
   start_ray "$head" "$port"
   RAY_ADDRESS=$ADDRESS scripts/train_setup.sh "${@:1:3}" trainer.nnodes="$SLURM_NNODES" \
-    trainer.n_gpus_per_node="$GPUS" fail2fix.run.name="slurm-$SLURM_JOB_ID" "${again[@]}" "${@:4}" &
+    trainer.n_gpus_per_node="$GPUS" fail2fix.run.name="slurm-$SLURM_JOB_ID" "${@:4}" "${again[@]}" &
   TRAINING=$!
   watch
 }
@@ -96,20 +105,23 @@ stop_ray() {
   wait "$RAY" || true
 }
 
+end_training() { kill -TERM "$TRAINING" 2> /dev/null || true; }
+
 # Until the training ends, which a signal asks it to. Without its Ray it cannot go on, and need not try again.
 watch() {
-  local warned='' told='' status=0
-  trap 'warned=1; kill -TERM "$TRAINING"' USR1
-  trap 'kill -TERM "$TRAINING"' TERM
+  local told='' status=0
+  trap 'WARNED=1; end_training' USR1
+  trap end_training TERM
+  if [[ $WARNED ]]; then end_training; fi
   while alive "$TRAINING"; do
-    if [[ ! $told ]] && ! alive "$RAY"; then told=1; kill -TERM "$TRAINING"; fi
+    if [[ ! $told ]] && ! alive "$RAY"; then told=1; end_training; fi
     sleep 1
   done
   wait "$TRAINING" || status=$?
   trap - USR1 TERM
-  if [[ $warned ]] && ((status == STOPPED)); then
+  if [[ $WARNED ]] && ((status == STOPPED)); then
     requeue "its time was up"
-  elif ((status == FAULT && ${SLURM_RESTART_COUNT:-0} < REQUEUES)); then
+  elif ((status == FAULT || status == KILLED)) && ((${SLURM_RESTART_COUNT:-0} < REQUEUES)); then
     requeue "a fault ended it, restart $((${SLURM_RESTART_COUNT:-0} + 1)) of $REQUEUES"
   fi
   exit "$status"

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ def test_the_image_gets_every_part_of_the_project_and_nothing_else() -> None:
     rules = [line for line in lines if not line.startswith("#")]
     assert rules[0] == "*"
     assert {rule[1:] for rule in rules if rule.startswith("!")} == {
-        "LICENSE", "README.md", "configs", "data/sets", "fail2fix", "pyproject.toml", "scripts",
+        "LICENSE", "README.md", "configs", "data/sets", "fail2fix", "pyproject.toml", "scripts", "tests",
     }  # fmt: skip
 
 
@@ -213,14 +214,34 @@ def slurm(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
     return call(ROOT / "scripts" / "slurm_train.sh", *arguments, **environment)
 
 
+SECRET = "hf_" + "abcdefghij" * 3
+
+
+def test_no_script_repeats_or_hands_on_a_secret(tmp_path: Path) -> None:
+    told = [
+        cluster(
+            tmp_path, "train", "r", "gsm8k", "x", "cipo", "--dry-run", f"+trainer.x={SECRET}", PYTHON=sys.executable
+        ),
+        slurm(f"--export=ALL,HF_TOKEN={SECRET}", "--", "gsm8k", "x", "cipo", "--dry-run", PYTHON=sys.executable),
+        slurm("--", "gsm8k", "x", "cipo", f"+trainer.x={SECRET}", PYTHON=sys.executable),
+    ]
+    for done in told:
+        assert done.returncode == 2
+        assert "is a Hugging Face token" in done.stderr
+        assert SECRET not in done.stdout + done.stderr
+
+
 def test_slurm_dry_run_prints_the_submission_the_script_and_the_training() -> None:
-    words = ["--nodes=2", "--time=1:00:00", "--", "gsm8k", "x", "cipo", "--dry-run", "a=1"]
+    words = ["--nodes=2", "--gpus-per-node=h100:4", "--time=1:00:00", "--", "gsm8k", "x", "cipo", "--dry-run", "a=1"]
     done = slurm(*words, PYTHON="/bin/echo", DATA="/data")
     assert done.returncode == 0
     first, *rest = done.stdout.splitlines()
-    assert first.startswith(f"# 'sbatch' '--chdir={ROOT}' '--nodes=2' '--time=1:00:00' '{ROOT}/scripts/slurm_train.sh'")
+    assert first.startswith(
+        f"# 'sbatch' '--chdir={ROOT}' '--nodes=2' '--gpus-per-node=h100:4' '--time=1:00:00' '{ROOT}/"
+    )
     assert "#SBATCH --signal=B:USR1@600" in rest
     assert rest[-1].startswith("-m fail2fix.train --config-name cipo setup=gsm8k")
+    assert rest[-1].endswith("trainer.nnodes=2 trainer.n_gpus_per_node=4 --dry-run a=1")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--nodes=2"], ["--nodes=2", "--", "gsm8k"]])

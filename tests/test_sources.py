@@ -15,7 +15,7 @@ from verl import DataProto
 
 from fail2fix.core.config import BadInput, ReplayConfig
 from fail2fix.core.prompts import CorrectionPromptBuilder
-from fail2fix.core.selection import PromptGroup, select_attempts
+from fail2fix.core.selection import Attempt, PromptGroup, select_attempts
 from fail2fix.verl_ext.corrections import build_replays, correction_source
 from fail2fix.verl_ext.provenance import check_provenance
 from fail2fix.verl_ext.sources import source_class
@@ -275,3 +275,22 @@ def test_carried_attempts_come_back_from_a_file_each_with_its_own_rollouts(tmp_p
     assert [attempt for _, attempt in back.attempts] == [attempt for _, attempt in carried.attempts]
     assert [p.problem_keys for p, _ in back.attempts] == [p.problem_keys for p in pools]
     assert len(Carried.load(tmp_path / "nothing.parquet", groups)) == 0
+
+
+def test_attempts_wait_again_beside_others_after_a_resumption_and_whatever_their_reward_says(tmp_path: Path) -> None:
+    def groups(stream: Stream) -> list[PromptGroup]:
+        return prompt_groups(stream, np.ones(stream.groups, dtype=bool), {0})
+
+    def waiting(stream: Stream, place: int, sample: int) -> tuple[Stream, Attempt]:
+        own = stream.groups_at(np.array([place]))
+        return own, groups(own)[0].attempts[sample]
+
+    path = tmp_path / "carried.parquet"
+    Carried([waiting(pool(), 2, 1)]).save(path)
+    talkative = pool(first=50)
+    talkative.rows.non_tensor_batch["remark"] = objects(["of its reward alone"] * len(talkative.rows))
+    both = Carried([*Carried.load(path, groups).attempts, waiting(talkative, 1, 3), waiting(pool(first=90), 0, 2)])
+    both.save(path)
+    back = Carried.load(path, groups)
+    assert [attempt for _, attempt in back.attempts] == [attempt for _, attempt in both.attempts]
+    assert [own.answers for own, _ in back.attempts] == [own.answers for own, _ in both.attempts]

@@ -113,8 +113,9 @@ def next_cutoffs(
         groups: this step's problems and attempts, which are the sample that the next step is judged by.
         longest: tokens of each group's longest rollout.
         wanted: of the next step.
-        owed: see ``Cutoffs``; it is made up for as far as a quarter of K goes.
+        owed: see ``Cutoffs``; a quarter of K of it is made up for in a step, and no more than K is remembered.
     """
+    owed = max(-wanted.k, min(wanted.k, owed))
     entries = _entries(groups, config, seed, step)
     most = int(OWED_SHARE * wanted.k)
     k = wanted.k + max(-most, min(most, owed))

@@ -279,7 +279,8 @@ class Fail2FixConfig:
     ``seeded_rollouts``: every request has a seed of its own, so that a resumed run samples what an uninterrupted one
     does; vLLM then draws request by request. ``groups_share_engine``: all rollouts of a problem, and its corrections,
     go to one engine, whose prefix cache then holds what they have in common; verl spreads them. ``skip_idle_rows``:
-    rows without a gradient (no advantage, no KL loss, no entropy bonus) stay out of the update's passes, not its means.
+    rows without a gradient (no advantage, no KL loss, no entropy bonus) stay out of the update's passes, not its means
+    (with several mini-batches or epochs, ``actor/ppo_kl`` and clip fractions count them as zero).
     """
 
     seed: int = 0

@@ -4,15 +4,20 @@ Knows: how keys of common services look, and which names people give to secrets.
 lines. A config is written to the run's folder, printed, and sent to trackers, so there is no safe place in it, and an
 interpolation of the environment is as bad as the value: trackers get it resolved.
 
+``python -m fail2fix.core.secret_text WORD ...`` does so for scripts: one line and exit status 2 if a word holds one.
+
 Example: ``kind_of_secret("trainer.note", "hf_abcdefghijklmnopqrst", {})`` is ``"a Hugging Face token"``.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 
 from fail2fix.core.config import BadInput
+from fail2fix.core.faults import Exit
 
 SHAPES = {
     "a Hugging Face token": r"\bhf_[A-Za-z0-9]{16,}",
@@ -92,3 +97,16 @@ def _readable(name: str) -> str:
     """The name of an override without its signs; "" where it is none, and may be part of a secret."""
     bare = name.lstrip("+~-")
     return bare if re.fullmatch(r"[\w.@/-]+", bare) and not any(s.search(bare) for s in _SHAPES.values()) else ""
+
+
+def main() -> None:
+    """The command line."""
+    try:
+        refuse_secret_words(sys.argv[1:], os.environ)
+    except BadInput as error:
+        print(f"fail2fix: error: {error}", file=sys.stderr)
+        sys.exit(Exit.BAD_INPUT)
+
+
+if __name__ == "__main__":
+    main()

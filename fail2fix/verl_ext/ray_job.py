@@ -43,11 +43,28 @@ def submit(url: str, words: list[str]) -> tuple[JobSubmissionClient, str]:
 
 
 async def follow(client: JobSubmissionClient, job: str) -> int:
-    """Print what the job says until it ends; its exit status."""
-    async for lines in client.tail_job_logs(job):
-        print(lines, end="", flush=True)
-    status = client.get_job_info(job).driver_exit_code
-    return Exit.FAULT if status is None else status  # its node is gone, or it was stopped for good
+    """Print what the job says until it ends, over lost connections too; its exit status.
+
+    Raises:
+        ConnectionError, RuntimeError: the cluster did not answer for `START_S` seconds.
+    """
+    printed, until = 0, time.monotonic() + START_S
+    while True:
+        try:
+            said = 0
+            async for lines in client.tail_job_logs(job):  # from its beginning
+                print(lines[max(0, printed - said) :], end="", flush=True)
+                said += len(lines)
+                printed = max(printed, said)
+            info = client.get_job_info(job)
+            if info.status.is_terminal():
+                # None: its node is gone, or it was stopped for good
+                return Exit.FAULT if info.driver_exit_code is None else info.driver_exit_code
+            until = time.monotonic() + START_S
+        except (ConnectionError, RuntimeError):
+            if time.monotonic() > until:
+                raise
+        await asyncio.sleep(LOOK_S)
 
 
 def main() -> None:
@@ -63,8 +80,13 @@ def main() -> None:
         _say(f"{url}: {' '.join(str(error).split())}; is the cluster up, and is this its head (scripts/cluster.sh)?")
         sys.exit(Exit.FAULT)
     _say(f"{job} (ray job logs --address {url} --follow {job}; ray job stop --address {url} {job})")
-    if NO_WAIT not in sys.argv:
+    if NO_WAIT in sys.argv:
+        return
+    try:
         sys.exit(asyncio.run(follow(client, job)))
+    except (ConnectionError, RuntimeError) as error:
+        _say(f"{url}: {' '.join(str(error).split())}; whether {job} goes on is not known")
+        sys.exit(Exit.FAULT)
 
 
 def _say(text: str) -> None:

@@ -23,7 +23,16 @@ from fail2fix.verl_ext.streams import Source, Stream, objects
 SCHEMA = 1
 KEY = b"fail2fix"
 # Per-row values of a stream that its readers use (``Stream``'s properties).
+TENSORS = ("prompts", "responses", "attention_mask", "rm_scores")
 VERDICTS = ("verdict", "acc", "plain_reward", "shaped_reward", "pred", "verify_status", "verifier_calls")
+
+
+def essentials(stream: Stream) -> Stream:
+    """A stream with what its file keeps and no more, so that streams of several steps and files can be joined."""
+    columns = {n: stream.rows.non_tensor_batch[n] for n in VERDICTS if n in stream.rows.non_tensor_batch}
+    columns["raw_prompt"] = stream.source.request.non_tensor_batch["raw_prompt"]
+    rows = DataProto.from_dict(tensors={n: stream.rows.batch[n] for n in TENSORS}, non_tensors=columns)
+    return Stream(rows, stream.rollouts, stream.source, stream.correct_threshold)
 
 
 def write_stream(path: Path, stream: Stream, provenance: dict[str, Any]) -> None:

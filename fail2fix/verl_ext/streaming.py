@@ -24,7 +24,7 @@ from fail2fix.core.prompts import CorrectionPromptBuilder
 from fail2fix.core.selection import Attempt, PromptGroup, Selection, distinct_candidates, in_band, wanted_correct
 from fail2fix.verl_ext.corrections import Replay, build_replays, correction_source
 from fail2fix.verl_ext.rollout import Fail2FixAgentLoopManager
-from fail2fix.verl_ext.stream_file import read_provenance, read_stream, write_stream
+from fail2fix.verl_ext.stream_file import essentials, read_provenance, read_stream, write_stream
 from fail2fix.verl_ext.streams import Source, Stream, concatenated
 
 FILE = "fail2fix_carried.parquet"
@@ -70,7 +70,7 @@ class Carried:
         pools = list({id(pool): pool for pool, _ in self.attempts}.values())
         place = {id(pool): number for number, pool in enumerate(pools)}
         where = [[place[id(pool)], attempt.sample] for pool, attempt in self.attempts]
-        write_stream(path, concatenated(pools), {"attempts": where})
+        write_stream(path, concatenated([essentials(pool) for pool in pools]), {"attempts": where})
 
     @classmethod
     def load(cls, path: Path, groups: Groups) -> Carried:
@@ -247,7 +247,6 @@ class StreamedStep:
             medium=medium,
             fallback=len(chosen) - medium,
             cut_off=sum(r.attempt.cut_off for r in chosen),
-            carried_on=len(self._streaming.carried),
             trimmed=trimmed,
         )
         for name in (*dropped, "late_groups", "skipped", "shortened", "fell_back_to_block", "carried"):

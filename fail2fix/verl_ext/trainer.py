@@ -324,6 +324,7 @@ class Fail2FixTrainer(Validation):
         wanted = self.settings.correction
         k = feasible_attempts(wanted.attempts, wanted.rollouts, len(base.rows), self.split)
         self.streaming.end_step(base, step.admitted, k, self.ratio.rho, step.number)
+        step.metrics["fail2fix/replay/carried_on"] = float(len(self.streaming.carried))
 
     def _problems(self, prompts: DataProto, step: Step, first_request: int = 0) -> Source:
         """G rows for each of the step's problems, which get their names."""

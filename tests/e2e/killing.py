@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import psutil
-
 from fail2fix.verl_ext.checkpoints import UNFINISHED
 from tests.e2e.conftest import Bench, kill_run, shared_memory
 from tests.e2e.same_run import differences
@@ -85,11 +83,6 @@ class Started:
         for segment in shared_memory() - self.segments:
             segment.unlink(missing_ok=True)
 
-    def process(self, title: str) -> psutil.Process:
-        """The process of the run with these words in its command line."""
-        family = psutil.Process(self.process.pid).children(recursive=True)
-        return next(process for process in family if title in " ".join(process.cmdline()))
-
     def finish(self) -> float:
         """Seconds until it ended well."""
         began = time.monotonic()
@@ -140,11 +133,15 @@ def kill_and_resume(bench: Bench, source: str, where: Where, alone: Path, second
 
 def await_saving(run: Started, folder: Path, step: int) -> None:
     """Wait until the checkpoint of ``step`` is begun."""
-    marker = folder / "checkpoints" / f"global_step_{step}" / UNFINISHED
+    await_file(run, folder / "checkpoints" / f"global_step_{step}" / UNFINISHED)
+
+
+def await_file(run: Started, path: Path) -> None:
+    """Wait until a run has written this file."""
     deadline = time.monotonic() + LIMIT_S
-    while not marker.exists():
+    while not path.exists():
         if run.process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"{marker} never came\n{run.log.read_text(errors='replace')[-6000:]}")
+            raise RuntimeError(f"{path} never came\n{run.log.read_text(errors='replace')[-6000:]}")
         time.sleep(0.002)
 
 

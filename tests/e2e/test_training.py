@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import PLANTED, Bench, Run, holding
-from tests.e2e.killing import Started, await_saving
+from tests.e2e.held import HELD, STEP
+from tests.e2e.killing import Started, await_file
 from tests.e2e.rewards import compute_score
 from tests.e2e.same_run import differences
 
@@ -172,18 +173,16 @@ def test_no_secret_of_the_environment_is_in_anything_a_run_wrote(run: Run, bench
 
 @pytest.fixture(scope="module")
 def killed(run: Run, bench: Bench) -> Run:
-    """The same run, killed with all its processes while it writes its last checkpoint, and started again."""
+    """The same run, killed with all its processes when its last checkpoint lacks its commit, and started again."""
     folder, trackers = bench.folder("killed"), bench.root / "killed"
-    last = folder / "checkpoints" / "global_step_4"
+    last = folder / "checkpoints" / f"global_step_{STEP}"
     trackers.mkdir()
     env = {"WANDB_MODE": "offline", "WANDB_DIR": str(trackers), "VERL_FILE_LOGGER_PATH": str(trackers / "log.jsonl")}
-    with Started([sys.executable, *bench.arguments("killed", *MAIN)], bench.root, env) as started:
-        await_saving(started, folder, step=2)
-        writer = started.process("Fail2FixTaskRunner")
-        await_saving(started, folder, step=4)
-        writer.kill()  # first of all: finding all the others may take longer than the checkpoint does
-    assert last.exists()
-    assert not (last / "fail2fix_state.json").exists(), "killed too late to tell"
+    _, _, *arguments = bench.arguments("killed", *MAIN)  # without "-m fail2fix.train"
+    command = [sys.executable, "-c", "from tests.e2e.held import main; main()", *arguments]
+    with Started(command, bench.root, env | {"PYTHONPATH": str(Path(__file__).parents[2])}) as started:
+        await_file(started, last / HELD)
+    assert not (last / "fail2fix_state.json").exists()
     return bench.train("killed", *MAIN, env=env).ok()
 
 

@@ -1,0 +1,74 @@
+"""What somebody may have meant who named a key or a config that is not there.
+
+Knows: Hydra's messages and its way to compose. Must not know: what a config is for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+UNKNOWN_KEY = re.compile(r"Could not override '([^']+)'\.")
+UNKNOWN_CONFIG = re.compile(r"Cannot find primary config '([^']+)'")
+SEARCH_PATH = re.compile(r"\s*(?:Check that it's in your config search path\.\s*)?Config search path:.*", re.DOTALL)
+CONFIG_OPTIONS = ("--config-name", "-cn")
+
+
+def explained(message: str, words: Sequence[str], folder: Path, default: str) -> str:
+    """Hydra's message without where it searched, and with the nearest thing that there is.
+
+    Args:
+        words: of the command line.
+        folder: of the configs.
+        default: the config of a command line that names none.
+    """
+    message = SEARCH_PATH.sub("", message)
+    if match := UNKNOWN_CONFIG.search(message):
+        return f"{message.rstrip('.')}; there are {', '.join(sorted(path.stem for path in folder.glob('*.yaml')))}"
+    if match := UNKNOWN_KEY.search(message):
+        key = match[1]
+        near = _nearest(key, _keys(folder, _config_name(words, default)))
+        meant = f"; did you mean {near}?" if near else ""
+        # Our own section takes no other keys.
+        new = "" if key.startswith("fail2fix.") else f"; a key that no config lists needs a plus: +{key}=..."
+        return f"{message}{meant}{new}"
+    return message
+
+
+def _config_name(words: Sequence[str], default: str) -> str:
+    for word, value in pairwise([*words, ""]):
+        option, equals, attached = word.partition("=")
+        if option in CONFIG_OPTIONS:
+            return attached if equals else value
+    return default
+
+
+def _keys(folder: Path, config: str) -> list[str]:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(folder), version_base="1.3"):
+        return list(_paths(compose(config)))
+
+
+def _paths(node: DictConfig, prefix: str = "") -> Iterator[str]:
+    """Every key, with its parents."""
+    for key in node:
+        yield f"{prefix}{key}"
+        child = None if OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key) else node[key]
+        if isinstance(child, DictConfig):
+            yield from _paths(child, f"{prefix}{key}.")
+
+
+def _nearest(key: str, keys: Sequence[str]) -> str:
+    """The key most like it: by its whole path, else by its last name alone."""
+    if near := difflib.get_close_matches(key, keys, n=1, cutoff=0.8):
+        return near[0]
+    last = key.rpartition(".")[2]
+    same = [other for other in keys if other.rpartition(".")[2] == last]
+    return min(same, key=len) if same else ""
