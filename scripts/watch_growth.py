@@ -3,8 +3,9 @@
     python scripts/watch_growth.py --out DIR [--hours 2] [--source online]
 
 Steps of the tiny model on the CPU, a checkpoint and a validation every twenty, with all processes of the real stack.
-Every half minute DIR/samples.jsonl gets the step and, summed over the run's processes, proportional memory (a shared
-page counts once), processes, threads and open files, and what /dev/shm holds. At the end the run is asked to stop, as
+Every half minute DIR/samples.jsonl gets the step and, summed over the run's processes and for each kind of them, memory
+(what a process alone holds: a library's page that it shares is no growth, and another run of this machine would change
+whose it is), processes, threads and open files, and what /dev/shm holds. At the end the run is asked to stop, as
 a user would (a file named stop), and DIR/growth.json says of each quantity what it was after the first ten steps and
 at the end, each the median of a tenth of the samples, and how it changed an hour (least squares). Exit
 status 1: something grew by more than a fiftieth and by more than its steps (`ALLOWED`), or the run did not end well.
@@ -20,7 +21,7 @@ import shutil
 import statistics
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
 
@@ -105,17 +106,21 @@ def steps_of(folder: Path) -> int:
 
 def used(driver: int) -> dict[str, float]:
     """What all processes of a run use now; one that ends meanwhile counts with what was read of it."""
-    sums: Counter[str] = Counter()
+    sums: defaultdict[str, float] = defaultdict(float)
     with suppress(psutil.NoSuchProcess):
         for process in [psutil.Process(driver), *psutil.Process(driver).children(recursive=True)]:
             with suppress(psutil.Error, OSError):
                 title = " ".join(process.cmdline())
-                mib = process.memory_full_info().pss / 2**20
-                sums["memory_mib"] += mib
-                sums[f"memory_mib/{next((name for name in NAMES if name in title), 'others')}"] += mib
-                sums["processes"] += 1
-                sums["threads"] += process.num_threads()
-                sums["open_files"] += process.num_fds()
+                kind = next((name for name in NAMES if name in title), "others")
+                held = {
+                    "memory_mib": process.memory_full_info().uss / 2**20,
+                    "processes": 1,
+                    "threads": process.num_threads(),
+                    "open_files": process.num_fds(),
+                }
+                for quantity, value in held.items():
+                    sums[quantity] += value
+                    sums[f"{quantity}/{kind}"] += value
     sums["shared_memory_mib"] = shutil.disk_usage(f"/proc/{driver}/root/dev/shm").used / 2**20
     return {name: round(value, 1) for name, value in sorted(sums.items())}
 

@@ -15,7 +15,7 @@ from tests.e2e.killing import Started
 pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
-STEPS, ORDERS = 3, 3
+STEPS, ORDERS = 4, 3
 SETTINGS = (
     "setup=arithmetic",
     "device=cpu",
@@ -39,7 +39,7 @@ def shuffled(bench: Bench) -> list[dict[str, Any]]:
 
 
 def test_who_finishes_first_changes_nothing(shuffled: list[dict[str, Any]]) -> None:
-    assert [step["step"] for step in shuffled] == [1, 2, 3]
+    assert [step["step"] for step in shuffled] == [1, 2, 3, 4]
     assert all(step["differing"] == [] and step["outcomes"] == 1 for step in shuffled)
     assert all(step["finishing_orders"]["base"] == ORDERS for step in shuffled), "the orders were the same"
 
@@ -49,6 +49,7 @@ def test_late_groups_are_corrected_in_the_next_step(shuffled: list[dict[str, Any
     steps = {row["step"]: row for row in read(folder / "metrics.jsonl")}
     assert "fail2fix/replay/carried" not in steps[1], "nothing has shown yet where to cut: the first step is serial"
     assert steps[3]["fail2fix/replay/carried"] == steps[2]["fail2fix/replay/carried_on"] > 0
+    assert steps[4]["fail2fix/replay/carried"] == steps[3]["fail2fix/replay/carried_on"]
     corrections = [row for row in read(folder / "rollouts" / "3.jsonl") if row["stream"] == "correction"]
     carried = [row for row in corrections if row["uid"].startswith("f2f-2-")]
     assert len(carried) == 2 * steps[3]["fail2fix/replay/carried"], "G' corrections of each attempt of step 2"
