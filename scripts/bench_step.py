@@ -42,6 +42,7 @@ ON_CPU = (
     "fail2fix.correction.attempts=4",
     "fail2fix.correction.rollouts=8",
     "actor_rollout_ref.rollout.n=8",
+    "actor_rollout_ref.model.use_remove_padding=true",  # else every row is as long as the longest
     "actor_rollout_ref.actor.use_dynamic_bsz=true",
     "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=4096",
 )
