@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 UNKNOWN_KEY = re.compile(r"Could not override '([^']+)'\.")
@@ -52,8 +53,11 @@ def _config_name(words: Sequence[str], default: str) -> str:
 
 def _keys(folder: Path, config: str) -> list[str]:
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(folder), version_base="1.3"):
-        return list(_paths(compose(config)))
+    try:
+        with initialize_config_dir(str(folder), version_base="1.3"):
+            return list(_paths(compose(config)))
+    except HydraException:  # a config from a folder of the user's own: nothing to guess from
+        return []
 
 
 def _paths(node: DictConfig, prefix: str = "") -> Iterator[str]:

@@ -42,6 +42,15 @@ def test_nothing_is_guessed_where_nothing_is_near() -> None:
     assert "did you mean" not in refusal("Could not override 'zzz.qqq'. Key 'zzz' is not in struct")
 
 
+def test_a_config_from_a_folder_of_the_users_own_leaves_the_message_as_a_line() -> None:
+    line = refusal(
+        "Could not override 'schedule'. Key is not in struct", "--config-dir", "mine", "--config-name", "own"
+    )
+    assert line.startswith(
+        "Could not override 'schedule'. Key is not in struct; a key that no config lists needs a plus"
+    )
+
+
 def test_the_configs_are_listed_instead_of_where_hydra_searched() -> None:
     found = "Cannot find primary config 'cipo_steaming'. Check that it's in your config search path."
     line = refusal(f"{found} Config search path: provider=hydra, path=pkg://hydra.conf")
