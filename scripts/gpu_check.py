@@ -219,10 +219,10 @@ def main() -> int:
     from fail2fix.versions import versions
 
     given.out.mkdir(parents=True, exist_ok=True)
+    asked = {"versions": versions(), "options": {k: v for k, v in vars(given).items() if k not in ("out", "items")}}
     failed = []
     for name in given.items:
         path = given.out / f"{name}.json"
-        asked = {"versions": versions(), "options": {k: v for k, v in vars(given).items() if k not in ("out", "items")}}
         if path.exists() and has_passed(json.loads(path.read_text()), asked):
             print(f"{name}: has passed already with these versions and options ({path})", flush=True)
             continue

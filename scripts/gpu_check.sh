@@ -12,9 +12,7 @@ if [[ $# -lt 1 ]]; then
   exit 2
 fi
 PYTHON=${PYTHON:-python}
-GPU=
-if command -v nvidia-smi > /dev/null; then GPU=1; fi
-if [[ ! $GPU ]]; then
+if ! command -v nvidia-smi > /dev/null; then
   scripts/setup_env.sh
   PYTHON=$PWD/.venv/bin/python
 fi

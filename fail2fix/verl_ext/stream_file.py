@@ -22,8 +22,8 @@ from fail2fix.verl_ext.streams import Source, Stream, objects
 
 SCHEMA = 1
 KEY = b"fail2fix"
-# Per-row values of a stream that its readers use (``Stream``'s properties).
 TENSORS = ("prompts", "responses", "attention_mask", "rm_scores")
+# Per-row values of a stream that its readers use (``Stream``'s properties).
 VERDICTS = ("verdict", "acc", "plain_reward", "shaped_reward", "pred", "verify_status", "verifier_calls")
 
 
