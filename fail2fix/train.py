@@ -118,8 +118,8 @@ def train(config: DictConfig, task_runner: type[Fail2FixTaskRunner] | None = Non
         end_process(status)
 
 
-def main() -> None:
-    """The command line."""
+def main(task_runner: type[Fail2FixTaskRunner] | None = None) -> None:
+    """The command line; ``task_runner`` as in ``train``."""
     environment.set_defaults()
     warnings.filterwarnings("ignore", message="(megatron|mindspeed) engine is not available")
     register_configs()
@@ -134,7 +134,7 @@ def main() -> None:
         with errors_in_one_line(wants_trace):
             ready = prepare(config, dry_run)
         if ready:
-            train(config)
+            train(config, task_runner)
 
 
 @contextmanager

@@ -10,10 +10,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from fail2fix.train import compose, prepare, register_configs, train
+from fail2fix import train
 from fail2fix.verl_ext import loop
 from fail2fix.verl_ext.checkpoints import Checkpoints
-from fail2fix.verl_ext.cpu import environment
 from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
 
 STEP = 4
@@ -40,8 +39,4 @@ class HoldingTaskRunner(Fail2FixTaskRunner):
 
 def main() -> None:
     """The command line."""
-    environment.set_defaults()
-    register_configs()
-    (config,) = compose()
-    if prepare(config, dry_run=False):
-        train(config, HoldingTaskRunner)
+    train.main(HoldingTaskRunner)

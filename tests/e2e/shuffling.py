@@ -24,10 +24,9 @@ import numpy as np
 from omegaconf import DictConfig
 from verl import DataProto
 
+from fail2fix import train
 from fail2fix.core.ledger import Ledger
-from fail2fix.train import compose, prepare, register_configs, train
 from fail2fix.verl_ext import rollout
-from fail2fix.verl_ext.cpu import environment
 from fail2fix.verl_ext.loop import Step
 from fail2fix.verl_ext.streams import JointBatch
 from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
@@ -140,10 +139,6 @@ class ShufflingTaskRunner(Fail2FixTaskRunner):
 
 def main() -> None:
     """The command line."""
-    environment.set_defaults()
-    register_configs()
     orders, report = sys.argv.pop(1), sys.argv.pop(1)
     sys.argv += [f"+shuffling.orders={orders}", f"+shuffling.report={Path(report).absolute()}"]
-    (config,) = compose()
-    if prepare(config, dry_run=False):
-        train(config, ShufflingTaskRunner)
+    train.main(ShufflingTaskRunner)

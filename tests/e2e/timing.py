@@ -14,10 +14,9 @@ from typing import Any
 from omegaconf import DictConfig
 from verl import DataProto
 
+from fail2fix import train
 from fail2fix.core.config import Schedule
-from fail2fix.train import compose, prepare, register_configs, train
 from fail2fix.verl_ext import rollout
-from fail2fix.verl_ext.cpu import environment
 from fail2fix.verl_ext.loop import Step
 from fail2fix.verl_ext.sources.lagged import LaggedAttempts
 from fail2fix.verl_ext.sources.online import OnlineAttempts
@@ -76,8 +75,4 @@ class TimingTaskRunner(Fail2FixTaskRunner):
 
 def main() -> None:
     """The command line."""
-    environment.set_defaults()
-    register_configs()
-    (config,) = compose()
-    if prepare(config, dry_run=False):
-        train(config, TimingTaskRunner)
+    train.main(TimingTaskRunner)
