@@ -1,10 +1,12 @@
 """Step time of the schedules on the real stack, against plain GRPO with as many rollouts, all in one run.
 
-    python scripts/bench_step.py --out DIR [--repeats 5] [--mean 64] [--sigma 1] [--cap 512] [key=value ...]
+    python scripts/bench_step.py --out DIR [--repeats 5] [--mean 64] [--sigma 1] [--cap 512] [--only-generation]
+        [key=value ...]
 
 One training whose steps take turns: plain GRPO on 2B problems (the peer), serial, streaming, lagged; real engines, real
 log-probs, updates and weight syncs, with log-normal response lengths set through each request's token limit (so much
-time is spent whatever the model writes). Without key=value it is SmolLM2-135M-Instruct on the CPU; on a GPU:
+time is spent whatever the model writes). With --only-generation steps end before log-probs and update, which take
+minutes on two cores. Without key=value it is SmolLM2-135M-Instruct on the CPU; on a GPU:
 
     python scripts/bench_step.py --out DIR --config cipo setup=gsm8k actor_rollout_ref.model.path=MODEL ...
 
@@ -17,6 +19,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import secrets
 import signal
 import statistics
@@ -28,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fail2fix.tasks import arithmetic, smollm2
 from tests.e2e import killing
+from tests.e2e.conftest import FP32
 from tests.e2e.turns import SCHEDULES, WARM_UP, schedule_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,12 +44,15 @@ ON_CPU = (
     "setup=arithmetic",
     "data.train_batch_size=4",
     "fail2fix.correction.attempts=4",
-    "fail2fix.correction.rollouts=8",
-    "actor_rollout_ref.rollout.n=8",
-    "actor_rollout_ref.model.use_remove_padding=true",  # else every row is as long as the longest
+    "fail2fix.correction.rollouts=4",
+    "actor_rollout_ref.rollout.n=4",
+    # Else a row takes as long as the longest could. On a CPU a packed row sees its neighbours: here only time counts.
+    "actor_rollout_ref.model.use_remove_padding=true",
     "actor_rollout_ref.actor.use_dynamic_bsz=true",
-    "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=4096",
+    "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=2048",
 )
+# A CPU with none of these emulates bf16, eight times slower than fp32.
+BF16 = re.compile(r"\b(avx512_bf16|amx_bf16|bf16)\b")
 
 
 def main() -> int:
@@ -66,6 +73,7 @@ def arguments(about: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--mean", type=float, default=64, help="tokens of a response (default: %(default)s)")
     parser.add_argument("--sigma", type=float, default=1.0, help="of their logarithm (default: %(default)s)")
     parser.add_argument("--cap", type=int, default=512, help="the most tokens (default: %(default)s)")
+    parser.add_argument("--only-generation", action="store_true", help="no log-probs, no update")
     parser.add_argument("--config", default="cipo", help="(default: %(default)s)")
     return parser
 
@@ -76,6 +84,7 @@ def on_cpu(out: Path) -> list[str]:
     arithmetic.main([str(out / "arithmetic"), "--seed", "0"])
     return [
         *ON_CPU,
+        *(() if BF16.search(Path("/proc/cpuinfo").read_text()) else FP32),
         f"actor_rollout_ref.model.path={ROOT}/.models/smollm2-135m-instruct",
         f"data.train_files={out}/arithmetic/train.parquet",
         f"data.val_files={out}/arithmetic/test.parquet",
@@ -93,7 +102,8 @@ def timed_steps(given: argparse.Namespace, overrides: list[str]) -> list[dict[st
         f"reward.custom_reward_function.path={rewards}", f"data.max_response_length={given.cap}",
         f"fail2fix.correction.max_prompt_length={given.cap + 256}",
         f"actor_rollout_ref.rollout.max_model_len={2 * given.cap + 256}",
-        f"+timing.mean={given.mean}", f"+timing.sigma={given.sigma}", f"+timing.cap={given.cap}", *overrides,
+        f"+timing.mean={given.mean}", f"+timing.sigma={given.sigma}", f"+timing.cap={given.cap}",
+        f"+timing.only_generation={given.only_generation}", *overrides,
     ]  # fmt: skip
     killing.LIMIT_S = LIMIT_S
     on_gpu = {} if "device=cpu" in overrides else {"VERL_PLATFORM": os.environ.get("VERL_PLATFORM", "")}

@@ -1,8 +1,8 @@
 """A run whose steps take turns between the schedules, with response lengths drawn from a heavy-tailed distribution.
 
-``main`` takes what ``fail2fix.train`` takes, with ``+timing.mean``, ``+timing.sigma`` and ``+timing.cap`` (tokens):
-``scripts/bench_step.py`` calls it. Trainer, engine, reward and update are the real ones; a rollout ends where its own
-draw says, whatever it writes.
+``main`` takes what ``fail2fix.train`` takes, with ``+timing.mean``, ``+timing.sigma`` and ``+timing.cap`` (tokens) and
+``+timing.only_generation``: ``scripts/bench_step.py`` calls it. Trainer, engine, reward and update are the real ones; a
+rollout ends where its own draw says, whatever it writes. With ``only_generation`` no step has log-probs or an update.
 """
 
 from __future__ import annotations
@@ -61,6 +61,16 @@ class SchedulesInTurn(Fail2FixTrainer):
         if schedule in ("serial", "streaming"):
             self.lagged.end_step(joint.base)
         return joint
+
+    def log_probs(self, joint: JointBatch, step: Step) -> None:
+        if self.config.timing.only_generation:
+            joint.rows.batch["old_log_probs"] = joint.rows.batch["rollout_log_probs"]
+        else:
+            super().log_probs(joint, step)
+
+    def update_policy(self, joint: JointBatch, step: Step) -> None:
+        if not self.config.timing.only_generation:
+            super().update_policy(joint, step)
 
 
 class TimingTaskRunner(Fail2FixTaskRunner):

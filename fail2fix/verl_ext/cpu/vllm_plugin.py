@@ -1,10 +1,13 @@
-"""vLLM general plugin (entry point ``vllm.general_plugins``), loaded in every vLLM process.
+"""vLLM general plugins (entry points ``vllm.general_plugins``), loaded in every vLLM process.
 
-Does nothing unless ``VERL_PLATFORM=cpu``.
+They do nothing unless ``VERL_PLATFORM=cpu``.
 """
 
 import os
+import time
 from typing import Any
+
+CONNECTING_S = 1.0
 
 
 def keep_cpu_weights() -> None:
@@ -26,3 +29,27 @@ def keep_cpu_weights() -> None:
 
     dispatch_cpu_unquantized_gemm._fail2fix_cpu = True  # type: ignore[attr-defined]
     layer_utils.dispatch_cpu_unquantized_gemm = dispatch_cpu_unquantized_gemm
+
+
+def wait_asleep() -> None:
+    """Let vLLM's scheduler and its worker sleep while they wait for each other.
+
+    They poll shared memory in a loop until a second has passed without a message, that is during all of a generation:
+    on few cores the one that waits takes a core from the one that computes. A message is also announced over a socket,
+    which costs a fraction of a millisecond; only while that is being connected must they poll.
+    """
+    if os.environ.get("VERL_PLATFORM") != "cpu":
+        return
+    from vllm.distributed.device_communicators.shm_broadcast import SpinCondition
+
+    original = SpinCondition.__init__
+    if hasattr(original, "_fail2fix_cpu"):
+        return
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        self.busy_loop_s = 0
+        self.last_read = time.monotonic() + CONNECTING_S
+
+    __init__._fail2fix_cpu = True  # type: ignore[attr-defined]
+    SpinCondition.__init__ = __init__
