@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench_step import PHASES, arguments, machine, median, on_cpu, timed_steps
+from bench_step import PHASES, arguments, machine, median, setting, timed_steps
 
 from tests.e2e.turns import schedule_of
 
@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2])
     given, overrides = parser.parse_known_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    overrides = overrides or on_cpu(given.out.resolve())
+    overrides = setting(given, overrides)
     seconds: dict[int, dict[str, float]] = {}
     for ranks in given.ranks:
         steps = timed_steps(given, [*overrides, f"trainer.n_gpus_per_node={ranks}"])

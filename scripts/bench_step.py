@@ -6,7 +6,7 @@
 One training whose steps take turns: plain GRPO on 2B problems (the peer), serial, streaming, lagged; real engines, real
 log-probs, updates and weight syncs, with log-normal response lengths set through each request's token limit (so much
 time is spent whatever the model writes). With --only-generation steps end before log-probs and update, which take
-minutes on two cores. Without key=value it is SmolLM2-135M-Instruct on the CPU; on a GPU:
+minutes on two cores. Without --config it is SmolLM2-135M-Instruct on the CPU; on a GPU:
 
     python scripts/bench_step.py --out DIR --config cipo setup=gsm8k actor_rollout_ref.model.path=MODEL ...
 
@@ -59,7 +59,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that its training ends with it
     given, overrides = arguments(__doc__).parse_known_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    steps = timed_steps(given, overrides or on_cpu(given.out.resolve()))
+    steps = timed_steps(given, setting(given, overrides))
     report = {"machine": machine(), "command": " ".join(sys.argv)} | report_of(steps)
     (given.out / "step.json").write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(report, indent=2))
@@ -74,8 +74,13 @@ def arguments(about: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--sigma", type=float, default=1.0, help="of their logarithm (default: %(default)s)")
     parser.add_argument("--cap", type=int, default=512, help="the most tokens (default: %(default)s)")
     parser.add_argument("--only-generation", action="store_true", help="no log-probs, no update")
-    parser.add_argument("--config", default="cipo", help="(default: %(default)s)")
+    parser.add_argument("--config", help="(default: cipo, with the CPU's model, data and sizes)")
     return parser
+
+
+def setting(given: argparse.Namespace, overrides: list[str]) -> list[str]:
+    """All overrides: the user's, after the CPU's unless a config is named."""
+    return overrides if given.config else on_cpu(given.out.resolve()) + overrides
 
 
 def on_cpu(out: Path) -> list[str]:
@@ -96,7 +101,8 @@ def timed_steps(given: argparse.Namespace, overrides: list[str]) -> list[dict[st
     name, steps = f"bench-{secrets.token_hex(4)}", len(SCHEDULES) * (WARM_UP + given.repeats)
     rewards = ROOT / "tests" / "e2e" / "rewards.py"
     arguments = [
-        "--config-name", given.config, f"fail2fix.run.root={given.out.resolve()}", "trainer.experiment_name=runs",
+        "--config-name", given.config or "cipo",
+        f"fail2fix.run.root={given.out.resolve()}", "trainer.experiment_name=runs",
         f"fail2fix.run.name={name}", f"trainer.total_training_steps={steps}", "trainer.save_freq=-1",
         "trainer.test_freq=-1", "trainer.val_before_train=false", "trainer.logger=[console]",
         f"reward.custom_reward_function.path={rewards}", f"data.max_response_length={given.cap}",

@@ -148,7 +148,7 @@ def step_time(item: Item) -> None:
     """Plain GRPO with as many rollouts : serial : streaming : lagged, in one run (bench_step.py)."""
     given = item.given
     small = given.device == "cpu" and not given.overrides  # bench_step.py's own sizes
-    overrides = [] if small else [*item.trained_on(), *given.overrides]
+    overrides = [] if small else ["--config=cipo", *item.trained_on(), *given.overrides]
     folder = given.out.resolve() / "step_time"
     lengths = [f"--repeats={given.repeats}", f"--mean={given.mean}", f"--sigma={given.sigma}", f"--cap={given.cap}"]
     item.call([sys.executable, "scripts/bench_step.py", "--out", str(folder), *lengths, *overrides])

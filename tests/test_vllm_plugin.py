@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+MANY = 2000  # looks in half a second, or in what a busy machine makes of it; asleep they are 250
+
 # In a process of its own: a plugin changes vLLM for good.
 WAITING = """
 import sys, threading, time
@@ -15,15 +17,12 @@ if sys.argv[1] == "asleep":
 context = zmq.Context()
 writer = SpinCondition(False, context, "ipc://" + sys.argv[2])
 reader = SpinCondition(True, context, "ipc://" + sys.argv[2])
-began = time.monotonic()
-reader.wait(60000)  # while it connects it polls, as ever: nobody has written
-assert time.monotonic() < began + 30
-time.sleep(vllm_plugin.CONNECTING_S)
 written = []
 def write():
     time.sleep(0.5)
     written.append(True)
-    writer.notify()
+    if sys.argv[3] == "announced":
+        writer.notify()
 for _ in range(3):
     written.clear()
     reader.record_read()
@@ -38,23 +37,28 @@ for _ in range(3):
 """
 
 
-def waits(how: str, address: str) -> list[int]:
-    """How often a reader looked before each of three messages came."""
-    command = [sys.executable, "-c", WAITING, how, address]
+def waits(how: str, address: str, message: str = "announced") -> list[int]:
+    """How often a reader looked, in the half second before each of three messages came."""
+    command = [sys.executable, "-c", WAITING, how, address, message]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     return [int(line) for line in ended.stdout.split()]
 
 
-def test_a_reader_sleeps_until_it_is_told(tmp_path, monkeypatch):
+def test_a_reader_sleeps_between_looks(tmp_path, monkeypatch):
     monkeypatch.setenv("VERL_PLATFORM", "cpu")
-    assert max(waits("asleep", str(tmp_path / "socket"))) <= 2
+    assert max(waits("asleep", str(tmp_path / "socket"))) <= MANY
+
+
+def test_a_message_whose_announcement_is_lost_is_seen_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setenv("VERL_PLATFORM", "cpu")
+    assert len(waits("asleep", str(tmp_path / "socket"), "unannounced")) == 3, "or the reader sleeps for 20 s"
 
 
 def test_vllm_itself_polls_meanwhile(tmp_path, monkeypatch):
     monkeypatch.setenv("VERL_PLATFORM", "cpu")
-    assert min(waits("stock", str(tmp_path / "socket"))) > 10
+    assert max(waits("stock", str(tmp_path / "socket"))) > MANY
 
 
 def test_elsewhere_vllm_is_left_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("VERL_PLATFORM", "cuda")
-    assert min(waits("asleep", str(tmp_path / "socket"))) > 10
+    assert max(waits("asleep", str(tmp_path / "socket"))) > MANY

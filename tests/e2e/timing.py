@@ -2,15 +2,17 @@
 
 ``main`` takes what ``fail2fix.train`` takes, with ``+timing.mean``, ``+timing.sigma`` and ``+timing.cap`` (tokens) and
 ``+timing.only_generation``: ``scripts/bench_step.py`` calls it. Trainer, engine, reward and update are the real ones; a
-rollout ends where its own draw says, whatever it writes. With ``only_generation`` no step has log-probs or an update.
+rollout ends where a draw says, whatever it writes. With ``only_generation`` no step has log-probs or an update.
 """
 
 from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from typing import Any
 
+import ray
 from omegaconf import DictConfig
 from verl import DataProto
 
@@ -24,20 +26,26 @@ from fail2fix.verl_ext.streams import JointBatch
 from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
 from fail2fix.verl_ext.training_prompts import drawn_prompts
-from tests.e2e.turns import schedule_of
+from tests.e2e.turns import round_of, schedule_of
 
 
 class SetLengths(rollout.PromptIdsAgentLoopWorker):
-    """Our worker; each rollout has as many tokens as its seed draws."""
+    """Our worker; the n-th rollout of a step has as many tokens as in each step of its round: schedules compare."""
 
-    async def _run_agent_loop(self, sampling_params: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        length = self.config.timing
-        draw = random.Random(int(kwargs[rollout.SEED]))
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.name = ray.get_runtime_context().get_actor_name().rpartition("_")[0]  # verl ends it with random letters
+        self.rollouts: Counter[int] = Counter()
+
+    async def _run_agent_loop(
+        self, sampling_params: dict[str, Any], trajectory: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        length, step = self.config.timing, trajectory["step"]
+        draw = random.Random(f"{self.name}:{round_of(step)}:{self.rollouts[step]}")
+        self.rollouts[step] += 1
         tokens = draw.lognormvariate(math.log(length.mean) - length.sigma**2 / 2, length.sigma)
-        tokens = max(1, min(length.cap, round(tokens)))
-        return await super()._run_agent_loop(
-            sampling_params | {"max_tokens": tokens, "ignore_eos": True}, *args, **kwargs
-        )
+        limit = {"max_tokens": max(1, min(length.cap, round(tokens))), "ignore_eos": True}
+        return await super()._run_agent_loop(sampling_params | limit, trajectory, *args, **kwargs)
 
 
 class SchedulesInTurn(Fail2FixTrainer):

@@ -6,3 +6,7 @@ WARM_UP = 2  # rounds that do not count: engines compile, caches fill, and strea
 
 def schedule_of(step: int) -> str:
     return SCHEDULES[(step - 1) % len(SCHEDULES)]
+
+
+def round_of(step: int) -> int:
+    return (step - 1) // len(SCHEDULES)

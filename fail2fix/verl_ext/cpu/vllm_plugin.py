@@ -7,7 +7,7 @@ import os
 import time
 from typing import Any
 
-CONNECTING_S = 1.0
+SLEEP_MS = 2
 
 
 def keep_cpu_weights() -> None:
@@ -36,20 +36,23 @@ def wait_asleep() -> None:
 
     They poll shared memory in a loop until a second has passed without a message, that is during all of a generation:
     on few cores the one that waits takes a core from the one that computes. A message is also announced over a socket,
-    which costs a fraction of a millisecond; only while that is being connected must they poll.
+    which wakes a sleeper in a fraction of a millisecond. Announcements that follow each other closely get lost, so
+    nobody sleeps for long.
     """
     if os.environ.get("VERL_PLATFORM") != "cpu":
         return
+    import zmq
     from vllm.distributed.device_communicators.shm_broadcast import SpinCondition
 
-    original = SpinCondition.__init__
+    original = SpinCondition.wait
     if hasattr(original, "_fail2fix_cpu"):
         return
 
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        self.busy_loop_s = 0
-        self.last_read = time.monotonic() + CONNECTING_S
+    def wait(self: Any, timeout_ms: int | None = None) -> None:
+        if time.monotonic() > self.last_read + self.busy_loop_s:
+            original(self, timeout_ms)
+        elif self.local_notify_socket in dict(self.poller.poll(timeout=SLEEP_MS)):
+            self.local_notify_socket.recv(flags=zmq.NOBLOCK, copy=False)
 
-    __init__._fail2fix_cpu = True  # type: ignore[attr-defined]
-    SpinCondition.__init__ = __init__
+    wait._fail2fix_cpu = True  # type: ignore[attr-defined]
+    SpinCondition.wait = wait
