@@ -13,3 +13,15 @@ def write_whole(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+def sync(folder: Path) -> None:
+    """Have all files below a folder on the disk: a machine that loses its power now does not lose them.
+
+    Raises:
+        OSError: one could not be written.
+    """
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())

@@ -80,16 +80,18 @@ def arguments(about: str | None) -> argparse.ArgumentParser:
 
 def setting(given: argparse.Namespace, overrides: list[str]) -> list[str]:
     """All overrides: the user's, after the CPU's unless a config is named."""
-    return overrides if given.config else on_cpu(given.out.resolve()) + overrides
+    return overrides if given.config else on_cpu(given.out.resolve(), given.cap) + overrides
 
 
-def on_cpu(out: Path) -> list[str]:
+def on_cpu(out: Path, cap: int) -> list[str]:
     """The CPU's model, data and sizes."""
     smollm2.main([str(ROOT / ".models" / "smollm2-135m-instruct")])
     arithmetic.main([str(out / "arithmetic"), "--seed", "0"])
     return [
         *ON_CPU,
         *(() if BF16.search(Path("/proc/cpuinfo").read_text()) else FP32),
+        f"fail2fix.correction.max_prompt_length={cap + 256}",
+        f"actor_rollout_ref.rollout.max_model_len={2 * cap + 256}",
         f"actor_rollout_ref.model.path={ROOT}/.models/smollm2-135m-instruct",
         f"data.train_files={out}/arithmetic/train.parquet",
         f"data.val_files={out}/arithmetic/test.parquet",
@@ -106,8 +108,6 @@ def timed_steps(given: argparse.Namespace, overrides: list[str]) -> list[dict[st
         f"fail2fix.run.name={name}", f"trainer.total_training_steps={steps}", "trainer.save_freq=-1",
         "trainer.test_freq=-1", "trainer.val_before_train=false", "trainer.logger=[console]",
         f"reward.custom_reward_function.path={rewards}", f"data.max_response_length={given.cap}",
-        f"fail2fix.correction.max_prompt_length={given.cap + 256}",
-        f"actor_rollout_ref.rollout.max_model_len={2 * given.cap + 256}",
         f"+timing.mean={given.mean}", f"+timing.sigma={given.sigma}", f"+timing.cap={given.cap}",
         f"+timing.only_generation={given.only_generation}", *overrides,
     ]  # fmt: skip

@@ -67,7 +67,7 @@ down() {
 
 train() {
   if (($# < 4)); then die "usage: scripts/cluster.sh train RUN SETUP NAME CONFIG [--retry N] [any Hydra override]"; fi
-  "$PYTHON" -m fail2fix.core.secret_text "$@" > /dev/null
+  "$PYTHON" -m fail2fix.core.secret_text "$JOBS" "$@" > /dev/null
   local command=(scripts/train_setup.sh "${@:2}" fail2fix.run.name="$1")
   local job=("$PYTHON" -m fail2fix.verl_ext.ray_job ${DETACH:+--no-wait} "$JOBS" env PYTHON="$PYTHON")
   if [[ ${DATA:-} ]]; then job+=(DATA="$DATA"); fi

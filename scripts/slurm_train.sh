@@ -49,7 +49,7 @@ submit() {
   shift || true
   (($# >= 3)) || die "usage: scripts/slurm_train.sh [any option of sbatch] -- SETUP NAME CONFIG [any Hydra override]"
   "$PYTHON" -m fail2fix.core.secret_text "${options[@]}" "$@" > /dev/null
-  local command=(sbatch --chdir="$root" "${options[@]}" "$root/scripts/slurm_train.sh" "$@")
+  local command=(sbatch --chdir="$root" "${options[@]}" "$root/scripts/slurm_train.sh" run "$@")
   if [[ " $* " != *" --dry-run "* ]]; then exec "${command[@]}"; fi
   echo "# ${command[*]@Q}"
   cat "$root/scripts/slurm_train.sh"
@@ -137,5 +137,6 @@ requeue() {
 case ${1:-} in
   -h | --help) sed -n '2,/^set /{/^# /s/^# //p}' "${BASH_SOURCE[0]}" ;;
   node) node "$2" ;;
-  *) if [[ ${SLURM_JOB_ID:-} ]]; then run "$@"; else submit "$@"; fi ;;
+  run) run "${@:2}" ;;
+  *) submit "$@" ;;
 esac

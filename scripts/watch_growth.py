@@ -19,6 +19,7 @@ import os
 import platform
 import shutil
 import statistics
+import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -50,7 +51,7 @@ SETTINGS = (
 # A /dev/shm and a /tmp that no other run of this machine uses, where we may mount them: what /dev/shm holds is then the
 # run's own, and so are the sockets in /tmp through which verl syncs weights.
 MOUNT = 'mount -t tmpfs tmpfs /dev/shm && mount -t tmpfs tmpfs /tmp && mkdir -p "$RAY_TMPDIR" && exec "$@"'
-OWN_PLACES = ("unshare", "-m", "sh", "-c", MOUNT, "sh") if os.geteuid() == 0 else ()
+OWN_PLACES = ("unshare", "-m", "sh", "-c", MOUNT, "sh")
 NAMES = ("WorkerDict", "vLLMHttpServer", "EngineCore", "VLLM::Worker", "RewardLoopWorker", "PromptIdsAgentLoop",
          "Fail2FixTaskRunner", "raylet", "gcs_server", "fail2fix.train")  # fmt: skip
 
@@ -62,8 +63,11 @@ def main() -> int:
     parser.add_argument("--source", default="online", choices=("online", "offline", "lagged"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
+    places = OWN_PLACES if may_mount() else ()
+    if places and any(path.resolve().is_relative_to("/tmp") for path in (given.out, Path(__file__))):
+        parser.error("the run gets a /tmp of its own: neither --out nor this checkout can be below /tmp")
     bench = make_bench((given.out / "work").resolve())
-    samples, status = watched(bench, given.source, given.hours, given.out / "samples.jsonl")
+    samples, status = watched(bench, given.source, given.hours, given.out / "samples.jsonl", places)
     about = {"source": given.source, "hours": given.hours, "exit_status": status, "machine": platform.platform(),
              "cores": psutil.cpu_count(), "command": " ".join(sys.argv)}  # fmt: skip
     report = about | growth(samples)
@@ -72,13 +76,20 @@ def main() -> int:
     return int(status != 0 or bool(report["grew"]))
 
 
-def watched(bench: Bench, source: str, hours: float, file: Path) -> tuple[list[dict[str, float]], int | None]:
+def may_mount() -> bool:
+    """Whether this is a root that may: in a container it often may not."""
+    return os.geteuid() == 0 and subprocess.run(["unshare", "-m", "true"], stderr=subprocess.DEVNULL).returncode == 0
+
+
+def watched(
+    bench: Bench, source: str, hours: float, file: Path, places: tuple[str, ...]
+) -> tuple[list[dict[str, float]], int | None]:
     """Samples of a run until it has been watched so long, and its exit status."""
     folder = bench.folder("growth")
     shutil.rmtree(folder, ignore_errors=True)
     arguments = bench.arguments("growth", *SETTINGS, f"fail2fix.replay.source={source}", "fail2fix.offline.prompts=8")
     samples: list[dict[str, float]] = []
-    with Started([*OWN_PLACES, sys.executable, *arguments], bench.root) as run, file.open("w") as output:
+    with Started([*places, sys.executable, *arguments], bench.root) as run, file.open("w") as output:
         began = time.monotonic()
         while run.process.poll() is None:
             time.sleep(EVERY_S)

@@ -50,6 +50,12 @@ def test_the_addresses_of_other_doors_are_refused(named: str) -> None:
         cluster.address_of(config(), {"RAY_ADDRESS": named})
 
 
+def test_a_password_in_an_address_is_not_repeated() -> None:
+    with pytest.raises(BadInput, match=r"RAY_ADDRESS=host:8265: .*HOST:PORT") as refused:
+        cluster.address_of(config(), {"RAY_ADDRESS": "http://me:hunter2@host:8265"})
+    assert "hunter2" not in str(refused.value)
+
+
 def test_a_head_that_does_not_answer_is_a_fault_before_ray_is_asked(head: socket.socket) -> None:
     cluster.require_head(config(address=address(head)))
     cluster.require_head(config(address="local"))

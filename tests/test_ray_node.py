@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiohttp
 import psutil
 import pytest
+import requests
 
 from fail2fix.processes import runs
+from fail2fix.verl_ext import ray_job
 from fail2fix.verl_ext.cluster import answers
 from fail2fix.verl_ext.ray_node import Node
 from tests.e2e.test_cluster import BESIDE, free_port
@@ -118,3 +123,18 @@ def test_a_job_needs_a_cluster_and_a_command() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("fail2fix.verl_ext.ray_job: usage: ")
     assert done.stderr.count("\n") == 1
+
+
+async def _ask_nobody(port: int) -> None:
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"http://127.0.0.1:{port}"):
+        pass
+
+
+def test_a_lost_connection_is_one_in_the_words_of_every_library_that_ray_asks_with() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(ray_job.UNREACHED):
+        asyncio.run(_ask_nobody(port))
+    with pytest.raises(ray_job.UNREACHED):
+        requests.get(f"http://127.0.0.1:{port}", timeout=5)
+    assert issubclass(aiohttp.ServerDisconnectedError, ray_job.UNREACHED)

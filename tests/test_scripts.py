@@ -231,6 +231,14 @@ def test_no_script_repeats_or_hands_on_a_secret(tmp_path: Path) -> None:
         assert SECRET not in done.stdout + done.stderr
 
 
+def test_no_script_repeats_the_password_of_the_door_for_jobs(tmp_path: Path) -> None:
+    words = ("train", "r", "gsm8k", "x", "cipo", "--dry-run")
+    done = cluster(tmp_path, *words, PYTHON=sys.executable, JOBS="http://me:hunter2@head:8265")
+    assert done.returncode == 2
+    assert "is an address with a password in it" in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+
+
 def test_slurm_dry_run_prints_the_submission_the_script_and_the_training() -> None:
     words = ["--nodes=2", "--gpus-per-node=h100:4", "--time=1:00:00", "--", "gsm8k", "x", "cipo", "--dry-run", "a=1"]
     done = slurm(*words, PYTHON="/bin/echo", DATA="/data")
@@ -254,6 +262,6 @@ def test_slurm_needs_a_training_to_submit(arguments: list[str]) -> None:
 def test_slurm_without_gpus_says_so() -> None:
     """In an allocation, whose variables are SLURM's."""
     here = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "n", "SLURM_NNODES": "1"}
-    done = call("bash", "-c", f"cd {ROOT} && scripts/slurm_train.sh gsm8k x cipo", **here)
+    done = call("bash", "-c", f"cd {ROOT} && scripts/slurm_train.sh run gsm8k x cipo", **here)
     assert done.returncode == 2
     assert done.stderr.startswith("slurm_train: the allocation has no GPUs: submit with --gpus-per-node=N")

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fail2fix.atomic import write_whole
+from fail2fix.atomic import sync, write_whole
 from fail2fix.core.faults import Exit, TrainingFault
 from fail2fix.verl_ext.checkpoint_state import FILE, save_state
 from fail2fix.verl_ext.run_folder import TRACKER
@@ -78,8 +78,9 @@ class Checkpoints:
         return folder
 
     def commit(self, step: int, state: dict[str, Any]) -> None:
-        """Make the step's folder complete: the commit point."""
+        """Make the step's folder complete: the commit point, before which its files are on the disk."""
         folder = self.folder(step)
+        sync(folder)
         save_state(folder, state)
         (folder / UNFINISHED).unlink(missing_ok=True)
 

@@ -52,10 +52,8 @@ def address_of(config: DictConfig, environment: Mapping[str, str]) -> str:
     given = _given(config)
     address = given or environment.get(VARIABLE) or OWN
     if "://" in address:
-        name = KEY if given else VARIABLE
-        raise BadInput(
-            f"{name}={address}: a training runs on a node of the cluster; give its head as HOST:PORT, or auto"
-        )
+        name, where = (KEY if given else VARIABLE), address.rpartition("@")[2]
+        raise BadInput(f"{name}={where}: a training runs on a node of the cluster; give its head as HOST:PORT, or auto")
     return address
 
 

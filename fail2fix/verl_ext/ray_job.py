@@ -13,6 +13,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from aiohttp import ClientError
+
 from fail2fix.core.faults import Exit
 
 if TYPE_CHECKING:
@@ -21,13 +23,14 @@ if TYPE_CHECKING:
 NO_WAIT = "--no-wait"
 START_S = 60.0
 LOOK_S = 2.0
+UNREACHED = (OSError, ClientError, RuntimeError)  # of requests and sockets, of aiohttp, of Ray
 
 
 def submit(url: str, words: list[str]) -> tuple[JobSubmissionClient, str]:
     """Hand the command over; the cluster's door, and the job's name there.
 
     Raises:
-        ConnectionError, RuntimeError: the cluster took no job for `START_S` seconds.
+        OSError, ClientError, RuntimeError: the cluster took no job for `START_S` seconds.
     """
     from ray.job_submission import JobSubmissionClient
 
@@ -36,7 +39,7 @@ def submit(url: str, words: list[str]) -> tuple[JobSubmissionClient, str]:
         try:
             client = JobSubmissionClient(url)
             return client, client.submit_job(entrypoint=f"exec {shlex.join(words)}")
-        except (ConnectionError, RuntimeError):  # also as long as a new head still starts what takes jobs
+        except UNREACHED:  # also as long as a new head still starts what takes jobs
             if time.monotonic() > until:
                 raise
             time.sleep(LOOK_S)
@@ -46,7 +49,7 @@ async def follow(client: JobSubmissionClient, job: str) -> int:
     """Print what the job says until it ends, over lost connections too; its exit status.
 
     Raises:
-        ConnectionError, RuntimeError: the cluster did not answer for `START_S` seconds.
+        OSError, ClientError, RuntimeError: the cluster did not answer for `START_S` seconds.
     """
     printed, until = 0, time.monotonic() + START_S
     while True:
@@ -61,7 +64,7 @@ async def follow(client: JobSubmissionClient, job: str) -> int:
                 # None: its node is gone, or it was stopped for good
                 return Exit.FAULT if info.driver_exit_code is None else info.driver_exit_code
             until = time.monotonic() + START_S
-        except (ConnectionError, RuntimeError):
+        except UNREACHED:
             if time.monotonic() > until:
                 raise
         await asyncio.sleep(LOOK_S)
@@ -76,7 +79,7 @@ def main() -> None:
     url, *command = words
     try:
         client, job = submit(url, command)
-    except (ConnectionError, RuntimeError) as error:
+    except UNREACHED as error:
         _say(f"{url}: {' '.join(str(error).split())}; is the cluster up, and is this its head (scripts/cluster.sh)?")
         sys.exit(Exit.FAULT)
     _say(f"{job} (ray job logs --address {url} --follow {job}; ray job stop --address {url} {job})")
@@ -84,7 +87,7 @@ def main() -> None:
         return
     try:
         sys.exit(asyncio.run(follow(client, job)))
-    except (ConnectionError, RuntimeError) as error:
+    except UNREACHED as error:
         _say(f"{url}: {' '.join(str(error).split())}; whether {job} goes on is not known")
         sys.exit(Exit.FAULT)
 

@@ -87,13 +87,18 @@ class PromptIdsAgentLoopWorker(AgentLoopWorker):
         shared = config.fail2fix.groups_share_engine and not config.actor_rollout_ref.rollout.full_determinism
         super().__init__(config, GroupClient(llm_client) if shared else llm_client, *args, **kwargs)  # type: ignore[arg-type]
 
-    async def _run_agent_loop(self, sampling_params: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+    async def _run_agent_loop(
+        self, sampling_params: dict[str, Any], trajectory: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
         """verl's, with the row's seed among the sampling parameters."""
-        _group.set(kwargs.pop(GROUP, None))  # each row is a task with variables of its own
+        # Each row is a task with variables of its own. An engine forgets all prefixes with every weight sync: a group
+        # that is older than the step has none to go back to, and goes where there is least to do.
+        group = kwargs.pop(GROUP, None)
+        _group.set(group and f"{trajectory['step']}:{group}")
         seed = kwargs.pop(SEED, None)
         if seed is not None:
             sampling_params |= {"seed": int(seed)}
-        return await super()._run_agent_loop(sampling_params, *args, **kwargs)
+        return await super()._run_agent_loop(sampling_params, trajectory, *args, **kwargs)
 
     def _postprocess(self, inputs: list[Any], *args: Any, **kwargs: Any) -> DataProto:
         extras = [row.extra_fields.get("reward_extra_info", {}) for row in inputs]

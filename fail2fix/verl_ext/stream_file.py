@@ -170,5 +170,5 @@ def _plain(value: Any, column: str = "") -> Any:
         return value
     raise BadInput(
         f"column {column!r} holds a {type(value).__name__}: rollouts with it cannot be stored in a file; "
-        "use fail2fix.replay.source=online"
+        "use fail2fix.replay.source=online and fail2fix.schedule=serial, or drop the column"
     )

@@ -99,18 +99,21 @@ class Streaming:
         self.cutoffs: Cutoffs | None = None
         self.carried = Carried()
 
-    def end_step(self, base: Stream, admitted_now: int | None, k: int, rho: float, step: int) -> None:
-        """Learn from a step's rollouts how to decide the next one's groups.
+    def end_step(self, base: Stream, streamed: StreamedStep | None, k: int, rho: float, step: int) -> None:
+        """Learn from a step's rollouts how to decide the next one's groups, and carry on what waits for it.
+
+        Not before its update: a step that fails until then leaves what the step before has carried.
 
         Args:
-            admitted_now: attempts that the step's groups have admitted; None if it selected serially.
+            streamed: the step's generation; None if it selected serially.
             k, rho: wanted in the next step.
         """
         groups = self.groups(base)
         longest = base.by_group(base.response_tokens).max(axis=1)[[g.attempts[0].group for g in groups]]
         owed = 0
-        if self.cutoffs is not None and admitted_now is not None:
-            owed = self.cutoffs.owed + k - admitted_now
+        if self.cutoffs is not None and streamed is not None:
+            owed = self.cutoffs.owed + k - streamed.admitted
+            self.carried = streamed.waiting
         wanted = Wanted(k, rho, self.settings.streaming.patience)
         seed = self.settings.seed
         self.cutoffs = next_cutoffs(groups, longest.tolist(), wanted, self.settings.replay, seed, step, owed)
@@ -134,7 +137,8 @@ class StreamedStep:
 
     Attributes:
         replays: what is corrected in this step, by key.
-        late: what waits for the next step, with the place of its problem.
+        late: what late groups have admitted, with the place of its problem.
+        waiting: what the next step corrects, once this one has taken its own.
         admitted: attempts that this step's groups have admitted.
         counts: as in ``Selection``, with what streaming adds.
         base_seconds: until the last base rollout was verified.
@@ -145,6 +149,7 @@ class StreamedStep:
         assert streaming.cutoffs is not None
         self.replays: dict[Key, Replay] = {}
         self.late: list[tuple[int, Stream, Attempt]] = []
+        self.waiting = Carried()
         self.admitted = 0
         self.counts: Counter[str] = Counter(carried=len(streaming.carried), late_groups=0)
         self.base_seconds = self.tail_seconds = 0.0
@@ -188,7 +193,7 @@ class StreamedStep:
         keys = sorted(self.replays)
         late = sorted(self.late, key=lambda entry: (entry[0], entry[2].sample))
         waiting = [(self.replays[key].pool, self.replays[key].attempt) for key in keys[k:]]
-        self._streaming.carried = Carried(waiting + [(pool, attempt) for _, pool, attempt in late])
+        self.waiting = Carried(waiting + [(pool, attempt) for _, pool, attempt in late])
         replays = [self._replay(key, base) for key in keys]
         return replays[:k], replays[k:]
 

@@ -144,17 +144,21 @@ class Fail2FixTrainer(Validation):
         """G' corrections of each attempt, verified and shaped; None when nothing is replayed."""
         if not replays:
             return None
-        rollouts = self.settings.correction.rollouts
-        source = correction_source(replays.replays).repeat(rollouts)
-        with step.timer("gen_correction"):
-            return self._generate(source, rollouts, CORRECTION_REQUESTS, step, stream="correction")
+        source = correction_source(replays.replays).repeat(self.settings.correction.rollouts)
+        return self._enter_corrections(source, *self._ask_corrections(source, step), step)
 
     def rollouts_at_once(self, prompts: DataProto, replays: Replays, step: Step) -> tuple[Stream, Stream | None]:
-        """Both streams' rollouts in the engines together: attempts that exist already need no base rollouts first."""
+        """Both streams' rollouts in the engines together: attempts that exist already need no base rollouts first.
+
+        Base is entered into the books before the corrections, whoever ends first: a budget has to do for its refills.
+        """
+        if not replays:
+            return self.base_rollouts(prompts, step), None
+        source = correction_source(replays.replays).repeat(self.settings.correction.rollouts)
         with ThreadPoolExecutor(max_workers=1) as beside:
-            correction = beside.submit(self.correction_rollouts, replays, step)
+            corrections = beside.submit(self._ask_corrections, source, step)
             base = self.base_rollouts(prompts, step)
-            return base, correction.result()
+            return base, self._enter_corrections(source, *corrections.result(), step)
 
     def streamed_rollouts(self, prompts: DataProto, step: Step) -> tuple[Stream, Replays, Stream | None]:
         """Both streams' rollouts, and what is replayed: a group's corrections start as soon as it is verified."""
@@ -173,7 +177,7 @@ class Fail2FixTrainer(Validation):
         step.metrics |= replay_metrics(selection, wanted.attempts, self.ratio.rho)
         step.account("correction").enter(prompts=selection.counts["skipped"])
         step.account("correction").leave(no_room=selection.counts["skipped"])
-        step.admitted = streamed.admitted
+        step.streamed = streamed
         return base, Replays(chosen), correction
 
     def join_streams(self, base: Stream, correction: Stream | None, replays: Replays, step: Step) -> JointBatch:
@@ -323,7 +327,7 @@ class Fail2FixTrainer(Validation):
             return
         wanted = self.settings.correction
         k = feasible_attempts(wanted.attempts, wanted.rollouts, len(base.rows), self.split)
-        self.streaming.end_step(base, step.admitted, k, self.ratio.rho, step.number)
+        self.streaming.end_step(base, step.streamed, k, self.ratio.rho, step.number)
         step.metrics["fail2fix/replay/carried_on"] = float(len(self.streaming.carried))
 
     def _problems(self, prompts: DataProto, step: Step, first_request: int = 0) -> Source:
@@ -362,12 +366,23 @@ class Fail2FixTrainer(Validation):
         self, source: Source, rollouts: int, first_request: int, step: Step, stream: str, purpose: str = ""
     ) -> Stream:
         """Generate and verify one response a row, and enter it into the ledger."""
+        answers, seconds = self._ask(source, first_request, step, purpose or stream)
+        return self._enter(answers, source, rollouts, seconds, step, stream)
+
+    def _ask(self, source: Source, first_request: int, step: Step, purpose: str) -> tuple[DataProto, float]:
+        """One verified response a row, and the seconds that took."""
         started = time.perf_counter()
         # Request priorities name a request under full determinism: no two of a step may be equal.
         priority = np.arange(first_request, first_request + len(source), dtype=np.int64)
-        asked = source.asked(priority, step.number, f"{purpose or stream}:{first_request}")
-        output = self.async_rollout_manager.generate_sequences(asked)
-        return self._enter(output, source, rollouts, time.perf_counter() - started, step, stream)
+        asked = source.asked(priority, step.number, f"{purpose}:{first_request}")
+        return self.async_rollout_manager.generate_sequences(asked), time.perf_counter() - started
+
+    def _ask_corrections(self, source: Source, step: Step) -> tuple[DataProto, float]:
+        with step.timer("gen_correction"):
+            return self._ask(source, CORRECTION_REQUESTS, step, "correction")
+
+    def _enter_corrections(self, source: Source, answers: DataProto, seconds: float, step: Step) -> Stream:
+        return self._enter(answers, source, self.settings.correction.rollouts, seconds, step, "correction")
 
     def _enter(
         self, output: DataProto, source: Source, rollouts: int, seconds: float, step: Step, stream: str
