@@ -123,6 +123,7 @@ def timed_steps(given: argparse.Namespace, overrides: list[str]) -> list[dict[st
 def report_of(steps: list[dict[str, Any]]) -> dict[str, Any]:
     """Medians and ratios."""
     by_schedule = {name: [step for step in steps if schedule_of(step["step"]) == name] for name in SCHEDULES}
+    rounds = zip(*by_schedule.values(), strict=True)
     return {
         "repeats": len(by_schedule["plain"]),
         "schedules": {name: summary(rows) for name, rows in by_schedule.items()},
@@ -130,6 +131,16 @@ def report_of(steps: list[dict[str, Any]]) -> dict[str, Any]:
         "step_to_plain": {n: ratio(by_schedule, "timing_s/step", n, "plain") for n in SCHEDULES[1:]},
         "generation_streaming_to_serial": ratio(by_schedule, "timing_s/gen", "streaming", "serial"),
         "step_streaming_to_serial": ratio(by_schedule, "timing_s/step", "streaming", "serial"),
+        "rounds": [{name: generated(row) for name, row in zip(SCHEDULES, rows, strict=True)} for rows in rounds],
+    }
+
+
+def generated(row: dict[str, Any]) -> dict[str, float]:
+    """What a step generated, and in how many seconds: schedules may correct unlike numbers of attempts in a round."""
+    return {
+        "seconds": round(row["timing_s/gen"], 2),
+        "tokens": sum(row.get(f"fail2fix/{stream}/generated_tokens") or 0 for stream in STREAMS),
+        "attempts": row.get("fail2fix/replay/chosen") or 0,
     }
 
 
