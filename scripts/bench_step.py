@@ -51,7 +51,7 @@ ON_CPU = (
     "actor_rollout_ref.actor.use_dynamic_bsz=true",
     "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=2048",
 )
-# A CPU with none of these emulates bf16, eight times slower than fp32.
+# A CPU with none of these emulates bf16, several times slower than fp32.
 BF16 = re.compile(r"\b(avx512_bf16|amx_bf16|bf16)\b")
 
 

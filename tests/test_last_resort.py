@@ -10,7 +10,7 @@ import numpy as np
 from fail2fix.core.admission import Cutoffs
 from fail2fix.core.config import Fail2FixConfig
 from fail2fix.core.selection import Attempt
-from fail2fix.verl_ext.streaming import Carried, StreamedStep, Streaming
+from fail2fix.verl_ext.streaming import Carried, Decided, StreamedStep, Streaming
 
 POOL: Any = object()
 BASE: Any = SimpleNamespace(by_group=lambda _: np.zeros((1, 2)), response_tokens=None)
@@ -30,7 +30,7 @@ def test_what_late_groups_admit_waits_for_the_end_of_their_step() -> None:
     step.late = [(0, POOL, attempt(1))]
     step.take(0, BASE)
     assert streaming.carried is of_the_last_step, "the step may yet fail, and be done again"
-    streaming.end_step(BASE, step, k=1, rho=0.5, step=3)
+    streaming.end_step(BASE, Decided(step.admitted, step.waiting), k=1, rho=0.5, step=3)
     assert streaming.carried.attempts == [(POOL, attempt(1))]
 
 

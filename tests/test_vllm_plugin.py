@@ -51,7 +51,9 @@ def test_a_reader_sleeps_between_looks(tmp_path, monkeypatch):
 
 def test_a_message_whose_announcement_is_lost_is_seen_all_the_same(tmp_path, monkeypatch):
     monkeypatch.setenv("VERL_PLATFORM", "cpu")
-    assert len(waits("asleep", str(tmp_path / "socket"), "unannounced")) == 3, "or the reader sleeps for 20 s"
+    looks = waits("asleep", str(tmp_path / "socket"), "unannounced")
+    assert len(looks) == 3
+    assert min(looks) > 2, "a reader that relies on announcements looks once, for 20 s"
 
 
 def test_vllm_itself_polls_meanwhile(tmp_path, monkeypatch):

@@ -42,7 +42,7 @@ from fail2fix.verl_ext.run_folder import FINISHED, MetricsFile, as_json, folder_
 from fail2fix.verl_ext.settings import fail2fix_settings
 from fail2fix.verl_ext.sizes import rollouts_a_step
 from fail2fix.verl_ext.stop import StopRequest
-from fail2fix.verl_ext.streaming import StreamedStep
+from fail2fix.verl_ext.streaming import Decided
 from fail2fix.verl_ext.streams import JointBatch
 from fail2fix.verl_ext.trackers import open_trackers
 from fail2fix.verl_ext.watchdog import Watchdog
@@ -62,7 +62,7 @@ class Step:
     """One step's number, what it measured, and how long its parts took.
 
     ``last`` is known at the beginning for a number of steps, and after the rollouts for a budget of them.
-    ``streamed``: its generation, if its streams overlapped.
+    ``decided``: what it leaves for the next one, if its streams overlapped.
     """
 
     number: int
@@ -73,7 +73,7 @@ class Step:
     accounts: dict[str, Account] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, float] = field(default_factory=dict)
-    streamed: StreamedStep | None = None
+    decided: Decided | None = None
 
     @classmethod
     def outside(cls) -> Step:

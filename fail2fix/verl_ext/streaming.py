@@ -86,6 +86,19 @@ class Carried:
         return cls(attempts)
 
 
+@dataclass(frozen=True)
+class Decided:
+    """What a streamed step leaves for the next one; not its answers, which are large and in its streams already.
+
+    Attributes:
+        admitted: attempts that its groups have admitted.
+        waiting: what the next step corrects.
+    """
+
+    admitted: int
+    waiting: Carried
+
+
 class Streaming:
     """What the schedule knows between steps.
 
@@ -99,21 +112,21 @@ class Streaming:
         self.cutoffs: Cutoffs | None = None
         self.carried = Carried()
 
-    def end_step(self, base: Stream, streamed: StreamedStep | None, k: int, rho: float, step: int) -> None:
+    def end_step(self, base: Stream, decided: Decided | None, k: int, rho: float, step: int) -> None:
         """Learn from a step's rollouts how to decide the next one's groups, and carry on what waits for it.
 
         Not before its update: a step that fails until then leaves what the step before has carried.
 
         Args:
-            streamed: the step's generation; None if it selected serially.
+            decided: by the step's groups; None if it selected serially.
             k, rho: wanted in the next step.
         """
         groups = self.groups(base)
         longest = base.by_group(base.response_tokens).max(axis=1)[[g.attempts[0].group for g in groups]]
         owed = 0
-        if self.cutoffs is not None and streamed is not None:
-            owed = self.cutoffs.owed + k - streamed.admitted
-            self.carried = streamed.waiting
+        if self.cutoffs is not None and decided is not None:
+            owed = self.cutoffs.owed + k - decided.admitted
+            self.carried = decided.waiting
         wanted = Wanted(k, rho, self.settings.streaming.patience)
         seed = self.settings.seed
         self.cutoffs = next_cutoffs(groups, longest.tolist(), wanted, self.settings.replay, seed, step, owed)

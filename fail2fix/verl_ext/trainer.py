@@ -59,7 +59,7 @@ from fail2fix.verl_ext.provenance import provenance
 from fail2fix.verl_ext.rollout import GROUP
 from fail2fix.verl_ext.sizes import batch_split, mini_batches
 from fail2fix.verl_ext.sources import source_class
-from fail2fix.verl_ext.streaming import CORRECTION_REQUESTS, Carried, StreamedStep, Streaming
+from fail2fix.verl_ext.streaming import CORRECTION_REQUESTS, Carried, Decided, StreamedStep, Streaming
 from fail2fix.verl_ext.streaming import FILE as CARRIED_FILE
 from fail2fix.verl_ext.streams import JointBatch, Source, Stream, balanced, join, prompt_groups
 from fail2fix.verl_ext.tokenizer import correction_prompt_builder, end_of_turn_ids
@@ -177,7 +177,7 @@ class Fail2FixTrainer(Validation):
         step.metrics |= replay_metrics(selection, wanted.attempts, self.ratio.rho)
         step.account("correction").enter(prompts=selection.counts["skipped"])
         step.account("correction").leave(no_room=selection.counts["skipped"])
-        step.streamed = streamed
+        step.decided = Decided(streamed.admitted, streamed.waiting)
         return base, Replays(chosen), correction
 
     def join_streams(self, base: Stream, correction: Stream | None, replays: Replays, step: Step) -> JointBatch:
@@ -327,7 +327,7 @@ class Fail2FixTrainer(Validation):
             return
         wanted = self.settings.correction
         k = feasible_attempts(wanted.attempts, wanted.rollouts, len(base.rows), self.split)
-        self.streaming.end_step(base, step.streamed, k, self.ratio.rho, step.number)
+        self.streaming.end_step(base, step.decided, k, self.ratio.rho, step.number)
         step.metrics["fail2fix/replay/carried_on"] = float(len(self.streaming.carried))
 
     def _problems(self, prompts: DataProto, step: Step, first_request: int = 0) -> Source:
