@@ -19,10 +19,10 @@ import argparse
 import json
 import os
 import platform
-import re
 import secrets
 import signal
 import statistics
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fail2fix.tasks import arithmetic, smollm2
 from tests.e2e import killing
-from tests.e2e.conftest import FP32
 from tests.e2e.turns import SCHEDULES, WARM_UP, schedule_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,7 +39,6 @@ LIMIT_S = 7200.0
 STREAMS = ("base", "correction")
 PHASES = ("gen", "old_log_prob", "ref", "adv", "update_actor", "update_weights")
 ON_CPU = (
-    "device=cpu",
     "setup=arithmetic",
     "data.train_batch_size=4",
     "fail2fix.correction.attempts=4",
@@ -51,8 +49,6 @@ ON_CPU = (
     "actor_rollout_ref.actor.use_dynamic_bsz=true",
     "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=2048",
 )
-# A CPU with none of these emulates bf16, several times slower than fp32.
-BF16 = re.compile(r"\b(avx512_bf16|amx_bf16|bf16)\b")
 
 
 def main() -> int:
@@ -87,9 +83,10 @@ def on_cpu(out: Path, cap: int) -> list[str]:
     """The CPU's model, data and sizes."""
     smollm2.main([str(ROOT / ".models" / "smollm2-135m-instruct")])
     arithmetic.main([str(out / "arithmetic"), "--seed", "0"])
+    device = subprocess.check_output([ROOT / "scripts" / "cpu_device.sh"], text=True).strip()
     return [
+        f"device={device}",
         *ON_CPU,
-        *(() if BF16.search(Path("/proc/cpuinfo").read_text()) else FP32),
         f"fail2fix.correction.max_prompt_length={cap + 256}",
         f"actor_rollout_ref.rollout.max_model_len={2 * cap + 256}",
         f"actor_rollout_ref.model.path={ROOT}/.models/smollm2-135m-instruct",
@@ -112,7 +109,8 @@ def timed_steps(given: argparse.Namespace, overrides: list[str]) -> list[dict[st
         f"+timing.only_generation={given.only_generation}", *overrides,
     ]  # fmt: skip
     killing.LIMIT_S = LIMIT_S
-    on_gpu = {} if "device=cpu" in overrides else {"VERL_PLATFORM": os.environ.get("VERL_PLATFORM", "")}
+    on_cpu = any(key.startswith("device=cpu") for key in overrides)
+    on_gpu = {} if on_cpu else {"VERL_PLATFORM": os.environ.get("VERL_PLATFORM", "")}
     env = {"PYTHONPATH": str(ROOT)} | on_gpu
     with killing.Started([sys.executable, "-c", TRAIN, *arguments], ROOT, env) as run:
         run.finish()

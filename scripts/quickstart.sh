@@ -28,6 +28,7 @@ fi
 [[ $DRY_RUN ]] || python -m fail2fix.tasks.arithmetic "$DATA" --seed "$SEED"
 
 ARGS=(
+  device="$(scripts/cpu_device.sh)"
   actor_rollout_ref.model.path="$MODEL"
   data.train_files="$DATA/train.parquet"
   data.val_files="$DATA/test.parquet"

@@ -68,6 +68,26 @@ def test_shipped_configs_compose_and_pass_their_checks(name: str) -> None:
     assert given.trainer.experiment_name == name
 
 
+def leaves(config: object, key: str = "") -> dict[str, object]:
+    """Every value by its whole key."""
+    if not isinstance(config, dict):
+        return {key: config}
+    return {name: leaf for part, value in config.items() for name, leaf in leaves(value, f"{key}.{part}").items()}
+
+
+def test_single_precision_is_all_that_sets_cpu_fp32_apart() -> None:
+    run = "fail2fix.run.name=mine"
+    half, single = (composed("quickstart", run, *device, cpu=True) for device in ([], ["device=cpu_fp32"]))
+    ours, theirs = (leaves(OmegaConf.to_container(given)) for given in (single, half))
+    apart = {key: value for key, value in ours.items() if value != theirs.get(key)}
+    assert set(apart.values()) == {"fp32", "float32"}
+    assert all(key.endswith("dtype") for key in apart)
+    assert {
+        ".actor_rollout_ref.rollout.dtype",
+        ".actor_rollout_ref.ref.fsdp_config.mixed_precision.param_dtype",
+    } <= apart.keys()
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_config_says_only_what_differs_from_its_parent(name: str) -> None:
     """At most 40 lines of its own, and a rule's."""

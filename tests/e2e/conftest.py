@@ -26,10 +26,7 @@ PLANTED = {
     for number, name in enumerate(("WANDB_API_KEY", "HF_TOKEN", "OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY"))
 }
 REWARDS = Path(__file__).with_name("rewards.py")
-FP32 = (
-    "actor_rollout_ref.rollout.dtype=float32",
-    "+actor_rollout_ref.actor.fsdp_config.mixed_precision={param_dtype:fp32,reduce_dtype:fp32,buffer_dtype:fp32}",
-)
+FP32 = "device=cpu_fp32"
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ class Bench:
     ) -> list[str]:
         """What follows ``python`` in the command of a run."""
         return [
-            "-m", "fail2fix.train", "--config-name", config, *(small or self.small()), *FP32,
+            "-m", "fail2fix.train", "--config-name", config, *(small or self.small()), FP32,
             f"fail2fix.run.root={self.root}/outputs", "trainer.experiment_name=e2e", f"fail2fix.run.name={name}",
             *overrides,
         ]  # fmt: skip

@@ -252,7 +252,7 @@ def break_run(bench: Bench, name: str) -> Outcome:
 def _start(bench: Bench, fault: Fault, folder: Path, scratch: Path, log: object) -> subprocess.Popen[bytes]:
     start = ["fail2fix.train"] if fault.retry is None else ["fail2fix.retry", str(fault.retry)]
     command = [
-        sys.executable, "-m", *start, "--config-name", "quickstart", *bench.small(), *FP32,
+        sys.executable, "-m", *start, "--config-name", "quickstart", *bench.small(), FP32,
         f"fail2fix.run.root={bench.root}/outputs", "trainer.experiment_name=e2e", f"fail2fix.run.name={folder.name}",
         f"reward.custom_reward_function.path={REWARDS}", f"trainer.total_training_steps={STEPS}",
         "trainer.save_freq=1", *fault.overrides,

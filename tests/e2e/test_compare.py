@@ -19,7 +19,7 @@ def test_two_configs_are_compared_at_equal_rollouts_and_their_runs_are_kept(benc
     small = [argument for argument in bench.small() if not argument.startswith(("data.train_batch_size", "trainer."))]
     arguments = [
         "-m", "fail2fix.compare", "grpo_bs256", "cipo", "--seeds", "1", "--rollouts", str(BUDGET), "--out", str(out),
-        "device=cpu", "setup=arithmetic", *small, *FP32, "fail2fix.budget.matched_prompts=10",
+        FP32, "setup=arithmetic", *small, "fail2fix.budget.matched_prompts=10",
         "trainer.test_freq=1", "trainer.save_freq=-1", "fail2fix.held_out.samples=2",
     ]  # fmt: skip
     bench.python(arguments, out).ok()
