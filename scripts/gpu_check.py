@@ -73,9 +73,13 @@ class Item:
     def trained_on(self) -> list[str]:
         """Setup, device and model, as overrides."""
         given = self.given
-        device = ["device=cpu"] if given.device == "cpu" else ["trainer.nnodes=1", "trainer.n_gpus_per_node=1"]
         model = [f"actor_rollout_ref.model.path={given.model}"] if given.model else []
-        return [f"setup={given.setup}", *device, *model]
+        return [f"setup={given.setup}", *self.one_device(), *model]
+
+    def one_device(self) -> list[str]:
+        """A GPU, or the CPU in the precision that ``GRADIENT`` is for."""
+        on_cpu = self.given.device == "cpu"
+        return ["device=cpu_fp32"] if on_cpu else ["trainer.nnodes=1", "trainer.n_gpus_per_node=1"]
 
     def begin(self, run: str) -> str:
         """A run's name, its folder empty."""
@@ -160,10 +164,9 @@ def learning(item: Item) -> None:
     """cipo against grpo_bs256 at equal rollouts, over seeds (compare.sh)."""
     given = item.given
     folder = given.out.resolve() / "learning"
-    device = [] if given.device == "cpu" else ["trainer.nnodes=1", "trainer.n_gpus_per_node=1"]
     item.call([
         "scripts/compare.sh", "grpo_bs256", "cipo", "--seeds", str(given.seeds), "--rollouts", str(given.rollouts),
-        "--out", str(folder), f"setup={given.learning_setup}", *device, *given.overrides,
+        "--out", str(folder), f"setup={given.learning_setup}", *item.one_device(), *given.overrides,
     ])  # fmt: skip
     report = folder / "comparison.json"
     item.figures = json.loads(report.read_text()) if report.exists() else {}

@@ -11,14 +11,14 @@ if [[ $# -lt 1 ]]; then
   echo "gpu_check: usage: scripts/gpu_check.sh OUT [options of gpu_check.py]" >&2
   exit 2
 fi
+for argument in "$@"; do
+  case $argument in -h | --help) exec python3 scripts/gpu_check.py --help ;; esac
+done
 PYTHON=${PYTHON:-python}
 if ! command -v nvidia-smi > /dev/null; then
   scripts/setup_env.sh
   PYTHON=$PWD/.venv/bin/python
 fi
-for argument in "$@"; do
-  case $argument in -h | --help) exec "$PYTHON" scripts/gpu_check.py --help ;; esac
-done
 # Without a setup of its own it trains SmolLM2 on one-digit arithmetic, made here; a setup's own model is the hub's.
 if [[ " $* " != *" --setup"* ]]; then
   VERL_PLATFORM=cpu "$PYTHON" -m fail2fix.tasks.arithmetic data/arithmetic-seed0 --seed 0

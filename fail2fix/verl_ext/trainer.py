@@ -144,8 +144,7 @@ class Fail2FixTrainer(Validation):
         """G' corrections of each attempt, verified and shaped; None when nothing is replayed."""
         if not replays:
             return None
-        source = correction_source(replays.replays).repeat(self.settings.correction.rollouts)
-        return self._enter_corrections(source, *self._ask_corrections(source, step), step)
+        return self._enter_corrections(*self._ask_corrections(replays, step), step)
 
     def rollouts_at_once(self, prompts: DataProto, replays: Replays, step: Step) -> tuple[Stream, Stream | None]:
         """Both streams' rollouts in the engines together: attempts that exist already need no base rollouts first.
@@ -154,11 +153,10 @@ class Fail2FixTrainer(Validation):
         """
         if not replays:
             return self.base_rollouts(prompts, step), None
-        source = correction_source(replays.replays).repeat(self.settings.correction.rollouts)
         with ThreadPoolExecutor(max_workers=1) as beside:
-            corrections = beside.submit(self._ask_corrections, source, step)
+            corrections = beside.submit(self._ask_corrections, replays, step)
             base = self.base_rollouts(prompts, step)
-            return base, self._enter_corrections(source, *corrections.result(), step)
+            return base, self._enter_corrections(*corrections.result(), step)
 
     def streamed_rollouts(self, prompts: DataProto, step: Step) -> tuple[Stream, Replays, Stream | None]:
         """Both streams' rollouts, and what is replayed: a group's corrections start as soon as it is verified."""
@@ -377,9 +375,10 @@ class Fail2FixTrainer(Validation):
         asked = source.asked(priority, step.number, f"{purpose}:{first_request}")
         return self.async_rollout_manager.generate_sequences(asked), time.perf_counter() - started
 
-    def _ask_corrections(self, source: Source, step: Step) -> tuple[DataProto, float]:
+    def _ask_corrections(self, replays: Replays, step: Step) -> tuple[Source, DataProto, float]:
+        source = correction_source(replays.replays).repeat(self.settings.correction.rollouts)
         with step.timer("gen_correction"):
-            return self._ask(source, CORRECTION_REQUESTS, step, "correction")
+            return source, *self._ask(source, CORRECTION_REQUESTS, step, "correction")
 
     def _enter_corrections(self, source: Source, answers: DataProto, seconds: float, step: Step) -> Stream:
         return self._enter(answers, source, self.settings.correction.rollouts, seconds, step, "correction")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import killing
-from tests.e2e.conftest import FP32, Bench
+from tests.e2e.conftest import Bench
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -25,7 +25,7 @@ def test_every_item_passes_and_says_what_it_saw(bench: Bench, monkeypatch: pytes
     monkeypatch.setattr(killing, "LIMIT_S", 2400.0)
     out = bench.root / "gpu_check"
     small = [key for key in bench.small() if not key.startswith(("trainer.", "actor_rollout_ref.model.path"))]
-    overrides = [*small, FP32, "fail2fix.budget.matched_prompts=10", "fail2fix.held_out.samples=2"]
+    overrides = [*small, "fail2fix.budget.matched_prompts=10", "fail2fix.held_out.samples=2"]
     command = ["scripts/gpu_check.sh", str(out), *SIZES, f"--model={bench.model}", *overrides]
     with killing.Started(command, ROOT, {"PYTHON": sys.executable}) as run:
         run.finish()
