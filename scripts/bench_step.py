@@ -29,13 +29,18 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from hydra import compose, initialize_config_dir
+
+from fail2fix.shipped_configs import config_dir
 from fail2fix.tasks import arithmetic, smollm2
+from fail2fix.train import register_configs
 from tests.e2e import killing
 from tests.e2e.turns import SCHEDULES, WARM_UP, schedule_of
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN = "from tests.e2e.timing import main; main()"
 LIMIT_S = 7200.0
+WORDS = 256  # tokens of a problem of the CPU's and of what a correction prompt adds to it and the attempt
 STREAMS = ("base", "correction")
 PHASES = ("gen", "old_log_prob", "ref", "adv", "update_actor", "update_weights")
 ON_CPU = (
@@ -75,11 +80,29 @@ def arguments(about: str | None) -> argparse.ArgumentParser:
 
 
 def setting(given: argparse.Namespace, overrides: list[str]) -> list[str]:
-    """All overrides: the user's, after the CPU's unless a config is named."""
-    return overrides if given.config else on_cpu(given.out.resolve(), given.cap) + overrides
+    """All overrides: the user's, after room for the lengths, after the CPU's unless a config is named."""
+    if not given.config:
+        overrides = on_cpu(given.out.resolve()) + overrides
+    return room(given.config or "cipo", given.cap, overrides) + overrides
 
 
-def on_cpu(out: Path, cap: int) -> list[str]:
+def room(config: str, cap: int, overrides: list[str]) -> list[str]:
+    """The longest response, a correction prompt that holds it, and both in the engine; what is larger stays."""
+    register_configs()
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        composed = compose(config, overrides)
+    prompt = max(composed.fail2fix.correction.max_prompt_length, cap + WORDS)
+    whole = max(
+        composed.actor_rollout_ref.rollout.max_model_len or 0, max(prompt, composed.data.max_prompt_length) + cap
+    )
+    return [
+        f"data.max_response_length={cap}",
+        f"fail2fix.correction.max_prompt_length={prompt}",
+        f"actor_rollout_ref.rollout.max_model_len={whole}",
+    ]
+
+
+def on_cpu(out: Path) -> list[str]:
     """The CPU's model, data and sizes."""
     smollm2.main([str(ROOT / ".models" / "smollm2-135m-instruct")])
     arithmetic.main([str(out / "arithmetic"), "--seed", "0"])
@@ -87,8 +110,6 @@ def on_cpu(out: Path, cap: int) -> list[str]:
     return [
         f"device={device}",
         *ON_CPU,
-        f"fail2fix.correction.max_prompt_length={cap + 256}",
-        f"actor_rollout_ref.rollout.max_model_len={2 * cap + 256}",
         f"actor_rollout_ref.model.path={ROOT}/.models/smollm2-135m-instruct",
         f"data.train_files={out}/arithmetic/train.parquet",
         f"data.val_files={out}/arithmetic/test.parquet",
@@ -104,7 +125,7 @@ def timed_steps(given: argparse.Namespace, overrides: list[str]) -> list[dict[st
         f"fail2fix.run.root={given.out.resolve()}", "trainer.experiment_name=runs",
         f"fail2fix.run.name={name}", f"trainer.total_training_steps={steps}", "trainer.save_freq=-1",
         "trainer.test_freq=-1", "trainer.val_before_train=false", "trainer.logger=[console]",
-        f"reward.custom_reward_function.path={rewards}", f"data.max_response_length={given.cap}",
+        f"reward.custom_reward_function.path={rewards}",
         f"+timing.mean={given.mean}", f"+timing.sigma={given.sigma}", f"+timing.cap={given.cap}",
         f"+timing.only_generation={given.only_generation}", *overrides,
     ]  # fmt: skip
@@ -159,6 +180,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "prefix_cache_hit": {s: median(rows, f"perf/prefix_cache_hit/{s}") for s in STREAMS},
         "attempts": median(rows, "fail2fix/replay/chosen"),
         "carried": median(rows, "fail2fix/replay/carried"),
+        "skipped_token_share": median(rows, "fail2fix/update/skipped_token_share"),
     }
 
 

@@ -81,6 +81,13 @@ class Item:
         on_cpu = self.given.device == "cpu"
         return ["device=cpu_fp32"] if on_cpu else ["trainer.nnodes=1", "trainer.n_gpus_per_node=1"]
 
+    def in_sync(self, steps: list[dict[str, Any]], run: str = "quickstart") -> float:
+        """The least correlation of a run's rollouts with its actor; nan if a step has none. It has to be high."""
+        pearson = [row.get("training/rollout_actor_probs_pearson_corr", math.nan) for row in steps]
+        least = math.nan if any(map(math.isnan, pearson)) else min(pearson, default=math.nan)
+        self.require(least > PEARSON, f"{run}: rollout and actor correlate by {least} only")
+        return least
+
     def begin(self, run: str) -> str:
         """A run's name, its folder empty."""
         shutil.rmtree(self.runs / run, ignore_errors=True)
@@ -95,15 +102,14 @@ def quickstart(item: Item) -> None:
     item.train(run, "cipo", "trainer.total_training_steps=2", *often)
     steps = [row for row in item.train(run, "cipo", f"trainer.total_training_steps={last}", *often) if row["step"] > 0]
     item.require([row["step"] for row in steps] == list(range(1, last + 1)), "a step is missing or there twice")
-    pearson = [row["training/rollout_actor_probs_pearson_corr"] for row in steps]
-    finite = [math.isfinite(row["actor/pg_loss"]) and math.isfinite(row["actor/grad_norm"]) for row in steps]
-    item.require(min(pearson, default=0) > PEARSON, f"rollout and actor correlate by {min(pearson, default=0)} only")
-    item.require(all(finite), "a loss or a gradient is not finite")
+    pearson = item.in_sync(steps)
+    finite = [math.isfinite(row.get(f"actor/{name}", math.nan)) for row in steps for name in ("pg_loss", "grad_norm")]
+    item.require(all(finite), "a loss or a gradient is not finite, or missing")
     corrections = [row.get("fail2fix/correction/rollouts", 0) for row in steps]
     item.require(sum(corrections) > 0, "no corrections")
     state = item.runs / run / "checkpoints" / f"global_step_{last}" / "fail2fix_state.json"
     item.require(state.exists(), "no checkpoint of the last step")
-    item.figures = {"steps": len(steps), "pearson_min": min(pearson, default=None), "corrections": corrections}
+    item.figures = {"steps": len(steps), "pearson_min": pearson, "corrections": corrections}
 
 
 def lambda_zero(item: Item) -> None:
@@ -118,6 +124,7 @@ def lambda_zero(item: Item) -> None:
     texts = [sorted(outputs(item.runs / run / "rollouts" / "1.jsonl")) for run in ("grpo", "lambda-zero")]
     shared = sum(one == other for one, other in zip(*texts, strict=False)) / max(1, len(texts[0]))
     # A GPU's engine may write other rollouts in another batch, and then there is nothing to compare.
+    item.require(all(texts), "a run dumped no base rollouts")
     comparable = shared == 1.0 or item.given.device == "cpu"
     item.require(not comparable or difference <= GRADIENT[item.given.device], f"gradient norms {norms}")
     item.require(ours.get("fail2fix/correction/rollouts", 0) > 0, "no corrections beside it")
@@ -140,10 +147,10 @@ def sleep(item: Item) -> None:
             run, "cipo", f"fail2fix.schedule={schedule}", f"trainer.total_training_steps={item.given.steps}",
             "trainer.val_before_train=false", "trainer.test_freq=-1", "trainer.save_freq=-1",
         )  # fmt: skip
-        pearson = min((row["training/rollout_actor_probs_pearson_corr"] for row in steps), default=0.0)
         item.require(len(steps) == item.given.steps, f"{schedule}: {len(steps)} steps of {item.given.steps}")
-        item.require(pearson > PEARSON, f"{schedule}: rollout and actor correlate by {pearson} only")
-        item.figures[schedule] = {"steps": len(steps), "pearson_min": pearson}
+        streamed = sum("fail2fix/replay/late_groups" in row for row in steps)
+        item.require(schedule != "streaming" or streamed > 0, "no step streamed")
+        item.figures[schedule] = {"steps": len(steps), "pearson_min": item.in_sync(steps, schedule)}
     if item.given.device == "cpu":
         item.figures["unproven"] = "sleep mode is off on a CPU: only a GPU shows it"
 
@@ -222,7 +229,9 @@ def main() -> int:
     from fail2fix.versions import versions
 
     given.out.mkdir(parents=True, exist_ok=True)
-    asked = {"versions": versions(), "options": {k: v for k, v in vars(given).items() if k not in ("out", "items")}}
+    # Not the command: which items are asked for together is of no matter to each.
+    made_by = {name: value for name, value in versions().items() if name != "command"}
+    asked = {"versions": made_by, "options": {k: v for k, v in vars(given).items() if k not in ("out", "items")}}
     failed = []
     for name in given.items:
         path = given.out / f"{name}.json"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from fail2fix.core.admission import Cutoffs
 from fail2fix.core.config import Fail2FixConfig
@@ -30,8 +32,24 @@ def test_what_late_groups_admit_waits_for_the_end_of_their_step() -> None:
     step.late = [(0, POOL, attempt(1))]
     step.take(0, BASE)
     assert streaming.carried is of_the_last_step, "the step may yet fail, and be done again"
-    streaming.end_step(BASE, Decided(step.admitted, step.waiting), k=1, rho=0.5, step=3)
+    streaming.end_step(BASE, Decided(Counter({False: 1}), step.waiting), k=1, rho=0.5, step=3)
     assert streaming.carried.attempts == [(POOL, attempt(1))]
+
+
+def test_an_attempt_without_a_prompt_is_owed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Serial selection takes the next in line; a group that has been decided cannot, so that later steps do."""
+    builder: Any = None
+    streaming = Streaming(Fail2FixConfig(), builder, lambda _: [])
+    streaming.cutoffs = Cutoffs(correct=0.5, failed=0.5, limit=2, patience=8)
+    nothing: Any = []
+    step = StreamedStep(streaming, nothing, rollouts=2, step=3)
+    step.admitted.update({False: 2})
+    monkeypatch.setattr("fail2fix.verl_ext.streaming.build_replays", lambda *_: ([], Counter(skipped=2)))
+    step._correct(nothing, POOL, [attempt(0), attempt(1)], (1, 0))
+    streaming.end_step(BASE, Decided(step.admitted, step.waiting), k=4, rho=0.5, step=3)
+    assert streaming.cutoffs is not None
+    assert streaming.cutoffs.owed == 4, "none of the four is corrected"
+    assert step.counts["skipped"] == 2
 
 
 def test_a_serial_step_leaves_what_was_carried() -> None:

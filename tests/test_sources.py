@@ -271,10 +271,12 @@ def test_carried_attempts_come_back_from_a_file_each_with_its_own_rollouts(tmp_p
     pools = [whole.groups_at(np.array([place])) for place in (2, 0)]
     carried = Carried([(p, groups(p)[0].attempts[sample]) for p, sample in zip(pools, (1, 0), strict=True)])
     carried.save(tmp_path / "carried.parquet")
-    back = Carried.load(tmp_path / "carried.parquet", groups)
+    back = Carried.load(tmp_path / "carried.parquet", groups, saved=2)
     assert [attempt for _, attempt in back.attempts] == [attempt for _, attempt in carried.attempts]
     assert [p.problem_keys for p, _ in back.attempts] == [p.problem_keys for p in pools]
-    assert len(Carried.load(tmp_path / "nothing.parquet", groups)) == 0
+    assert len(Carried.load(tmp_path / "nothing.parquet", groups, saved=0)) == 0
+    with pytest.raises(BadInput, match="nothing.parquet: 0 attempts .* saved with 2: restore"):
+        Carried.load(tmp_path / "nothing.parquet", groups, saved=2)
 
 
 def test_attempts_wait_again_beside_others_after_a_resumption_and_whatever_their_reward_says(tmp_path: Path) -> None:
@@ -289,8 +291,10 @@ def test_attempts_wait_again_beside_others_after_a_resumption_and_whatever_their
     Carried([waiting(pool(), 2, 1)]).save(path)
     talkative = pool(first=50)
     talkative.rows.non_tensor_batch["remark"] = objects(["of its reward alone"] * len(talkative.rows))
-    both = Carried([*Carried.load(path, groups).attempts, waiting(talkative, 1, 3), waiting(pool(first=90), 0, 2)])
+    both = Carried(
+        [*Carried.load(path, groups, saved=1).attempts, waiting(talkative, 1, 3), waiting(pool(first=90), 0, 2)]
+    )
     both.save(path)
-    back = Carried.load(path, groups)
+    back = Carried.load(path, groups, saved=3)
     assert [attempt for _, attempt in back.attempts] == [attempt for _, attempt in both.attempts]
     assert [own.answers for own, _ in back.attempts] == [own.answers for own, _ in both.attempts]

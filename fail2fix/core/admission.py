@@ -9,12 +9,13 @@ on who finishes first, and a short answer is no likelier than a long one.
 Length enters only here: a group with a rollout longer than the *patience*, in tokens, is late, and what it has admitted
 is carried to the next step. Patience comes from the lengths of the step before, not from a clock.
 
-A step's count is K on average: what it admits less or more than K, the next cutoffs make up for.
+A step's counts are the wanted ones on average: what it admits less or more, the next cutoffs make up for. Else there
+would be too many, the fewer problems the more: a cutoff from a step with few candidates meets a step with many.
 
 Example::
 
     cutoffs = next_cutoffs(groups, Wanted(k=128, rho=0.3, patience=0.4), config, seed=0, step=1)
-    admitted(group, cutoffs, seed=0, step=2, config=config)
+    admitted(group, cutoffs, config, seed=0, step=2)
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from fail2fix.core.selection import Attempt, PromptGroup, distinct_candidates, i
 NOBODY, EVERYBODY = -1.0, 4.0
 """Cutoffs before and behind every place: a line has two strata of attempts that ended and two of others, cut off."""
 OWED_SHARE = 0.25
-"""How much of K a step may make up for."""
+"""How much of K a step may make up for; an attempt at least."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class Cutoffs:
         limit: attempts a problem.
         patience: tokens; a group with a longer rollout is late.
         owed: attempts that the steps before admitted less than K each (negative: more).
+        owed_correct: correct ones among them.
+        correct_wanted: how many correct ones the step shall admit, without those owed.
     """
 
     correct: float
@@ -64,6 +67,8 @@ class Cutoffs:
     limit: int
     patience: int
     owed: int = 0
+    owed_correct: int = 0
+    correct_wanted: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,7 @@ def next_cutoffs(
     seed: int,
     step: int,
     owed: int = 0,
+    owed_correct: int = 0,
 ) -> Cutoffs:
     """The cutoffs with which this step would have admitted what the next one shall.
 
@@ -113,19 +119,28 @@ def next_cutoffs(
         groups: this step's problems and attempts, which are the sample that the next step is judged by.
         longest: tokens of each group's longest rollout.
         wanted: of the next step.
-        owed: see ``Cutoffs``; a quarter of K of it is made up for in a step, and no more than K is remembered.
+        owed, owed_correct: see ``Cutoffs``; a quarter of K of it is made up for in a step, and no more than K is
+            remembered.
     """
-    owed = max(-wanted.k, min(wanted.k, owed))
+    owed, owed_correct = (_within(wanted.k, number) for number in (owed, owed_correct))
     entries = _entries(groups, config, seed, step)
-    most = int(OWED_SHARE * wanted.k)
-    k = wanted.k + max(-most, min(most, owed))
+    most = max(1, int(OWED_SHARE * wanted.k))
+    k = wanted.k + _within(most, owed)
+    some_correct, some_failed = (any(e.attempt.correct == side for e in entries) for side in (True, False))
+    correct_wanted = wanted_correct(wanted.k, wanted.rho, some_correct, some_failed, config.keep_probe)
+    n_correct = max(0, min(k, correct_wanted + _within(most, owed_correct)))
     widest = max((len(group.attempts) for group in groups), default=1)
     limit = config.max_attempts_per_prompt
-    correct, failed, reached = _cutoffs(entries, k, wanted.rho, limit, config.keep_probe)
+    correct, failed, reached = _cutoffs(entries, k, n_correct, limit)
     while reached < min(k, len(entries)) and limit < widest:
         limit += 1
-        correct, failed, reached = _cutoffs(entries, k, wanted.rho, limit, config.keep_probe)
-    return Cutoffs(correct, failed, limit, int(wanted.patience * max(longest, default=0)), owed)
+        correct, failed, reached = _cutoffs(entries, k, n_correct, limit)
+    patience = int(wanted.patience * max(longest, default=0))
+    return Cutoffs(correct, failed, limit, patience, owed, owed_correct, correct_wanted)
+
+
+def _within(most: int, number: int) -> int:
+    return max(-most, min(most, number))
 
 
 def _entries(groups: Sequence[PromptGroup], config: ReplayConfig, seed: int, step: int) -> list[_Entry]:
@@ -141,10 +156,9 @@ def _entries(groups: Sequence[PromptGroup], config: ReplayConfig, seed: int, ste
     return sorted(entries, key=lambda e: (e.place, e.attempt.group, e.attempt.sample))
 
 
-def _cutoffs(entries: list[_Entry], k: int, rho: float, limit: int, keep_probe: bool) -> tuple[float, float, int]:
+def _cutoffs(entries: list[_Entry], k: int, n_correct: int, limit: int) -> tuple[float, float, int]:
     """Both cutoffs, and how many of these attempts they admit: ``k`` if so many can be had."""
     lines = {side: [e for e in entries if e.attempt.correct == side] for side in (True, False)}
-    n_correct = wanted_correct(k, rho, bool(lines[True]), bool(lines[False]), keep_probe)
     per_problem: Counter[int] = Counter()
     correct, taken = _advance(lines[True], n_correct, limit, per_problem)
     failed, failures = _advance(lines[False], k - taken, limit, Counter(per_problem))

@@ -279,8 +279,9 @@ class Fail2FixConfig:
     ``seeded_rollouts``: every request has a seed of its own, so that a resumed run samples what an uninterrupted one
     does; vLLM then draws request by request. ``groups_share_engine``: all rollouts of a problem, and its corrections,
     go to one engine, whose prefix cache then holds what they have in common; verl spreads them. ``skip_idle_rows``:
-    rows without a gradient (no advantage, no KL loss, no entropy bonus) stay out of the update's passes, not its means
-    (with several mini-batches or epochs, ``actor/ppo_kl`` and clip fractions count them as zero).
+    rows without a gradient (no advantage, no KL loss, no entropy bonus) stay out of the update's passes, not of what
+    its loss is divided by. ``actor/ppo_kl``, clip fractions and ``actor/entropy_loss`` are then means over the other
+    rows, and in ``fail2fix/base/*`` and ``fail2fix/correction/*`` these rows count as zero.
     """
 
     seed: int = 0

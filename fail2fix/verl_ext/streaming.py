@@ -19,7 +19,7 @@ import ray
 from verl import DataProto
 
 from fail2fix.core.admission import Cutoffs, Wanted, admitted, is_late, next_cutoffs
-from fail2fix.core.config import Fail2FixConfig
+from fail2fix.core.config import BadInput, Fail2FixConfig
 from fail2fix.core.prompts import CorrectionPromptBuilder
 from fail2fix.core.selection import Attempt, PromptGroup, Selection, distinct_candidates, in_band, wanted_correct
 from fail2fix.verl_ext.corrections import Replay, build_replays, correction_source
@@ -73,16 +73,28 @@ class Carried:
         write_stream(path, concatenated([essentials(pool) for pool in pools]), {"attempts": where})
 
     @classmethod
-    def load(cls, path: Path, groups: Groups) -> Carried:
-        """Read them back; none where there is no file. ``groups``: how a pool's attempts are read."""
-        if not path.exists():
-            return cls()
-        whole = read_stream(path)
+    def load(cls, path: Path, groups: Groups, saved: int) -> Carried:
+        """Read them back.
+
+        Args:
+            groups: how a pool's attempts are read.
+            saved: how many there were; without any there is no file.
+
+        Raises:
+            BadInput: there are not as many.
+        """
         attempts = []
-        for place, sample in read_provenance(path)["attempts"]:
-            pool = whole.groups_at(np.array([place]))
-            (group,) = groups(pool)
-            attempts.append((pool, group.attempts[sample]))
+        if saved and path.exists():
+            whole = read_stream(path)
+            for place, sample in read_provenance(path)["attempts"]:
+                pool = whole.groups_at(np.array([place]))
+                (group,) = groups(pool)
+                attempts.append((pool, group.attempts[sample]))
+        if len(attempts) != saved:
+            raise BadInput(
+                f"{path}: {len(attempts)} attempts wait for their corrections, the checkpoint was saved with {saved}: "
+                "restore the file, or resume from another step"
+            )
         return cls(attempts)
 
 
@@ -91,11 +103,12 @@ class Decided:
     """What a streamed step leaves for the next one; not its answers, which are large and in its streams already.
 
     Attributes:
-        admitted: attempts that its groups have admitted.
+        admitted: attempts that its groups have admitted, by whether they are correct; less those, of this step or
+            carried, whose prompt did not fit.
         waiting: what the next step corrects.
     """
 
-    admitted: int
+    admitted: Counter[bool]
     waiting: Carried
 
 
@@ -123,13 +136,15 @@ class Streaming:
         """
         groups = self.groups(base)
         longest = base.by_group(base.response_tokens).max(axis=1)[[g.attempts[0].group for g in groups]]
-        owed = 0
+        owed = owed_correct = 0
         if self.cutoffs is not None and decided is not None:
-            owed = self.cutoffs.owed + k - decided.admitted
+            owed = self.cutoffs.owed + k - decided.admitted.total()
+            owed_correct = self.cutoffs.owed_correct + self.cutoffs.correct_wanted - decided.admitted[True]
             self.carried = decided.waiting
         wanted = Wanted(k, rho, self.settings.streaming.patience)
         seed = self.settings.seed
-        self.cutoffs = next_cutoffs(groups, longest.tolist(), wanted, self.settings.replay, seed, step, owed)
+        replay = self.settings.replay
+        self.cutoffs = next_cutoffs(groups, longest.tolist(), wanted, replay, seed, step, owed, owed_correct)
 
     def state_dict(self) -> dict[str, Any] | None:
         """The cutoffs, as JSON values."""
@@ -152,7 +167,7 @@ class StreamedStep:
         replays: what is corrected in this step, by key.
         late: what late groups have admitted, with the place of its problem.
         waiting: what the next step corrects, once this one has taken its own.
-        admitted: attempts that this step's groups have admitted.
+        admitted: see ``Decided``.
         counts: as in ``Selection``, with what streaming adds.
         base_seconds: until the last base rollout was verified.
         tail_seconds: from then until the last correction was.
@@ -163,7 +178,7 @@ class StreamedStep:
         self.replays: dict[Key, Replay] = {}
         self.late: list[tuple[int, Stream, Attempt]] = []
         self.waiting = Carried()
-        self.admitted = 0
+        self.admitted: Counter[bool] = Counter()
         self.counts: Counter[str] = Counter(carried=len(streaming.carried), late_groups=0)
         self.base_seconds = self.tail_seconds = 0.0
         self._streaming, self._settings, self._cutoffs = streaming, streaming.settings, streaming.cutoffs
@@ -228,7 +243,7 @@ class StreamedStep:
         self.counts["late_groups"] += late
         for group in self._streaming.groups(pool):  # none if its verifier failed
             chosen = admitted(group, self._cutoffs, self._settings.replay, self._settings.seed, self._step)
-            self.admitted += len(chosen)
+            self.admitted.update(attempt.correct for attempt in chosen)
             if late:
                 self.late += [(place, pool, attempt) for attempt in chosen]
             else:
@@ -238,6 +253,8 @@ class StreamedStep:
         """Ask for the corrections of attempts of one group; those whose prompt does not fit are counted."""
         replays, counts = build_replays(pool, attempts, self._streaming.builder)
         self.counts.update(counts)
+        self.admitted.subtract(attempt.correct for attempt in attempts)
+        self.admitted.update(replay.attempt.correct for replay in replays)
         rollouts = self._settings.correction.rollouts
         for replay in replays:
             key = (*prefix, replay.attempt.sample)

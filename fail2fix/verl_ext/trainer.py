@@ -570,6 +570,7 @@ class Fail2FixTrainer(Validation):
         return {
             "ratio": self.ratio.state_dict(),
             "streaming": self.streaming.state_dict() if streams else None,
+            "carried": len(self.streaming.carried) if streams else 0,
         }
 
     def save_files(self, checkpoint: Path) -> None:
@@ -582,4 +583,4 @@ class Fail2FixTrainer(Validation):
         if self.settings.correction.enabled:
             self.source.load(checkpoint)
             self.streaming.load_state_dict(state.get("streaming"))
-            self.streaming.carried = Carried.load(checkpoint / CARRIED_FILE, self._replayable_groups)
+            self.streaming.carried = Carried.load(checkpoint / CARRIED_FILE, self._replayable_groups, state["carried"])

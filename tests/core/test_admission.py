@@ -51,20 +51,25 @@ def test_the_cutoffs_of_a_step_would_have_given_it_what_it_wanted(k: int, rho: f
     assert max(Counter(a.group for a in chosen).values()) <= CONFIG.max_attempts_per_prompt
 
 
-def test_steps_admit_k_on_average_and_the_wanted_share_of_correct_ones() -> None:
-    cutoffs, counts, correct = None, [], 0
-    for step in range(1, 42):
-        groups, lengths = problems(step)
-        owed = 0
+@pytest.mark.parametrize(("k", "rollouts", "steps"), [(128, 8, 42), (32, 8, 120), (8, 8, 400), (4, 4, 600)])
+def test_steps_admit_on_average_what_serial_selection_would(k: int, rollouts: int, steps: int) -> None:
+    """As many attempts, and as many correct ones, with many problems and with few."""
+    cutoffs, counts, correct, serially_correct = None, [], 0, 0
+    for step in range(1, steps):
+        groups, lengths = problems(step, k, rollouts)
+        owed = owed_correct = 0
         if cutoffs is not None:
             chosen = admit_all(groups, cutoffs, step)
-            owed = cutoffs.owed + 128 - len(chosen)
+            right = sum(attempt.correct for attempt in chosen)
+            owed, owed_correct = cutoffs.owed + k - len(chosen), cutoffs.owed_correct + cutoffs.correct_wanted - right
             counts.append(len(chosen))
-            correct += sum(attempt.correct for attempt in chosen)
+            correct += right
+            serially_correct += select_attempts(groups, k, 0.3, CONFIG, seed=0, step=step).correct
         longest = [max(n) for n in lengths]
-        cutoffs = next_cutoffs(groups, longest, Wanted(128, 0.3, 0.3), CONFIG, seed=0, step=step, owed=owed)
-    assert np.mean(counts) == pytest.approx(128, rel=0.03)
-    assert correct / sum(counts) == pytest.approx(0.3, abs=0.03)
+        wanted = Wanted(k, 0.3, 0.3)
+        cutoffs = next_cutoffs(groups, longest, wanted, CONFIG, 0, step, owed=owed, owed_correct=owed_correct)
+    assert np.mean(counts) == pytest.approx(k, rel=0.05)
+    assert correct == pytest.approx(serially_correct, rel=0.07)
 
 
 def test_admitted_attempts_are_as_long_as_serially_selected_ones() -> None:

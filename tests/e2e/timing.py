@@ -29,22 +29,31 @@ from fail2fix.verl_ext.training_prompts import drawn_prompts
 from tests.e2e.turns import round_of, schedule_of
 
 
+@ray.remote(num_cpus=0)
+class Lengths:
+    """How long rollouts are: the n-th that starts in a step is as long as in each step of its round."""
+
+    def __init__(self, timing: DictConfig) -> None:
+        self.timing, self.started = timing, Counter[int]()
+
+    def next(self, step: int) -> int:
+        draw = random.Random(f"{round_of(step)}:{self.started[step]}")
+        self.started[step] += 1
+        tokens = draw.lognormvariate(math.log(self.timing.mean) - self.timing.sigma**2 / 2, self.timing.sigma)
+        return max(1, min(self.timing.cap, round(tokens)))
+
+
 class SetLengths(rollout.PromptIdsAgentLoopWorker):
-    """Our worker; the n-th rollout of a step has as many tokens as in each step of its round: schedules compare."""
+    """Our worker; every worker's rollouts are as long as ``Lengths`` says: schedules of a round compare."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.name = ray.get_runtime_context().get_actor_name().rpartition("_")[0]  # verl ends it with random letters
-        self.rollouts: Counter[int] = Counter()
+        self.lengths = Lengths.options(name="lengths", get_if_exists=True).remote(self.config.timing)
 
     async def _run_agent_loop(
         self, sampling_params: dict[str, Any], trajectory: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Any:
-        length, step = self.config.timing, trajectory["step"]
-        draw = random.Random(f"{self.name}:{round_of(step)}:{self.rollouts[step]}")
-        self.rollouts[step] += 1
-        tokens = draw.lognormvariate(math.log(length.mean) - length.sigma**2 / 2, length.sigma)
-        limit = {"max_tokens": max(1, min(length.cap, round(tokens))), "ignore_eos": True}
+        limit = {"max_tokens": await self.lengths.next.remote(trajectory["step"]), "ignore_eos": True}
         return await super()._run_agent_loop(sampling_params | limit, trajectory, *args, **kwargs)
 
 
