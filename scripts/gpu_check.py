@@ -213,7 +213,7 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--items", nargs="+", choices=ITEMS, default=list(ITEMS))
     parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu" if shutil.which("nvidia-smi") else "cpu")
-    parser.add_argument("--model", help="folder or hub id; without it, the setup's own")
+    parser.add_argument("--model", help="of the first four items: folder or hub id; without it, the setup's own")
     parser.add_argument("--setup", default="arithmetic", help="what the first four items train on")
     parser.add_argument("--learning-setup", default="sorting", help="what the last one trains on: half solved at first")
     parser.add_argument("--steps", type=int, default=20, help="of quickstart and sleep")

@@ -5,7 +5,8 @@
 #
 # NAME-CONFIG is the experiment's name. --retry N restarts the run at most N times from its last checkpoint, after
 # faults that a restart can help (fail2fix/retry.py). PYTHON has the packages; DATA is a folder of yours with
-# train.parquet and test.parquet, instead of data/SETUP.
+# train.parquet and test.parquet, instead of data/SETUP. Metrics go to wandb too: WANDB_API_KEY, WANDB_MODE=offline, or
+# 'trainer.logger=[console,file]'.
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 

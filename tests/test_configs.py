@@ -13,6 +13,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from bench_step import room
 from omegaconf import DictConfig, OmegaConf
 
 from fail2fix import train
@@ -114,6 +115,15 @@ def test_matched_rollouts_are_matched_under_every_setup(setup: str) -> None:
     corrections = both.fail2fix.correction.attempts * both.fail2fix.correction.rollouts
     rollouts = both.data.train_batch_size * both.actor_rollout_ref.rollout.n + corrections
     assert alone.data.train_batch_size * alone.actor_rollout_ref.rollout.n == rollouts
+
+
+@pytest.mark.parametrize("setup", ["arithmetic", "gsm8k", "deepscaler", "leetcode"])
+def test_step_times_have_room_for_their_lengths_under_every_setup(setup: str) -> None:
+    """``scripts/gpu_check.sh`` without an override."""
+    given = (f"setup={setup}", "trainer.nnodes=1", "trainer.n_gpus_per_node=1")
+    rollout = composed("cipo", *room("cipo", 512, list(given)), *given).actor_rollout_ref.rollout
+    assert rollout.response_length == 512
+    assert rollout.max_model_len >= rollout.prompt_length + rollout.response_length
 
 
 def test_the_methods_defaults_are_the_configs() -> None:
