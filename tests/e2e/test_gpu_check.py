@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(2700)]  # e
 ROOT = Path(__file__).parents[2]
 STEPS = 4
 SIZES = (
-    "--device=cpu", f"--steps={STEPS}", "--repeats=1", "--mean=12", "--cap=48", "--seeds=1", "--rollouts=80",
+    "--device=cpu", f"--steps={STEPS}", "--repeats=1", "--mean=12", "--cap=48", "--seeds=1", "--rollouts=48",
     "--learning-setup=arithmetic",
 )  # fmt: skip
 
