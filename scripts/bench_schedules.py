@@ -24,6 +24,7 @@ import argparse
 import heapq
 import json
 import statistics
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import count
@@ -31,7 +32,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fail2fix.core.admission import Cutoffs, Wanted, admitted, is_late, next_cutoffs
+from fail2fix.core.admission import Cutoffs, Wanted, admitted, is_late, next_cutoffs, still_owed
 from fail2fix.core.config import ReplayConfig
 from fail2fix.core.selection import Attempt, PromptGroup, select_attempts
 
@@ -177,11 +178,10 @@ class Bench:
             problems, others = (Problems(draw, self.mean, self.cap, number) for number in (step, 10_000 + step))
             chosen = select_attempts(problems.groups, K, RHO, self.config, seed, step).attempts
             replayed: Waiting = [(problems, attempt) for attempt in chosen]
-            owed = owed_correct = 0
+            owed = (0, 0)
             if cutoffs is not None:
                 seconds, taken, late = self._streaming(problems, carried, cutoffs, seed, step)
-                owed = cutoffs.owed + K - len(taken)
-                owed_correct = cutoffs.owed_correct + cutoffs.correct_wanted - sum(a.correct for a in taken)
+                owed = still_owed(cutoffs, K, Counter(attempt.correct for attempt in taken))
                 if step > 2:
                     self.seen.note(
                         plain=self._together(problems, self._base(others)),
@@ -196,7 +196,7 @@ class Bench:
                 carried = [(problems, attempt) for attempt in late]
             lagged = replayed
             longest = problems.length.max(axis=1).tolist()
-            cutoffs = next_cutoffs(problems.groups, longest, self.wanted, self.config, seed, step, owed, owed_correct)
+            cutoffs = next_cutoffs(problems.groups, longest, self.wanted, self.config, seed, step, owed)
 
     def _streaming(
         self, problems: Problems, carried: Waiting, cutoffs: Cutoffs, seed: int, step: int

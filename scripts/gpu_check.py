@@ -81,7 +81,7 @@ class Item:
         on_cpu = self.given.device == "cpu"
         return ["device=cpu_fp32"] if on_cpu else ["trainer.nnodes=1", "trainer.n_gpus_per_node=1"]
 
-    def in_sync(self, steps: list[dict[str, Any]], run: str = "quickstart") -> float:
+    def in_sync(self, steps: list[dict[str, Any]], run: str) -> float:
         """The least correlation of a run's rollouts with its actor; nan if a step has none. It has to be high."""
         pearson = [row.get("training/rollout_actor_probs_pearson_corr", math.nan) for row in steps]
         least = math.nan if any(map(math.isnan, pearson)) else min(pearson, default=math.nan)
@@ -102,7 +102,7 @@ def quickstart(item: Item) -> None:
     item.train(run, "cipo", "trainer.total_training_steps=2", *often)
     steps = [row for row in item.train(run, "cipo", f"trainer.total_training_steps={last}", *often) if row["step"] > 0]
     item.require([row["step"] for row in steps] == list(range(1, last + 1)), "a step is missing or there twice")
-    pearson = item.in_sync(steps)
+    pearson = item.in_sync(steps, run)
     finite = [math.isfinite(row.get(f"actor/{name}", math.nan)) for row in steps for name in ("pg_loss", "grad_norm")]
     item.require(all(finite), "a loss or a gradient is not finite, or missing")
     corrections = [row.get("fail2fix/correction/rollouts", 0) for row in steps]

@@ -103,6 +103,15 @@ def is_late(longest: int, cutoffs: Cutoffs) -> bool:
     return longest > cutoffs.patience
 
 
+def still_owed(cutoffs: Cutoffs, k: int, admitted: Counter[bool]) -> tuple[int, int]:
+    """What is owed after a step that was to admit ``k``: attempts, and correct ones among them.
+
+    Args:
+        admitted: how many the step did admit, by whether they are correct.
+    """
+    return cutoffs.owed + k - admitted.total(), cutoffs.owed_correct + cutoffs.correct_wanted - admitted[True]
+
+
 def next_cutoffs(
     groups: Sequence[PromptGroup],
     longest: Sequence[int],
@@ -110,8 +119,7 @@ def next_cutoffs(
     config: ReplayConfig,
     seed: int,
     step: int,
-    owed: int = 0,
-    owed_correct: int = 0,
+    owed: tuple[int, int] = (0, 0),
 ) -> Cutoffs:
     """The cutoffs with which this step would have admitted what the next one shall.
 
@@ -119,13 +127,12 @@ def next_cutoffs(
         groups: this step's problems and attempts, which are the sample that the next step is judged by.
         longest: tokens of each group's longest rollout.
         wanted: of the next step.
-        owed, owed_correct: see ``Cutoffs``; a quarter of K of it is made up for in a step, and no more than K is
-            remembered.
+        owed: see ``still_owed``; a quarter of K is made up for in a step, and no more than K is remembered.
     """
-    owed, owed_correct = (_within(wanted.k, number) for number in (owed, owed_correct))
+    owed_all, owed_correct = (_within(wanted.k, number) for number in owed)
     entries = _entries(groups, config, seed, step)
     most = max(1, int(OWED_SHARE * wanted.k))
-    k = wanted.k + _within(most, owed)
+    k = wanted.k + _within(most, owed_all)
     some_correct, some_failed = (any(e.attempt.correct == side for e in entries) for side in (True, False))
     correct_wanted = wanted_correct(wanted.k, wanted.rho, some_correct, some_failed, config.keep_probe)
     n_correct = max(0, min(k, correct_wanted + _within(most, owed_correct)))
@@ -136,7 +143,7 @@ def next_cutoffs(
         limit += 1
         correct, failed, reached = _cutoffs(entries, k, n_correct, limit)
     patience = int(wanted.patience * max(longest, default=0))
-    return Cutoffs(correct, failed, limit, patience, owed, owed_correct, correct_wanted)
+    return Cutoffs(correct, failed, limit, patience, owed_all, owed_correct, correct_wanted)
 
 
 def _within(most: int, number: int) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 import ray
 from verl import DataProto
 
-from fail2fix.core.admission import Cutoffs, Wanted, admitted, is_late, next_cutoffs
+from fail2fix.core.admission import Cutoffs, Wanted, admitted, is_late, next_cutoffs, still_owed
 from fail2fix.core.config import BadInput, Fail2FixConfig
 from fail2fix.core.prompts import CorrectionPromptBuilder
 from fail2fix.core.selection import Attempt, PromptGroup, Selection, distinct_candidates, in_band, wanted_correct
@@ -136,15 +136,13 @@ class Streaming:
         """
         groups = self.groups(base)
         longest = base.by_group(base.response_tokens).max(axis=1)[[g.attempts[0].group for g in groups]]
-        owed = owed_correct = 0
+        owed = (0, 0)
         if self.cutoffs is not None and decided is not None:
-            owed = self.cutoffs.owed + k - decided.admitted.total()
-            owed_correct = self.cutoffs.owed_correct + self.cutoffs.correct_wanted - decided.admitted[True]
+            owed = still_owed(self.cutoffs, k, decided.admitted)
             self.carried = decided.waiting
         wanted = Wanted(k, rho, self.settings.streaming.patience)
         seed = self.settings.seed
-        replay = self.settings.replay
-        self.cutoffs = next_cutoffs(groups, longest.tolist(), wanted, replay, seed, step, owed, owed_correct)
+        self.cutoffs = next_cutoffs(groups, longest.tolist(), wanted, self.settings.replay, seed, step, owed)
 
     def state_dict(self) -> dict[str, Any] | None:
         """The cutoffs, as JSON values."""

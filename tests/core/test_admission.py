@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fail2fix.core.admission import EVERYBODY, NOBODY, Cutoffs, Wanted, admitted, is_late, next_cutoffs, priority
+from fail2fix.core.admission import (
+    EVERYBODY,
+    NOBODY,
+    Cutoffs,
+    Wanted,
+    admitted,
+    is_late,
+    next_cutoffs,
+    priority,
+    still_owed,
+)
 from fail2fix.core.config import ReplayConfig
 from fail2fix.core.selection import Attempt, PromptGroup, select_attempts
 
@@ -57,17 +67,16 @@ def test_steps_admit_on_average_what_serial_selection_would(k: int, rollouts: in
     cutoffs, counts, correct, serially_correct = None, [], 0, 0
     for step in range(1, steps):
         groups, lengths = problems(step, k, rollouts)
-        owed = owed_correct = 0
+        owed = (0, 0)
         if cutoffs is not None:
             chosen = admit_all(groups, cutoffs, step)
-            right = sum(attempt.correct for attempt in chosen)
-            owed, owed_correct = cutoffs.owed + k - len(chosen), cutoffs.owed_correct + cutoffs.correct_wanted - right
+            owed = still_owed(cutoffs, k, Counter(attempt.correct for attempt in chosen))
             counts.append(len(chosen))
-            correct += right
+            correct += sum(attempt.correct for attempt in chosen)
             serially_correct += select_attempts(groups, k, 0.3, CONFIG, seed=0, step=step).correct
         longest = [max(n) for n in lengths]
         wanted = Wanted(k, 0.3, 0.3)
-        cutoffs = next_cutoffs(groups, longest, wanted, CONFIG, 0, step, owed=owed, owed_correct=owed_correct)
+        cutoffs = next_cutoffs(groups, longest, wanted, CONFIG, 0, step, owed)
     assert np.mean(counts) == pytest.approx(k, rel=0.05)
     assert correct == pytest.approx(serially_correct, rel=0.07)
 

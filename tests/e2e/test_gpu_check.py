@@ -11,7 +11,7 @@ import pytest
 from tests.e2e import killing
 from tests.e2e.conftest import Bench
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(2700)]  # eleven trainings
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(2700)]  # ten trainings
 
 ROOT = Path(__file__).parents[2]
 STEPS = 4

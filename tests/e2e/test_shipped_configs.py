@@ -15,7 +15,7 @@ pytestmark = pytest.mark.e2e
 
 B, G, K, G_CORRECTION = 4, 4, 4, 2
 MATCHED = 5  # problems of grpo_bs256, another number than the setup's, so that its own line is what decides
-SETUP = ("setup=arithmetic", "device=cpu", f"fail2fix.budget.matched_prompts={MATCHED}")
+SETUP = ("setup=arithmetic", f"fail2fix.budget.matched_prompts={MATCHED}")
 REST = (
     "cipo_rloo", "cipo_fixed_rho", "cipo_no_risk", "cipo_no_difficulty", "cipo_failures_only", "cipo_shaped_std",
     "cipo_unscaled", "cipo_with_attempt", "dapo", "rloo", "grpo", "grpo_bs256", "cipo",

@@ -18,7 +18,6 @@ ROOT = Path(__file__).parents[2]
 STEPS, ORDERS = 4, 3
 SETTINGS = (
     "setup=arithmetic",
-    "device=cpu",
     f"trainer.total_training_steps={STEPS}",
     "fail2fix.streaming.patience=0.8",
     "actor_rollout_ref.actor.use_kl_loss=false",  # so that rows without a gradient are left out
