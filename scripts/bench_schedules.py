@@ -181,7 +181,7 @@ class Bench:
             owed = (0, 0)
             if cutoffs is not None:
                 seconds, taken, late = self._streaming(problems, carried, cutoffs, seed, step)
-                owed = still_owed(cutoffs, K, Counter(attempt.correct for attempt in taken))
+                owed = still_owed(cutoffs, Counter(attempt.correct for attempt in taken))
                 if step > 2:
                     self.seen.note(
                         plain=self._together(problems, self._base(others)),
@@ -205,7 +205,7 @@ class Bench:
         late: list[Attempt] = []
 
         def ended(group: int) -> list[Request]:
-            own = admitted(problems.groups[group], cutoffs, self.config, seed, step)
+            own, _ = admitted(problems.groups[group], cutoffs, self.config, seed, step)
             taken.extend(own)
             if is_late(int(problems.length[group].max()), cutoffs):
                 late.extend(own)

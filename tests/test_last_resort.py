@@ -25,7 +25,7 @@ def attempt(sample: int) -> Attempt:
 def test_what_late_groups_admit_waits_for_the_end_of_their_step() -> None:
     builder: Any = None
     streaming = Streaming(Fail2FixConfig(), builder, lambda _: [])
-    streaming.cutoffs = Cutoffs(correct=0.5, failed=0.5, limit=1, patience=8)
+    streaming.cutoffs = Cutoffs(correct=0.5, failed=0.5, filled=-1, limit=1, patience=8, wanted=1)
     of_the_last_step = streaming.carried = Carried([(POOL, attempt(0))])
     nothing: Any = []
     step = StreamedStep(streaming, nothing, rollouts=2, step=3)
@@ -40,7 +40,7 @@ def test_an_attempt_without_a_prompt_is_owed(monkeypatch: pytest.MonkeyPatch) ->
     """Serial selection takes the next in line; a group that has been decided cannot, so that later steps do."""
     builder: Any = None
     streaming = Streaming(Fail2FixConfig(), builder, lambda _: [])
-    streaming.cutoffs = Cutoffs(correct=0.5, failed=0.5, limit=2, patience=8)
+    streaming.cutoffs = Cutoffs(correct=0.5, failed=0.5, filled=-1, limit=2, patience=8, wanted=4)
     nothing: Any = []
     step = StreamedStep(streaming, nothing, rollouts=2, step=3)
     step.admitted.update({False: 2})

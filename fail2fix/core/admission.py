@@ -9,8 +9,9 @@ on who finishes first, and a short answer is no likelier than a long one.
 Length enters only here: a group with a rollout longer than the *patience*, in tokens, is late, and what it has admitted
 is carried to the next step. Patience comes from the lengths of the step before, not from a clock.
 
-A step's counts are the wanted ones on average: what it admits less or more, the next cutoffs make up for. Else there
-would be too many, the fewer problems the more: a cutoff from a step with few candidates meets a step with many.
+A step's counts are those of serial selection on average: what it admits less or more than serial selection would from
+the step before, the next cutoffs make up for. Else there would be too many, the fewer problems the more: a cutoff from
+a step with few candidates meets a step with many.
 
 Example::
 
@@ -22,11 +23,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from fail2fix.core.config import ReplayConfig
-from fail2fix.core.selection import Attempt, PromptGroup, distinct_candidates, in_band, wanted_correct
+from fail2fix.core.selection import Attempt, PromptGroup, distinct_candidates, in_band, select_attempts
 
 NOBODY, EVERYBODY = -1.0, 4.0
 """Cutoffs before and behind every place: a line has two strata of attempts that ended and two of others, cut off."""
@@ -55,20 +56,24 @@ class Cutoffs:
 
     Attributes:
         correct, failed: the last places of the two lines that are admitted.
+        filled: the last place of those that fill what the other side cannot.
         limit: attempts a problem.
         patience: tokens; a group with a longer rollout is late.
-        owed: attempts that the steps before admitted less than K each (negative: more).
+        wanted: attempts that the step shall admit, without those owed.
+        wanted_correct: correct ones among them.
+        owed: attempts that the steps before admitted less than they should (negative: more).
         owed_correct: correct ones among them.
-        correct_wanted: how many correct ones the step shall admit, without those owed.
     """
 
     correct: float
     failed: float
+    filled: float
     limit: int
     patience: int
+    wanted: int = 0
+    wanted_correct: int = 0
     owed: int = 0
     owed_correct: int = 0
-    correct_wanted: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,17 +90,30 @@ def priority(seed: int, step: int, key: str, sample: int) -> float:
     return int.from_bytes(hashlib.blake2b(words, digest_size=8).digest(), "big") / 2**64
 
 
-def admitted(group: PromptGroup, cutoffs: Cutoffs, config: ReplayConfig, seed: int, step: int) -> list[Attempt]:
-    """The group's attempts that are replayed: in this step or, if the group is late, in the next; correct ones first.
+def admitted(
+    group: PromptGroup, cutoffs: Cutoffs, config: ReplayConfig, seed: int, step: int
+) -> tuple[list[Attempt], Counter[str]]:
+    """The group's attempts that are replayed: in this step or, if the group is late, in the next.
 
-    As in ``select_attempts``, a problem's correct attempts have the first claim on its limit.
+    As in ``select_attempts``, a problem's correct attempts have the first claim on its limit, its failed ones the
+    second, and those that fill the other side's places the last. Counted as there: ``filled`` and ``relaxed``.
     """
     entries = _entries([group], config, seed, step)
-    taken: list[Attempt] = []
-    for side, cutoff in ((True, cutoffs.correct), (False, cutoffs.failed)):
-        before = [e.attempt for e in entries if e.attempt.correct == side and e.place <= cutoff]
-        taken += before[: cutoffs.limit - len(taken)]
-    return taken
+    own = {True: cutoffs.correct, False: cutoffs.failed}
+    line = [e.attempt for side in own for e in entries if e.attempt.correct == side and e.place <= own[side]]
+    places = len(line)
+    line += [e.attempt for e in entries if own[e.attempt.correct] < e.place <= cutoffs.filled]
+    taken = line[: cutoffs.limit]
+    counts = Counter(filled=len(taken) - places, relaxed=len(taken) - config.max_attempts_per_prompt)
+    return taken, +counts
+
+
+def first_of_each_problem(keys: Sequence[Hashable]) -> list[int]:
+    """Places of the problems that no earlier place of the step has: the others' attempts are not admitted.
+
+    Their groups, decided each by itself, would admit the same samples and twice the limit.
+    """
+    return sorted({key: place for place, key in reversed(list(enumerate(keys)))}.values())
 
 
 def is_late(longest: int, cutoffs: Cutoffs) -> bool:
@@ -103,13 +121,14 @@ def is_late(longest: int, cutoffs: Cutoffs) -> bool:
     return longest > cutoffs.patience
 
 
-def still_owed(cutoffs: Cutoffs, k: int, admitted: Counter[bool]) -> tuple[int, int]:
-    """What is owed after a step that was to admit ``k``: attempts, and correct ones among them.
+def still_owed(cutoffs: Cutoffs, admitted: Counter[bool]) -> tuple[int, int]:
+    """What is owed after a step: attempts, and correct ones among them.
 
     Args:
         admitted: how many the step did admit, by whether they are correct.
     """
-    return cutoffs.owed + k - admitted.total(), cutoffs.owed_correct + cutoffs.correct_wanted - admitted[True]
+    owed = cutoffs.owed + cutoffs.wanted - admitted.total()
+    return owed, cutoffs.owed_correct + cutoffs.wanted_correct - admitted[True]
 
 
 def next_cutoffs(
@@ -129,21 +148,22 @@ def next_cutoffs(
         wanted: of the next step.
         owed: see ``still_owed``; a quarter of K is made up for in a step, and no more than K is remembered.
     """
+    longest_of_all = max(longest, default=0)
+    groups = [groups[place] for place in first_of_each_problem([group.key for group in groups])]
     owed_all, owed_correct = (_within(wanted.k, number) for number in owed)
     entries = _entries(groups, config, seed, step)
     most = max(1, int(OWED_SHARE * wanted.k))
     k = wanted.k + _within(most, owed_all)
-    some_correct, some_failed = (any(e.attempt.correct == side for e in entries) for side in (True, False))
-    correct_wanted = wanted_correct(wanted.k, wanted.rho, some_correct, some_failed, config.keep_probe)
-    n_correct = max(0, min(k, correct_wanted + _within(most, owed_correct)))
+    serial = select_attempts(groups, wanted.k, wanted.rho, config, seed, step)
+    n_correct = max(0, min(k, serial.wanted_correct + _within(most, owed_correct)))
     widest = max((len(group.attempts) for group in groups), default=1)
     limit = config.max_attempts_per_prompt
-    correct, failed, reached = _cutoffs(entries, k, n_correct, limit)
+    places, reached = _cutoffs(entries, k, n_correct, limit)
     while reached < min(k, len(entries)) and limit < widest:
         limit += 1
-        correct, failed, reached = _cutoffs(entries, k, n_correct, limit)
-    patience = int(wanted.patience * max(longest, default=0))
-    return Cutoffs(correct, failed, limit, patience, owed_all, owed_correct, correct_wanted)
+        places, reached = _cutoffs(entries, k, n_correct, limit)
+    patience = int(wanted.patience * longest_of_all)
+    return Cutoffs(*places, limit, patience, len(serial.attempts), serial.correct, owed_all, owed_correct)
 
 
 def _within(most: int, number: int) -> int:
@@ -163,17 +183,17 @@ def _entries(groups: Sequence[PromptGroup], config: ReplayConfig, seed: int, ste
     return sorted(entries, key=lambda e: (e.place, e.attempt.group, e.attempt.sample))
 
 
-def _cutoffs(entries: list[_Entry], k: int, n_correct: int, limit: int) -> tuple[float, float, int]:
-    """Both cutoffs, and how many of these attempts they admit: ``k`` if so many can be had."""
-    lines = {side: [e for e in entries if e.attempt.correct == side] for side in (True, False)}
+def _cutoffs(entries: list[_Entry], k: int, n_correct: int, limit: int) -> tuple[tuple[float, float, float], int]:
+    """Cutoffs of the correct, the failed and the filling, and how many they admit: ``k`` if so many can be had."""
     per_problem: Counter[int] = Counter()
-    correct, taken = _advance(lines[True], n_correct, limit, per_problem)
-    failed, failures = _advance(lines[False], k - taken, limit, Counter(per_problem))
-    if failures < k - taken:  # correct ones fill what the failed cannot
-        per_problem = Counter()
-        correct, taken = _advance(lines[True], k - failures, limit, per_problem)
-        failed, failures = _advance(lines[False], k - taken, limit, per_problem)
-    return correct, failed, taken + failures
+    own, taken = {}, 0
+    for side, quota in ((True, n_correct), (False, k - n_correct)):
+        line = [e for e in entries if e.attempt.correct == side]
+        own[side], reached = _advance(line, quota, limit, per_problem)
+        taken += reached
+    rest = [e for e in entries if e.place > own[e.attempt.correct]]
+    filled, reached = _advance(rest, k - taken, limit, per_problem)
+    return (own[True], own[False], filled), taken + reached
 
 
 def _advance(line: list[_Entry], wanted: int, limit: int, per_problem: Counter[int]) -> tuple[float, int]:

@@ -7,6 +7,7 @@ never in that of finishing.
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,7 +19,15 @@ import numpy as np
 import ray
 from verl import DataProto
 
-from fail2fix.core.admission import Cutoffs, Wanted, admitted, is_late, next_cutoffs, still_owed
+from fail2fix.core.admission import (
+    Cutoffs,
+    Wanted,
+    admitted,
+    first_of_each_problem,
+    is_late,
+    next_cutoffs,
+    still_owed,
+)
 from fail2fix.core.config import BadInput, Fail2FixConfig
 from fail2fix.core.prompts import CorrectionPromptBuilder
 from fail2fix.core.selection import Attempt, PromptGroup, Selection, distinct_candidates, in_band, wanted_correct
@@ -30,6 +39,10 @@ from fail2fix.verl_ext.streams import Source, Stream, concatenated
 FILE = "fail2fix_carried.parquet"
 # Corrections' requests are numbered from here, whichever stream is asked first.
 CORRECTION_REQUESTS = 1 << 30
+
+COUNTS = (
+    "carried", "late_groups", "repeated_problems", "filled", "relaxed", "skipped", "shortened", "fell_back_to_block"
+)  # fmt: skip
 
 Groups = Callable[[Stream], list[PromptGroup]]
 # Which replay of a step, in the batch's order: a carried one's number, or problem and sample of the step's own.
@@ -138,7 +151,7 @@ class Streaming:
         longest = base.by_group(base.response_tokens).max(axis=1)[[g.attempts[0].group for g in groups]]
         owed = (0, 0)
         if self.cutoffs is not None and decided is not None:
-            owed = still_owed(self.cutoffs, k, decided.admitted)
+            owed = still_owed(self.cutoffs, decided.admitted)
             self.carried = decided.waiting
         wanted = Wanted(k, rho, self.settings.streaming.patience)
         seed = self.settings.seed
@@ -166,7 +179,7 @@ class StreamedStep:
         late: what late groups have admitted, with the place of its problem.
         waiting: what the next step corrects, once this one has taken its own.
         admitted: see ``Decided``.
-        counts: as in ``Selection``, with what streaming adds.
+        counts: as in ``Selection``, of what this step's groups have admitted, with what streaming adds.
         base_seconds: until the last base rollout was verified.
         tail_seconds: from then until the last correction was.
     """
@@ -177,16 +190,19 @@ class StreamedStep:
         self.late: list[tuple[int, Stream, Attempt]] = []
         self.waiting = Carried()
         self.admitted: Counter[bool] = Counter()
-        self.counts: Counter[str] = Counter(carried=len(streaming.carried), late_groups=0)
+        self.counts: Counter[str] = Counter(carried=len(streaming.carried))
         self.base_seconds = self.tail_seconds = 0.0
         self._streaming, self._settings, self._cutoffs = streaming, streaming.settings, streaming.cutoffs
         self._source, self._rollouts, self._step = source, rollouts, step
+        self._firsts: set[int] = set()
         self._base: dict[int, DataProto] = {}
         self._corrections: dict[Key, DataProto] = {}
 
     def run(self, manager: Fail2FixAgentLoopManager) -> None:
         """Ask for every problem's rollouts and for the corrections of what was carried, then go on as groups end."""
         started, asked, samples = time.perf_counter(), Asked(manager), Counter[str]()
+        prompts = self._source.request.non_tensor_batch["raw_prompt"][:: self._rollouts]
+        self._firsts = set(first_of_each_problem([json.dumps(messages, default=str) for messages in prompts]))
         for group in range(len(self._source) // self._rollouts):
             rows = self._rows(group)
             request = self._source.rows(rows).asked(rows, self._step, "base:0")
@@ -239,8 +255,12 @@ class StreamedStep:
         pool = Stream(source.answered(answer), self._rollouts, source, self._settings.verifier.correct_threshold)
         late = is_late(int(pool.response_tokens.max()), self._cutoffs)
         self.counts["late_groups"] += late
+        if place not in self._firsts:
+            self.counts["repeated_problems"] += 1
+            return
         for group in self._streaming.groups(pool):  # none if its verifier failed
-            chosen = admitted(group, self._cutoffs, self._settings.replay, self._settings.seed, self._step)
+            chosen, counts = admitted(group, self._cutoffs, self._settings.replay, self._settings.seed, self._step)
+            self.counts += counts
             self.admitted.update(attempt.correct for attempt in chosen)
             if late:
                 self.late += [(place, pool, attempt) for attempt in chosen]
@@ -282,7 +302,7 @@ class StreamedStep:
             cut_off=sum(r.attempt.cut_off for r in chosen),
             trimmed=trimmed,
         )
-        for name in (*dropped, "late_groups", "skipped", "shortened", "fell_back_to_block", "carried"):
+        for name in (*dropped, *COUNTS):
             counts[name] += 0
         wanted = wanted_correct(k, rho, has_correct, has_failed, replay.keep_probe)
         return Selection([r.attempt for r in chosen], wanted, counts)

@@ -321,9 +321,11 @@ class Fail2FixTrainer(Validation):
 
     def _end_streaming_step(self, base: Stream, step: Step) -> None:
         """What the next step's groups are decided by."""
-        if self.settings.schedule is not Schedule.streaming or not self.settings.correction.enabled:
-            return
         wanted = self.settings.correction
+        if self.settings.schedule is not Schedule.streaming or not wanted.enabled:
+            if wanted.enabled and self.streaming.carried:  # by a run that streamed: they wait until one does again
+                step.metrics["fail2fix/replay/carried_on"] = float(len(self.streaming.carried))
+            return
         k = feasible_attempts(wanted.attempts, wanted.rollouts, len(base.rows), self.split)
         self.streaming.end_step(base, step.decided, k, self.ratio.rho, step.number)
         step.metrics["fail2fix/replay/carried_on"] = float(len(self.streaming.carried))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from fail2fix.core.admission import (
     Cutoffs,
     Wanted,
     admitted,
+    first_of_each_problem,
     is_late,
     next_cutoffs,
     priority,
@@ -26,15 +28,19 @@ from fail2fix.core.config import ReplayConfig
 from fail2fix.core.selection import Attempt, PromptGroup, select_attempts
 
 CONFIG = ReplayConfig()
-ALL = Cutoffs(EVERYBODY, EVERYBODY, limit=2, patience=100)
+MIXED, EASY, HARD = (0.8, 0.8), (5.0, 0.5), (0.1, 5.0)
+"""Pass rates of a step's problems, as beta distributions."""
+ALL = Cutoffs(EVERYBODY, EVERYBODY, NOBODY, limit=2, patience=100)
 
 
-def problems(step: int, count: int = 128, rollouts: int = 8) -> tuple[list[PromptGroup], list[list[int]]]:
+def problems(
+    step: int, count: int = 128, rollouts: int = 8, rates: tuple[float, float] = MIXED
+) -> tuple[list[PromptGroup], list[list[int]]]:
     """Problems of every pass rate and the lengths of their rollouts: wrong answers are longer, hard problems too."""
     draw = random.Random(step)
     groups, lengths = [], []
     for group in range(count):
-        rate = draw.betavariate(0.8, 0.8)
+        rate = draw.betavariate(*rates)
         right = [draw.random() < rate for _ in range(rollouts)]
         tokens = [min(1000, int(draw.lognormvariate(5.4 - rate, 0.6) * (1 if ok else 1.25))) for ok in right]
         attempts = (
@@ -46,8 +52,30 @@ def problems(step: int, count: int = 128, rollouts: int = 8) -> tuple[list[Promp
     return groups, lengths
 
 
+def both_ways(
+    steps: int, k: int, rollouts: int, rates: tuple[float, float] | Callable[[int], tuple[float, float]]
+) -> Iterator[tuple[list[Attempt], list[Attempt], list[list[int]], Counter[str]]]:
+    """Steps of a run that streams: what each admits, what serial selection would, all lengths, and the counts."""
+    cutoffs = None
+    for step in range(1, steps):
+        groups, lengths = problems(step, k, rollouts, rates(step) if callable(rates) else rates)
+        owed = (0, 0)
+        if cutoffs is not None:
+            decided = [admitted(group, cutoffs, CONFIG, seed=0, step=step) for group in groups]
+            mine = [attempt for attempts, _ in decided for attempt in attempts]
+            counts = sum((counts for _, counts in decided), Counter[str]())
+            yield mine, select_attempts(groups, k, 0.3, CONFIG, seed=0, step=step).attempts, lengths, counts
+            owed = still_owed(cutoffs, Counter(attempt.correct for attempt in mine))
+        cutoffs = next_cutoffs(groups, [max(n) for n in lengths], Wanted(k, 0.3, 0.3), CONFIG, 0, step, owed)
+
+
+def counts_of(attempts: list[Attempt]) -> np.ndarray:
+    """Attempts, and correct ones among them."""
+    return np.array([len(attempts), sum(a.correct for a in attempts)])
+
+
 def admit_all(groups: list[PromptGroup], cutoffs: Cutoffs, step: int) -> list[Attempt]:
-    return [attempt for group in groups for attempt in admitted(group, cutoffs, CONFIG, seed=0, step=step)]
+    return [attempt for group in groups for attempt in admitted(group, cutoffs, CONFIG, seed=0, step=step)[0]]
 
 
 @pytest.mark.parametrize(("k", "rho"), [(128, 0.3), (128, 0.8), (40, 0.5), (7, 0.2), (1, 0.3)])
@@ -61,53 +89,76 @@ def test_the_cutoffs_of_a_step_would_have_given_it_what_it_wanted(k: int, rho: f
     assert max(Counter(a.group for a in chosen).values()) <= CONFIG.max_attempts_per_prompt
 
 
+@pytest.mark.parametrize("rates", [MIXED, EASY, HARD])
 @pytest.mark.parametrize(("k", "rollouts", "steps"), [(128, 8, 42), (32, 8, 120), (8, 8, 400), (4, 4, 600)])
-def test_steps_admit_on_average_what_serial_selection_would(k: int, rollouts: int, steps: int) -> None:
+def test_steps_admit_on_average_what_serial_selection_would(
+    k: int, rollouts: int, steps: int, rates: tuple[float, float]
+) -> None:
     """As many attempts, and as many correct ones, with many problems and with few."""
-    cutoffs, counts, correct, serially_correct = None, [], 0, 0
-    for step in range(1, steps):
-        groups, lengths = problems(step, k, rollouts)
-        owed = (0, 0)
-        if cutoffs is not None:
-            chosen = admit_all(groups, cutoffs, step)
-            owed = still_owed(cutoffs, k, Counter(attempt.correct for attempt in chosen))
-            counts.append(len(chosen))
-            correct += sum(attempt.correct for attempt in chosen)
-            serially_correct += select_attempts(groups, k, 0.3, CONFIG, seed=0, step=step).correct
-        longest = [max(n) for n in lengths]
-        wanted = Wanted(k, 0.3, 0.3)
-        cutoffs = next_cutoffs(groups, longest, wanted, CONFIG, 0, step, owed)
-    assert np.mean(counts) == pytest.approx(k, rel=0.05)
-    assert correct == pytest.approx(serially_correct, rel=0.07)
+    ours, theirs = np.zeros(2), np.zeros(2)
+    for mine, serial, _, _ in both_ways(steps, k, rollouts, rates):
+        ours += counts_of(mine)
+        theirs += counts_of(serial)
+    assert ours == pytest.approx(theirs, rel=0.07)
 
 
-def test_admitted_attempts_are_as_long_as_serially_selected_ones() -> None:
+@pytest.mark.parametrize("rates", [MIXED, EASY, HARD])
+def test_admitted_attempts_are_as_long_as_serially_selected_ones(rates: tuple[float, float]) -> None:
     ours: list[int] = []
     theirs: list[int] = []
-    groups, lengths = problems(0)
-    for step in range(1, 61):
-        longest = [max(n) for n in lengths]
-        cutoffs = next_cutoffs(groups, longest, Wanted(128, 0.3, 0.3), CONFIG, seed=0, step=step - 1)
-        groups, lengths = problems(step)
-        ours += [lengths[a.group][a.sample] for a in admit_all(groups, cutoffs, step)]
-        serial = select_attempts(groups, 128, 0.3, CONFIG, seed=0, step=step)
-        theirs += [lengths[a.group][a.sample] for a in serial.attempts]
+    for mine, serial, lengths, _ in both_ways(60, 128, 8, rates):
+        ours += [lengths[a.group][a.sample] for a in mine]
+        theirs += [lengths[a.group][a.sample] for a in serial]
     at = np.arange(1001)
     shares = [np.searchsorted(np.sort(lengths), at, "right") / len(lengths) for lengths in (ours, theirs)]
     distance = np.abs(shares[0] - shares[1]).max()  # two-sample Kolmogorov-Smirnov
     assert distance < 1.63 * (2 / len(ours)) ** 0.5  # its critical value at 1 %
 
 
-@given(st.permutations(range(16)), st.floats(-1, 4), st.floats(-1, 4), st.integers(1, 8))
+@pytest.mark.parametrize("rates", [EASY, HARD])
+def test_the_limit_a_problem_holds_where_one_side_is_scarce(rates: tuple[float, float]) -> None:
+    ours = theirs = filled = 0
+    for mine, serial, _, counts in both_ways(30, 128, 8, rates):
+        assert max(Counter(a.group for a in mine).values()) <= CONFIG.max_attempts_per_prompt
+        assert counts["relaxed"] == 0
+        filled += counts["filled"]
+        ours += len({a.group for a in mine})
+        theirs += len({a.group for a in serial})
+    assert ours == pytest.approx(theirs, rel=0.05), "of as many problems"
+    assert filled > 0
+
+
+@pytest.mark.parametrize("rates", [EASY, HARD])
+def test_what_a_side_never_had_is_not_made_up_for_when_it_has_it_again(rates: tuple[float, float]) -> None:
+    steps = [
+        (sum(attempt.correct for attempt in mine), len(mine))
+        for mine, *_ in both_ways(45, 128, 8, lambda step: rates if step < 30 else MIXED)
+    ]
+    back = steps[32:]
+    assert sum(correct for correct, _ in back) / sum(count for _, count in back) == pytest.approx(0.3, abs=0.08)
+
+
+def test_a_problem_that_a_step_has_twice_is_replayed_once() -> None:
+    assert first_of_each_problem(["a", "b", "a", "c", "b"]) == [0, 1, 3]
+    groups, lengths = problems(step=1, count=20)
+    twice = [replace(g, attempts=tuple(replace(a, group=a.group + 20) for a in g.attempts)) for g in groups]
+    wanted, longest = Wanted(8, 0.3, 0.3), [max(n) for n in lengths]
+    once = next_cutoffs(groups, longest, wanted, CONFIG, 0, 1)
+    assert next_cutoffs(groups + twice, longest * 2, wanted, CONFIG, 0, 1) == once
+
+
+@given(st.permutations(range(16)), *[st.floats(-1, 4)] * 3, st.integers(1, 8))
 @settings(deadline=None)
-def test_a_group_is_decided_by_itself(order: list[int], correct: float, failed: float, limit: int) -> None:
+def test_a_group_is_decided_by_itself(
+    order: list[int], correct: float, failed: float, filled: float, limit: int
+) -> None:
     groups, _ = problems(step=3, count=16)
-    cutoffs = Cutoffs(correct, failed, limit, patience=5)
+    cutoffs = Cutoffs(correct, failed, filled, limit, patience=5)
     alone = [admitted(group, cutoffs, CONFIG, seed=0, step=3) for group in groups]
     assert {place: admitted(groups[place], cutoffs, CONFIG, seed=0, step=3) for place in order} == dict(
         enumerate(alone)
     )
-    assert all(len(chosen) <= limit for chosen in alone)
+    assert all(len(chosen) <= limit for chosen, _ in alone)
 
 
 def test_time_changes_when_an_attempt_is_corrected_and_not_whether() -> None:
@@ -130,10 +181,10 @@ def test_what_may_not_be_replayed_is_not_admitted_and_twins_once() -> None:
         Attempt(0, 3, False, b"c", cut_off=True),
     )
     group = PromptGroup("p", attempts)
-    assert [a.sample for a in admitted(group, replace(ALL, limit=4), CONFIG, 0, 1)] in ([1, 3], [2, 3])
+    assert [a.sample for a in admit_all([group], replace(ALL, limit=4), 1)] in ([1, 3], [2, 3])
     without_the_cut_off = replace(ALL, failed=2.0)
-    assert len(admitted(group, without_the_cut_off, CONFIG, 0, 1)) == 1
-    assert admitted(group, replace(ALL, failed=NOBODY), CONFIG, 0, 1) == []
+    assert len(admit_all([group], without_the_cut_off, 1)) == 1
+    assert admit_all([group], replace(ALL, failed=NOBODY), 1) == []
 
 
 def test_the_limit_a_problem_grows_where_too_few_problems_are_there() -> None:
@@ -143,9 +194,11 @@ def test_the_limit_a_problem_grows_where_too_few_problems_are_there() -> None:
     assert len(admit_all(groups, cutoffs, 5)) == 20
 
 
-def test_nothing_to_learn_from_admits_everything_that_is_wanted() -> None:
+def test_nothing_to_learn_from_admits_everything_up_to_the_limit() -> None:
+    groups, _ = problems(step=2)
     cutoffs = next_cutoffs([], [], Wanted(4, 0.5, 0.3), CONFIG, seed=0, step=1)
-    assert (cutoffs.correct, cutoffs.failed, cutoffs.patience) == (EVERYBODY, EVERYBODY, 0)
+    assert cutoffs.patience == 0
+    assert set(Counter(a.group for a in admit_all(groups, cutoffs, 2)).values()) == {CONFIG.max_attempts_per_prompt}
 
 
 def test_priorities_are_uniform_and_each_ones_own() -> None:
