@@ -215,6 +215,7 @@ def slurm(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
 
 
 SECRET = "hf_" + "abcdefghij" * 3
+KEY = "0123456789" * 4  # as wandb's are: nothing but its name tells what it is
 
 
 def test_no_script_repeats_or_hands_on_a_secret(tmp_path: Path) -> None:
@@ -224,11 +225,13 @@ def test_no_script_repeats_or_hands_on_a_secret(tmp_path: Path) -> None:
         ),
         slurm(f"--export=ALL,HF_TOKEN={SECRET}", "--", "gsm8k", "x", "cipo", "--dry-run", PYTHON=sys.executable),
         slurm("--", "gsm8k", "x", "cipo", f"+trainer.x={SECRET}", PYTHON=sys.executable),
+        slurm(f"--export=ALL,WANDB_API_KEY={KEY}", "--", "gsm8k", "x", "cipo", "--dry-run", PYTHON=sys.executable),
+        slurm("--export", f"A_KEY={KEY},B=1", "--", "gsm8k", "x", "cipo", "--dry-run", PYTHON=sys.executable),
     ]
     for done in told:
         assert done.returncode == 2
-        assert "is a Hugging Face token" in done.stderr
-        assert SECRET not in done.stdout + done.stderr
+        assert re.search("is (a Hugging Face token|a secret by its name), and settings", done.stderr)
+        assert not re.search(f"{SECRET}|{KEY}", done.stdout + done.stderr)
 
 
 def test_no_script_repeats_the_password_of_the_door_for_jobs(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ _SECRET_SETTING = re.compile(
     re.IGNORECASE,
 )
 _SECRET_VARIABLE = re.compile(r"(?:KEY|KEY_ID|TOKEN|SECRET|PASSWORD|PASSWD)$", re.IGNORECASE)
+# As in sbatch's `--export=ALL,NAME=value`.
+_ASSIGNED = re.compile(r"(?:^|[,=\s])([A-Z][A-Z0-9_]*)=(?=[^,\s])")
 _INTERPOLATED = re.compile(r"\$\{\s*oc\.(?:env|decode)\s*:[^}]*?(\w+)\s*[,}]")
 # A shorter value of a variable (`1`, `true`, `none`) is no secret, and would be found in anything.
 MIN_SECRET_CHARS = 8
@@ -70,7 +72,10 @@ def refuse_secret(name: str, value: str, environment: Mapping[str, str]) -> None
     Raises:
         BadInput: names the setting and the kind of secret, and does not repeat it.
     """
-    kind = kind_of_secret(name, value, environment)
+    _refuse(name, kind_of_secret(name, value, environment))
+
+
+def _refuse(name: str, kind: str) -> None:
     if kind:
         raise BadInput(
             f"{name}: is {kind}, and settings are written to files, printed and sent to trackers; remove it, and leave "
@@ -79,7 +84,7 @@ def refuse_secret(name: str, value: str, environment: Mapping[str, str]) -> None
 
 
 def refuse_secret_words(words: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Refuse a command line with a secret in it: `name=value`, `--name value` or a word of its own.
+    """Refuse a command line with a secret in it: `name=value`, `--name value`, `--x=NAME=value` or a word of its own.
 
     Raises:
         BadInput: as `refuse_secret`.
@@ -90,6 +95,8 @@ def refuse_secret_words(words: Sequence[str], environment: Mapping[str, str]) ->
         if not equals:
             name, value = option, word
         refuse_secret(_readable(name) or option, value, environment)
+        for variable in filter(_SECRET_VARIABLE.search, _ASSIGNED.findall(word)):
+            _refuse(variable, "a secret by its name")
         option = word if word.startswith("--") else "command line"
 
 
