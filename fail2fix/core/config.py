@@ -116,6 +116,11 @@ class StreamingConfig:
 
     ``patience``: a group is late if one of its rollouts is longer than this share of the longest of the step before.
     Its corrections then belong to the next step. More patience replays more of a step's own attempts and takes longer.
+
+    A step's rows have to divide (by ranks, mini-batches and fixed micro-batches), and how many attempts it admits shows
+    only in the end: those beyond the last multiple wait for the next step (``fail2fix/replay/trimmed``), and their
+    corrections are written again then. With the paper's sizes on eight ranks every number divides; in fixed
+    micro-batches of K * G' rows, where only multiples of K do, a third of the corrections are written twice.
     """
 
     patience: float = 0.3  # (ours)
@@ -280,8 +285,9 @@ class Fail2FixConfig:
     does; vLLM then draws request by request. ``groups_share_engine``: all rollouts of a problem, and its corrections,
     go to one engine, whose prefix cache then holds what they have in common; verl spreads them. ``skip_idle_rows``:
     rows without a gradient (no advantage, no KL loss, no entropy bonus) stay out of the update's passes, not of what
-    its loss is divided by. ``actor/ppo_kl``, clip fractions and ``actor/entropy_loss`` are then means over the other
-    rows, and in ``fail2fix/base/*`` and ``fail2fix/correction/*`` these rows count as zero.
+    its loss is divided by; of fixed micro-batches (no ``use_dynamic_bsz``) whole ones only. ``actor/ppo_kl``, clip
+    fractions and ``actor/entropy_loss`` are then means over the other rows, and in ``fail2fix/base/*`` and
+    ``fail2fix/correction/*`` these rows count as zero.
     """
 
     seed: int = 0
