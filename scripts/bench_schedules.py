@@ -41,6 +41,8 @@ from fail2fix.core.selection import Attempt, PromptGroup, select_attempts
 B, G, K, RHO = 128, 8, 128, 0.3
 PROMPT, REQUEST = 100, 60  # tokens of a problem, and of the words that ask for a correction
 SIGMA, SPREAD = 0.6, 0.5  # of log-lengths, within a problem and between problems
+PASS_RATES = {"mixed": (0.8, 0.8), "high": (5.0, 0.5), "low": (0.2, 4.0)}  # beta distributions
+MIXED = PASS_RATES["mixed"]
 WRONG, CORRECTION = 1.25, 0.8  # lengths of wrong answers and of corrections, to right ones'
 C0 = 1.5e-3  # seconds; fitted, with the lengths' spread, to FIELD.md C2's times of N and 2N plain rollouts
 BANDWIDTH = 4.3e12  # bytes a second: an H200's, measured (FIELD.md C1)
@@ -70,9 +72,6 @@ class Request:
     fresh: float = 0.0
     group: int | None = None
 
-
-PASS_RATES = {"mixed": (0.8, 0.8), "high": (5.0, 0.5), "low": (0.2, 4.0)}  # beta distributions
-MIXED = PASS_RATES["mixed"]
 
 Case = tuple[str, int, int, int]  # model, engines, mean and longest answer
 Ended = Callable[[int], list[Request]]

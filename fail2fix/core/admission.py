@@ -148,7 +148,6 @@ def next_cutoffs(
         wanted: of the next step.
         owed: see ``still_owed``; a quarter of K is made up for in a step, and no more than K is remembered.
     """
-    longest_of_all = max(longest, default=0)
     groups = [groups[place] for place in first_of_each_problem([group.key for group in groups])]
     owed_all, owed_correct = (_within(wanted.k, number) for number in owed)
     entries = _entries(groups, config, seed, step)
@@ -162,8 +161,15 @@ def next_cutoffs(
     while reached < min(k, len(entries)) and limit < widest:
         limit += 1
         places, reached = _cutoffs(entries, k, n_correct, limit)
-    patience = int(wanted.patience * longest_of_all)
-    return Cutoffs(*places, limit, patience, len(serial.attempts), serial.correct, owed_all, owed_correct)
+    return Cutoffs(
+        *places,
+        limit=limit,
+        patience=int(wanted.patience * max(longest, default=0)),
+        wanted=len(serial.attempts),
+        wanted_correct=serial.correct,
+        owed=owed_all,
+        owed_correct=owed_correct,
+    )
 
 
 def _within(most: int, number: int) -> int:

@@ -120,7 +120,7 @@ class StreamingConfig:
     A step's rows have to divide (by ranks, mini-batches and fixed micro-batches), and how many attempts it admits shows
     only in the end: those beyond the last multiple wait for the next step (``fail2fix/replay/trimmed``), and their
     corrections are written again then. With the paper's sizes on eight ranks every number divides; in fixed
-    micro-batches of K * G' rows, where only multiples of K do, a third of the corrections are written twice.
+    micro-batches of K * G' rows only multiples of K do.
     """
 
     patience: float = 0.3  # (ours)

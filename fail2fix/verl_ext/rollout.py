@@ -171,6 +171,11 @@ class Fail2FixAgentLoopManager(AgentLoopManager):
         return cycle(self.agent_loop_workers)
 
 
+def prompt_texts(prompts: np.ndarray) -> list[str]:
+    """What tells prompts apart before they have token ids: their messages (N,) as JSON."""
+    return [json.dumps(messages, default=str) for messages in prompts]
+
+
 def request_seeds(prompts: DataProto, run_seed: int, samples: Counter[str] | None = None) -> np.ndarray:
     """One seed a row (N,), of its stream, step, prompt and sample; ``samples`` as in ``rollout_seeds``."""
     about, columns = prompts.meta_info, prompts.non_tensor_batch
@@ -179,7 +184,7 @@ def request_seeds(prompts: DataProto, run_seed: int, samples: Counter[str] | Non
     if ids is not None:
         texts = [np.asarray(row, dtype=np.int64).tobytes().hex() for row in ids]
     else:
-        texts = [json.dumps(messages, default=str) for messages in columns["raw_prompt"]]
+        texts = prompt_texts(columns["raw_prompt"])
     return np.array(rollout_seeds(run_seed, stream, about.get("global_steps", -1), texts, samples), dtype=np.int64)
 
 

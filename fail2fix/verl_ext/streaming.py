@@ -7,7 +7,6 @@ never in that of finishing.
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -32,7 +31,7 @@ from fail2fix.core.config import BadInput, Fail2FixConfig
 from fail2fix.core.prompts import CorrectionPromptBuilder
 from fail2fix.core.selection import Attempt, PromptGroup, Selection, distinct_candidates, in_band, wanted_correct
 from fail2fix.verl_ext.corrections import Replay, build_replays, correction_source
-from fail2fix.verl_ext.rollout import Fail2FixAgentLoopManager
+from fail2fix.verl_ext.rollout import Fail2FixAgentLoopManager, prompt_texts
 from fail2fix.verl_ext.stream_file import essentials, read_provenance, read_stream, write_stream
 from fail2fix.verl_ext.streams import Source, Stream, concatenated
 
@@ -202,7 +201,7 @@ class StreamedStep:
         """Ask for every problem's rollouts and for the corrections of what was carried, then go on as groups end."""
         started, asked, samples = time.perf_counter(), Asked(manager), Counter[str]()
         prompts = self._source.request.non_tensor_batch["raw_prompt"][:: self._rollouts]
-        self._firsts = set(first_of_each_problem([json.dumps(messages, default=str) for messages in prompts]))
+        self._firsts = set(first_of_each_problem(prompt_texts(prompts)))
         for group in range(len(self._source) // self._rollouts):
             rows = self._rows(group)
             request = self._source.rows(rows).asked(rows, self._step, "base:0")

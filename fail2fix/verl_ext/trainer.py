@@ -321,14 +321,14 @@ class Fail2FixTrainer(Validation):
 
     def _end_streaming_step(self, base: Stream, step: Step) -> None:
         """What the next step's groups are decided by."""
-        wanted = self.settings.correction
-        if self.settings.schedule is not Schedule.streaming or not wanted.enabled:
-            if wanted.enabled and self.streaming.carried:  # by a run that streamed: they wait until one does again
-                step.metrics["fail2fix/replay/carried_on"] = float(len(self.streaming.carried))
+        wanted, streams = self.settings.correction, self.settings.schedule is Schedule.streaming
+        if not wanted.enabled:
             return
-        k = feasible_attempts(wanted.attempts, wanted.rollouts, len(base.rows), self.split)
-        self.streaming.end_step(base, step.decided, k, self.ratio.rho, step.number)
-        step.metrics["fail2fix/replay/carried_on"] = float(len(self.streaming.carried))
+        if streams:
+            k = feasible_attempts(wanted.attempts, wanted.rollouts, len(base.rows), self.split)
+            self.streaming.end_step(base, step.decided, k, self.ratio.rho, step.number)
+        if streams or self.streaming.carried:  # what a run carried that streamed waits until one does again
+            step.metrics["fail2fix/replay/carried_on"] = float(len(self.streaming.carried))
 
     def _problems(self, prompts: DataProto, step: Step, first_request: int = 0) -> Source:
         """G rows for each of the step's problems, which get their names."""
