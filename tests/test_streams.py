@@ -9,12 +9,14 @@ import pytest
 import torch
 from verl import DataProto
 
-from fail2fix.core.config import ReplayConfig
+from fail2fix.core.admission import EVERYBODY, NOBODY, Cutoffs
+from fail2fix.core.config import Fail2FixConfig, ReplayConfig
 from fail2fix.core.ledger import Cost
 from fail2fix.core.objective import BatchSplit
 from fail2fix.core.prompts import AttemptContext, CorrectionPrompt
 from fail2fix.core.selection import Attempt, PromptGroup, Selection, distinct_candidates, select_attempts
 from fail2fix.verl_ext.corrections import Replay, Replays, fill_replays
+from fail2fix.verl_ext.streaming import StreamedStep, Streaming
 from fail2fix.verl_ext.streams import JointBatch, Source, Stream, concatenated, join, prompt_groups
 
 P, R = 5, 4
@@ -132,3 +134,16 @@ def test_a_stream_costs_what_it_generated_and_every_call_of_the_verifier() -> No
     cost = stream(2, 2, verifier_calls=[1, 3, 1, 1]).cost(seconds=2.5)
     assert cost == Cost(rollouts=4, prompt_tokens=4 * (P - 1), generated_tokens=4 * R, verifier_calls=6, seconds=2.5)
     assert stream(2, 2).cost(0).verifier_calls == 4
+
+
+def test_a_problem_that_a_step_has_twice_is_decided_once() -> None:
+    """Its other group is counted, and neither admitted nor asked about."""
+    nothing: Any = None
+    base = stream(2, 2)
+    streaming = Streaming(Fail2FixConfig(), nothing, lambda _: pytest.fail("its attempts were read"))
+    streaming.cutoffs = Cutoffs(EVERYBODY, EVERYBODY, NOBODY, limit=2, patience=8)
+    step = StreamedStep(streaming, base.source, rollouts=2, step=3)
+    step._firsts, step._base[1] = {0}, base.groups_at(np.array([1])).rows
+    step._decide(nothing, 1)
+    assert step.counts["repeated_problems"] == 1
+    assert step.admitted.total() == 0

@@ -99,7 +99,8 @@ def test_steps_admit_on_average_what_serial_selection_would(
     for mine, serial, _, _ in both_ways(steps, k, rollouts, rates):
         ours += counts_of(mine)
         theirs += counts_of(serial)
-    assert ours == pytest.approx(theirs, rel=0.07)
+    assert ours[0] == pytest.approx(theirs[0], rel=0.05)
+    assert ours[1] == pytest.approx(theirs[1], rel=0.07)
 
 
 @pytest.mark.parametrize("rates", [MIXED, EASY, HARD])
@@ -131,11 +132,12 @@ def test_the_limit_a_problem_holds_where_one_side_is_scarce(rates: tuple[float, 
 @pytest.mark.parametrize("rates", [EASY, HARD])
 def test_what_a_side_never_had_is_not_made_up_for_when_it_has_it_again(rates: tuple[float, float]) -> None:
     steps = [
-        (sum(attempt.correct for attempt in mine), len(mine))
-        for mine, *_ in both_ways(45, 128, 8, lambda step: rates if step < 30 else MIXED)
+        (sum(attempt.correct for attempt in mine), len(mine), sum(attempt.correct for attempt in serial))
+        for mine, serial, *_ in both_ways(45, 128, 8, lambda step: rates if step < 30 else MIXED)
     ]
-    back = steps[32:]
-    assert sum(correct for correct, _ in back) / sum(count for _, count in back) == pytest.approx(0.3, abs=0.08)
+    since, back = steps[28:], steps[32:]
+    assert sum(ours for ours, _, _ in since) == pytest.approx(sum(theirs for _, _, theirs in since), rel=0.15)
+    assert sum(ours for ours, _, _ in back) / sum(count for _, count, _ in back) == pytest.approx(0.3, abs=0.08)
 
 
 def test_a_problem_that_a_step_has_twice_is_replayed_once() -> None:
