@@ -19,7 +19,7 @@ from fail2fix.evaluate.questions import Question
 from fail2fix.sets import find_set
 from fail2fix.sets.humaneval import fenced
 from fail2fix.sets.spec import Record
-from tests.prepare.sets import SHARED
+from tests.shared import DATA
 
 Ending = Literal["right", "wrong", "timeout", "error"]
 """How an answer did; "wrong": its program ended by itself, with another result or with an error, or there is none."""
@@ -57,7 +57,7 @@ def seeds(name: str, questions: Questions) -> list[Answer]:
             ("right",) if row["is_solved"] else ("wrong", "timeout"),
         )
         for model in SEEDS
-        for row in map(json.loads, (SHARED / "llmdebugger_seeds" / f"{name}_seed_{model}.jsonl").open())
+        for row in map(json.loads, (DATA / "llmdebugger_seeds" / f"{name}_seed_{model}.jsonl").open())
     ]
 
 
@@ -112,7 +112,7 @@ def _answer(run: str, row: Fields, question: Question, ending: Ending) -> Answer
 def _runs(questions: Questions) -> Iterator[tuple[str, Fields, Fields]]:
     """Each run's name, its rows of these questions, and how each failed ({} where it passed)."""
     for run in RUNS:
-        with gzip.open(SHARED / "livecodebench_rollouts" / f"{run}_eval_all.json.gz", "rt") as file:
+        with gzip.open(DATA / "livecodebench_rollouts" / f"{run}_eval_all.json.gz", "rt") as file:
             rows = json.load(file)
         for row in rows:
             if row["question_id"] in questions:

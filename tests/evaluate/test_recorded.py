@@ -14,7 +14,7 @@ from fail2fix.evaluate.questions import read_questions
 from fail2fix.prepare.__main__ import prepare
 from fail2fix.sets import find_set
 from tests.evaluate.recorded import Answer, Questions, failures, judged, passes, results, seeds
-from tests.prepare.sets import NEEDS_SHARED, SHARED
+from tests.shared import DATA
 
 EXCEPTIONS: Mapping[str, Mapping[str, str]] = json.loads(
     Path(__file__).with_name("recorded_exceptions.json").read_text()
@@ -48,7 +48,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
         name, _, answers_of = RECORDINGS[recording]
         path = folder / name / "test.parquet"
         if not path.is_file():
-            prepare(find_set(name), path.parent, SHARED)
+            prepare(find_set(name), path.parent, DATA)
         return answers_of({question.id: question for question in read_questions(path)})
 
     return answers
@@ -64,7 +64,7 @@ def differing(answers: Sequence[Answer]) -> dict[str, str]:
     return {answer.id: ending for answer, ending in pairs if ending not in answer.endings}
 
 
-@NEEDS_SHARED
+@pytest.mark.needs_shared
 @pytest.mark.parametrize("recording", RECORDINGS)
 def test_exceptions_are_few(read: Read, recording: str) -> None:
     answers = read(recording)
@@ -73,7 +73,7 @@ def test_exceptions_are_few(read: Read, recording: str) -> None:
     assert len(EXCEPTIONS[recording]) <= MOST * len(answers)
 
 
-@NEEDS_SHARED
+@pytest.mark.needs_shared
 @pytest.mark.parametrize("recording", RECORDINGS)
 def test_some_recorded_verdicts_are_ours(read: Read, recording: str) -> None:
     answers = read(recording)
@@ -81,7 +81,7 @@ def test_some_recorded_verdicts_are_ours(read: Read, recording: str) -> None:
     assert {key: how for key, how in found.items() if key not in EXCEPTIONS[recording]} == {}
 
 
-@NEEDS_SHARED
+@pytest.mark.needs_shared
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("recording", RECORDINGS)

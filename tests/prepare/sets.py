@@ -1,4 +1,4 @@
-"""Where the tests find rows: the real ones where they are at hand, else the committed samples."""
+"""The committed sample rows of each set."""
 
 from __future__ import annotations
 
@@ -6,17 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from fail2fix.sets import find_set
 from fail2fix.sets.spec import Problem, Record
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "data" / "sets"
-SHARED = ROOT.parent / "shared" / "data"
-NEEDS_SHARED = pytest.mark.skipif(
-    not SHARED.is_dir(), reason=f"{SHARED}: the real rows are not at hand (development machines have them)"
-)
 
 
 def samples(name: str) -> list[dict[str, Any]]:

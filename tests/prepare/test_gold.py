@@ -17,8 +17,9 @@ from fail2fix.sets.humaneval import fenced
 from fail2fix.sets.spec import Problem, PublicSet, Record
 from fail2fix.verify.gold import parse_gold
 from fail2fix.verify.registry import open_verifier, verifier_of
-from tests.prepare.sets import NEEDS_SHARED, SHARED, samples
+from tests.prepare.sets import samples
 from tests.prepare.test_sets import WRITTEN
+from tests.shared import DATA
 
 EXCEPTIONS = json.loads(Path(__file__).with_name("gold_exceptions.json").read_text())
 """{set: {id: why its own solution is not judged right}}"""
@@ -62,8 +63,8 @@ def refused(chosen: PublicSet, problems: Sequence[Placed]) -> set[str]:
 
 
 def local_problems(chosen: PublicSet) -> list[Placed]:
-    rows = [row for split in chosen.splits for row in rows_of(chosen, split, SHARED)]
-    return read_all(rows, reader_of(chosen, SHARED), chosen.ability, Dropped())
+    rows = [row for split in chosen.splits for row in rows_of(chosen, split, DATA)]
+    return read_all(rows, reader_of(chosen, DATA), chosen.ability, Dropped())
 
 
 @pytest.mark.parametrize("name", all_sets())
@@ -83,14 +84,14 @@ def test_the_samples_own_solutions_are_right(name: str) -> None:
     assert refused(chosen, problems) == set(EXCEPTIONS.get(f"{name} samples", {}))
 
 
-@NEEDS_SHARED
+@pytest.mark.needs_shared
 @pytest.mark.parametrize("name", MATH)
 def test_every_own_solution_is_right_in_mathematics(name: str) -> None:
     chosen = find_set(name)
     assert refused(chosen, local_problems(chosen)) == set(EXCEPTIONS.get(name, {}))
 
 
-@NEEDS_SHARED
+@pytest.mark.needs_shared
 @pytest.mark.parametrize("name", CODE)
 def test_the_first_programs_pass_their_tests(name: str) -> None:
     chosen = find_set(name)
@@ -98,7 +99,7 @@ def test_the_first_programs_pass_their_tests(name: str) -> None:
     assert refused(chosen, first) <= set(EXCEPTIONS.get(name, {}))
 
 
-@NEEDS_SHARED
+@pytest.mark.needs_shared
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("name", CODE)

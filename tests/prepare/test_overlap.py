@@ -15,7 +15,7 @@ from fail2fix.prepare.ship_hashes import marks_of
 from fail2fix.prepare.sources import is_at_hand, rows_of
 from fail2fix.sets import all_sets, find_set
 from fail2fix.sets.spec import Problem
-from tests.prepare.sets import NEEDS_SHARED, SHARED
+from tests.shared import DATA
 
 FOUND = {
     "deepscaler": {"aime24": 0, "aime25": 0, "amc23": 0, "gsm8k-test": 0, "math-test": 62, "math500": 7, "minerva": 0,
@@ -27,40 +27,40 @@ FOUND = {
 """DATA.md, "Traps, measured"."""
 
 
-def problems(name: str, split: str, folder: Path = SHARED) -> list[Placed]:
+def problems(name: str, split: str, folder: Path = DATA) -> list[Placed]:
     chosen = find_set(name)
     return read_all(rows_of(chosen, split, folder), chosen.read, chosen.ability, Dropped())
 
 
-@NEEDS_SHARED
+@pytest.mark.needs_shared
 @pytest.mark.parametrize("name", FOUND)
 def test_the_overlaps_that_are_known(name: str) -> None:
     found = exact_overlaps(problems(name, "train"), shipped_hashes())
     assert FOUND[name].items() <= found.items()
 
 
-@NEEDS_SHARED
+@pytest.mark.needs_shared
 def test_the_shipped_hashes_are_of_the_evaluation_sets() -> None:
     shipped = shipped_hashes()
     evaluated = {name: each for name, each in all_sets().items() if each.use == "evaluation"}
-    at_hand = {name: each for name, each in evaluated.items() if is_at_hand(each, SHARED)}
+    at_hand = {name: each for name, each in evaluated.items() if is_at_hand(each, DATA)}
     assert evaluated.keys() - at_hand.keys() == {"criticbench", "deepcoder_codeforces"}
     assert shipped.keys() == {*at_hand.keys() - SAME_PROBLEMS.keys(), *TEST_SPLITS.values()}
     for name, chosen in at_hand.items():
-        assert shipped[SAME_PROBLEMS.get(name, name)] == marks_of(chosen, list(chosen.splits), SHARED)
+        assert shipped[SAME_PROBLEMS.get(name, name)] == marks_of(chosen, list(chosen.splits), DATA)
     for name, shown in TEST_SPLITS.items():
-        assert shipped[shown] == marks_of(find_set(name), ["test"], SHARED)
+        assert shipped[shown] == marks_of(find_set(name), ["test"], DATA)
 
 
 def test_of_livecodebench_the_window_is_kept_from_training() -> None:
     assert len(shipped_hashes()["livecodebench"]) == 454
 
 
-@NEEDS_SHARED
+@pytest.mark.needs_shared
 def test_deepcoders_livecodebench_loses_the_window_and_nothing_else(tmp_path: Path) -> None:
     """Real problems in DeepCoder's columns: its problem is LiveCodeBench's question_content."""
     chosen = find_set("livecodebench")
-    rows = [row for row in rows_of(chosen, "test", SHARED) if row.fields["question_id"] != "abc350_c"]
+    rows = [row for row in rows_of(chosen, "test", DATA) if row.fields["question_id"] != "abc350_c"]
     (tmp_path / "deepcoder_lcbv5.jsonl").write_text(
         "".join(
             json.dumps(

@@ -18,7 +18,8 @@ from fail2fix.sets.humaneval import fenced
 from fail2fix.sets.spec import Attempt, Problem
 from fail2fix.verify.code.ground_truth import Limits
 from fail2fix.verify.code.local import LocalBackend
-from tests.prepare.sets import NEEDS_SHARED, SHARED, samples
+from tests.prepare.sets import samples
+from tests.shared import DATA
 
 parquet = pytest.importorskip("pyarrow.parquet")
 
@@ -84,13 +85,13 @@ def test_distilled_programs_that_fail_are_left_out(backend: LocalBackend, tmp_pa
     assert "no pinned revision" in chosen.pinned
 
 
-@NEEDS_SHARED
+@pytest.mark.needs_shared
 def test_bugs_that_slip_through_debugbenchs_tests_are_left_out(backend: LocalBackend, tmp_path: Path) -> None:
     (tmp_path / "debugbench").mkdir()
-    (tmp_path / "leetcode_dataset").symlink_to(SHARED / "leetcode_dataset")
-    rows = json.loads((SHARED / "debugbench" / "python3_condition_error.json").read_text())
+    (tmp_path / "leetcode_dataset").symlink_to(DATA / "leetcode_dataset")
+    rows = json.loads((DATA / "debugbench" / "python3_condition_error.json").read_text())
     (tmp_path / "debugbench" / "python3_condition_error.json").write_text(json.dumps(rows[:20]))
-    places = json.loads((SHARED / "debugbench" / "coverage_leetcode_v0.2.json").read_text())
+    places = json.loads((DATA / "debugbench" / "coverage_leetcode_v0.2.json").read_text())
     known = [each for each in places if each["file"] == "condition_error" and each["index"] < 20]
     usable = [each["slug"] for each in known if each["oracle"] == "ok" and each["buggy"] != "ok"]
     prepare(find_set("debugbench"), tmp_path / "out", tmp_path)
@@ -99,10 +100,10 @@ def test_bugs_that_slip_through_debugbenchs_tests_are_left_out(backend: LocalBac
     assert 0 < len(usable) <= len(known) < 20
 
 
-@NEEDS_SHARED
+@pytest.mark.needs_shared
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_debugbench_has_its_usable_rows(backend: LocalBackend, tmp_path: Path) -> None:
-    made = prepare(find_set("debugbench"), tmp_path, SHARED)
+    made = prepare(find_set("debugbench"), tmp_path, DATA)
     assert made.written == {"train": 0, "test": 1070}
     assert made.dropped.counts["its wrong attempt passes its tests"] == 26

@@ -21,7 +21,8 @@ from fail2fix.sets import all_sets, find_set
 from fail2fix.sets.livecodebench import in_window, unpacked
 from fail2fix.sets.spec import CODE, MATH, Record, Unusable
 from fail2fix.verify.code.ground_truth import AssertionTests, CallTests, StdioTests, Tests, parse_ground_truth
-from tests.prepare.sets import NEEDS_SHARED, SAMPLES, SHARED, sample_problems, samples
+from tests.prepare.sets import SAMPLES, sample_problems, samples
+from tests.shared import DATA
 
 parquet = pytest.importorskip("pyarrow.parquet")
 
@@ -120,12 +121,14 @@ COLUMNS = {
 def test_every_set_has_samples_and_stands_in_the_list() -> None:
     assert (SAMPLES / "README.md").read_text() == listed(), "python -m fail2fix.prepare.list_sets > data/sets/README.md"
     assert {path.stem for path in SAMPLES.glob("*.jsonl")} == set(all_sets()) == set(COLUMNS)
-    assert set(WRITTEN) == {
-        name for name, chosen in all_sets().items() if not SHARED.is_dir() or is_at_hand(chosen, SHARED)
-    }
     for name, chosen in all_sets().items():
         assert len(chosen.revision) == (0 if name == "am_distilled" else 40)
         assert samples(name)
+
+
+@pytest.mark.needs_shared
+def test_every_local_set_has_its_numbers_of_rows() -> None:
+    assert set(WRITTEN) == {name for name, chosen in all_sets().items() if is_at_hand(chosen, DATA)}
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -292,10 +295,10 @@ def test_livecodebenchs_date_is_the_hubs_column() -> None:
         assert in_window(replace(problem, tags={"date": date})) is within
 
 
-@NEEDS_SHARED
+@pytest.mark.needs_shared
 def test_livecodebenchs_window_has_its_problems() -> None:
     chosen = find_set("livecodebench")
-    problems = read_all(rows_of(chosen, "test", SHARED), chosen.read, "code", Dropped())
+    problems = read_all(rows_of(chosen, "test", DATA), chosen.read, "code", Dropped())
     evaluated = [each.problem for each in problems if in_window(each.problem)]
     platforms = Counter(problem.tags["platform"] for problem in evaluated)
     assert platforms == {"atcoder": 287, "leetcode": 167}
@@ -303,24 +306,24 @@ def test_livecodebenchs_window_has_its_problems() -> None:
     assert kinds == {StdioTests: 287, CallTests: 167}
 
 
-@NEEDS_SHARED
+@pytest.mark.needs_shared
 @pytest.mark.parametrize("name", HAND_CHECKED)
 def test_answers_that_were_worked_out_by_hand(name: str) -> None:
     row, beginning, answer = HAND_CHECKED[name]
     chosen = find_set(name)
-    rows = (each for split in chosen.splits for each in rows_of(chosen, split, SHARED))
+    rows = (each for split in chosen.splits for each in rows_of(chosen, split, DATA))
     problem = next(chosen.read(each) for each in rows if each.place == f"{name}: {row}")
     assert problem.text.startswith(beginning)
     assert problem.answer == answer
 
 
-@NEEDS_SHARED
+@pytest.mark.needs_shared
 @pytest.mark.parametrize("name", HAND_CHECKED_TESTS)
 def test_tests_that_were_checked_by_hand(name: str) -> None:
     task, assertion = HAND_CHECKED_TESTS[name]
     chosen = find_set(name)
-    rows = (each for split in chosen.splits for each in rows_of(chosen, split, SHARED))
-    problems = read_all(rows, reader_of(chosen, SHARED), "code", Dropped())
+    rows = (each for split in chosen.splits for each in rows_of(chosen, split, DATA))
+    problems = read_all(rows, reader_of(chosen, DATA), "code", Dropped())
     tests = parse_ground_truth(next(each.problem.answer for each in problems if each.problem.id == task))
     assert isinstance(tests, AssertionTests)
     assert any(assertion in source for source in tests.tests)
@@ -333,11 +336,11 @@ def test_a_pickle_that_is_more_than_a_text_is_not_run() -> None:
             unpacked(text)
 
 
-@NEEDS_SHARED
+@pytest.mark.needs_shared
 @pytest.mark.parametrize("name", WRITTEN)
 def test_every_local_row_is_written_or_counted(name: str, tmp_path: Path) -> None:
     read, train, test = WRITTEN[name]
-    prepare(replace(find_set(name), runs_references=False), tmp_path, SHARED)
+    prepare(replace(find_set(name), runs_references=False), tmp_path, DATA)
     card = json.loads((tmp_path / "card.json").read_text())
     assert sum(card["rows_read"].values()) == read
     assert card["rows_written"] == {"train": train, "test": test}

@@ -12,6 +12,8 @@ from fail2fix.verify.certify.judging import judge_at_once
 from fail2fix.verify.certify.rows import TruthRow
 from tests.verify.truth import truth
 
+pytestmark = pytest.mark.needs_shared
+
 ROWS = 562
 MAX_DECIDED, MAX_LISTED = 0.10, 0.02
 

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from pathlib import Path
 
 import pytest
 
@@ -10,8 +9,7 @@ from fail2fix.verify.answer_text import AnswerText
 from fail2fix.verify.gold import parse_gold, within_tolerance
 from fail2fix.verify.math_answer import check, judge, verdict
 from fail2fix.verify.symbolic import careful_equal
-
-TRUTH = Path(__file__).parents[3] / "shared" / "truth"
+from tests.shared import TRUTH
 
 CASES = [
     (r"The answer is \boxed{12}.", "12", True),
@@ -171,12 +169,11 @@ def test_the_judged_text_is_returned() -> None:
 
 def truth(name: str) -> list[dict]:
     path = TRUTH / name
-    if not path.exists():
-        pytest.skip(f"{path}: labelled truth is not part of the repository")
     read = gzip.decompress if path.suffix == ".gz" else bytes
     return [json.loads(line) for line in read(path.read_bytes()).splitlines()]
 
 
+@pytest.mark.needs_shared
 def test_gsm8k_generations_without_a_false_verdict() -> None:
     """OpenAI's example model solutions: math-verify agrees with OpenAI's label on all of them."""
     rows = [row for row in truth("gsm8k_labelled_generations.jsonl.gz")[::4] if row["pred"]]
@@ -185,6 +182,7 @@ def test_gsm8k_generations_without_a_false_verdict() -> None:
     assert wrong == []
 
 
+@pytest.mark.needs_shared
 def test_full_solutions_agree_with_their_labels() -> None:
     """Real solutions of GSM8K and MATH problems; some labels are about the working, not about the answer."""
     rows = [row for row in truth("processbench_pairs.jsonl.gz") if row["source"].endswith(("/gsm8k", "/math"))][::3]
@@ -194,6 +192,7 @@ def test_full_solutions_agree_with_their_labels() -> None:
     assert sum(label and not verdict for label, verdict in verdicts) <= 0.03 * len(rows)
 
 
+@pytest.mark.needs_shared
 def test_cases_of_math_verifys_own_tests() -> None:
     rows = [row for row in truth("peer_unit_cases.jsonl") if row["source"] == "math-verify/test_numina_cases"]
     assert len(rows) == 30

@@ -12,6 +12,8 @@ from fail2fix.verify.cost import is_oversized
 from fail2fix.verify.latex_text import clean
 from tests.verify.truth import truth
 
+pytestmark = pytest.mark.needs_shared
+
 
 def ours(rows: list[TruthRow]) -> list[bool]:
     judging = judge_at_once([(row.text, row.gold) for row in rows], workers=2, deadline_s=10.0)

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
 from fail2fix.verify.certify.rows import TruthRow, read_truth
-
-TRUTH = Path(__file__).parents[3] / "shared" / "truth"
+from tests.shared import TRUTH
 
 
 def truth(name: str) -> list[TruthRow]:
-    """The rows of a truth set; skips the test where the set is not there."""
-    if not (TRUTH / name).exists():
-        pytest.skip(f"{TRUTH / name}: labelled truth is not part of the repository")
+    """The rows of a truth set; its test is marked ``needs_shared``."""
     return read_truth(TRUTH / name)

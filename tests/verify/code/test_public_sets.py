@@ -14,10 +14,6 @@ from fail2fix.verify.code.public_sets import assertions, criticbench, leetcode, 
 from tests.prepare.sets import sample_problems
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-SHARED = REPOSITORY.parent / "shared" / "data"
-NEEDS_SHARED = pytest.mark.skipif(
-    not SHARED.is_dir(), reason=f"{SHARED}: the real rows are not at hand (development machines have them)"
-)
 PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
 KNOWN_EXCEPTIONS = {
     # The mutant breaks encode_cyclic, which the prompt defines and the tests use: they keep the prompt's own.
@@ -41,13 +37,13 @@ def disagreements(bench: Any, backend: LocalBackend, name: str, start: int = 0, 
     return {(key, kind) for key, kind, _ in report["exceptions"]} - KNOWN_EXCEPTIONS
 
 
-@NEEDS_SHARED
+@pytest.mark.needs_shared
 @pytest.mark.parametrize("name", ["humaneval", "mbpp", "leetcode-v0.3.1-test", "leetcode-v0.2.0-train"])
 def test_the_sandbox_agrees_with_a_plain_run_on_the_first_rows(bench: Any, backend: LocalBackend, name: str) -> None:
     assert disagreements(bench, backend, name, limit=5) == set()
 
 
-@NEEDS_SHARED
+@pytest.mark.needs_shared
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("name", ["humaneval", "mbpp", "leetcode-v0.3.1-test", "leetcode-v0.2.0-train"])
@@ -57,7 +53,7 @@ def test_the_sandbox_agrees_with_a_plain_run(bench: Any, name: str) -> None:
     backend.close()
 
 
-@NEEDS_SHARED
+@pytest.mark.needs_shared
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_debugbench_has_its_usable_rows(bench: Any) -> None:
