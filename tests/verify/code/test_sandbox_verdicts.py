@@ -382,6 +382,7 @@ def test_where_bubblewrap_makes_no_namespace_the_reason_is_said(
         LocalBackend()
 
 
+@pytest.mark.usefixtures("backend")  # skips where sandboxes cannot run
 def test_a_python_no_sandbox_may_read_is_refused() -> None:
     with pytest.raises(SandboxUnavailable, match="no Python that user"):
         LocalBackend(python="/nonexistent/python3")
