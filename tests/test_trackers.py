@@ -39,7 +39,7 @@ def test_a_run_keeps_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             self.logger: dict[str, object] = {}
 
     clean = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-    monkeypatch.setattr(trackers, "Tracking", Tracker)
+    monkeypatch.setattr(trackers, "PersistentTracking", Tracker)
     ids = []
     for _ in range(2):
         monkeypatch.setattr(os, "environ", dict(clean))

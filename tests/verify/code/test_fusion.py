@@ -87,8 +87,8 @@ def service() -> Iterator[Service]:
         server.shutdown()
 
 
-def outcome(service: Service, program: str, ground_truth: dict[str, Any] = ADD, retries: int = 2) -> Outcome:
-    backend = FusionBackend(service.endpoint, concurrency=2, limits=Limits(test_s=2, total_s=4), retries=retries)
+def outcome(service: Service, program: str, ground_truth: dict[str, Any] = ADD, retry_s: float = 20.0) -> Outcome:
+    backend = FusionBackend(service.endpoint, concurrency=2, limits=Limits(test_s=2, total_s=4), retry_s=retry_s)
     try:
         return asyncio.run(backend.run(program, parse_ground_truth(ground_truth)))
     finally:
@@ -139,19 +139,19 @@ def test_a_service_that_breaks_is_asked_again_and_then_an_error(service: Service
     assert outcome(service, RIGHT) == Outcome("ok", 1, 1)
     service.replies = [failure]
     service.requests.clear()
-    assert outcome(service, RIGHT, retries=1) == Outcome("error")
-    assert len(service.requests) == 2
+    assert outcome(service, RIGHT, retry_s=1) == Outcome("error")
+    assert len(service.requests) >= 2
 
 
 @pytest.mark.parametrize("stdout", ["", "Traceback", '{"ready": 1}\n', "[]", "[" * 100_000])
 def test_nonsense_before_the_program_is_an_error(service: Service, stdout: str) -> None:
     service.replies = [lambda _: reply("Finished", stdout, 0)]
-    assert outcome(service, RIGHT, retries=0) == Outcome("error")
+    assert outcome(service, RIGHT, retry_s=0) == Outcome("error")
 
 
 def test_no_service_is_an_error(service: Service) -> None:
     service.endpoint = "http://127.0.0.1:9"
-    assert outcome(service, RIGHT, retries=0) == Outcome("error")
+    assert outcome(service, RIGHT, retry_s=0) == Outcome("error")
 
 
 def test_a_closed_one_is_refused(service: Service) -> None:
@@ -162,7 +162,7 @@ def test_a_closed_one_is_refused(service: Service) -> None:
         asyncio.run(backend.run(RIGHT, parse_ground_truth(ADD)))
 
 
-@pytest.mark.parametrize("settings", [{"endpoint": "host:8080"}, {"concurrency": 0}, {"retries": -1}])
+@pytest.mark.parametrize("settings", [{"endpoint": "host:8080"}, {"concurrency": 0}, {"retry_s": -1}])
 def test_settings_are_checked(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="FusionBackend needs endpoint http"):
         FusionBackend(**({"endpoint": "http://host"} | settings))
