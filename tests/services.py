@@ -6,18 +6,20 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 
 @dataclass
 class Service:
-    """``POST /`` answers ``{"score": 1.0}``, or ``status`` until ``healthy_at`` (monotonic seconds)."""
+    """Each POST is answered with ``answer``, or with ``status`` until ``healthy_at`` (monotonic seconds)."""
 
     port: int
     status: int = 200
+    answer: Mapping[str, Any] = field(default_factory=lambda: {"score": 1.0})
     headers: dict[str, str] = field(default_factory=dict)
     healthy_at: float = 0.0
     asked: list[float] = field(default_factory=list)  # when each request came in
@@ -37,17 +39,17 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(status: int = 200, for_s: float = 0.0, headers: dict[str, str] | None = None) -> Iterator[Service]:
-    """A service that answers ``status`` for ``for_s`` seconds, and then judges."""
-    service = Service(free_port(), status, headers or {}, time.monotonic() + for_s)
+def serving(status: int = 200, for_s: float = 0.0, **given: Any) -> Iterator[Service]:
+    """A service that answers ``status`` for ``for_s`` seconds, and then judges. ``given``: its other fields."""
+    service = Service(free_port(), status, healthy_at=time.monotonic() + for_s, **given)
     with _listening(service):
         yield service
 
 
 @contextmanager
-def down(for_s: float) -> Iterator[Service]:
-    """A service that nobody listens for until ``for_s`` seconds have passed."""
-    service = Service(free_port())
+def down(for_s: float, **given: Any) -> Iterator[Service]:
+    """A service that nobody listens for until ``for_s`` seconds have passed. ``given``: its other fields."""
+    service = Service(free_port(), **given)
     ended = threading.Event()
 
     def start() -> None:
@@ -71,10 +73,11 @@ def _listening(service: Service) -> Iterator[None]:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             service.asked.append(time.monotonic())
             broken = service.broken()
-            body = b"{}" if broken else json.dumps({"score": 1.0}).encode()
+            body = b"{}" if broken else json.dumps(service.answer).encode()
             self.send_response(service.status if broken else 200)
             for name, value in service.headers.items() if broken else ():
                 self.send_header(name, value)
+            self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -59,6 +59,7 @@ class FusionBackend:
         self._retry_s = retry_s
         # The client blocks: a thread a request, and no event loop of ours is tied to it.
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="fusion")
+        self._logged: set[tuple[type, int | None]] = set()
         self._closed = False
 
     async def run(self, program: str, tests: Tests) -> Outcome:
@@ -72,12 +73,19 @@ class FusionBackend:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._judge, client, program, tests)
 
         try:
-            outcome: Outcome = await AsyncRetrying(**retry_policy(self._retry_s, on_failure=_log))(judged)
+            outcome: Outcome = await AsyncRetrying(**retry_policy(self._retry_s, on_failure=self._log))(judged)
         except Exception as error:  # requests raises its own, pydantic another
             self._require_open()
-            _log(error)
+            self._log(error)
             return Outcome("error")
         return outcome
+
+    def _log(self, error: BaseException) -> None:
+        """Each kind of failure once: every program under way meets it."""
+        kind = (type(error), getattr(error, "status_code", None))
+        if kind not in self._logged:
+            self._logged.add(kind)
+            logger.warning("SandboxFusion failure: %s: %s", type(error).__name__, one_line(str(error)))
 
     def _require_open(self) -> None:
         if self._closed:
@@ -113,10 +121,6 @@ class FusionBackend:
         """Wait for the requests under way. May be called twice."""
         self._closed = True
         self._threads.shutdown(cancel_futures=True)
-
-
-def _log(error: BaseException) -> None:
-    logger.warning("SandboxFusion failure: %s: %s", type(error).__name__, one_line(str(error)))
 
 
 def _client() -> Any:
