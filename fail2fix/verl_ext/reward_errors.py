@@ -7,25 +7,35 @@ small run is judged by the rows of all workers together.
 from __future__ import annotations
 
 import math
+import os
+import re
 import traceback
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
+from ray.exceptions import RayTaskError
 
+from fail2fix.backoff import Kind, kind_of
 from fail2fix.core.config import BadInput
 from fail2fix.core.faults import most_common
 from fail2fix.core.printable import one_line
 
 REWARD_ERROR = "reward_error"
 LONGEST = 300  # characters of an error's own words
+PLACE = re.compile(r'File "(.+?)", line (\d+)')  # in a traceback
+
+
+def reward_file(config: DictConfig) -> str:
+    """The file of the run's own reward function; "" where our verifiers judge."""
+    return (config.reward.get("custom_reward_function") or {}).get("path") or ""
 
 
 def reward_name(config: DictConfig) -> str:
     """The run's reward function as messages name it: its file and name, or our verifiers."""
-    given = config.reward.get("custom_reward_function") or {}
-    return f"{given['path']}:{given.get('name')}" if given.get("path") else "the verifier"
+    path = reward_file(config)
+    return f"{path}:{config.reward.custom_reward_function.get('name')}" if path else "the verifier"
 
 
 def error_place(error: BaseException, source: str = "") -> str:
@@ -42,6 +52,23 @@ def error_line(error: BaseException, source: str = "") -> str:
     """The last line of an error's traceback with its place: ``file:line: KeyError: 'answer'``."""
     words = one_line("".join(traceback.format_exception_only(error)))[:LONGEST]
     return f"{error_place(error, source)}: {words}"
+
+
+def failed_under_verl(config: DictConfig, error: RayTaskError) -> BadInput | None:
+    """What an error of a reward worker means under verl's own managers, which pass it on and so end the run.
+
+    None: it says itself what it means, or a service failed.
+    """
+    cause = error.cause
+    if isinstance(cause, BadInput) or kind_of(cause) is not Kind.code:
+        return None
+    places = PLACE.findall(str(error))  # the traceback came as text
+    source = os.path.abspath(reward_file(config))
+    file, line = ([place for place in places if place[0] == source] or places or [("reward worker", "?")])[-1]
+    return BadInput(
+        f"the reward function failed: {file}:{line}: {type(cause).__name__}: {one_line(str(cause))[:LONGEST]}; "
+        "correct it and start again"
+    )
 
 
 class FirstVerdicts:

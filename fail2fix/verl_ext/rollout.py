@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import ray
 from omegaconf import DictConfig
+from ray.exceptions import RayTaskError
 from verl import DataProto
 from verl.experimental.agent_loop.agent_loop import (
     AgentLoopManager,
@@ -38,7 +39,13 @@ from verl.utils.skip import SkipManager
 from verl.workers.rollout.llm_server import LLMServerClient
 
 from fail2fix.core.seeds import rollout_seeds
-from fail2fix.verl_ext.reward_errors import REWARD_ERROR, FirstVerdicts, refuse_no_number, reward_name
+from fail2fix.verl_ext.reward_errors import (
+    REWARD_ERROR,
+    FirstVerdicts,
+    failed_under_verl,
+    refuse_no_number,
+    reward_name,
+)
 
 PROMPT_IDS_AGENT = "fail2fix_prompt_ids"
 PROMPT_IDS = "fail2fix_prompt_ids"
@@ -101,6 +108,15 @@ class PromptIdsAgentLoopWorker(AgentLoopWorker):
         if seed is not None:
             sampling_params |= {"seed": int(seed)}
         return await super()._run_agent_loop(sampling_params, trajectory, *args, **kwargs)
+
+    async def _compute_score(self, outputs: list[AgentLoopOutput], kwargs: dict[str, Any]) -> None:
+        """verl's; an error in the reward function's code is the user's to mend, under verl's own managers too."""
+        try:
+            await super()._compute_score(outputs, kwargs)
+        except RayTaskError as error:
+            if told := failed_under_verl(self.config, error):
+                raise told from error
+            raise
 
     def _postprocess(self, inputs: list[Any], *args: Any, **kwargs: Any) -> DataProto:
         extras = [row.extra_fields.get("reward_extra_info", {}) for row in inputs]

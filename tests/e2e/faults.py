@@ -203,6 +203,9 @@ FAULTS: dict[str, Fault] = {
     "reward_hangs": Fault(
         "the reward function hangs", 75, trigger, ("fail2fix.verifier.call_s=5", "fail2fix.verifier.retries=1"), "hang"
     ),
+    "reward_bug_naive": Fault(
+        "the reward function has a KeyError, under verl's naive manager", 2, None, (*NO_SAVES, *NAIVE), "bug"
+    ),
     "reward_nan": Fault("the reward function returns NaN", 2, trigger, NO_SAVES, "nan"),
     "reward_nan_naive": Fault(
         "the reward function returns NaN, under verl's naive manager", 2, trigger, (*NO_SAVES, *NAIVE), "nan"
