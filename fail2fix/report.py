@@ -31,6 +31,7 @@ from rich.table import Table
 from fail2fix.console import shown
 from fail2fix.core.config import BadInput
 from fail2fix.core.printable import one_line
+from fail2fix.core.verdict import reaches
 
 Row: TypeAlias = dict[str, Any]
 
@@ -233,7 +234,7 @@ def accuracy(step: int, rows: Sequence[Row]) -> Accuracy:
 def is_right(row: Row) -> float:
     """The verdict of a dump's row, 1 or 0: the reward manager's own, else a full ``acc``, else a full score."""
     given = next((row[name] for name in ("verdict", "acc") if NUMBER.fits(row.get(name))), row["score"])
-    return float(float(str(given)) >= 1)
+    return float(reaches(float(str(given))))
 
 
 def bootstrap_interval(values: np.ndarray, resamples: int = RESAMPLES, seed: int = SEED) -> tuple[float, float]:

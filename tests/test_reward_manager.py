@@ -3,24 +3,46 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
 import logging
+import math
+import os
 import threading
+import time
+import urllib.request
 from typing import Any
 
+import aiohttp
+import httpx
 import numpy as np
 import pytest
+import requests
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from verl import DataProto
 
 from fail2fix.core.config import BadInput
-from fail2fix.verl_ext.reward_manager import THREADS, RiskAverseRewardManager, RowContext, with_verdict
+from fail2fix.verify.pool import Verdict
+from fail2fix.verl_ext import reward_manager
+from fail2fix.verl_ext.reward_manager import (
+    ENOUGH_VERDICTS,
+    THREADS,
+    WINDOW,
+    BadReward,
+    RiskAverseRewardManager,
+    RowContext,
+    with_verdict,
+)
 from tests.e2e.tiny import make_tokenizer
+from tests.services import down, serving
 
 TOKENIZER = make_tokenizer()
 KEYS = {
     "acc", "pred", "verdict", "plain_reward", "shaped_reward", "stream", "attempt_id", "attempt_correct",
-    "verify_status", "verifier_calls",
+    "verify_status", "verifier_calls", "reward_error",
 }  # fmt: skip
 
 
@@ -95,7 +117,7 @@ def test_a_functions_own_fields_come_along_and_async_functions_are_awaited() -> 
     assert (extra["format"], extra["plain_reward"], extra["verdict"]) == (0.25, 0.5, 1)
 
 
-def test_a_failing_function_is_retried_and_then_says_so() -> None:
+def test_a_failing_service_is_asked_again_and_then_its_row_says_so() -> None:
     calls = []
 
     def score(**_: Any) -> float:
@@ -111,8 +133,9 @@ def test_a_failing_function_is_retried_and_then_says_so() -> None:
     def down(**_: Any) -> float:
         raise ConnectionError("down")
 
-    result = scored(manager(down), "12", correction(True))
+    result = scored(manager(down, fail2fix={"verifier": {"retry_s": 0.1}}), "12", correction(True))
     assert (result["reward_score"], result["reward_extra_info"]["verify_status"]) == (0.0, "error")
+    assert result["reward_extra_info"]["reward_error"] == "", "a service's failure is no error of the function"
 
 
 def test_our_verifier_judges_when_no_function_is_given() -> None:
@@ -137,11 +160,218 @@ def test_correct_means_acc_if_given_else_a_full_score(result: Any, verdict: int)
     assert with_verdict(result, correct_threshold=1.0)["verdict"] == verdict
 
 
-def test_a_reward_that_is_no_number_is_an_error() -> None:
-    with pytest.raises(ValueError, match="nan"):
-        with_verdict(float("nan"), 1.0)
+@pytest.mark.parametrize("close", [0.7 + 0.2 + 0.1, 1 - 1e-9])
+def test_rounding_decides_no_verdict(close: float) -> None:
+    assert close < 1
+    assert with_verdict(close, 1.0)["verdict"] == with_verdict({"score": 0, "acc": close}, 1.0)["verdict"] == 1
+    assert with_verdict(0.3 * 3, 0.9)["verdict"] == 1
+    assert with_verdict(1 - 1e-5, 1.0)["verdict"] == 0
+
+
+@given(score=st.floats(-10, 10), threshold=st.floats(0.1, 2))
+def test_acc_is_what_verls_naive_manager_makes_of_the_result(score: float, threshold: float) -> None:
+    """A plain reward is its own acc; a dict comes through as it is."""
+    assert with_verdict(score, threshold)["acc"] == score
+    assert "acc" not in with_verdict({"score": score}, threshold)
+    assert "acc" not in with_verdict({"score": score, "acc": None}, threshold)
+    assert with_verdict({"score": 0, "acc": score}, threshold)["acc"] == score
+
+
+NO_NUMBERS = [
+    math.nan, math.inf, -math.inf, "a lot", None, [1.0],
+    {"score": math.nan}, {"score": 1.0, "acc": math.nan}, {"score": 1.0, "acc": "yes"}, {"score": None},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("result", NO_NUMBERS, ids=str)
+def test_a_reward_that_is_no_number_is_an_error_of_the_function(result: Any) -> None:
+    with pytest.raises(BadReward, match="must be a finite number"):
+        with_verdict(result, 1.0)
+    calls = []
+    extra = scored(manager(lambda **row: calls.append(row) or result), "12")["reward_extra_info"]
+    assert extra["verify_status"] == "error"
+    assert extra["reward_error"].startswith("given.py:f returned "), "names the function"
+    assert len(calls) == 1, "asked again it says the same"
+
+
+def test_a_dict_without_a_score_is_refused() -> None:
     with pytest.raises(BadInput, match="'score'"):
         with_verdict({"acc": 1}, 1.0)
+
+
+def every(m: RiskAverseRewardManager, texts: list[str]) -> list[dict[str, Any]]:
+    """All rows at once, as a reward worker gets them."""
+
+    async def together() -> list[dict[str, Any]]:
+        return await asyncio.gather(*[m.run_single(row(text)) for text in texts])
+
+    return [result["reward_extra_info"] for result in m.loop.run_until_complete(together())]
+
+
+ERRORS = [KeyError("answer"), TypeError("t"), ValueError("v"), ZeroDivisionError("z"), StopIteration(), SystemExit(3)]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+def test_a_function_that_fails_on_everything_ends_the_run_with_its_own_line(
+    error: BaseException, asynchronous: bool
+) -> None:
+    if asynchronous and isinstance(error, SystemExit | StopIteration):
+        pytest.skip("Python itself ends the event loop, or turns it into a RuntimeError")
+
+    def broken(**_: Any) -> float:
+        raise error
+
+    async def broken_too(**_: Any) -> float:
+        raise error
+
+    with pytest.raises(
+        BadInput, match=r"failed on all of the first \d+ rollouts: .*test_reward_manager.py:\d+: "
+    ) as told:
+        every(manager(broken_too if asynchronous else broken), ["12"] * ENOUGH_VERDICTS)
+    assert type(error).__name__ in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_a_function_that_fails_on_some_rows_is_counted_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """One rollout that is judged is enough to go on, and a later row of errors is no reason to end here."""
+    texts = ["12"] + ["11", "13"] * ENOUGH_VERDICTS
+
+    def broken(solution_str: str, **_: Any) -> float:
+        return {"12": 1.0}[solution_str]
+
+    with caplog.at_level(logging.WARNING):
+        extras = every(manager(broken), texts)
+    assert [extra["verify_status"] for extra in extras] == ["ok"] + ["error"] * (len(texts) - 1)
+    assert {extra["verifier_calls"] for extra in extras} == {1}
+    assert "KeyError: '1" in extras[1]["reward_error"]
+    assert sum("reward function failed" in record.message for record in caplog.records) == 1
+
+
+def test_errors_of_unclear_kind_are_repeated_a_few_times() -> None:
+    calls = []
+
+    def score(**_: Any) -> float:
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("hiccup")
+        return 1.0
+
+    assert scored(manager(score), "12")["reward_extra_info"]["verdict"] == 1
+
+
+def ask(kind: str, url: str) -> Any:
+    """A reward function of a user's that asks a judge over HTTP."""
+
+    def with_requests(**_: Any) -> float:
+        answer = requests.post(url, json={}, timeout=10)
+        answer.raise_for_status()
+        return float(answer.json()["score"])
+
+    async def with_aiohttp(**_: Any) -> float:
+        async with aiohttp.ClientSession(raise_for_status=True) as session, session.post(url, json={}) as answer:
+            return float((await answer.json(content_type=None))["score"])
+
+    async def with_httpx(**_: Any) -> float:
+        async with httpx.AsyncClient(verify=False) as client:  # loading certificates takes longer than the outage
+            return float((await client.post(url, json={})).raise_for_status().json()["score"])
+
+    def with_urllib(**_: Any) -> float:
+        with urllib.request.urlopen(url, data=b"{}", timeout=10) as answer:
+            return float(json.load(answer)["score"])
+
+    return {"requests": with_requests, "aiohttp": with_aiohttp, "httpx": with_httpx, "urllib": with_urllib}[kind]
+
+
+SECONDS = float(os.environ.get("OUTAGE_S", "2"))  # how long the services below are down
+ROLLOUTS = 4 * THREADS
+
+
+@pytest.mark.parametrize("client", ["requests", "aiohttp", "httpx", "urllib"])
+@pytest.mark.parametrize("outage", ["down", "429", "503 with Retry-After"])
+def test_a_judge_that_is_away_for_a_while_loses_no_rollout(outage: str, client: str) -> None:
+    services = {
+        "down": lambda: down(SECONDS),
+        "429": lambda: serving(429, for_s=SECONDS),
+        "503 with Retry-After": lambda: serving(503, for_s=SECONDS, headers={"Retry-After": "1"}),
+    }
+    with services[outage]() as judge:
+        extras = every(manager(ask(client, judge.url)), ["12"] * ROLLOUTS)
+    assert [extra["verify_status"] for extra in extras] == ["ok"] * ROLLOUTS
+    assert max(extra["verifier_calls"] for extra in extras) > 1
+
+
+def test_a_judge_that_refuses_the_request_is_not_asked_again() -> None:
+    with serving(401, for_s=60) as judge, pytest.raises(BadInput, match="401"):
+        every(manager(ask("requests", judge.url)), ["12"] * ENOUGH_VERDICTS)
+    assert len(judge.asked) == ENOUGH_VERDICTS
+
+
+def test_a_pause_holds_no_thread() -> None:
+    """Rows that wait for a judge which is down leave the threads to the others."""
+
+    def score(solution_str: str, **_: Any) -> float:
+        if solution_str == "11":
+            raise ConnectionError("down")
+        return 1.0
+
+    m = manager(score, fail2fix={"verifier": {"retry_s": 4.0}})
+    judged: list[float] = []
+
+    async def one(text: str) -> None:
+        await m.run_single(row(text))
+        if text == "12":
+            judged.append(time.monotonic() - started)
+
+    async def together() -> None:
+        await asyncio.gather(*[one(text) for text in ["11"] * 2 * THREADS + ["12"] * THREADS])
+
+    started = time.monotonic()
+    m.loop.run_until_complete(together())
+    assert max(judged) < 3 < time.monotonic() - started
+
+
+def test_the_watchdog_never_takes_asking_again_for_hanging() -> None:
+    settings = manager(exact, fail2fix={"watchdog": {"limit_s": 60}}).settings
+    assert settings.verifier.retry_s == 30
+    settings = manager(exact, fail2fix={"watchdog": {"limit_s": None, "start_s": None}}).settings
+    assert settings.verifier.retry_s == 300
+
+
+@pytest.mark.parametrize(
+    ("rewards", "warned"),
+    [
+        ([0.1, 0.4, 0.7], True),
+        ([0.1, 0.4, 1.0], False),
+        ([0.4, 0.4], False),
+        ([{"score": 0.1}, {"score": 0.4}], True),
+        ([{"score": 0.1, "acc": 0}, {"score": 0.4, "acc": 0}], False),
+    ],
+)
+def test_rewards_that_never_reach_the_threshold_are_said_once(
+    rewards: list[Any], warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    returned = itertools.cycle(rewards)
+    m = manager(lambda **_: next(returned))
+    with caplog.at_level(logging.WARNING):
+        every(m, ["12"] * (WINDOW - 1))
+        assert not caplog.records, "too few to tell"
+        every(m, ["12"] * 2 * WINDOW)
+    assert sum("fail2fix.verifier.correct_threshold=1" in r.message for r in caplog.records) == int(warned)
+
+
+@pytest.mark.parametrize(("source", "status"), [("code", "over_limit"), ("math", "timeout")])
+def test_a_program_over_its_limits_may_be_replayed_and_an_unreadable_answer_not(
+    source: str, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow:
+        async def verify(self, response: str, ground_truth: str) -> Verdict:
+            return Verdict(False, response, "timeout")
+
+    monkeypatch.setattr(reward_manager, "open_verifier", lambda *_: Slow())
+    settings = {"verifier": {"sources": {"test": source}}}
+    m = manager(None, reward={"custom_reward_function": {"path": None}}, fail2fix=settings)
+    assert scored(m, "12")["reward_extra_info"]["verify_status"] == status
 
 
 @pytest.mark.parametrize("given", [{"stream": "other"}, {"stream": "correction"}, "correction", {"attempt_correct": 1}])

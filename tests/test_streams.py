@@ -46,6 +46,31 @@ def stream(groups: int, rollouts: int, first: int = 0, **columns: list[Any]) -> 
     return Stream(rows, rollouts, Source(rows, rows))
 
 
+@pytest.mark.parametrize(
+    ("columns", "correct"),
+    [
+        ({"verdict": [1, 0, 0, 1]}, [1, 0, 0, 1]),
+        ({"acc": [1, 0, 0, 1.0], "score": [0, 0, 9, 9]}, [1, 0, 0, 1]),  # verl's managers: a function's own acc
+        ({"acc": [0.4, 0.5, 0.5 - 1e-9, 0.6]}, [0, 1, 1, 1]),  # a plain reward, which they call acc
+        ({"score": [0.4, 0.5, 0.5 - 1e-9, 0.6]}, [0, 1, 1, 1]),  # not the reward with its other terms
+        ({}, [0, 1, 1, 1]),
+    ],
+)
+def test_a_verdict_is_read_from_what_the_manager_gives(columns: dict[str, list[Any]], correct: list[int]) -> None:
+    made = stream(2, 2, **columns)
+    made.correct_threshold = 0.5
+    assert made.correct.astype(int).tolist() == correct
+
+
+def test_only_an_answer_that_could_not_be_read_is_never_replayed() -> None:
+    """A program over its limits can be corrected; METHOD.md, "Verdict"."""
+    base = stream(1, 4, verify_status=["ok", "timeout", "over_limit", "no_answer"], verdict=[1, 0, 0, 0])
+    (group,) = prompt_groups(base, np.ones(1, dtype=bool), {0})
+    assert [attempt.replayable for attempt in group.attempts] == [True, False, True, True]
+    assert base.checks.timed_out == 1
+    assert not base.excluded.any()
+
+
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize("balance", [True, False])
 def test_joining_moves_whole_rows_and_can_be_undone(ranks: int, balance: bool) -> None:

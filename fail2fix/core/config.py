@@ -206,13 +206,19 @@ class VerifierConfig:
 
     ``sources``: which verifier judges the rows of a data source, by name (`fail2fix.verify.registry`); it adds to the
     registry's own list and outweighs it.
+
+    ``retry_s`` and ``retries`` bound how a failed check is repeated (`fail2fix.backoff`). ``retry_s``: seconds for
+    which a service that is down or overloaded (connection errors, HTTP 429 and 5xx) is asked again with growing pauses,
+    counted from the first failure; at most half of the watchdog's limit. ``retries``: repetitions after anything else
+    that is not an error of the reward function's code: a worker or sandbox that died, a call beyond ``call_s``.
     """
 
     correct_threshold: float = 1.0
     workers: int = 2  # processes in each reward worker
     deadline_s: float = 3.0  # seconds one check may take before its process is killed
     channel: Channel = Channel.auto  # where the prompt asks for the answer
-    retries: int = 2  # of an infrastructure error, not of a wrong answer
+    retry_s: float = 300.0  # seconds to ask a failing service again; 0: never
+    retries: int = 2  # of other failures, not of a wrong answer
     call_s: float = 600.0  # seconds a call of the run's own reward function may take before it counts as failed
     sources: dict[str, str] = field(default_factory=dict)
     code: CodeConfig = field(default_factory=CodeConfig)
@@ -247,11 +253,15 @@ class CheckpointConfig:
 
 @dataclass
 class FaultsConfig:
-    """When a step is too broken to go on (ours): the run stops before, or with, a checkpoint of healthy weights."""
+    """When a step is too broken to go on (ours): the run stops before, or with, a checkpoint of healthy weights.
+
+    Fewer than ``min_failures`` groups or checks never stop a run, whatever their share of a small stream.
+    """
 
     max_skipped_updates: int = 3  # non-finite gradients in a row; 0: any number
     max_excluded_groups: float = 0.5  # share of a stream's groups that leave a step because a check failed
-    max_timeouts: float = 0.9  # share of a stream's checks that run into their limit
+    max_timeouts: float = 0.9  # share of a stream's checks that timed out (not of programs over their limits)
+    min_failures: int = 4
 
 
 @dataclass
@@ -327,6 +337,7 @@ def _check_faults(faults: FaultsConfig) -> None:
     for key in ("max_excluded_groups", "max_timeouts"):
         share = getattr(faults, key)
         _require(0 <= share <= 1, f"faults.{key}", share, "a share in [0, 1] (1: never stop)")
+    _require(faults.min_failures >= 1, "faults.min_failures", faults.min_failures, "at least 1")
 
 
 def _check_schedule(config: Fail2FixConfig) -> None:
@@ -383,6 +394,7 @@ def check(config: Fail2FixConfig) -> None:
     _require(config.risk.penalty >= 0, "risk.penalty", config.risk.penalty, "0 or more")
     _require(v.workers >= 1, "verifier.workers", v.workers, "at least 1")
     _require(v.deadline_s > 0, "verifier.deadline_s", v.deadline_s, "a number of seconds above 0")
+    _require(v.retry_s >= 0, "verifier.retry_s", v.retry_s, "0 or more seconds (0: never ask a service again)")
     _require(v.retries >= 0, "verifier.retries", v.retries, "0 or more")
     _require(v.call_s > 0, "verifier.call_s", v.call_s, "a number of seconds above 0")
     _check_code(v.code)

@@ -6,10 +6,12 @@ A status says whether a restart can help, which is all ``fail2fix.retry`` reads.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
-from fail2fix.core.config import FaultsConfig
+from fail2fix.core.config import BadInput, FaultsConfig
 
 
 class Exit(IntEnum):
@@ -70,22 +72,57 @@ class SkippedUpdates:
         )
 
 
-def check_verified(step: int, stream: str, timed_out: float, excluded: float, limits: FaultsConfig) -> None:
+@dataclass(frozen=True)
+class Checks:
+    """How the checks of one stream ended in a step.
+
+    Attributes:
+        rollouts, groups: rollouts and groups of the stream.
+        timed_out: rollouts whose check timed out.
+        failed: rollouts whose check failed, after its retries.
+        excluded: groups that leave the step because a check of theirs failed.
+        reward_errors: the errors of the reward function itself among the failures; the others are of services.
+    """
+
+    rollouts: int
+    groups: int
+    timed_out: int = 0
+    failed: int = 0
+    excluded: int = 0
+    reward_errors: Sequence[str] = ()
+
+
+def check_verified(step: int, stream: str, checks: Checks, limits: FaultsConfig) -> None:
     """Refuse a step whose stream was hardly verified, before it changes the weights.
 
-    Args:
-        timed_out: share of the stream's rollouts whose check ran into its limit.
-        excluded: share of its groups that leave the step because a check failed.
-
     Raises:
-        VerifierFault: a share is above its limit.
+        VerifierFault: more failures than ``limits`` allows.
+        BadInput: so many, and most are errors of the reward function itself.
     """
-    for share, limit, what, key in (
-        (excluded, limits.max_excluded_groups, "groups have a check that failed", "max_excluded_groups"),
-        (timed_out, limits.max_timeouts, "checks timed out", "max_timeouts"),
-    ):
-        if share > limit:
-            raise VerifierFault(
-                f"step {step}: {share:.0%} of the {stream} stream's {what}, after the retries "
-                f"(fail2fix.faults.{key}={limit:g}); see the reward workers' warnings above"
-            )
+    if _too_many(checks.excluded, checks.groups, limits.max_excluded_groups, limits):
+        raise verification_failure(
+            f"step {step}: {checks.excluded} of the {stream} stream's {checks.groups} groups have a check that failed "
+            f"(fail2fix.faults.max_excluded_groups={limits.max_excluded_groups:g})",
+            checks,
+        )
+    if _too_many(checks.timed_out, checks.rollouts, limits.max_timeouts, limits):
+        raise VerifierFault(
+            f"step {step}: {checks.timed_out} of the {stream} stream's {checks.rollouts} checks timed out "
+            f"(fail2fix.faults.max_timeouts={limits.max_timeouts:g}); the machine may be overloaded"
+        )
+
+
+def _too_many(count: int, total: int, share: float, limits: FaultsConfig) -> bool:
+    return count >= limits.min_failures and count > share * total
+
+
+def verification_failure(what: str, checks: Checks) -> Exception:
+    """The error that ends a run for failed checks: of the reward function's code, where most failures are its own."""
+    if 2 * len(checks.reward_errors) > checks.failed:
+        return BadInput(f"{what}: {most_common(checks.reward_errors)}; correct the reward function")
+    return VerifierFault(f"{what}, after the retries; see the reward workers' warnings above")
+
+
+def most_common(errors: Sequence[str]) -> str:
+    """The most frequent of the errors, the first of equally frequent ones."""
+    return Counter(errors).most_common(1)[0][0]

@@ -29,8 +29,8 @@ FIX_RATE_BINS = ((0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.0))
 class Rollouts:
     """One stream's rollouts, all arrays (N,): what the stream metrics read.
 
-    ``unanswered``, ``timed_out`` and ``failed`` are checks that ended so; ``excluded`` are all rows of groups with a
-    failed check.
+    ``unanswered``, ``timed_out``, ``over_limit`` (programs over their limits) and ``failed`` are checks that ended so;
+    ``excluded`` are all rows of groups with a failed check.
     """
 
     correct: Bools
@@ -41,6 +41,7 @@ class Rollouts:
     cut_off: Bools
     unanswered: Bools
     timed_out: Bools
+    over_limit: Bools
     failed: Bools
     excluded: Bools
 
@@ -54,6 +55,7 @@ def stream_metrics(stream: str, rollouts: Rollouts) -> Metrics:
         "generated_tokens": float(rollouts.response_tokens.sum()),
         "verifier_no_answer": float(rollouts.unanswered.sum()),
         "verifier_timeouts": float(rollouts.timed_out.sum()),
+        "verifier_over_limit": float(rollouts.over_limit.sum()),
         "verifier_errors": float(rollouts.failed.sum()),
     }
     if kept.any():

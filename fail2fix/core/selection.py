@@ -33,7 +33,8 @@ class Attempt:
         correct: its verdict v(y).
         content: what was written (text or token bytes); equal content of one problem is one attempt.
         cut_off: it ended at the length limit.
-        replayable: False keeps it out (its check timed out, or its prompt has no room for an attempt).
+        replayable: False keeps it out (its check timed out, so it cannot be read, or its prompt has no room for an
+            attempt).
     """
 
     group: int

@@ -1,7 +1,7 @@
 """Any OpenAI-compatible endpoint: chat messages, a seed a request, many requests at a time.
 
-The key comes from OPENAI_API_KEY and goes nowhere else. The client itself waits and asks again where the service is
-busy or gone; what fails then ends the evaluation, which goes on where it was when it is started again.
+The key comes from OPENAI_API_KEY and goes nowhere else. A service that is busy or down is asked again
+(`fail2fix.backoff`); a failure that lasts ends the evaluation, which resumes when it is started again.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
+from tenacity import AsyncRetrying
+
+from fail2fix.backoff import LIMIT_S, retry_policy
 from fail2fix.core.config import BadInput
 from fail2fix.evaluate.engine import Completion, Finish, Request
 from fail2fix.evaluate.prompts import ChatPrompts
 from fail2fix.evaluate.settings import Settings
 
 CONCURRENT = 64
-RETRIES = 5
 TIMEOUT_S = 3600.0
 KEY = "OPENAI_API_KEY"
 
@@ -62,13 +64,17 @@ class OpenAIEngine:
         # A service without keys takes any.
         key = os.environ.get(KEY, "none")
         async with AsyncOpenAI(
-            base_url=self._settings.endpoint, api_key=key, max_retries=RETRIES, timeout=TIMEOUT_S
+            base_url=self._settings.endpoint, api_key=key, max_retries=0, timeout=TIMEOUT_S
         ) as client:
             with tqdm(total=len(requests), desc=label) as bar:
 
-                async def one(request: Request) -> Completion:
+                async def asked(request: Request) -> Completion:
                     async with gate:
-                        completion = await self._ask(client, request)
+                        return await self._ask(client, request)
+
+                async def one(request: Request) -> Completion:
+                    # Outside the gate: a pause holds no other request back.
+                    completion: Completion = await AsyncRetrying(**retry_policy(LIMIT_S))(asked, request)
                     bar.update()
                     return completion
 

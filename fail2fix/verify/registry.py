@@ -3,7 +3,8 @@
 A verifier's module has two functions:
 
 - `open_verifier(settings)` takes `fail2fix.verifier` and returns an object with `async verify(response, ground_truth)`,
-  whose verdict has `correct`, `pred` (the answer judged) and `status` (ok, no_answer, timeout, error), and `close()`;
+  whose verdict has `correct`, `pred` (the answer judged) and `status` (ok, no_answer, timeout, over_limit, error), and
+  `close()`; `over_limit` is a wrong answer that may be replayed, `timeout` one that may not;
 - `ground_truth_problem(text)` says what is wrong with a ground truth, "" if nothing is.
 
 Must not know: verl, rewards, what a verifier does.
@@ -19,6 +20,8 @@ VERIFIERS = {
     "code": "fail2fix.verify.code.verifier",
     "text": "fail2fix.verify.text_verifier",
 }
+PROGRAMS = frozenset({"code"})
+"""Verifiers that run programs: a time-out is the program's own, a failure like any other."""
 DEFAULT = "math"
 SOURCES = {
     "fail2fix/programs": "code",

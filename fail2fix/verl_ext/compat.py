@@ -78,6 +78,7 @@ SEAMS: dict[str, tuple[str, ...]] = {
     f"{AGENT_LOOP}.AgentLoopManager._performance_metrics": ("self", "metrics", "output"),
     f"{AGENT_LOOP}.AgentLoopWorker.generate_sequences": ("self", "batch"),
     f"{AGENT_LOOP}.AgentLoopWorker._run_agent_loop": ("self", "sampling_params", "trajectory"),
+    f"{AGENT_LOOP}.AgentLoopWorker._compute_score": ("self", "outputs", "kwargs"),
     f"{AGENT_LOOP}.AgentLoopWorker._postprocess": ("self", "inputs", "input_non_tensor_batch", "validate"),
     f"{AGENT_LOOP}.AgentLoopBase.ct_build_initial_tokens": ("self", "messages"),
     "verl.experimental.agent_loop.single_turn_agent_loop.SingleTurnAgentLoop.run": (

@@ -129,8 +129,9 @@ class Driver:
     def _outcome(self) -> Failure:
         if self._error is None:
             return Failure("", 128 + self._signals[0] if self._signals else Exit.FINISHED)
-        traceback.print_exception(self._error)
         failure = failure_of(self._error)
+        if failure.status != Exit.BAD_INPUT:  # its line says everything
+            traceback.print_exception(self._error)
         return Failure(f"{failure.line}; {self._kept}", failure.status)
 
     def _silent(self, heard: str, seconds: str) -> str:

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import ray
 from omegaconf import DictConfig
+from ray.exceptions import RayTaskError
 from verl import DataProto
 from verl.experimental.agent_loop.agent_loop import (
     AgentLoopManager,
@@ -38,12 +39,20 @@ from verl.utils.skip import SkipManager
 from verl.workers.rollout.llm_server import LLMServerClient
 
 from fail2fix.core.seeds import rollout_seeds
+from fail2fix.verl_ext.reward_errors import (
+    REWARD_ERROR,
+    FirstVerdicts,
+    failed_under_verl,
+    refuse_no_number,
+    reward_name,
+)
 
 PROMPT_IDS_AGENT = "fail2fix_prompt_ids"
 PROMPT_IDS = "fail2fix_prompt_ids"
 SEED = "fail2fix_seed"
 GROUP = "fail2fix_group"  # which rows have a prefix in common
 STREAM_NAME = "fail2fix_stream"  # in meta_info: what the rollouts are for
+ENOUGH_VERDICTS = 8  # of a run, to say that its reward function fails on everything
 
 
 @register(PROMPT_IDS_AGENT)
@@ -100,8 +109,19 @@ class PromptIdsAgentLoopWorker(AgentLoopWorker):
             sampling_params |= {"seed": int(seed)}
         return await super()._run_agent_loop(sampling_params, trajectory, *args, **kwargs)
 
+    async def _compute_score(self, outputs: list[AgentLoopOutput], kwargs: dict[str, Any]) -> None:
+        """verl's; an error in the reward function's code is the user's to mend, under verl's own managers too."""
+        try:
+            await super()._compute_score(outputs, kwargs)
+        except RayTaskError as error:
+            if told := failed_under_verl(self.config, error):
+                raise told from error
+            raise
+
     def _postprocess(self, inputs: list[Any], *args: Any, **kwargs: Any) -> DataProto:
         extras = [row.extra_fields.get("reward_extra_info", {}) for row in inputs]
+        for row, extra in zip(inputs, extras, strict=True):
+            refuse_no_number(reward_name(self.config), row.reward_score, extra)
         example = {key: None for row in extras for key in row}
         example |= {key: value for row in extras for key, value in row.items() if value is not None}
         for row, given in zip(inputs, extras, strict=True):
@@ -122,6 +142,7 @@ class Fail2FixAgentLoopManager(AgentLoopManager):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.agent_loop_workers_class = ray.remote(PromptIdsAgentLoopWorker)
         self._validation: tuple[object, Counter[str]] = (None, Counter())
+        self._first_verdicts = FirstVerdicts(ENOUGH_VERDICTS)
         super().__init__(*args, **kwargs)
 
     def _validated(self, about: dict[str, Any]) -> Counter[str]:
@@ -158,6 +179,11 @@ class Fail2FixAgentLoopManager(AgentLoopManager):
         """Workers' outputs as one batch, in this order; timings under ``meta_info["timing"]``."""
         same_reward_extras(outputs)
         output = DataProto.concat(outputs)
+        extras = output.non_tensor_batch
+        if REWARD_ERROR in extras:
+            for error, status in zip(extras[REWARD_ERROR], extras["verify_status"], strict=True):
+                self._first_verdicts.note(error, status)
+            self._first_verdicts.check()
         metrics = [part.meta_info.pop("metrics") for part in outputs]
         output.meta_info = {**outputs[0].meta_info, "timing": self._performance_metrics(metrics, output)}
         return output

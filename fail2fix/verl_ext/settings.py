@@ -45,6 +45,10 @@ def fail2fix_settings(config: DictConfig) -> Fail2FixConfig:
     check(settings)
     if settings.schedule is Schedule.lagged:
         settings.replay.source = "lagged"
+    watchdog = settings.watchdog
+    # A service that is asked again must not look like a run that hangs.
+    limits = [limit_s / 2 for limit_s in (watchdog.start_s, watchdog.limit_s) if limit_s is not None]
+    settings.verifier.retry_s = min([settings.verifier.retry_s, *limits])
     return settings
 
 

@@ -24,7 +24,9 @@ SCHEMA = 1
 KEY = b"fail2fix"
 TENSORS = ("prompts", "responses", "attention_mask", "rm_scores")
 # Per-row values of a stream that its readers use (``Stream``'s properties).
-VERDICTS = ("verdict", "acc", "plain_reward", "shaped_reward", "pred", "verify_status", "verifier_calls")
+VERDICTS = (
+    "verdict", "acc", "score", "plain_reward", "shaped_reward", "pred", "verify_status", "verifier_calls",
+)  # fmt: skip
 
 
 def essentials(stream: Stream) -> Stream:

@@ -19,10 +19,13 @@ from numpy.typing import NDArray
 from verl import DataProto
 from verl.utils.seqlen_balancing import get_seqlen_balanced_partitions
 
+from fail2fix.core.faults import Checks
 from fail2fix.core.ledger import Cost
 from fail2fix.core.metrics import Rollouts
 from fail2fix.core.objective import BASE, CORRECTION, BatchSplit, joint_layout
 from fail2fix.core.selection import Attempt, PromptGroup
+from fail2fix.core.verdict import reaches
+from fail2fix.verl_ext.reward_errors import REWARD_ERROR
 from fail2fix.verl_ext.rollout import STREAM_NAME, same_reward_extras
 
 Bools = NDArray[np.bool_]
@@ -92,9 +95,11 @@ class Stream:
         columns = self.rows.non_tensor_batch
         if "verdict" in columns:
             return columns["verdict"].astype(int) == 1
-        if "acc" in columns:
-            return columns["acc"].astype(float) >= 1.0
-        return self.reward >= self.correct_threshold
+        # verl's own managers: beside a score, acc is what the function gave; alone, it is a plain reward's copy.
+        if "acc" in columns and "score" in columns:
+            return np.asarray(reaches(columns["acc"].astype(float)))
+        score = next((columns[name] for name in ("score", "acc") if name in columns), self.reward)
+        return np.asarray(reaches(score.astype(float), self.correct_threshold))
 
     @property
     def reward(self) -> Floats:
@@ -120,7 +125,7 @@ class Stream:
         return [str(answer) for answer in self.rows.non_tensor_batch.get("pred", [""] * len(self.rows))]
 
     def status(self, name: str) -> Bools:
-        """Rows (N,) whose check ended in ``name``: ok, no_answer, timeout or error."""
+        """Rows (N,) whose check ended in ``name``: ok, no_answer, timeout, over_limit or error."""
         statuses = self.rows.non_tensor_batch.get("verify_status")
         if statuses is None:
             return np.zeros(len(self.rows), dtype=bool)
@@ -130,6 +135,19 @@ class Stream:
     def excluded(self) -> Bools:
         """Groups (N / G,) that leave the step: the verifier failed on one of their rollouts (METHOD.md, "Verdict")."""
         return np.asarray(self.by_group(self.status("error")).any(axis=1))
+
+    @property
+    def checks(self) -> Checks:
+        """How the rows' checks ended, as a step's limits of failures read it."""
+        errors = self.rows.non_tensor_batch.get(REWARD_ERROR, ())
+        return Checks(
+            rollouts=len(self.rows),
+            groups=self.groups,
+            timed_out=int(self.status("timeout").sum()),
+            failed=int(self.status("error").sum()),
+            excluded=int(self.excluded.sum()),
+            reward_errors=[str(error) for error in errors if error],
+        )
 
     @property
     def included_rows(self) -> Bools:
@@ -210,6 +228,7 @@ class Stream:
             cut_off=self.cut_off(end_of_turn),
             unanswered=self.status("no_answer"),
             timed_out=self.status("timeout"),
+            over_limit=self.status("over_limit"),
             failed=self.status("error"),
             excluded=~self.included_rows,
         )

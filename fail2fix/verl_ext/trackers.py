@@ -7,15 +7,23 @@ where a user's own setting comes first.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 from collections.abc import Mapping, Set
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from tenacity import Retrying
 from verl.utils.tracking import Tracking
 
 from fail2fix.atomic import write_whole
+from fail2fix.backoff import retry_policy
+from fail2fix.core.printable import one_line
+from fail2fix.verl_ext.settings import fail2fix_settings
+
+logger = logging.getLogger(__name__)
 
 FILE = "trackers.json"
 # logger -> the variables with the run's id and with the permission to go on with it.
@@ -27,6 +35,35 @@ MLFLOW_RUN = "MLFLOW_RUN_ID"
 ID_BYTES = 11  # swanlab wants 21 characters of 0-9 and a-z, or fewer
 
 
+class PersistentTracking(Tracking):
+    """verl's trackers; a service that does not take a step's metrics is asked again (`fail2fix.backoff`)."""
+
+    def __init__(self, limit_s: float, **given: Any) -> None:
+        self._limit_s = limit_s
+        try:
+            super().__init__(**given)
+        except Exception:
+            self._finished = True  # else this object's end would finish the runs that the next try continues
+            raise
+
+    def log(self, data: Any, step: int, backend: Any = None) -> None:
+        """Log to each backend, and repeat only those that fail.
+
+        Raises:
+            Exception: a backend's own, when the time is over.
+        """
+        for name in self.logger:
+            if backend is None or name in backend:
+                Retrying(**_policy(self._limit_s))(super().log, data, step, backend=[name])
+
+
+def _policy(limit_s: float) -> dict[str, Any]:
+    def say(error: BaseException) -> None:
+        logger.warning("a tracker does not answer, asking again: %s: %s", type(error).__name__, one_line(str(error)))
+
+    return retry_policy(limit_s, on_failure=say)
+
+
 def open_trackers(config: DictConfig, folder: Path, steps: Set[float]) -> Tracking:
     """verl's trackers for this run: new ones, or those that the run had before it was resumed.
 
@@ -34,15 +71,18 @@ def open_trackers(config: DictConfig, folder: Path, steps: Set[float]) -> Tracki
     """
     loggers = [config.trainer.logger] if isinstance(config.trainer.logger, str) else list(config.trainer.logger)
     ids = _read(folder)
-    for logger in RESUMABLE.keys() & set(loggers):
-        run, resume = RESUMABLE[logger]
+    for name in RESUMABLE.keys() & set(loggers):
+        run, resume = RESUMABLE[name]
         ids.setdefault(run, os.environ.get(run) or secrets.token_hex(ID_BYTES)[:21])
         os.environ.setdefault(run, ids[run])
         os.environ.setdefault(resume, "allow")
     if MLFLOW_RUN in ids:
         os.environ.setdefault(MLFLOW_RUN, ids[MLFLOW_RUN])
     logged = _file_logger_lines(config, steps) if "file" in loggers else b""
-    tracking = Tracking(
+    limit_s = fail2fix_settings(config).verifier.retry_s
+    tracking = Retrying(**_policy(limit_s))(
+        PersistentTracking,
+        limit_s=limit_s,
         project_name=config.trainer.project_name,
         experiment_name=config.trainer.experiment_name,
         default_backend=config.trainer.logger,

@@ -36,7 +36,7 @@ from verl.workers.utils.padding import left_right_2_no_padding
 
 from fail2fix.core.advantage import ZERO_VARIANCE, correction_advantages, risk_effect
 from fail2fix.core.config import Schedule
-from fail2fix.core.faults import VerifierFault, check_verified
+from fail2fix.core.faults import check_verified, verification_failure
 from fail2fix.core.ledger import INITIAL, Ledger
 from fail2fix.core.metrics import (
     changed_share,
@@ -190,12 +190,9 @@ class Fail2FixTrainer(Validation):
             rows.meta_info["images_seqlens"] = []
         for name, stream in (("base", base), ("correction", correction)):
             if stream is not None:
-                timed_out, excluded = float(stream.status("timeout").mean()), float(stream.excluded.mean())
-                check_verified(step.number, name, timed_out, excluded, self.settings.faults)
+                check_verified(step.number, name, stream.checks, self.settings.faults)
         if not joint.included.any():
-            raise VerifierFault(
-                f"step {step.number}: the reward function failed on every group, after its retries; see its log"
-            )
+            raise verification_failure(f"step {step.number}: a check failed in every group", base.checks)
         return joint
 
     def balance_books(self, joint: JointBatch, step: Step) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fail2fix.core.config import FaultsConfig
-from fail2fix.core.faults import Exit, SkippedUpdates, VerifierFault, check_verified
+from fail2fix.core.config import BadInput, FaultsConfig
+from fail2fix.core.faults import Checks, Exit, SkippedUpdates, VerifierFault, check_verified
 
 NORMS = st.lists(st.sampled_from([1.0, 0.0, math.nan, math.inf]), max_size=12)
 
@@ -45,13 +45,32 @@ def test_what_is_counted_does_not_depend_on_how_updates_fall_into_steps(steps: l
     assert by_step.in_a_row == at_once.in_a_row
 
 
+LIMITS = FaultsConfig(max_excluded_groups=0.5, max_timeouts=0.9)
+
+
 def test_a_stream_whose_checks_hardly_happened_stops_the_step() -> None:
-    limits = FaultsConfig(max_excluded_groups=0.5, max_timeouts=0.9)
-    check_verified(4, "base", timed_out=0.9, excluded=0.5, limits=limits)
-    with pytest.raises(VerifierFault, match=r"step 4: 75% of the base stream's groups .*max_excluded_groups=0.5"):
-        check_verified(4, "base", timed_out=0.0, excluded=0.75, limits=limits)
-    with pytest.raises(VerifierFault, match=r"step 4: 100% of the correction stream's checks timed out"):
-        check_verified(4, "correction", timed_out=1.0, excluded=0.0, limits=limits)
+    check_verified(4, "base", Checks(rollouts=40, groups=8, timed_out=36, failed=4, excluded=4), LIMITS)
+    with pytest.raises(VerifierFault, match=r"step 4: 6 of the base stream's 8 groups .*max_excluded_groups=0.5"):
+        check_verified(4, "base", Checks(rollouts=40, groups=8, failed=6, excluded=6), LIMITS)
+    with pytest.raises(VerifierFault, match=r"step 4: 40 of the correction stream's 40 checks timed out"):
+        check_verified(4, "correction", Checks(rollouts=40, groups=8, timed_out=40), LIMITS)
+
+
+@given(groups=st.integers(1, 300), share=st.floats(0, 1))
+def test_few_failures_never_stop_a_run(groups: int, share: float) -> None:
+    """One failed check of a single correction group is its whole stream."""
+    few = min(groups, LIMITS.min_failures - 1)
+    limits = FaultsConfig(max_excluded_groups=share, max_timeouts=share)
+    check_verified(1, "correction", Checks(2 * groups, groups, timed_out=few, failed=few, excluded=few), limits)
+
+
+def test_failures_of_the_reward_function_itself_are_the_users_to_mend() -> None:
+    """A restart helps a service that is down, not a KeyError."""
+    own = ["rewards.py:3: KeyError: 'a'"] * 4 + ["rewards.py:9: TypeError: b"]
+    with pytest.raises(BadInput, match=r"6 of the base stream's 8 groups .*rewards.py:3: KeyError: 'a'; correct"):
+        check_verified(4, "base", Checks(40, 8, failed=6, excluded=6, reward_errors=own), LIMITS)
+    with pytest.raises(VerifierFault):
+        check_verified(4, "base", Checks(40, 8, failed=12, excluded=6, reward_errors=own), LIMITS)
 
 
 def test_a_verifier_that_is_down_may_be_up_again() -> None:

@@ -42,6 +42,7 @@ def rollouts(failed: np.ndarray) -> Rollouts:
         cut_off=bools(0, 0, 0, 1),
         unanswered=bools(0, 1, 0, 1),
         timed_out=bools(0, 0, 1, 0),
+        over_limit=bools(0, 0, 0, 1),
         failed=failed,
         excluded=failed,
     )
@@ -54,6 +55,7 @@ class TestStreams:
         "fail2fix/base/generated_tokens": 1000,
         "fail2fix/base/verifier_no_answer": 2,
         "fail2fix/base/verifier_timeouts": 1,
+        "fail2fix/base/verifier_over_limit": 1,
     }
 
     def test_every_rollout_counts(self) -> None:

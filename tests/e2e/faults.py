@@ -32,6 +32,10 @@ HELD = "step 2, phase gen_base"  # where a run is when it is broken
 PATIENCE_S = 600.0  # before a run counts as hung
 KILL, STOP = signal.SIGKILL, signal.SIGSTOP
 LONG = ("trainer.total_training_steps=60",)
+GIVE_UP = ("fail2fix.verifier.retry_s=3",)
+NAIVE = (
+    "fail2fix.correction.enabled=false", "reward.reward_manager.source=register", "reward.reward_manager.name=naive",
+)  # fmt: skip
 WATCHDOG = ("fail2fix.watchdog.limit_s=60",)
 NO_SAVES = ("trainer.save_freq=100",)
 
@@ -190,15 +194,22 @@ FAULTS: dict[str, Fault] = {
     "stop_file": Fault("a file named stop in the run's folder", 0, ask, NO_SAVES),
     # Alone, it would leave two idle agents of Ray's behind, which nobody is there to end.
     "driver_killed": Fault("the driver is killed, under fail2fix.retry", 128 + KILL, kill_training, retry=0),
-    "reward_raises": Fault("the reward function raises on everything", 75, trigger, NO_SAVES, "raise"),
+    "reward_raises": Fault("the verifier's service is down", 75, trigger, (*NO_SAVES, *GIVE_UP), "raise"),
+    "reward_bug": Fault("the reward function has a KeyError from the start", 2, None, NO_SAVES, "bug"),
     "reward_raises_some": Fault(
-        "the reward function raises on one problem in four", 0, trigger, ("fail2fix.faults.max_excluded_groups=1",),
-        "raise_some",
+        "the verifier's service is down for one problem in four", 0, trigger,
+        ("fail2fix.faults.max_excluded_groups=1", *GIVE_UP), "raise_some",
     ),
     "reward_hangs": Fault(
         "the reward function hangs", 75, trigger, ("fail2fix.verifier.call_s=5", "fail2fix.verifier.retries=1"), "hang"
     ),
-    "reward_nan": Fault("the reward function returns NaN", 75, trigger, NO_SAVES, "nan"),
+    "reward_bug_naive": Fault(
+        "the reward function has a KeyError, under verl's naive manager", 2, None, (*NO_SAVES, *NAIVE), "bug"
+    ),
+    "reward_nan": Fault("the reward function returns NaN", 2, trigger, NO_SAVES, "nan"),
+    "reward_nan_naive": Fault(
+        "the reward function returns NaN, under verl's naive manager", 2, trigger, (*NO_SAVES, *NAIVE), "nan"
+    ),
     "timeouts": Fault("every check times out", 75, trigger, NO_SAVES, "timeout"),
     "empty_selection": Fault(
         "every check times out, allowed: no attempt to replay", 0, trigger, ("fail2fix.faults.max_timeouts=1",),

@@ -1,4 +1,7 @@
-"""A slow reward function that goes wrong once the file ``$FAULT_TRIGGER`` is there, in the way ``$FAULT`` says."""
+"""A slow reward function that goes wrong once the file ``$FAULT_TRIGGER`` is there, in the way ``$FAULT`` says.
+
+A bug is there from the start.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ def compute_score(data_source: str, solution_str: str, ground_truth: str, extra_
     time.sleep(SLOW_S)
     score = float(zlib.crc32(solution_str.encode()) & 1)
     answer = {"score": score, "acc": score, "pred": ground_truth}
+    if os.environ["FAULT"] == "bug":
+        answer["score"] += answer["bonus"]
     if not Path(os.environ["FAULT_TRIGGER"]).exists():
         return answer
     match os.environ["FAULT"]:

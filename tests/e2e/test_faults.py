@@ -35,6 +35,9 @@ def test_a_fault_has_its_outcome(bench: Bench, name: str) -> None:
     assert end["status"] == FAULTS[name].status, end
     assert end["left_behind"] == 0, end
     assert end["lost"] in ("nothing", "the running step"), end
+    if name.startswith(("reward_bug", "reward_nan")):
+        assert "faulty_rewards.py:" in end["line"], "names the function"
+        assert end["steps"] == (0 if name.startswith("reward_bug") else 1), "no update with such rewards"
     if end["status"] in (70, 74, 75):
         assert end["line"].startswith("fail2fix: error: "), end
         assert "last checkpoint: " in end["line"], end

@@ -88,7 +88,7 @@ def test_groups_whose_verifier_fails_leave_the_step_and_are_counted(once: Callab
     run = once(
         "failing",
         f"reward.custom_reward_function.path={failing}",
-        "fail2fix.verifier.retries=1",
+        "fail2fix.verifier.retry_s=1",
         "data.train_batch_size=8",
         "trainer.save_freq=100",
         "trainer.esi_redundant_time=100000",

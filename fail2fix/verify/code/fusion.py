@@ -12,10 +12,15 @@ Needs `pip install sandbox-fusion==0.3.7`, imported with the first run.
 
 import asyncio
 import logging
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from fail2fix.verify.code.backend import InfrastructureError, judge, read_report
+from tenacity import AsyncRetrying
+
+from fail2fix.backoff import LIMIT_S, retry_policy
+from fail2fix.core.printable import one_line
+from fail2fix.verify.code.backend import judge, read_report
 from fail2fix.verify.code.ground_truth import Limits, Tests
 from fail2fix.verify.code.harness import harness_source, job_text
 from fail2fix.verify.code.verdict import Outcome
@@ -26,56 +31,90 @@ QUEUE_S = 60.0
 """Seconds a request may wait at the service beyond its own run."""
 
 
+class ServiceFailure(ConnectionError):
+    """The service did not run a program. `status_code`: of its answer, None where it answered 200."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        found = re.search(r"responded with code (\d{3})\b", message)  # the client has it in its text only
+        self.status_code = int(found[1]) if found else None
+
+
 class FusionBackend:
     """Judges programs at `endpoint` ("http://host:8080"), `concurrency` requests at a time.
 
-    `retries`: further requests where the service does not answer, or answers that it broke.
+    `retry_s`: seconds for which a service that does not answer, or answers that it broke, is asked again.
     """
 
-    def __init__(self, endpoint: str, concurrency: int = 16, limits: Limits | None = None, retries: int = 2) -> None:
-        if not endpoint.startswith(("http://", "https://")) or concurrency < 1 or retries < 0:
+    def __init__(
+        self, endpoint: str, concurrency: int = 16, limits: Limits | None = None, retry_s: float = LIMIT_S
+    ) -> None:
+        if not endpoint.startswith(("http://", "https://")) or concurrency < 1 or retry_s < 0:
             raise ValueError(
-                "FusionBackend needs endpoint http://..., concurrency >= 1, retries >= 0;"
-                f" got {endpoint!r}, {concurrency}, {retries}"
+                "FusionBackend needs endpoint http://..., concurrency >= 1, retry_s >= 0;"
+                f" got {endpoint!r}, {concurrency}, {retry_s}"
             )
         self.limits = limits or Limits()
         self._endpoint = endpoint
-        self._retries = retries
+        self._retry_s = retry_s
         # The client blocks: a thread a request, and no event loop of ours is tied to it.
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="fusion")
+        self._logged: set[tuple[type, int | None]] = set()
         self._closed = False
 
     async def run(self, program: str, tests: Tests) -> Outcome:
         """Judge `program`. Raises `RuntimeError` once closed, `ImportError` without the client."""
+        self._require_open()
+        client = _client()
+
+        async def judged() -> Outcome:
+            """One request. Its thread is free again during the pauses between requests."""
+            self._require_open()
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._judge, client, program, tests)
+
+        try:
+            outcome: Outcome = await AsyncRetrying(**retry_policy(self._retry_s, on_failure=self._log))(judged)
+        except Exception as error:  # requests raises its own, pydantic another
+            self._require_open()
+            self._log(error)
+            return Outcome("error")
+        return outcome
+
+    def _log(self, error: BaseException) -> None:
+        """Each kind of failure once: every program under way meets it."""
+        kind = (type(error), getattr(error, "status_code", None))
+        if kind not in self._logged:
+            self._logged.add(kind)
+            logger.warning("SandboxFusion failure: %s: %s", type(error).__name__, one_line(str(error)))
+
+    def _require_open(self) -> None:
         if self._closed:
             raise RuntimeError("this FusionBackend is closed: make a new one")
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._judge, program, tests)
 
-    def _judge(self, program: str, tests: Tests) -> Outcome:
+    def _judge(self, client: Any, program: str, tests: Tests) -> Outcome:
         limits = self.limits.within(tests.limits)
         job = job_text(program, tests, limits, processes=0).decode("ascii")
-        client = _client()
-        for attempt in range(self._retries + 1):
-            try:
-                return judge(map(read_report, self._lines(client, job, limits)), tests)
-            except Exception as error:  # the client raises bare Exception, requests its own, pydantic another
-                logger.warning("SandboxFusion failure %d of %d: %s", attempt + 1, self._retries + 1, error)
-        return Outcome("error")
+        return judge(map(read_report, self._lines(client, job, limits)), tests)
 
     def _lines(self, client: Any, job: str, limits: Limits) -> list[str]:
         """The reports of one request; a run that the service ended for its time ends with a report of that."""
         request = client.RunCodeRequest(code=harness_source(), stdin=job, language="python", run_timeout=limits.total_s)
-        response = client.run_code(
-            request, endpoint=self._endpoint, max_attempts=1, client_timeout=limits.total_s + QUEUE_S
-        )
+        try:
+            response = client.run_code(
+                request, endpoint=self._endpoint, max_attempts=1, client_timeout=limits.total_s + QUEUE_S
+            )
+        except OSError:  # requests'
+            raise
+        except Exception as error:  # the client's bare ones
+            raise ServiceFailure(str(error)[:300]) from error
         result = response.run_result
         if result is None:
-            raise InfrastructureError(f"no run_result: {response.message}")
+            raise ServiceFailure(f"no run_result: {response.message}")
         lines = (result.stdout or "").splitlines()
         if result.status == client.CommandRunStatus.TimeLimitExceeded:
             return [*lines, '{"end": "timeout"}']
         if result.status == client.CommandRunStatus.Error:
-            raise InfrastructureError(f"run_result.status is Error: {(result.stderr or '')[-200:]}")
+            raise ServiceFailure(f"run_result.status is Error: {(result.stderr or '')[-200:]}")
         return lines
 
     def close(self) -> None:

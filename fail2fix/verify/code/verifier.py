@@ -58,7 +58,7 @@ def open_verifier(settings: VerifierConfig) -> CodeVerifier:
     if code.backend is Backend.sandbox_fusion:
         if find_spec("sandbox_fusion") is None:
             raise BadInput(f"{BACKEND}=sandbox_fusion: its client is missing: pip install sandbox-fusion==0.3.7")
-        return CodeVerifier(FusionBackend(code.endpoint, code.workers, limits, settings.retries))
+        return CodeVerifier(FusionBackend(code.endpoint, code.workers, limits, settings.retry_s))
     try:
         return CodeVerifier(LocalBackend(code.workers, limits, retries=settings.retries))
     except SandboxUnavailable as error:

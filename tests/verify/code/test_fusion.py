@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -87,8 +88,8 @@ def service() -> Iterator[Service]:
         server.shutdown()
 
 
-def outcome(service: Service, program: str, ground_truth: dict[str, Any] = ADD, retries: int = 2) -> Outcome:
-    backend = FusionBackend(service.endpoint, concurrency=2, limits=Limits(test_s=2, total_s=4), retries=retries)
+def outcome(service: Service, program: str, ground_truth: dict[str, Any] = ADD, retry_s: float = 20.0) -> Outcome:
+    backend = FusionBackend(service.endpoint, concurrency=2, limits=Limits(test_s=2, total_s=4), retry_s=retry_s)
     try:
         return asyncio.run(backend.run(program, parse_ground_truth(ground_truth)))
     finally:
@@ -139,19 +140,60 @@ def test_a_service_that_breaks_is_asked_again_and_then_an_error(service: Service
     assert outcome(service, RIGHT) == Outcome("ok", 1, 1)
     service.replies = [failure]
     service.requests.clear()
-    assert outcome(service, RIGHT, retries=1) == Outcome("error")
-    assert len(service.requests) == 2
+    assert outcome(service, RIGHT, retry_s=1) == Outcome("error")
+    assert len(service.requests) >= 2
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_service_loses_no_verdict(service: Service, status: int) -> None:
+    free = time.monotonic() + 2
+    service.replies = [lambda request: run(request) if time.monotonic() > free else (status, {})]
+    backend = FusionBackend(service.endpoint, concurrency=4, limits=Limits(test_s=2, total_s=4))
+    tests = parse_ground_truth(ADD)
+
+    async def all_at_once() -> list[Outcome]:
+        return await asyncio.gather(*[backend.run(RIGHT, tests) for _ in range(16)])
+
+    assert asyncio.run(all_at_once()) == [Outcome("ok", 1, 1)] * 16
+    assert len(service.requests) > 16
+    backend.close()
+
+
+def test_a_request_that_the_service_refuses_is_not_repeated(service: Service) -> None:
+    service.replies = [lambda _: (413, {})]
+    assert outcome(service, RIGHT) == Outcome("error")
+    assert len(service.requests) == 1
+
+
+def test_a_pause_leaves_the_thread_to_others(service: Service) -> None:
+    """With one thread, a program that the service cannot run holds up no other."""
+    service.replies = [lambda request: broken(request) if "a - b" in request["stdin"] else run(request)]
+    backend = FusionBackend(service.endpoint, concurrency=1, limits=Limits(test_s=2, total_s=4), retry_s=6)
+    tests = parse_ground_truth(ADD)
+
+    async def both() -> float:
+        failing = asyncio.ensure_future(backend.run(WRONG, tests))
+        await asyncio.sleep(2.5)  # into a pause of up to four seconds
+        started = time.monotonic()
+        for _ in range(3):
+            assert (await backend.run(RIGHT, tests)).correct
+        took = time.monotonic() - started
+        assert await failing == Outcome("error")
+        return took
+
+    assert asyncio.run(both()) < 2.5
+    backend.close()
 
 
 @pytest.mark.parametrize("stdout", ["", "Traceback", '{"ready": 1}\n', "[]", "[" * 100_000])
 def test_nonsense_before_the_program_is_an_error(service: Service, stdout: str) -> None:
     service.replies = [lambda _: reply("Finished", stdout, 0)]
-    assert outcome(service, RIGHT, retries=0) == Outcome("error")
+    assert outcome(service, RIGHT, retry_s=0) == Outcome("error")
 
 
 def test_no_service_is_an_error(service: Service) -> None:
     service.endpoint = "http://127.0.0.1:9"
-    assert outcome(service, RIGHT, retries=0) == Outcome("error")
+    assert outcome(service, RIGHT, retry_s=0) == Outcome("error")
 
 
 def test_a_closed_one_is_refused(service: Service) -> None:
@@ -162,7 +204,7 @@ def test_a_closed_one_is_refused(service: Service) -> None:
         asyncio.run(backend.run(RIGHT, parse_ground_truth(ADD)))
 
 
-@pytest.mark.parametrize("settings", [{"endpoint": "host:8080"}, {"concurrency": 0}, {"retries": -1}])
+@pytest.mark.parametrize("settings", [{"endpoint": "host:8080"}, {"concurrency": 0}, {"retry_s": -1}])
 def test_settings_are_checked(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="FusionBackend needs endpoint http"):
         FusionBackend(**({"endpoint": "http://host"} | settings))

@@ -1,0 +1,168 @@
+"""The project's one retry policy: exponential pauses with jitter, for a limited time, on `tenacity`.
+
+Whether a call is repeated depends on its error (`kind_of`):
+
+- service: a service or the network failed. Repeated until `limit_s` seconds after the first failure; a Retry-After
+  header is honored.
+- code: the calling code is wrong (TypeError, KeyError, ...) or the service refuses the request (HTTP 4xx). Never
+  repeated.
+- unclear: anything else. `tries` calls altogether.
+
+Must not know: verl, ray, what is called.
+
+    await AsyncRetrying(**retry_policy(limit_s=300.0))(ask_the_service)
+"""
+
+from __future__ import annotations
+
+import email.utils
+import math
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from enum import Enum
+from typing import Any
+
+from tenacity import RetryCallState, retry_if_exception
+from tenacity.wait import wait_random_exponential
+
+LIMIT_S = 300.0  # seconds a service may be down
+TRIES = 3
+PAUSE = wait_random_exponential(multiplier=0.5, max=30.0)
+REPEATED_STATUSES = (408, 425, 429)  # of HTTP 4xx, those that ask for another try
+
+CODE_ERRORS = (
+    TypeError, ValueError, LookupError, AttributeError, NameError, ImportError, ArithmeticError, NotImplementedError,
+    RecursionError, SyntaxError, FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError,
+    PermissionError,
+)  # fmt: skip
+# Clients' errors by package and base class: none of them is imported here.
+SERVICE_ERRORS = {
+    ("aiohttp", "ClientError"), ("asyncio", "TimeoutError"), ("grpc", "RpcError"), ("http", "HTTPException"),
+    ("httpx", "TransportError"), ("openai", "APIError"), ("requests", "RequestException"), ("urllib3", "HTTPError"),
+}  # fmt: skip
+# The address is wrong, says a client.
+ADDRESS_ERRORS = {"InvalidURL", "InvalidSchema", "MissingSchema", "UnsupportedProtocol", "LocationParseError"}
+
+
+class Kind(Enum):
+    """What an error says about repeating the call."""
+
+    service = "service"
+    code = "code"
+    unclear = "unclear"
+
+
+def kind_of(error: BaseException) -> Kind:
+    """What an error says about repeating the call; a service's failure shows through the errors it was turned into."""
+    kinds = [_own_kind(cause) for cause in _causes(error)]
+    return Kind.service if Kind.service in kinds else kinds[0]
+
+
+def retry_policy(
+    limit_s: float = LIMIT_S, tries: int = TRIES, on_failure: Callable[[BaseException], None] | None = None
+) -> dict[str, Any]:
+    """Arguments for `tenacity.Retrying` and `tenacity.AsyncRetrying`; the last error is raised as it is.
+
+    Args:
+        limit_s: seconds from the first failure to the last try, for services.
+        tries: calls altogether, for errors of unclear kind.
+        on_failure: told each error after which the call is repeated.
+    """
+
+    def left_s(state: RetryCallState) -> float:
+        now = time.monotonic()
+        return float(limit_s - (now - vars(state).setdefault("failing_since", now)))
+
+    def again(error: BaseException) -> bool:
+        return isinstance(error, Exception) and kind_of(error) is not Kind.code
+
+    def stop(state: RetryCallState) -> bool:
+        left = left_s(state)  # also where it does not count: the time runs from the first failure of any kind
+        if kind_of(_error(state)) is Kind.service:
+            return left <= 0
+        return state.attempt_number >= tries
+
+    def wait(state: RetryCallState) -> float:
+        pause = PAUSE(state) + retry_after_s(_error(state))
+        return min(pause, max(0.0, left_s(state))) if kind_of(_error(state)) is Kind.service else pause
+
+    def before_sleep(state: RetryCallState) -> None:
+        if on_failure is not None:
+            on_failure(_error(state))
+
+    return {
+        "retry": retry_if_exception(again),
+        "stop": stop,
+        "wait": wait,
+        "before_sleep": before_sleep,
+        "reraise": True,
+    }
+
+
+def retry_after_s(error: BaseException) -> float:
+    """Seconds that a service asks to wait, by a Retry-After header of seconds or of a date; 0 if it does not."""
+    for holder in _holders(error):
+        headers: Any = getattr(holder, "headers", None)
+        given = headers.get("Retry-After") if hasattr(headers, "get") else None
+        if given is not None:
+            return _seconds(str(given))
+    return 0.0
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
+        except ValueError:
+            return 0.0
+    return max(0.0, seconds) if math.isfinite(seconds) else 0.0
+
+
+def _own_kind(error: BaseException) -> Kind:
+    status = _http_status(error)
+    if status is not None and status >= 400:
+        return Kind.service if status in REPEATED_STATUSES or status >= 500 else Kind.code
+    if type(error).__name__ in ADDRESS_ERRORS:
+        return Kind.code
+    # Before the built-in classes: requests' errors are OSErrors, and some of them ValueErrors too.
+    if any((c.__module__.partition(".")[0], c.__name__) in SERVICE_ERRORS for c in type(error).__mro__):
+        return Kind.service
+    if isinstance(error, CODE_ERRORS):
+        return Kind.code
+    # Python 3.10's time-outs of futures are no OSErrors.
+    return Kind.service if isinstance(error, OSError | FutureTimeoutError) else Kind.unclear
+
+
+def _http_status(error: BaseException) -> int | None:
+    for holder in (error, getattr(error, "response", None)):
+        for name in ("status_code", "status", "code"):
+            value = getattr(holder, name, None)
+            if isinstance(value, int) and 100 <= value <= 599:
+                return int(value)
+    return None
+
+
+def _holders(error: BaseException) -> Iterator[object]:
+    """What may hold a response's headers."""
+    for cause in _causes(error):
+        yield cause
+        yield getattr(cause, "response", None)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, then the errors it was raised from or while handling."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+
+
+def _error(state: RetryCallState) -> BaseException:
+    error = state.outcome.exception() if state.outcome else None
+    assert error is not None, "tenacity asks about failed calls only"
+    return error

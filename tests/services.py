@@ -1,0 +1,96 @@
+"""A local HTTP service that is down, busy or broken for a while, for tests of what asks it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Service:
+    """Each POST is answered with ``answer``, or with ``status`` until ``healthy_at`` (monotonic seconds)."""
+
+    port: int
+    status: int = 200
+    answer: Mapping[str, Any] = field(default_factory=lambda: {"score": 1.0})
+    headers: dict[str, str] = field(default_factory=dict)
+    healthy_at: float = 0.0
+    asked: list[float] = field(default_factory=list)  # when each request came in
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def broken(self) -> bool:
+        return time.monotonic() < self.healthy_at
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(status: int = 200, for_s: float = 0.0, **given: Any) -> Iterator[Service]:
+    """A service that answers ``status`` for ``for_s`` seconds, and then judges. ``given``: its other fields."""
+    service = Service(free_port(), status, healthy_at=time.monotonic() + for_s, **given)
+    with _listening(service):
+        yield service
+
+
+@contextmanager
+def down(for_s: float, **given: Any) -> Iterator[Service]:
+    """A service that nobody listens for until ``for_s`` seconds have passed. ``given``: its other fields."""
+    service = Service(free_port(), **given)
+    ended = threading.Event()
+
+    def start() -> None:
+        time.sleep(for_s)
+        with _listening(service):
+            ended.wait()
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    try:
+        yield service
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextmanager
+def _listening(service: Service) -> Iterator[None]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            service.asked.append(time.monotonic())
+            broken = service.broken()
+            body = b"{}" if broken else json.dumps(service.answer).encode()
+            self.send_response(service.status if broken else 200)
+            for name, value in service.headers.items() if broken else ():
+                self.send_header(name, value)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 256
+
+    with Server(("127.0.0.1", service.port), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield
+        finally:
+            server.shutdown()
