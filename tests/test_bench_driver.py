@@ -1,4 +1,4 @@
-"""The benchmarks of the driver and of validation run and reports; its seconds are read by people, not asserted."""
+"""The benchmarks of the driver and of a validation run and report; their seconds are read by people."""
 
 from __future__ import annotations
 
