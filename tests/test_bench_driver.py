@@ -1,4 +1,4 @@
-"""The driver's benchmark runs and reports; its seconds are read by people, not asserted."""
+"""The benchmarks of the driver and of a validation run and report; their seconds are read by people."""
 
 from __future__ import annotations
 
@@ -41,3 +41,14 @@ def test_the_scripted_engine_orders_the_schedules(tmp_path: Path) -> None:
         assert figures["plain"] == 1.0
         assert figures["streaming"] < figures["serial"]
         assert figures["lagged"] < figures["serial"]
+
+
+def test_the_validation_benchmark_compares_scoring_and_summary_with_verl(tmp_path: Path) -> None:
+    make_tokenizer().save_pretrained(tmp_path)
+    script, out = SCRIPT.with_name("bench_validation.py"), tmp_path / "validation.json"
+    command = [sys.executable, str(script), "--tokenizer", str(tmp_path), "--problems", "8", "--rounds", "3"]
+    done = subprocess.run([*command, "--out", str(out)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    result = json.loads(out.read_text())
+    assert result["cpu_s"].keys() == {"scoring", "summary", "total"}
+    assert result["val_metrics"]["ours"] < result["val_metrics"]["verl"]

@@ -242,7 +242,8 @@ class CheckpointConfig:
 
     Attributes:
         keep_last: so many of the newest; null: ``trainer.max_actor_ckpt_to_keep``, or all.
-        best_metric: a validation's metric, as ``metrics.jsonl`` names it: the best checkpoint by it stays too.
+        best_metric: a validation's metric, as ``metrics.jsonl`` names it: the best checkpoint by it stays too. One of
+            verl's majority votes (``/maj@``) makes every validation take them, which costs CPU time on the driver.
         best_is_lowest: the best is the lowest.
     """
 

@@ -31,6 +31,15 @@ SEAMS: dict[str, tuple[str, ...]] = {
         "reward_extra_infos_dict",
         "sample_turns",
     ),
+    f"{TRAINER}._dump_generations": (
+        "self",
+        "inputs",
+        "outputs",
+        "gts",
+        "scores",
+        "reward_extra_infos_dict",
+        "dump_path",
+    ),
     f"{TRAINER}._save_checkpoint": ("self",),
     f"{TRAINER}._load_checkpoint": ("self",),
     f"{TRAINER}._log_rollout_data": (

@@ -16,7 +16,7 @@ import asyncio
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from functools import cached_property
 from itertools import cycle
@@ -52,6 +52,7 @@ PROMPT_IDS = "fail2fix_prompt_ids"
 SEED = "fail2fix_seed"
 GROUP = "fail2fix_group"  # which rows have a prefix in common
 STREAM_NAME = "fail2fix_stream"  # in meta_info: what the rollouts are for
+ROW_EXTRAS = "reward_extra_info"  # verl's column of each row's own reward extras, a dict
 ENOUGH_VERDICTS = 8  # of a run, to say that its reward function fails on everything
 
 
@@ -119,16 +120,40 @@ class PromptIdsAgentLoopWorker(AgentLoopWorker):
             raise
 
     def _postprocess(self, inputs: list[Any], *args: Any, **kwargs: Any) -> DataProto:
-        extras = [row.extra_fields.get("reward_extra_info", {}) for row in inputs]
-        for row, extra in zip(inputs, extras, strict=True):
-            refuse_no_number(reward_name(self.config), row.reward_score, extra)
-        example = {key: None for row in extras for key in row}
-        example |= {key: value for row in extras for key, value in row.items() if value is not None}
+        extras = [_plain_values(row.extra_fields.get(ROW_EXTRAS) or {}) for row in inputs]
         for row, given in zip(inputs, extras, strict=True):
-            row.extra_fields["reward_extra_info"] = {
-                key: _absent(example[key]) if given.get(key) is None else given[key] for key in sorted(example)
-            }
-        return super()._postprocess(inputs, *args, **kwargs)
+            refuse_no_number(reward_name(self.config), row.reward_score, given)
+            row.extra_fields[ROW_EXTRAS] = {}  # verl asks every row for the first row's keys
+        output = super()._postprocess(inputs, *args, **kwargs)
+        columns = extra_columns(extras)
+        output.non_tensor_batch |= columns | {ROW_EXTRAS: _objects(extras)}
+        if "reward_extra_keys" in output.meta_info:
+            output.meta_info["reward_extra_keys"] = list(columns)
+        return output
+
+
+def extra_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """Reward extras as columns (N,), sorted by name; rows without one get NaN beside numbers, else an empty string.
+
+    Numbers and strings become numpy arrays of their type; lists and dicts, which may differ in size, stay objects.
+    """
+    columns = {}
+    for name in sorted({name for row in rows for name in row}):
+        values = [row.get(name) for row in rows]
+        absent = _absent(next((value for value in values if value is not None), None))
+        filled = [absent if value is None else value for value in values]
+        plain = all(isinstance(value, bool | int | float | str) for value in filled)
+        columns[name] = np.array(filled) if plain else _objects(filled)
+    return columns
+
+
+def _plain_values(extras: Mapping[str, Any]) -> dict[str, Any]:
+    """Reward extras without numpy and torch types."""
+    return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in extras.items()}
+
+
+def _objects(values: Sequence[Any]) -> np.ndarray:
+    return np.fromiter(values, dtype=object, count=len(values))
 
 
 def _absent(example: Any) -> Any:
@@ -165,7 +190,11 @@ class Fail2FixAgentLoopManager(AgentLoopManager):
         outputs = await asyncio.gather(
             *[worker.generate_sequences.remote(chunk) for worker, chunk in zip(workers, chunks, strict=True)]
         )
-        return self.collected(outputs)
+        output = self.collected(outputs)
+        if prompts.meta_info.get("validate"):
+            # verl joins the batches of a validation by name, and they may differ in their extras (`validation`).
+            output.meta_info["reward_extra_keys"] = [ROW_EXTRAS]
+        return output
 
     def ask(self, prompts: DataProto, samples: Counter[str]) -> ray.ObjectRef:
         """Start one response a row, all by one worker, and come back; the workers take turns.

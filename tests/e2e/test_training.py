@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -74,6 +75,10 @@ def test_validation_runs_before_during_and_at_the_end_without_corrections(run: R
         rows = run.validation(step)
         assert len(rows) == 32
         assert {row["stream"] for row in rows} == {"base"}
+        assert all(row["pred"] and row["verify_status"] == "ok" for row in rows)
+        metrics, summarized = run.metrics()[step], re.compile(r"val-(?:core|aux)/fail2fix/arithmetic/(\w+)/")
+        assert {found[1] for name in metrics if (found := summarized.match(name))} == {"acc", "reward"}
+        assert metrics["fail2fix/validation/verifier_errors"] == 0
 
 
 def test_rollout_dumps_hold_both_streams_with_their_verdicts(run: Run) -> None:
