@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from fail2fix.shared_memory import FOLDER, NAME, Record, remove_abandoned
+from tests.test_driver import drive
 
 HOLD = """
 import time
@@ -170,6 +171,19 @@ print(name, end_descendants())
     process, (name, killed) = launch(end)
     process.wait()
     assert int(killed) == 2
+    assert not (FOLDER / name).exists()
+
+
+def test_a_training_leaves_no_segment_of_a_process_that_ended_before_it(tmp_path: Path) -> None:
+    training = f"""
+holder = subprocess.Popen([sys.executable, "-c", {HOLD!r}], stdout=subprocess.PIPE, text=True)
+Path({str(tmp_path / "name")!r}).write_text(holder.stdout.readline().strip())
+time.sleep(2)
+holder.kill()
+"""
+    assert drive(tmp_path, training).returncode == 0
+    name = (tmp_path / "name").read_text()
+    assert name
     assert not (FOLDER / name).exists()
 
 
