@@ -26,6 +26,7 @@ import psutil
 from tests.e2e.conftest import Bench, kill_run, make_bench
 
 LIMIT_S = 600.0
+TURN_S = 5.0  # between two runs, for those who wait for the lock
 SETTINGS = ("trainer.total_training_steps=1", "data.max_response_length=16")
 
 
@@ -74,10 +75,13 @@ def await_engine(driver: int) -> None:
 @contextlib.contextmanager
 def locked(path: str | None) -> Iterator[None]:
     """Hold a lock file, if one is named."""
-    with contextlib.ExitStack() as stack:
-        if path:
-            fcntl.flock(stack.enter_context(open(path, "a")), fcntl.LOCK_EX)
+    if not path:
         yield
+        return
+    with open(path, "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    time.sleep(TURN_S)
 
 
 def main() -> int:
