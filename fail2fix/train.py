@@ -30,6 +30,7 @@ from fail2fix.core.faults import Exit
 from fail2fix.core.printable import one_line
 from fail2fix.core.secret_text import refuse_secret_words
 from fail2fix.misspelt import explained
+from fail2fix.shared_memory import remove_abandoned
 from fail2fix.shipped_configs import config_dir
 from fail2fix.verl_ext.cpu import environment
 
@@ -75,6 +76,8 @@ def prepare(config: DictConfig, dry_run: bool) -> bool:
         print(OmegaConf.to_yaml(config, resolve=True))
         print("\n".join(f"# not checked: {note}" for note in preflight.missing_inputs(config)))
         return False
+    if removed := remove_abandoned():  # before the free shared memory is measured
+        print(f"fail2fix: removed {removed} shared memory segments of a killed run from /dev/shm", flush=True)
     warn(preflight.check_inputs(config))
     address = cluster.address_of(config, os.environ)
     open_run(config, folder)

@@ -25,7 +25,8 @@ from omegaconf import DictConfig
 
 from fail2fix.core.faults import Exit
 from fail2fix.core.printable import one_line
-from fail2fix.processes import become_subreaper, end_descendants, runs, shared_segments
+from fail2fix.processes import become_subreaper, end_descendants, runs
+from fail2fix.shared_memory import Record, remove_abandoned
 from fail2fix.verl_ext.cluster import Head
 from fail2fix.verl_ext.failures import Failure, failure_of
 from fail2fix.verl_ext.run_folder import folder_of
@@ -71,6 +72,7 @@ class Driver:
         """Train; the exit status. Says what went wrong, if anything did."""
         become_subreaper()
         self._stop.clear()
+        self._segments = Record()
         (self._folder / ALIVE).unlink(missing_ok=True)
         before = {number: signal.getsignal(number) for number in SIGNALS}
         self._listen()
@@ -99,6 +101,7 @@ class Driver:
         heard, since = "", time.monotonic()
         while not self._trained.wait(LOOK_S):
             self._listen()
+            self._segments.look()
             said = _read(self._folder / ALIVE)
             if said != heard:
                 heard, since = said, time.monotonic()
@@ -161,12 +164,14 @@ class Driver:
 
     def _shut_down(self, thread: threading.Thread) -> None:
         """Leave Ray if the training has ended, and if it lets us; then kill what is left."""
+        self._segments.look()
         time.sleep(LAST_WORDS_S)
-        segments = shared_segments()
         if self._trained.is_set():
             self._may_leave.set()
             thread.join(LEAVE_S)
-        end_descendants(segments)
+        end_descendants()
+        self._segments.close()
+        remove_abandoned()  # of a killed run whose processes still lived when this one started
 
 
 def end_process(status: int) -> None:

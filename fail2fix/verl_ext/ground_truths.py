@@ -27,11 +27,16 @@ class GroundTruths:
         said = ground_truth_problem(name, str(row["reward_model"]["ground_truth"]))
         return said and f"'reward_model': ground_truth, for the {name} verifier: {said}"
 
-    def check_they_run(self) -> None:
-        """Open and close each of them.
+    def check_they_run(self, reward_workers: int = 1) -> list[str]:
+        """Open and close each of them; what isolates untrusted programs, one line each verifier that runs any.
 
         Raises:
             BadInput: one cannot run here; what to install or set.
         """
+        lines = []
         for name in sorted(self._names):
-            open_verifier(name, self._settings).close()
+            verifier: Any = open_verifier(name, self._settings)
+            if hasattr(verifier, "describe"):
+                lines.append(verifier.describe(reward_workers))
+            verifier.close()
+        return lines

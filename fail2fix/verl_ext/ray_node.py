@@ -18,13 +18,15 @@ import time
 import psutil
 
 from fail2fix.core.faults import Exit
-from fail2fix.processes import become_subreaper, end_descendants, runs, shared_segments
+from fail2fix.processes import become_subreaper, end_descendants, runs
+from fail2fix.shared_memory import Record, held_by, remove_abandoned
 from fail2fix.verl_ext.cluster import answers
 from fail2fix.verl_ext.cpu import environment
 
 READY = "ready"
 HEAD_S = 600.0  # how long the head may take to start
 LOOK_S = 1.0
+SWEEP_S = 30.0  # between two removals of the shared memory that ended runs have left
 # `ray job stop` kills what does not end in time, 3 s by default; a run stops after its step and saves.
 STOP_WAIT = ("RAY_JOB_STOP_WAIT_TIME_S", "3600")
 
@@ -53,8 +55,11 @@ class Node:
         become_subreaper()  # Ray's processes become children of this one
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
             signal.signal(number, lambda *_: self._asked.set())
+        remove_abandoned()
+        self._segments = Record()
         failure = self._start() or self._watch()
-        end_descendants(shared_segments())
+        end_descendants()
+        self._segments.close()
         if failure:
             _say(failure)
         return Exit.FAULT if failure else Exit.FINISHED
@@ -78,7 +83,12 @@ class Node:
 
     def _watch(self) -> str:
         """Wait for a signal, or for the end of one of Ray's servers; which, if it was that."""
+        swept = time.monotonic()
         while not self._asked.wait(LOOK_S):
+            self._segments.look()
+            if time.monotonic() - swept > SWEEP_S:
+                self._segments.remove(keep=held_by(psutil.process_iter()))
+                swept = time.monotonic()
             if not all(runs(server) for server in self._servers):
                 return "a server of Ray on this node is gone"
         return ""

@@ -27,6 +27,9 @@ class CodeBackend(Protocol):
     async def run(self, program: str, tests: Tests) -> Outcome:
         """Judge `program`. Never raises for anything it does; infrastructure failures are the status "error"."""
 
+    def describe(self, verifiers: int = 1) -> str:
+        """The isolation in force, in one line. `verifiers`: how many processes open such a back-end."""
+
     def close(self) -> None:
         """End all sandboxes. May be called twice; `run` raises `RuntimeError` afterwards."""
 

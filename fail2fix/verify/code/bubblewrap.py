@@ -14,6 +14,15 @@ from fail2fix.verify.code.interpreter import Interpreter
 
 NOBODY = 65534
 INSTALL = "install bubblewrap (Debian: apt-get install bubblewrap)"
+REMEDY = (
+    "allow unprivileged user namespaces. In a container: docker run --security-opt seccomp=unconfined (or a profile"
+    " that allows clone, unshare, mount, umount2 and pivot_root) --security-opt apparmor=unconfined --security-opt"
+    " systempaths=unconfined (podman: unmask=ALL), since under a masked /proc no other can be mounted. On the host,"
+    " where these exist: sysctl kernel.apparmor_restrict_unprivileged_userns=0 (or an AppArmor profile of bwrap with"
+    " userns), kernel.unprivileged_userns_clone=1, user.max_user_namespaces=10000. Or use a SandboxFusion service"
+)
+"""What bubblewrap needs, in one line: which of these is missing, its own words do not always tell."""
+
 DEVICES = ("null", "zero", "full", "random", "urandom")
 ENVIRONMENT = {
     # The same program gets the same verdict: sets of strings are ordered alike in every run.

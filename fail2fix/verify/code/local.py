@@ -9,8 +9,10 @@ beside the job where more work waits.
 What bounds a program:
 - time: seconds a test and a run (`Limits`), kept inside and again here; at the end the kernel kills all its processes,
   for they share a process namespace whose first process is the supervisor.
-- memory: `memory_mb` of address space a process; where a control group can be made, `memory_mb` + `tmp_mb` + 256 MB
-  for all its processes together. Where none can, up to `processes` times `memory_mb`.
+- memory: `memory_mb` of address space a process, and `memory_mb` + `tmp_mb` + 256 MB for all its processes together:
+  by a control group where one can be made, else by looks at the sum every 50 ms (`memory.py`), between which the
+  limit of each process holds alone.
+- processor time: niceness, so that training comes first.
 - processes and threads: `processes`, by RLIMIT_NPROC, which the kernel (5.14 or newer) counts per user namespace, and
   every sandbox has its own; root is exempt, so as root sandboxes run as nobody. And by the control group's `pids.max`
   where there is one. One of the two is needed: on an older kernel without control groups this back-end refuses.
@@ -30,17 +32,19 @@ import queue
 import re
 import threading
 from collections import deque
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 
 from fail2fix.verify.code.backend import InfrastructureError, SandboxUnavailable, judge
-from fail2fix.verify.code.bubblewrap import bwrap_command, find_bwrap, sandbox_uid
+from fail2fix.verify.code.bubblewrap import REMEDY, bwrap_command, find_bwrap, sandbox_uid
 from fail2fix.verify.code.cgroup import new_group, usable_hierarchies
 from fail2fix.verify.code.ground_truth import Limits, Tests
 from fail2fix.verify.code.harness import harness_source, job_text
 from fail2fix.verify.code.interpreter import find_interpreter
-from fail2fix.verify.code.sandbox import Sandbox
+from fail2fix.verify.code.memory import LOOK_S
+from fail2fix.verify.code.sandbox import NICENESS, Sandbox
 from fail2fix.verify.code.seccomp import filter_program
 from fail2fix.verify.code.verdict import Outcome
 
@@ -96,6 +100,7 @@ class LocalBackend:
         self.limits = limits or Limits()
         self._workers, self._spares, self._retries, self._tmp_mb = workers, spares, retries, tmp_mb
         self._processes = processes
+        self._memory_bytes = (self.limits.memory_mb + tmp_mb + 256) * 2**20  # of a sandbox
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
@@ -128,9 +133,7 @@ class LocalBackend:
             sandbox.wait_ready()
         except InfrastructureError as error:
             raise SandboxUnavailable(
-                f"bubblewrap cannot make a sandbox for user {self._uid} ({error}): allow unprivileged user namespaces"
-                " (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone=1,"
-                " kernel.apparmor_restrict_unprivileged_userns=0; in a container, --security-opt seccomp=unconfined)"
+                f"bubblewrap cannot make a sandbox for user {self._uid} ({error}): {REMEDY}"
             ) from None
         finally:
             sandbox.close()
@@ -144,6 +147,21 @@ class LocalBackend:
             "cgroups": [str(hierarchy.parent) for hierarchy in self._hierarchies],
             "rlimit_nproc": self._process_limit,
         }
+
+    def describe(self, verifiers: int = 1) -> str:
+        """The isolation in force, for people, in one line. `verifiers`: how many processes open such a back-end."""
+        together = verifiers * self._workers
+        megabytes = self._memory_bytes >> 20
+        means = "control group" if self._hierarchies else f"sum read every {1000 * LOOK_S:.0f} ms, no control group"
+        parts = [
+            f"bubblewrap as user {self._uid}: namespaces of users, processes, mounts and network (no network)",
+            "seccomp filter" if self._seccomp else "no seccomp filter (not x86-64)",
+            f"memory {self.limits.memory_mb} MB a process (rlimit), {megabytes} MB a sandbox ({means})",
+            f"at most {together} programs at a time on all nodes: {together * megabytes / 1024:.1f} GB",
+            f"{self._processes} processes and threads ({'rlimit' if self._process_limit else 'control group'})",
+            f"niceness {NICENESS} above the reward worker's",
+        ]
+        return "; ".join(parts)
 
     async def run(self, program: str, tests: Tests) -> Outcome:
         """Judge `program`; cancelling the call ends its sandbox. Raises `RuntimeError` once closed."""
@@ -181,7 +199,7 @@ class LocalBackend:
             self._threads.append(thread)
 
     def _work(self) -> None:
-        """A worker: keeps its spare sandboxes started, and runs one job after the other."""
+        """A worker: keeps its spare sandboxes started, and runs one job after the other. No exception ends it."""
         spares: deque[Sandbox] = deque()
         self._refill(spares)
         while job := self._jobs.get():
@@ -191,15 +209,10 @@ class LocalBackend:
                 # More work waits: the next sandbox starts while this job runs. Otherwise it would only slow it.
                 self._refill(spares, more=1)
             used: list[Sandbox] = []
-            try:
-                job.result.set_result(self._settle(job, spares, used))
-            except BaseException as error:  # the waiting call gets it, whatever it is; the worker lives on
-                job.result.set_exception(error)
-            for sandbox in used:
-                sandbox.close()
+            job.result.set_result(self._settle(job, spares, used))
+            _close(used)
             self._refill(spares)
-        for sandbox in spares:
-            sandbox.close()
+        _close(spares)
 
     def _settle(self, job: _Job, spares: deque[Sandbox], used: list[Sandbox]) -> Outcome:
         for attempt in range(self._retries + 1):
@@ -207,8 +220,10 @@ class LocalBackend:
                 break
             try:
                 return self._attempt(job, spares, used)
-            except (InfrastructureError, OSError) as error:
-                logger.warning("sandbox failure %d of %d: %s", attempt + 1, self._retries + 1, error)
+            except Exception as error:  # whatever it is, the caller waits for an outcome
+                expected = isinstance(error, InfrastructureError | OSError)
+                told = (attempt + 1, self._retries + 1, type(error).__name__, error)
+                logger.warning("sandbox failure %d of %d: %s: %s", *told, exc_info=not expected)
         return Outcome("error")
 
     def _attempt(self, job: _Job, spares: deque[Sandbox], used: list[Sandbox]) -> Outcome:
@@ -227,21 +242,28 @@ class LocalBackend:
 
     def _refill(self, spares: deque[Sandbox], more: int = 0) -> None:
         """Start sandboxes ahead. A failure here is not one of the job at hand; the next job meets it."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(Exception):
             while len(spares) < self._spares + more and not self._closed:
                 spares.append(self._start())
 
     def _start(self) -> Sandbox:
         group = None
         if self._hierarchies:
-            memory = (self.limits.memory_mb + self._tmp_mb + 256) * 2**20
-            group = new_group(self._hierarchies, memory, self._processes + SUPERVISOR_PROCESSES)
+            group = new_group(self._hierarchies, self._memory_bytes, self._processes + SUPERVISOR_PROCESSES)
         try:
-            return Sandbox(self._command, self._seccomp, self._uid, group)
-        except OSError:
+            return Sandbox(self._command, self._seccomp, self._uid, group, 0 if group else self._memory_bytes)
+        except Exception:
             if group is not None:
                 group.remove()
             raise
+
+
+def _close(sandboxes: Iterable[Sandbox]) -> None:
+    for sandbox in sandboxes:
+        try:
+            sandbox.close()
+        except Exception:  # the worker has other jobs to run
+            logger.warning("a sandbox could not be closed", exc_info=True)
 
 
 def _kernel() -> tuple[int, int]:

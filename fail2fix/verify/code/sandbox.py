@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from fail2fix.verify.code.backend import InfrastructureError, Report, read_report
 from fail2fix.verify.code.cgroup import Group
 from fail2fix.verify.code.ground_truth import Limits
+from fail2fix.verify.code.inside.pipes import readable
+from fail2fix.verify.code.memory import MemoryWatch
 
 GRACE_S = 0.5
 """The supervisor inside keeps the time of a test; so much later it is taken to be stuck, and killed from here."""
@@ -29,16 +31,27 @@ END_S = 5.0
 
 READ_BYTES = 1 << 16
 
+NICENESS = 10
+"""Added to this process's own: training comes first on a busy machine."""
+
 
 class Sandbox:
-    """A started bubblewrap. `group`: its control group, None where there are none."""
+    """A started bubblewrap.
 
-    def __init__(self, command: Callable[[int], list[str]], seccomp: bytes, uid: int, group: Group | None) -> None:
-        self._group = group
+    `group`: its control group, None where there are none. `watched_bytes`: ended once all its processes together use
+    more memory; 0 where a control group sees to it.
+    """
+
+    def __init__(
+        self, command: Callable[[int], list[str]], seccomp: bytes, uid: int, group: Group | None, watched_bytes: int = 0
+    ) -> None:
+        self._group, self._watched_bytes = group, watched_bytes
         with contextlib.ExitStack() as stack:
             filter_fd = _readable(seccomp, stack) if seccomp else -1
             info, info_out = os.pipe()
             stack.callback(os.close, info_out)
+            without_process = stack.enter_context(contextlib.ExitStack())
+            without_process.callback(os.close, info)
             self._info = info
             arguments = command(filter_fd)
             arguments[1:1] = ["--info-fd", str(info_out)]
@@ -54,11 +67,13 @@ class Sandbox:
                 pass_fds=[fd for fd in (filter_fd, info_out) if fd >= 0],
                 **switch,  # type: ignore[call-overload]
             )
+            without_process.pop_all()
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
         os.set_blocking(self._stdin.fileno(), False)
         self._text = b""
+        self._memory = MemoryWatch(0, self._process.pid)
         self._first: int | None = None
         self._lock = threading.Lock()
 
@@ -72,9 +87,12 @@ class Sandbox:
         if "ready" not in next(self._lines(b"", deadline, lambda: deadline, READ_BYTES)):
             self._process.kill()
             assert self._process.stderr is not None
-            complaint = self._process.stderr.read(4000).decode("utf-8", "replace").strip().splitlines()
+            said = self._process.stderr.read(4000) if readable(self._process.stderr.fileno(), END_S) else b""
+            complaint = said.decode("utf-8", "replace").strip().splitlines()
             raise InfrastructureError(complaint[-1] if complaint else "the sandbox did not start")
         pid = self._find_first_process()
+        os.setpriority(os.PRIO_PROCESS, pid, niceness())
+        self._memory = MemoryWatch(self._watched_bytes, pid)
         if self._group is not None:
             self._group.add(pid)
 
@@ -86,7 +104,7 @@ class Sandbox:
         """
         told = b""
         # bwrap writes in several pieces and then closes its end.
-        while select.select([self._info], [], [], END_S)[0] and (piece := os.read(self._info, 4096)):
+        while readable(self._info, END_S) and (piece := os.read(self._info, 4096)):
             told += piece
         try:
             pid = int(json.loads(told)["child-pid"])
@@ -118,10 +136,10 @@ class Sandbox:
                     return
                 due = next_due()
             left = min(due, deadline) - time.monotonic()
-            ready = {fd for fd, _ in poll.poll(max(0.0, left) * 1000)} if left > 0 else set()
-            if not ready or len(self._text) > longest:
-                yield {"end": "limit" if ready else "timeout"}
+            if left <= 0 or len(self._text) > longest or self._memory.is_exceeded():
+                yield {"end": "timeout" if left <= 0 else "limit"}
                 return
+            ready = {descriptor for descriptor, _ in poll.poll(min(left, self._memory.look_s) * 1000)}
             if self._stdin.fileno() in ready:
                 data = self._write(data)
                 if not data:
@@ -177,6 +195,11 @@ class Sandbox:
         os.close(self._info)
         if self._group is not None:
             self._group.remove()
+
+
+def niceness() -> int:
+    """The niceness of programs: this process's own and `NICENESS`, up to the system's 19."""
+    return min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
 
 
 def _readable(content: bytes, stack: contextlib.ExitStack) -> int:

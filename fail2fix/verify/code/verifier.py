@@ -43,6 +43,10 @@ class CodeVerifier:
         outcome = await self._backend.run(program, tests)
         return CodeVerdict(outcome.correct, program, outcome.status, outcome.passed, outcome.total)
 
+    def describe(self, verifiers: int = 1) -> str:
+        """What isolates programs, in one line. `verifiers`: how many processes open such a verifier."""
+        return f"programs run in {self._backend.describe(verifiers)}"
+
     def close(self) -> None:
         self._backend.close()
 

@@ -70,7 +70,8 @@ def check_inputs(config: DictConfig) -> list[str]:
     verifiers = None if has_own_reward(config) else GroundTruths(fail2fix_settings(config).verifier)
     notes += DataCheck(config, chat, verifiers).notes()
     if verifiers:
-        verifiers.check_they_run()
+        for line in verifiers.check_they_run(config.reward.num_workers):
+            print(f"fail2fix: {line}", flush=True)
     check_correction_prompts(config, chat.tokenizer)
     check_rollout_files(config, chat.tokenizer)
     return notes + chat.notes()

@@ -378,8 +378,18 @@ def test_where_bubblewrap_makes_no_namespace_the_reason_is_said(
         if folder.stat().st_uid == os.getuid() and folder.is_relative_to("/tmp/pytest-of-root"):
             folder.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    with pytest.raises(SandboxUnavailable, match="No permissions to create new namespace.*user namespaces"):
+    with pytest.raises(SandboxUnavailable, match="No permissions to create new namespace.*user namespaces") as refused:
         LocalBackend()
+    for remedy in (
+        "--security-opt seccomp=unconfined",
+        "clone, unshare",
+        "--security-opt apparmor=unconfined",
+        "--security-opt systempaths=unconfined",
+        "kernel.apparmor_restrict_unprivileged_userns=0",
+        "user.max_user_namespaces",
+    ):
+        assert remedy in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.usefixtures("backend")  # skips where sandboxes cannot run

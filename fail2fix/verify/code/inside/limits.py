@@ -6,10 +6,11 @@ Knows: rlimits, signals, wait statuses. Must not know: programs, tests.
 import ctypes
 import os
 import resource
-import select
 import signal
 import time
 from typing import Any
+
+from fail2fix.verify.code.inside.pipes import readable
 
 DEATHS_BY_LIMIT = (signal.SIGKILL, signal.SIGXCPU, signal.SIGXFSZ)
 """Signals the kernel ends a process with at a limit of memory, processor time or file size."""
@@ -49,7 +50,7 @@ def wait_until(child: int, deadline: float) -> int | None:
     """The child's exit code (negative: the signal that ended it), None where it still runs at `deadline`."""
     watch = os.pidfd_open(child)
     try:
-        ended = select.select([watch], [], [], max(0.0, deadline - time.monotonic()))[0]
+        ended = readable(watch, deadline - time.monotonic())
     finally:
         os.close(watch)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if ended else None

@@ -45,10 +45,17 @@ def read_message(descriptor: int, deadline: float | None = None, largest: int = 
     return json.loads(_read_exactly(descriptor, size, deadline))
 
 
+def readable(descriptor: int, seconds: float) -> bool:
+    """Whether a descriptor has something to read, or has ended, within so many seconds. For any descriptor number."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(max(0.0, seconds) * 1000))
+
+
 def _read_exactly(descriptor: int, size: int, deadline: float | None) -> bytes:
     parts = []
     while size:
-        if deadline is not None and not select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        if deadline is not None and not readable(descriptor, deadline - time.monotonic()):
             raise End("timeout")
         part = os.read(descriptor, min(size, 1 << 16))
         if not part:

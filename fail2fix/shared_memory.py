@@ -1,0 +1,125 @@
+"""Shared memory of a run: recorded while its processes hold it, removed once they have ended.
+
+vLLM, verl and multiprocessing create files in /dev/shm and remove them themselves; a killed process cannot. `Record`
+keeps the names in a locked file in the same folder. A start removes the segments of records whose owner has died.
+Removed is only what a record names, under the same inode number, of the same user, and held by no visible process.
+Linux only.
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Set
+from pathlib import Path
+
+import psutil
+
+FOLDER = Path("/dev/shm")
+# Ring buffers of vLLM, weights on their way to an engine (verl), NCCL's buffers, semaphores of multiprocessing.
+NAME = r"(?:psm_[0-9a-f]+|verl_weights_[0-9a-f]+|nccl-\w+|sem\.mp-\w+)"
+HELD = re.compile(rf"/dev/shm/({NAME})$", re.M)
+LINE = re.compile(rf"([0-9]+) ({NAME})")
+RECORD = "fail2fix-{uid}-"
+LOOKS = 5  # a new segment that no process of the run holds at so many looks belongs to another program
+
+
+class Record:
+    """The segments that processes below this one have created, in a file that is locked as long as this process lives.
+
+    Args:
+        folder: /dev/shm, or a folder of a test.
+    """
+
+    def __init__(self, folder: Path = FOLDER) -> None:
+        self._folder = folder
+        self._recorded: dict[int, str] = {}
+        self._looks: dict[int, int] = {inode: LOOKS for inode, _ in _present(folder)}
+        self._path: Path | None = None
+        with contextlib.suppress(OSError):  # without a record the segments are still removed at the run's end
+            self._path = self._create()
+
+    def _create(self) -> Path:
+        name = RECORD.format(uid=os.getuid()) + secrets.token_hex(4)
+        unlocked = self._folder / f".{name}"
+        self._file = unlocked.open("x")
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        return unlocked.rename(self._folder / name)
+
+    def look(self) -> None:
+        """Record the segments that are new since the last look. Cheap where there are none."""
+        new = {inode: name for inode, name in _present(self._folder) if self._looks.get(inode, 0) < LOOKS}
+        if not new:
+            return
+        held = held_by(psutil.Process().children(recursive=True))
+        for inode, name in new.items():
+            self._looks[inode] = LOOKS if name in held else self._looks.get(inode, 0) + 1
+        self._write({inode: name for inode, name in new.items() if name in held})
+
+    def remove(self, keep: Set[str] = frozenset()) -> None:
+        """Remove the recorded segments but those named in ``keep``; without any left, the record itself."""
+        _remove(self._folder, self._recorded.items(), keep)
+        self._recorded = {inode: name for inode, name in self._recorded.items() if name in keep}
+
+    def close(self) -> None:
+        """Remove the segments and their record, at the end of the run."""
+        self.remove()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+            self._file.close()
+            self._path = None
+
+    def _write(self, found: dict[int, str]) -> None:
+        self._recorded |= found
+        if found and self._path is not None:
+            with contextlib.suppress(OSError):  # /dev/shm is full
+                self._file.writelines(f"{inode} {name}\n" for inode, name in found.items())
+                self._file.flush()
+
+
+def remove_abandoned(folder: Path = FOLDER) -> int:
+    """Remove the segments in the records of processes that have died; how many. What a process still holds stays."""
+    removed = 0
+    for path in folder.glob(RECORD.format(uid=os.getuid()) + "*"):
+        with contextlib.suppress(OSError), open(os.open(path, os.O_RDWR | os.O_NOFOLLOW)) as file:
+            if os.fstat(file.fileno()).st_uid != os.getuid():
+                continue
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its owner lives
+            listed = {(int(inode), name) for inode, name in LINE.findall(file.read())}
+            left = listed & set(_present(folder))
+            held = held_by(psutil.process_iter()) if left else set()
+            removed += _remove(folder, left, held)
+            if held.isdisjoint(name for _, name in left):
+                path.unlink()
+    return removed
+
+
+def held_by(processes: Iterable[psutil.Process]) -> set[str]:
+    """The names of the segments that these processes map."""
+    held: set[str] = set()
+    for process in processes:
+        with contextlib.suppress(OSError):  # ended meanwhile, or another user's
+            held |= set(HELD.findall(Path(f"/proc/{process.pid}/maps").read_text(errors="replace")))
+    return held
+
+
+def _present(folder: Path) -> Iterator[tuple[int, str]]:
+    """Inode number and name of every segment of this user."""
+    with contextlib.suppress(FileNotFoundError):
+        for path in folder.iterdir():
+            if re.fullmatch(NAME, path.name):
+                with contextlib.suppress(OSError):
+                    status = path.lstat()
+                    if status.st_uid == os.getuid():
+                        yield status.st_ino, path.name
+
+
+def _remove(folder: Path, segments: Iterable[tuple[int, str]], keep: Set[str]) -> int:
+    gone = 0
+    present = set(_present(folder))
+    for inode, name in segments:
+        if (inode, name) in present and name not in keep:
+            (folder / name).unlink(missing_ok=True)
+            gone += 1
+    return gone
