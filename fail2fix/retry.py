@@ -60,7 +60,7 @@ class Retry:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._forward)
         for restart in range(self._restarts + 1):
-            again = ["fail2fix.run.restart=true", "trainer.resume_mode=auto"] if restart else []
+            again = ["fail2fix.run.restart=true"] if restart else []
             status = self._start([*self._command, *again])
             if not can_help(status) or self._asked.is_set() or restart == self._restarts:
                 break

@@ -33,6 +33,7 @@ from fail2fix.misspelt import explained
 from fail2fix.shared_memory import remove_abandoned
 from fail2fix.shipped_configs import config_dir
 from fail2fix.verl_ext.cpu import environment
+from fail2fix.verl_ext.run_length import settle_length, unless_epochs
 
 if TYPE_CHECKING:
     from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
@@ -55,6 +56,7 @@ def register_configs() -> None:
     """Make verl's configs and ``fail2fix_schema``, the types and defaults of our section, known to Hydra."""
     ConfigStore.instance().store(name="fail2fix_schema", node=Fail2FixConfig)
     Plugins.instance().register(VerlConfigs)
+    OmegaConf.register_new_resolver("unless_epochs", unless_epochs, replace=True)
 
 
 def prepare(config: DictConfig, dry_run: bool) -> bool:
@@ -70,6 +72,7 @@ def prepare(config: DictConfig, dry_run: bool) -> bool:
     from fail2fix.verl_ext.run_folder import name_run, open_run
 
     preflight.check_config(config)
+    settle_length(config)
     folder = name_run(config)
     warn(preflight.doubts(config))
     if dry_run:

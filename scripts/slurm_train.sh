@@ -77,7 +77,7 @@ run() {
   port=$((20000 + SLURM_JOB_ID % 10000))
   ADDRESS=$head:$port
   export RAY_TMPDIR=${RAY_TMPDIR:-/tmp/fail2fix-$SLURM_JOB_ID} GPUS NODE_OPTIONS PYTHON
-  if ((${SLURM_RESTART_COUNT:-0})); then again=(fail2fix.run.restart=true trainer.resume_mode=auto); fi
+  if ((${SLURM_RESTART_COUNT:-0})); then again=(fail2fix.run.restart=true); fi
 
   WARNED=
   trap 'WARNED=1' USR1

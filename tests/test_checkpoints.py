@@ -11,7 +11,15 @@ from fail2fix.core.config import BadInput, CheckpointConfig
 from fail2fix.verl_ext.best import Best
 from fail2fix.verl_ext.checkpoint_state import load_state
 from fail2fix.verl_ext.checkpoints import BEST, CheckpointError, Checkpoints
+from fail2fix.verl_ext.owner import FILE as OWNER
+from fail2fix.verl_ext.owner import Owner
 from fail2fix.verl_ext.run_folder import TRACKER
+
+MINE, ANOTHER = Owner("1a", "test/mine"), Owner("2b", "test/another")
+
+
+def mine(root: Path) -> Checkpoints:
+    return Checkpoints(root, MINE, root.parent)
 
 
 def saved(checkpoints: Checkpoints, step: int, until: str = "commit") -> None:
@@ -46,9 +54,9 @@ WRITES = ("begin", "half a shard", "weights", "verl's file, empty", "verl's file
 
 @pytest.mark.parametrize("until", WRITES)
 def test_a_kill_while_saving_leaves_the_checkpoint_before(tmp_path: Path, until: str) -> None:
-    saved(Checkpoints(tmp_path), 2)
-    saved(Checkpoints(tmp_path), 4, until)
-    resumed = Checkpoints(tmp_path)
+    saved(mine(tmp_path), 2)
+    saved(mine(tmp_path), 4, until)
+    resumed = mine(tmp_path)
     assert resumed.name_newest() == 2
     assert (tmp_path / TRACKER).read_text() == "2"
     assert (resumed.folder(2) / "actor" / "shard.pt").read_text() == "weights of 2"
@@ -59,27 +67,27 @@ def test_a_kill_while_saving_leaves_the_checkpoint_before(tmp_path: Path, until:
 
 @pytest.mark.parametrize("until", WRITES)
 def test_a_kill_while_saving_the_first_leaves_none(tmp_path: Path, until: str) -> None:
-    saved(Checkpoints(tmp_path), 2, until)
-    assert Checkpoints(tmp_path).name_newest() is None
+    saved(mine(tmp_path), 2, until)
+    assert mine(tmp_path).name_newest() is None
     assert not (tmp_path / TRACKER).exists()
 
 
 @pytest.mark.parametrize("until", WRITES)
 def test_a_step_saved_anew_is_no_checkpoint_until_it_is_whole(tmp_path: Path, until: str) -> None:
     for step in (2, 4):
-        saved(Checkpoints(tmp_path), step)
-    saved(Checkpoints(tmp_path), 4, until)
-    assert Checkpoints(tmp_path).name_newest() == 2
+        saved(mine(tmp_path), step)
+    saved(mine(tmp_path), 4, until)
+    assert mine(tmp_path).name_newest() == 2
 
 
 def test_a_checkpoint_of_stock_verl_is_one(tmp_path: Path) -> None:
     (tmp_path / "global_step_3" / "actor").mkdir(parents=True)
     (tmp_path / TRACKER).write_text("3")
-    assert Checkpoints(tmp_path).name_newest() == 3
+    assert mine(tmp_path).name_newest() == 3
 
 
 def test_a_failed_write_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path)
+    checkpoints = mine(tmp_path)
     saved(checkpoints, 2)
     with pytest.raises(CheckpointError, match="step 4: .*No space left.* step 2") as told, checkpoints.writing(4):
         raise OSError(28, "No space left on device")
@@ -88,7 +96,7 @@ def test_a_failed_write_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_no_room_is_said_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    checkpoints = Checkpoints(tmp_path)
+    checkpoints = mine(tmp_path)
     saved(checkpoints, 2)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 5, 5))
     with pytest.raises(CheckpointError, match="GiB are free"), checkpoints.writing(4):
@@ -101,7 +109,7 @@ def test_no_room_is_said_before_anything_is_written(tmp_path: Path, monkeypatch:
     [(1, None, [8]), (2, None, [6, 8]), (1, 4, [4, 8]), (2, 8, [6, 8]), (9, None, [2, 4, 6, 8])],
 )
 def test_the_newest_and_the_best_stay(tmp_path: Path, last: int, best: int | None, left: list[int]) -> None:
-    checkpoints = Checkpoints(tmp_path)
+    checkpoints = mine(tmp_path)
     for step in (2, 4, 6, 8):
         saved(checkpoints, step)
     assert checkpoints.prune(last, [best]) == [step for step in (2, 4, 6, 8) if step not in left]
@@ -110,7 +118,7 @@ def test_the_newest_and_the_best_stay(tmp_path: Path, last: int, best: int | Non
 
 
 def test_an_unfinished_checkpoint_takes_no_whole_ones_place(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path)
+    checkpoints = mine(tmp_path)
     saved(checkpoints, 2)
     saved(checkpoints, 4, "weights")
     checkpoints.prune(1)
@@ -134,7 +142,7 @@ def test_a_metric_that_validation_does_not_give_is_named_with_those_it_gives() -
 
 
 def test_the_best_step_is_named_beside_verls_newest(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path)
+    checkpoints = mine(tmp_path)
     saved(checkpoints, 2)
     checkpoints.name_best(2)
     assert (tmp_path / BEST).read_text() == "2"
@@ -175,7 +183,7 @@ def test_the_data_goes_on_from_every_step(tmp_path: Path, workers: int) -> None:
 
 
 def test_going_back_sets_later_checkpoints_aside(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path)
+    checkpoints = mine(tmp_path)
     for step in (2, 4, 6):
         saved(checkpoints, step)
     assert checkpoints.set_aside_after(2) == [4, 6]
@@ -184,3 +192,34 @@ def test_going_back_sets_later_checkpoints_aside(tmp_path: Path) -> None:
     saved(checkpoints, 4)
     assert checkpoints.prune(1) == [2]
     assert checkpoints.name_newest() == 4
+
+
+@pytest.mark.parametrize("until", [*WRITES, "commit"])
+def test_another_runs_checkpoints_are_neither_read_nor_touched(tmp_path: Path, until: str) -> None:
+    """Later and unfinished steps of another run, of stock verl, and what another run is deleting."""
+    theirs, ours = Checkpoints(tmp_path, ANOTHER), Checkpoints(tmp_path, MINE)
+    for step in (7, 8):
+        saved(theirs, step, until)
+    (tmp_path / "global_step_9" / "actor").mkdir(parents=True)
+    (tmp_path / TRACKER).write_text("9")
+    (tmp_path / ".deleted-2b-global_step_1-4").mkdir()
+    before = sorted(path for path in tmp_path.rglob("*") if path.name != TRACKER)
+    assert ours.complete() == []
+    assert not ours.is_own
+    for step in (1, 2):
+        saved(ours, step)
+        ours.prune(1)
+    assert ours.complete() == [2]
+    assert ours.set_aside_after(1) == [2]
+    for step in (7, 9):
+        with pytest.raises(CheckpointError, match=f"global_step_{step}: another run wrote it"), ours.writing(step):
+            pytest.fail("it must not be written")
+    left = (path for path in tmp_path.rglob("*") if path.name != TRACKER)
+    assert sorted(path for path in left if not str(path.relative_to(tmp_path)).startswith("superseded-")) == before
+
+
+def test_checkpoints_without_a_name_are_the_runs_own_in_its_folder(tmp_path: Path) -> None:
+    saved(mine(tmp_path / "checkpoints"), 2)
+    (tmp_path / "checkpoints" / "global_step_2" / OWNER).unlink()
+    assert mine(tmp_path / "checkpoints").name_newest() == 2
+    assert Checkpoints(tmp_path / "checkpoints", MINE).complete() == []

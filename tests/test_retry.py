@@ -85,7 +85,7 @@ def test_restarts_are_bounded_announced_and_go_on_with_the_run(
     run = start(child(tmp_path, str(statuses)), restarts)
     _, said = run.communicate(timeout=120)
     assert run.returncode == wanted
-    again = "fail2fix.run.restart=true trainer.resume_mode=auto"
+    again = "fail2fix.run.restart=true"
     assert starts(tmp_path) == ["", *[again] * (count - 1)]
     assert said.count("restart ") == count - 1
 

@@ -54,7 +54,7 @@ def test_a_restart_goes_on_in_its_own_folder_before_the_first_checkpoint(tmp_pat
 def test_a_folder_with_a_checkpoint_is_resumed_and_keeps_its_first_config(tmp_path: Path) -> None:
     folder = name_run(config(tmp_path, "mine"))
     open_run(config(tmp_path, "mine"), folder)
-    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints").mkdir(exist_ok=True)
     (folder / "checkpoints" / TRACKER).write_text("2")
     again = config(tmp_path, "mine")
     assert name_run(again) == folder

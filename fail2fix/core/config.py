@@ -280,7 +280,8 @@ class WatchdogConfig:
 class RunConfig:
     """Where a run leaves its files: ``<root>/<trainer.experiment_name>/<name>/``; no name means the start time.
 
-    ``restart``: this start goes on with the run of that name, also where it ended before its first checkpoint.
+    ``restart``: continue the run of this name: from its newest checkpoint, or, if it has none, as
+    ``trainer.resume_mode`` says.
     """
 
     root: str = "outputs"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-import re
+import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -17,10 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig
+
 from fail2fix.atomic import sync, write_whole
 from fail2fix.core.faults import Exit, TrainingFault
 from fail2fix.verl_ext.checkpoint_state import FILE, save_state
-from fail2fix.verl_ext.run_folder import TRACKER
+from fail2fix.verl_ext.owner import Owner, owns, read_owner, steps_in, write_owner
+from fail2fix.verl_ext.run_folder import TRACKER, folder_of
 
 UNFINISHED = "fail2fix_unfinished"
 BEST = "best_checkpointed_iteration.txt"
@@ -34,10 +37,28 @@ class CheckpointError(TrainingFault):
 
 
 class Checkpoints:
-    """The checkpoints below ``trainer.default_local_dir``."""
+    """The checkpoints of a run below ``trainer.default_local_dir``; another run's there are neither read nor touched.
 
-    def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
+    Args:
+        root: the folder.
+        owner: the run.
+        run_folder: its folder; checkpoints in it that name no run are its own.
+    """
+
+    def __init__(self, root: str | Path, owner: Owner, run_folder: Path | None = None) -> None:
+        self.root, self._owner, self._run_folder = Path(root), owner, run_folder
+
+    @classmethod
+    def of(cls, config: DictConfig) -> Checkpoints:
+        """The checkpoints of a prepared config's run."""
+        folder = folder_of(config)
+        owner = read_owner(folder) or Owner(secrets.token_hex(8), folder.name)
+        return cls(config.trainer.default_local_dir, owner, folder)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the folder itself, with the files that name the newest and the best, is this run's."""
+        return owns(self._run_folder, self._owner, self.root)
 
     def folder(self, step: int) -> Path:
         return self.root / f"global_step_{step}"
@@ -54,6 +75,8 @@ class Checkpoints:
         try:
             self._require_room(complete)
             yield self._begin(step)
+        except CheckpointError:
+            raise
         except Exception as error:
             reason = " ".join(str(error).split())[-300:]
             raise CheckpointError(
@@ -72,9 +95,14 @@ class Checkpoints:
         """The step's folder, from here on unfinished; what an earlier attempt at this step left is gone."""
         folder = self.folder(step)
         if folder.exists():
+            if not self._owns(step):
+                raise CheckpointError(f"{folder}: another run wrote it since this run began; move it away, then resume")
             self._remove(folder)
-        folder.mkdir(parents=True)
-        (folder / UNFINISHED).touch()
+        begun = self._doomed(folder)
+        begun.mkdir(parents=True)
+        (begun / UNFINISHED).touch()
+        write_owner(begun, self._owner)
+        begun.rename(folder)
         return folder
 
     def commit(self, step: int, state: dict[str, Any]) -> None:
@@ -109,7 +137,7 @@ class Checkpoints:
 
     def prune(self, keep_last: int, also: Iterable[int | None] = ()) -> list[int]:
         """Delete all complete checkpoints but the newest ``keep_last`` and those of the steps ``also``; say which."""
-        for remains in self.root.glob(f"{DOOMED}*"):
+        for remains in self.root.glob(f"{self._doom}*"):
             shutil.rmtree(remains, ignore_errors=True)
         complete = self.complete()
         kept = set(complete[-keep_last:]) | set(also)
@@ -127,8 +155,11 @@ class Checkpoints:
         return sum(path.stat().st_size for path in self.folder(step).rglob("*") if path.is_file())
 
     def _steps(self) -> list[int]:
-        found = (re.fullmatch(r"global_step_(\d+)", path.name) for path in self.root.glob("global_step_*"))
-        return sorted(int(match[1]) for match in found if match)
+        """The steps of this run that have a folder."""
+        return [step for step in steps_in(self.root) if self._owns(step)]
+
+    def _owns(self, step: int) -> bool:
+        return owns(self._run_folder, self._owner, self.folder(step))
 
     def _is_complete(self, step: int, named: int | None) -> bool:
         folder = self.folder(step)
@@ -145,7 +176,16 @@ class Checkpoints:
 
     def _remove(self, folder: Path) -> None:
         """In one instant no checkpoint any more, then gone."""
-        doomed = self.root / f"{DOOMED}{folder.name}-{os.getpid()}"
-        shutil.rmtree(doomed, ignore_errors=True)
+        doomed = self._doomed(folder)
         folder.rename(doomed)
         shutil.rmtree(doomed)
+
+    def _doomed(self, folder: Path) -> Path:
+        """Where a folder is while it is made or deleted; what a kill leaves there is deleted by `prune`."""
+        doomed = self.root / f"{self._doom}{folder.name}-{os.getpid()}"
+        shutil.rmtree(doomed, ignore_errors=True)
+        return doomed
+
+    @property
+    def _doom(self) -> str:
+        return f"{DOOMED}{self._owner.id}-"

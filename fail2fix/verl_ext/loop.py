@@ -38,7 +38,8 @@ from fail2fix.verl_ext.checkpoints import Checkpoints
 from fail2fix.verl_ext.data_position import restore_epoch_end
 from fail2fix.verl_ext.last_resort import Rest, rest_after
 from fail2fix.verl_ext.profiling import ProfilePlan, plan_profiling
-from fail2fix.verl_ext.run_folder import FINISHED, MetricsFile, as_json, folder_of, hold
+from fail2fix.verl_ext.run_folder import FINISHED, MetricsFile, as_json, folder_of, hold, hold_checkpoints
+from fail2fix.verl_ext.run_length import bound_by_epochs
 from fail2fix.verl_ext.settings import fail2fix_settings
 from fail2fix.verl_ext.sizes import rollouts_a_step
 from fail2fix.verl_ext.stop import StopRequest
@@ -96,9 +97,10 @@ class TrainingLoop(RayPPOTrainer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        bound_by_epochs(self)
         self.settings = fail2fix_settings(self.config)
         self.ledger: Ledger = Ledger()
-        self.checkpoints = Checkpoints(self.config.trainer.default_local_dir)
+        self.checkpoints = Checkpoints.of(self.config)
         self.best = Best(self.settings.checkpoint)
         self.keep_last = self._take_over_retention()
         self.watchdog = Watchdog.of(self.config)
@@ -147,6 +149,7 @@ class TrainingLoop(RayPPOTrainer):
             self._init_dump_executor()
         trains = not self.config.trainer.get("val_only", False)
         self.held_folder = hold(self.run_folder)
+        self.held_checkpoints = hold_checkpoints(self.config, self.run_folder)
         self.global_steps = 0
         self.max_steps_duration = 0.0
         self.last_val_metrics: dict[str, Any] | None = None
@@ -363,9 +366,10 @@ class TrainingLoop(RayPPOTrainer):
 
     def _load_checkpoint(self) -> None:
         trainer = self.config.trainer
-        if trainer.resume_mode == "auto" and self.checkpoints.name_newest() is None and self.settings.run.restart:
-            # A restart of a run that may have begun at another's checkpoint, and has none of its own yet.
-            trainer.resume_mode = "resume_path" if trainer.resume_from_path else "auto"
+        # Validation alone may read another run's folder, and writes nothing there.
+        newest = self.checkpoints.name_newest() if self.checkpoints.is_own else None
+        if self.settings.run.restart and newest is not None:
+            trainer.resume_mode = "auto"
         super()._load_checkpoint()
         if self.global_steps == 0:
             return

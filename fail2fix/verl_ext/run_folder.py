@@ -6,7 +6,6 @@ when ``trainer.resume_mode`` allows it.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
 import os
@@ -20,10 +19,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from fail2fix.atomic import write_whole
 from fail2fix.core.config import BadInput
+from fail2fix.verl_ext.owner import adopt_name, check_owner, claim, is_inside, lock, read_owner, write_owner
 from fail2fix.versions import versions
 
 CONFIG = "config.yaml"
-LOCK = ".lock"
 FINISHED = "finished"  # an empty file: the run has ended by itself
 TRACKER = "latest_checkpointed_iteration.txt"  # verl's: names the newest complete checkpoint
 
@@ -32,8 +31,9 @@ def name_run(config: DictConfig) -> Path:
     """Give the run its name and absolute paths; return its folder, not yet created.
 
     Raises:
-        BadInput: the folder belongs to another run.
+        BadInput: the folder, or ``trainer.default_local_dir``, belongs to another run.
     """
+    adopt_name(config)
     with open_dict(config):
         config.fail2fix.run.root = os.path.abspath(config.fail2fix.run.root)
         for shared in (config.fail2fix.offline, config.fail2fix.held_out):
@@ -48,6 +48,7 @@ def name_run(config: DictConfig) -> Path:
             f"fail2fix.run.name={config.fail2fix.run.name}: {folder} belongs to another run; choose another name, or "
             "resume it with trainer.resume_mode=auto if it holds a checkpoint"
         )
+    check_owner(config, folder)
     return folder
 
 
@@ -66,6 +67,10 @@ def open_run(config: DictConfig, folder: Path) -> None:
     """Create the folder with the resolved config and the versions; a resumed run keeps the earlier ones."""
     folder.mkdir(parents=True, exist_ok=True)
     hold(folder).close()
+    owner = check_owner(config, folder)
+    if not config.trainer.get("val_only", False):
+        claim(Path(config.trainer.default_local_dir), owner).close()
+    write_owner(folder, owner)
     (folder / FINISHED).unlink(missing_ok=True)
     _write_new(folder, CONFIG, OmegaConf.to_yaml(config, resolve=True))
     _write_new(folder, "versions.json", json.dumps(versions(), indent=2) + "\n")
@@ -77,17 +82,19 @@ def hold(folder: Path) -> IO[str]:
     Raises:
         BadInput: another process trains in it.
     """
-    held = (folder / LOCK).open("a")
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        held.close()
-        raise BadInput(
-            f"{folder}: another process trains in this folder; choose another fail2fix.run.name, or wait until it ends"
-        ) from None
-    except OSError:  # a file system without locks
-        pass
-    return held
+    return lock(folder, "fail2fix.run.name")[0]
+
+
+def hold_checkpoints(config: DictConfig, folder: Path) -> IO[str]:
+    """The folder of checkpoints belongs to the run in ``folder`` until this file is closed.
+
+    Raises:
+        BadInput: another run trains in it.
+    """
+    checkpoints, owner = Path(config.trainer.default_local_dir), read_owner(folder)
+    if owner is None or config.trainer.get("val_only", False):
+        return open(os.devnull)
+    return claim(checkpoints, owner)
 
 
 class MetricsFile:
@@ -164,7 +171,8 @@ def _resumes(config: DictConfig, folder: Path) -> bool:
     if config.fail2fix.run.get("restart"):  # the run itself, which may have ended before its first checkpoint
         return True
     if trainer.resume_mode == "resume_path":
-        return folder.resolve() in Path(trainer.resume_from_path).resolve().parents
+        path, owner = Path(trainer.resume_from_path), read_owner(folder)
+        return is_inside(path, folder) or (owner is not None and owner == read_owner(path))
     if trainer.resume_mode != "auto":
         return False
     return (Path(trainer.default_local_dir) / TRACKER).exists() or _was_cut_short(config, folder)

@@ -163,7 +163,7 @@ KEYS: dict[str, Kind] = {
     "trainer.logger": TRACKERS,
     "trainer.n_gpus_per_node": POSITIVE,
     "trainer.nnodes": POSITIVE,
-    "trainer.total_epochs": POSITIVE,
+    "trainer.total_epochs": _or_null(POSITIVE),
     "trainer.total_training_steps": _or_null(POSITIVE),
     "trainer.critic_warmup": WHOLE,
     "trainer.save_freq": Kind("a whole number of steps, -1 for never", _is_int),

@@ -17,6 +17,7 @@ MEASURED = re.compile(
 )
 # A worker's own random numbers, which nothing draws from without dropout: verl seeds them only under
 # `fsdp_config.full_determinism`, so a run that begins again before its first checkpoint has others.
+OWNER = "fail2fix_run.json"  # which run wrote it
 UNSEEDED = "rng"
 # Of a dumped rollout: what a clock decides.
 CLOCKED = re.compile(r"seconds|latency|request_id")
@@ -69,7 +70,8 @@ def _different_checkpoints(one: Path, other: Path) -> Iterator[str]:
     if not (one / "fail2fix_state.json").exists():
         yield f"{one}: no complete checkpoint to compare"
     names = [
-        sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) for folder in (one, other)
+        sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != OWNER)
+        for folder in (one, other)
     ]
     if names[0] != names[1]:
         yield f"{one.name}: files {sorted(set(names[0]) ^ set(names[1]))} are in one only"

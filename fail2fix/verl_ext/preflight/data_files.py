@@ -215,15 +215,9 @@ def _check_counts(config: DictConfig, train: DataSet, held_out: DataSet) -> None
             )
     if not train.counted:
         return
-    batch, trainer, rows = config.data.train_batch_size, config.trainer, train.left(config)
+    batch, rows = config.data.train_batch_size, train.left(config)
     if config.data.train_max_samples > 0:
         rows = min(rows, config.data.train_max_samples)
     left = f" left of {train.rows}" if rows < train.rows else ""
     if rows < batch:
         raise BadInput(f"data.train_files has {rows} rows{left}, fewer than data.train_batch_size={batch}")
-    steps, reach = trainer.total_training_steps, (rows // batch) * trainer.total_epochs
-    if steps is not None and reach < steps:
-        raise BadInput(
-            f"trainer.total_training_steps={steps} is out of reach: {rows} rows{left} give {rows // batch} steps an "
-            f"epoch, {reach} in trainer.total_epochs={trainer.total_epochs}; raise total_epochs"
-        )

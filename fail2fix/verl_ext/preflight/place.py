@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from fail2fix.core.config import BadInput
 from fail2fix.verl_ext.checkpoint_state import FILE
-from fail2fix.verl_ext.checkpoints import UNFINISHED
+from fail2fix.verl_ext.checkpoints import UNFINISHED, Checkpoints
 
 
 def check_place(config: DictConfig) -> None:
@@ -35,7 +35,8 @@ def _check_run_root(config: DictConfig) -> None:
 
 
 def _check_resume(config: DictConfig) -> None:
-    if config.trainer.resume_mode != "resume_path":
+    restarts = config.fail2fix.run.restart and Checkpoints.of(config).complete()
+    if config.trainer.resume_mode != "resume_path" or restarts:
         return
     path = config.trainer.resume_from_path
     given = f"trainer.resume_from_path={'null' if path is None else path}"
