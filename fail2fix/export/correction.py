@@ -1,0 +1,75 @@
+"""The correction prompt of an exported model as data: `correction_prompt.json`.
+
+A prompt of form `block` is `problem + before_attempt + attempt + after_attempt` in one user turn; of form `turn`, the
+problem, the attempt as the assistant's turn, and `instruction`. Both give the text that training asked with
+(`core.prompts.CorrectionPromptBuilder`) for an attempt that spells none of the prompt's own marks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from fail2fix.core.markers import CLOSE_DELIMITER, OPEN_DELIMITER
+from fail2fix.core.prompts import block_text
+from fail2fix.export.run import TrainingRun, data_instruction
+
+FILE = "correction_prompt.json"
+FORMAT = 1
+SECTION = "fail2fix.correction"
+
+
+@dataclass(frozen=True)
+class CorrectionWords:
+    """What a model was asked for a correction.
+
+    `thinking`: `strip` where attempts are quoted without the text up to the last `thinking_end`. `problem_suffix`: the
+    text behind every problem of the training data, "" if not known.
+    """
+
+    form: str
+    header: str
+    instruction: str
+    thinking: str
+    max_prompt_tokens: int
+    problem_suffix: str = ""
+    chat_template_kwargs: dict[str, Any] = field(default_factory=dict)
+    thinking_end: str = "</think>"
+
+    def as_json(self) -> dict[str, Any]:
+        """The file's fields."""
+        before, after = block_text("", "\0", self.header, self.instruction).split("\0")
+        return {
+            "format": FORMAT,
+            "form": self.form,
+            "header": self.header,
+            "instruction": self.instruction,
+            "open_delimiter": OPEN_DELIMITER,
+            "close_delimiter": CLOSE_DELIMITER,
+            "before_attempt": before,
+            "after_attempt": after,
+            "thinking": self.thinking,
+            "thinking_end": self.thinking_end,
+            "max_prompt_tokens": self.max_prompt_tokens,
+            "problem_suffix": self.problem_suffix,
+            "chat_template_kwargs": self.chat_template_kwargs,
+        }
+
+
+def correction_words(run: TrainingRun) -> CorrectionWords | None:
+    """A run's correction prompt; None for a run without corrections.
+
+    Raises:
+        BadInput: one of the words holds a secret.
+    """
+    if run.text(f"{SECTION}.enabled") != "True":
+        return None
+    return CorrectionWords(
+        form=run.words(f"{SECTION}.form"),
+        header=run.words(f"{SECTION}.header"),
+        instruction=run.words(f"{SECTION}.instruction"),
+        thinking=run.words(f"{SECTION}.thinking"),
+        max_prompt_tokens=int(run.words(f"{SECTION}.max_prompt_length")),
+        problem_suffix=data_instruction(run.data_files()),
+        chat_template_kwargs=run.options("data.apply_chat_template_kwargs"),
+    )
