@@ -5,6 +5,7 @@ Knows: the run's facts, the hub's form of a card. Must not know: weights. Facts 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from huggingface_hub import ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from fail2fix.core.secret_text import kind_of_secret
 from fail2fix.export.correction import CorrectionWords
 from fail2fix.export.run import TrainingRun
 
@@ -140,4 +142,7 @@ def _code(text: str) -> str:
 
 
 def _cell(text: str) -> str:
+    """Any text of the card's tables and titles; a remark in the place of a secret."""
+    if kind := kind_of_secret("", text, os.environ):
+        return f"(left out: {kind})"
     return text.replace("`", "'").replace("|", "/")

@@ -7,11 +7,13 @@ problem, the attempt as the assistant's turn, and `instruction`. Both give the t
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
 from fail2fix.core.markers import CLOSE_DELIMITER, OPEN_DELIMITER
 from fail2fix.core.prompts import block_text
+from fail2fix.core.secret_text import refuse_secret
 from fail2fix.export.run import TrainingRun, data_instruction
 
 FILE = "correction_prompt.json"
@@ -64,12 +66,14 @@ def correction_words(run: TrainingRun) -> CorrectionWords | None:
     """
     if run.text(f"{SECTION}.enabled") != "True":
         return None
+    suffix = data_instruction(run.data_files())
+    refuse_secret("the instruction of the training data", suffix, os.environ)
     return CorrectionWords(
         form=run.words(f"{SECTION}.form"),
         header=run.words(f"{SECTION}.header"),
         instruction=run.words(f"{SECTION}.instruction"),
         thinking=run.words(f"{SECTION}.thinking"),
         max_prompt_tokens=int(run.words(f"{SECTION}.max_prompt_length")),
-        problem_suffix=data_instruction(run.data_files()),
+        problem_suffix=suffix,
         chat_template_kwargs=run.options("data.apply_chat_template_kwargs"),
     )

@@ -22,6 +22,7 @@ from fail2fix.core.secret_text import kind_of_secret, refuse_secret
 from fail2fix.export.weights import Origin
 from fail2fix.verl_ext.run_folder import CONFIG
 
+MODEL = "actor_rollout_ref.model"
 SHOWN_PACKAGES = ("fail2fix", "verl", "vllm", "torch", "transformers")
 
 
@@ -72,7 +73,7 @@ class TrainingRun:
     def config_name(self) -> str | None:
         """The config's name in the command that started the run; None where it names none."""
         words = [str(word) for word in self.versions.get("command") or []]
-        for word, following in zip(words, [*words[1:], ""], strict=True):
+        for word, following in zip(words, [*words[1:], ""], strict=False):
             option, equals, value = word.partition("=")
             if option in ("--config-name", "-cn"):
                 return one_line(value if equals else following)
@@ -121,8 +122,8 @@ def origin_of(run: TrainingRun | None) -> Origin:
     """What the run's weights started from."""
     if run is None:
         return Origin()
-    model = run.config.actor_rollout_ref.model
-    return Origin(model=model.path, adapter=model.get("lora_adapter_path"), alpha=model.get("lora_alpha"))
+    keys = {"model": "path", "adapter": "lora_adapter_path", "alpha": "lora_alpha"}
+    return Origin(**{name: OmegaConf.select(run.config, f"{MODEL}.{key}") for name, key in keys.items()})
 
 
 def data_instruction(files: Sequence[Path]) -> str:

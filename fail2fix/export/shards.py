@@ -80,8 +80,9 @@ def _load(path: Path) -> State:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
         raise BadInput(f"{path}: holds more than weights, or is damaged: give a checkpoint of verl's FSDP") from error
-    except (RuntimeError, EOFError, ValueError) as error:  # cut short, or no file of torch's
-        raise BadInput(f"{path}: is damaged or cut short: copy it again or give another checkpoint") from error
+    except (OSError, RuntimeError, EOFError, ValueError) as error:  # cut short, or no file of torch's
+        reason = " ".join(str(error).split())[:100]
+        raise BadInput(f"{path}: cannot be read ({reason}): copy it again or give another checkpoint") from error
     if not isinstance(state, dict):
         raise BadInput(f"{path}: holds no state dict: give a checkpoint of verl's FSDP")
     return {str(name): value for name, value in state.items() if isinstance(value, torch.Tensor)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,10 +79,19 @@ def trained_model(
     dtype = dtype or max(stored, key=lambda each: each.itemsize)
     if adapter is None:
         model = _empty_model(actor, trust_remote_code)
+        tied = _ties_embeddings(model)
         _fill(model, model, state, actor)
     else:
-        model = _merged(state, adapter, actor, origin, trust_remote_code)
-    _tie_equal_embeddings(model)
+        # In bf16 the sum of each weight and its change would be rounded twice.
+        state = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+        only_adapter = all(".lora_" in name for name in state)
+        base = _base_model(actor, origin, trust_remote_code) if only_adapter else _empty_model(actor, trust_remote_code)
+        tied = _ties_embeddings(base)
+        with warnings.catch_warnings():  # PEFT warns of tied embeddings, which are taken care of here
+            warnings.simplefilter("ignore")
+            model = _merged(base, adapter, state, actor, only_adapter)
+    if tied:
+        _tie_equal_embeddings(model)
     return model.to(dtype)  # type: ignore[arg-type]
 
 
@@ -133,17 +143,18 @@ def _users_adapter(path: str) -> LoraConfig:
     return config
 
 
-def _merged(state: State, adapter: LoraConfig, actor: Path, origin: Origin, trust_remote_code: bool) -> PreTrainedModel:
-    """The base model plus the adapter, added in fp32."""
-    # In bf16 the sum of each weight and its change would be rounded twice.
-    state = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
-    only_adapter = all(".lora_" in name for name in state)
-    base = _base_model(actor, origin, trust_remote_code) if only_adapter else _empty_model(actor, trust_remote_code)
+def _merged(
+    base: PreTrainedModel, adapter: LoraConfig, state: State, actor: Path, only_adapter: bool
+) -> PreTrainedModel:
+    """The base model plus the adapter."""
     try:
         model = get_peft_model(base, adapter)
     except ValueError as error:
         raise BadInput(f"{actor}: its LoRA adapter does not fit its huggingface/config.json: {_line(error)}") from error
     _fill(model, base, state, actor, only_adapter=only_adapter)
+    if _ties_embeddings(base):  # an adapter of one of the two must not change the other
+        head = _layer(base.get_output_embeddings())
+        head.weight = torch.nn.Parameter(head.weight.clone(), requires_grad=False)
     return model.merge_and_unload()  # type: ignore[no-any-return,operator]
 
 
@@ -167,15 +178,11 @@ def _base_model(actor: Path, origin: Origin, trust_remote_code: bool) -> PreTrai
         if origin.model is None:
             raise OSError("its starting model is unknown")
         kind = _auto_class(AutoConfig.from_pretrained(origin.model, trust_remote_code=trust_remote_code))
-        model = kind.from_pretrained(origin.model, dtype=torch.float32, trust_remote_code=trust_remote_code)
+        return kind.from_pretrained(origin.model, dtype=torch.float32, trust_remote_code=trust_remote_code)
     except Exception as error:  # the hub's client and transformers have an exception for each cause
         raise BadInput(
             f"{actor}: holds the adapter alone, and the base model is needed too: {asked} ({_line(error)})"
         ) from error
-    if _ties_embeddings(model):  # an adapter of one of the two must not change the other
-        head = model.get_output_embeddings()
-        head.weight = torch.nn.Parameter(head.weight.clone())
-    return model  # type: ignore[no-any-return]
 
 
 def _auto_class(config: Any) -> Any:
@@ -205,14 +212,13 @@ def _fill(
 
 
 def _tie_equal_embeddings(model: PreTrainedModel) -> None:
-    """Share embedding and head where they are equal; say in the config where training made them differ."""
-    if not _ties_embeddings(model):
-        return
+    """Share embedding and head where they are equal; say in the config whether they are."""
     embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
-    if torch.equal(embedding.weight, head.weight):
+    tied = torch.equal(embedding.weight, head.weight)
+    if tied:
         head.weight = embedding.weight
-    else:
-        model.config.get_text_config().tie_word_embeddings = model.config.tie_word_embeddings = False
+    # PEFT's merging says of any two tensors that they are not tied.
+    model.config.get_text_config().tie_word_embeddings = model.config.tie_word_embeddings = tied
 
 
 def _ties_embeddings(model: PreTrainedModel) -> bool:
