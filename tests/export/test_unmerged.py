@@ -17,6 +17,8 @@ from fail2fix.export.__main__ import main as export
 from fail2fix.files import unmerged_adapter
 from fail2fix.verl_ext.preflight.model_folder import check_model
 
+FILE = "model.safetensors"
+PEFT = "base_model.model."
 PLAIN = "model.layers.0.self_attn.q_proj"
 
 
@@ -29,39 +31,33 @@ def index(folder: Path, name: str) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {name: "model-1.safetensors"}}))
 
 
+def save(folder: Path, file: str, *names: str) -> None:
+    tensors = {name: torch.zeros(2, 2) for name in names}
+    if file.endswith(".bin"):
+        torch.save(tensors, folder / file)
+    else:
+        save_file(tensors, folder / file)
+
+
 UNMERGED: dict[str, Callable[[Path], None]] = {
     "verl's model_merger": lambda folder: touch(folder, "lora_adapter/adapter_config.json"),
     "an adapter of PEFT's": lambda folder: touch(folder, "adapter_config.json"),
-    "its weights alone": lambda folder: save_file(
-        {f"base_model.model.{PLAIN}.lora_A.weight": torch.zeros(2, 2)}, folder / "adapter_model.safetensors"
-    ),
+    "its weights alone": lambda folder: save(folder, "adapter_model.safetensors", f"{PEFT}{PLAIN}.lora_A.weight"),
     "an old adapter": lambda folder: touch(folder, "adapter_model.bin"),
-    "verl's hf_model": lambda folder: save_file(
-        {
-            f"base_model.model.{PLAIN}.base_layer.weight": torch.zeros(2, 2),
-            f"base_model.model.{PLAIN}.lora_A.default.weight": torch.zeros(2, 2),
-        },
-        folder / "model.safetensors",
+    "verl's hf_model": lambda folder: save(
+        folder, FILE, f"{PEFT}{PLAIN}.base_layer.weight", f"{PEFT}{PLAIN}.lora_A.default.weight"
     ),
-    "an adapter of embeddings": lambda folder: save_file(
-        {"base_model.model.model.embed_tokens.lora_embedding_B.default": torch.zeros(2, 2)},
-        folder / "model.safetensors",
-    ),
-    "many files": lambda folder: index(folder, f"base_model.model.{PLAIN}.lora_B.default.weight"),
-    "a .bin file": lambda folder: torch.save(
-        {f"{PLAIN}.lora_A.default.weight": torch.zeros(2, 2)}, folder / "pytorch_model.bin"
-    ),
+    "an adapter of embeddings": lambda folder: save(folder, FILE, f"{PEFT}model.embed.lora_embedding_B.default"),
+    "many files": lambda folder: index(folder, f"{PEFT}{PLAIN}.lora_B.default.weight"),
+    "a .bin file": lambda folder: save(folder, "pytorch_model.bin", f"{PLAIN}.lora_A.default.weight"),
 }
 MERGED: dict[str, Callable[[Path], object]] = {
-    "a plain model": lambda folder: save_file({f"{PLAIN}.weight": torch.zeros(2, 2)}, folder / "model.safetensors"),
-    "a plain .bin file": lambda folder: torch.save(
-        {f"{PLAIN}.weight": torch.zeros(2, 2)}, folder / "pytorch_model.bin"
+    "a plain model": lambda folder: save(folder, FILE, f"{PLAIN}.weight"),
+    "a plain .bin file": lambda folder: save(folder, "pytorch_model.bin", f"{PLAIN}.weight"),
+    "a model that is built with adapters": lambda folder: save(
+        folder, FILE, f"{PLAIN}.base_layer.weight", f"{PLAIN}.lora_A.vision.weight"
     ),
-    "a model that is built with adapters": lambda folder: save_file(
-        {f"{PLAIN}.base_layer.weight": torch.zeros(2, 2), f"{PLAIN}.lora_A.vision.weight": torch.zeros(2, 2)},
-        folder / "model.safetensors",
-    ),
-    "a damaged file": lambda folder: (folder / "model.safetensors").write_bytes(b"cut short"),
+    "a damaged file": lambda folder: (folder / FILE).write_bytes(b"cut short"),
     "many plain files": lambda folder: index(folder, f"{PLAIN}.weight"),
 }
 
