@@ -66,6 +66,8 @@ def evaluate(settings: Settings, data: Path, folder: Path | None, out: Path) -> 
 
     check(settings)
     require_writable(out, "--out")
+    if settings.engine == "vllm":  # of a folder on this machine, before sets are prepared
+        refuse_unmerged(Path(settings.model).expanduser(), f"--model {settings.model}")
     questions = _questions(settings, data, folder)
     model, model_digest = (settings.model, None) if settings.engine == "openai" else find_model(settings.model)
     store = Store(out)

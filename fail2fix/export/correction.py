@@ -19,14 +19,16 @@ from fail2fix.export.run import TrainingRun, data_instruction
 FILE = "correction_prompt.json"
 FORMAT = 1
 SECTION = "fail2fix.correction"
+THINKING_MARKS = (("<think>", "</think>"),)
+"""What begins and ends thinking."""
 
 
 @dataclass(frozen=True)
 class CorrectionWords:
     """What a model was asked for a correction.
 
-    `thinking`: `strip` where attempts are quoted without the text up to the last `thinking_end`. `problem_suffix`: the
-    text behind every problem of the training data, "" if not known.
+    `thinking`: `strip` where attempts are quoted without their thinking, which ends with the closing mark of a pair of
+    `thinking_marks`. `problem_suffix`: the text after every problem of the training data, "" if not known.
     """
 
     form: str
@@ -36,7 +38,7 @@ class CorrectionWords:
     max_prompt_tokens: int
     problem_suffix: str = ""
     chat_template_kwargs: dict[str, Any] = field(default_factory=dict)
-    thinking_end: str = "</think>"
+    thinking_marks: tuple[tuple[str, str], ...] = THINKING_MARKS
 
     def as_json(self) -> dict[str, Any]:
         """The file's fields."""
@@ -51,7 +53,7 @@ class CorrectionWords:
             "before_attempt": before,
             "after_attempt": after,
             "thinking": self.thinking,
-            "thinking_end": self.thinking_end,
+            "thinking_marks": [list(pair) for pair in self.thinking_marks],
             "max_prompt_tokens": self.max_prompt_tokens,
             "problem_suffix": self.problem_suffix,
             "chat_template_kwargs": self.chat_template_kwargs,

@@ -84,6 +84,19 @@ def make_run(folder: Path, **model: object) -> Path:
     return folder
 
 
+def test_tensors_that_are_not_sharded_are_taken_from_one_rank(
+    checkpoint: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """As FSDP leaves buffers, and everything on one rank without sharding."""
+    saved = checkpoint("lora-2")
+    shards = [torch.load(path, weights_only=False) for path in sorted((saved / "actor").glob("*.pt"))]
+    whole = {name: torch.cat([shard[name].to_local() for shard in shards]) for name in shards[0]}
+    for path in (saved / "actor").glob("*.pt"):
+        torch.save(whole, path)
+    assert main([str(saved), str(tmp_path / "out")]) == 0
+    assert furthest(logits(load(tmp_path / "out")), torch.load(saved / "logits.pt")) <= TOLERANCE
+
+
 def test_another_number_format_is_written_on_request(written: Path, tmp_path: Path) -> None:
     checkpoint = written / "lora-2" / "global_step_2"
     assert main([str(checkpoint), str(tmp_path / "out"), "--dtype", "bfloat16"]) == 0
