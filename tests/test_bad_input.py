@@ -750,7 +750,7 @@ def test_checkpoints_that_cannot_fit_are_refused(folder: Path, tmp_path: Path) -
 
 
 def test_a_disk_that_may_fill_up_is_warned_of(folder: Path) -> None:
-    one = shutil.disk_usage(folder).free // 12 // 3
+    one = shutil.disk_usage(folder).free // 12 // 4  # five do not fit, three do, whatever else writes meanwhile
     weights = Weights(parameters=one, largest=1, bytes=4)
     saved = ["trainer.save_freq=10", "trainer.total_training_steps=50"]
     (line,) = room.check_room(composed(folder, *saved), weights)

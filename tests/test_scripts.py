@@ -98,42 +98,13 @@ def test_the_image_gets_every_part_of_the_project_and_nothing_else() -> None:
     }  # fmt: skip
 
 
-def make_checkpoint(folder: Path) -> Path:
-    actor = folder / "global_step_1" / "actor"
-    (actor / "huggingface").mkdir(parents=True)
-    (actor / "huggingface" / "config.json").write_text("{}")
-    (actor / "model_world_size_1_rank_0.pt").touch()
-    return actor.parent
-
-
-def export_error(*arguments: object) -> str:
-    done = call(ROOT / "scripts" / "export.sh", *arguments, PYTHON="/bin/false")
-    assert done.returncode == 1
-    assert done.stdout == ""
-    return done.stderr
-
-
-def test_export_names_what_is_wrong(tmp_path: Path) -> None:
-    assert export_error() == "export: usage: scripts/export.sh CHECKPOINT OUT\n"
-    missing = tmp_path / "global_step_9"
-    assert export_error(missing, tmp_path / "out") == f"export: {missing}: no such folder: give .../global_step_N\n"
-    assert export_error(tmp_path, tmp_path / "out").startswith(f"export: {tmp_path}: no model_world_size_*_rank_*.pt")
-    checkpoint = make_checkpoint(tmp_path)
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "mine").touch()
-    assert "out: exists and is not empty" in export_error(checkpoint, tmp_path / "out")
-    (checkpoint / "actor" / "huggingface" / "config.json").unlink()
-    assert "no huggingface/config.json" in export_error(checkpoint, tmp_path / "new")
-
-
-@pytest.mark.parametrize("inside", ["", "actor"])
-def test_export_takes_the_step_folder_or_the_actor_folder(tmp_path: Path, inside: str) -> None:
-    checkpoint = make_checkpoint(tmp_path)
-    (tmp_path / "out").mkdir()  # an empty folder may be there
-    done = call(ROOT / "scripts" / "export.sh", checkpoint / inside, tmp_path / "out", PYTHON="/bin/echo")
-    assert done.returncode == 0
-    command = f"merge --backend fsdp --local_dir {checkpoint}/actor --target_dir {tmp_path}/out"
-    assert done.stdout.splitlines()[0].endswith(command)
+def test_export_is_the_commands_module_run_where_it_is_called(tmp_path: Path) -> None:
+    """Relative paths are the caller's. What it says of bad input: tests/export."""
+    done = call(ROOT / "scripts" / "export.sh", "a b", "out", "--dtype", "bfloat16", PYTHON="/bin/echo")
+    assert done.stdout == "-m fail2fix.export a b out --dtype bfloat16\n"
+    done = call(ROOT / "scripts" / "export.sh", tmp_path / "missing", tmp_path / "out", PYTHON=sys.executable)
+    assert done.returncode == 2
+    assert done.stderr == f"export: error: {tmp_path}/missing: no such folder: give .../global_step_N\n"
 
 
 def train_call(*arguments: str) -> subprocess.CompletedProcess[str]:

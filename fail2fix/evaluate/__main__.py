@@ -27,7 +27,7 @@ from fail2fix.core.printable import one_line
 from fail2fix.evaluate.benchmarks import BENCHMARKS, Benchmark, find_benchmark
 from fail2fix.evaluate.questions import Question, digest, load_questions
 from fail2fix.evaluate.settings import Settings, check
-from fail2fix.files import MODEL_FILES, model_files, require_writable, sha256
+from fail2fix.files import MODEL_FILES, model_files, refuse_unmerged, require_writable, sha256
 from fail2fix.versions import versions
 
 PROG = "python -m fail2fix.evaluate"
@@ -66,6 +66,8 @@ def evaluate(settings: Settings, data: Path, folder: Path | None, out: Path) -> 
 
     check(settings)
     require_writable(out, "--out")
+    if settings.engine == "vllm":  # of a folder on this machine, before sets are prepared
+        refuse_unmerged(Path(settings.model).expanduser(), f"--model {settings.model}")
     questions = _questions(settings, data, folder)
     model, model_digest = (settings.model, None) if settings.engine == "openai" else find_model(settings.model)
     store = Store(out)
@@ -94,11 +96,12 @@ def find_model(model: str) -> tuple[str, str]:
     """A model's folder, downloaded where it is a hub id, and the digest of its files.
 
     Raises:
-        BadInput: it is neither.
+        BadInput: it is neither, or holds an adapter that is not merged.
     """
     folder = Path(model).expanduser()
     if not folder.is_dir():
         folder = _downloaded(model)
+    refuse_unmerged(folder, f"--model {model}")
     if not (folder / "config.json").is_file():
         raise BadInput(f"--model {model}: no config.json in it: give a Hugging Face folder or hub id")
     return str(folder), sha256(model_files(folder))

@@ -186,9 +186,3 @@ def test_stock_verl_trains_with_our_reward_manager_by_configuration(
         broke = row["attempt_correct"] == 1 and row["verdict"] == 0
         assert row["score"] == row["shaped_reward"] == row["plain_reward"] - (1.0 if broke else 0.0)
     assert any(row["shaped_reward"] == -1.0 for row in rows)
-
-
-@pytest.mark.slow
-def test_lora_trains(once: Callable[..., Run]) -> None:
-    run = once("lora", "actor_rollout_ref.model.lora_rank=8", "actor_rollout_ref.model.target_modules=all-linear")
-    assert all(run.metrics()[step]["actor/grad_norm"] > 0 for step in (1, 2))

@@ -85,6 +85,17 @@ def test_bad_input_ends_in_one_line(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_model_with_an_unmerged_adapter_is_refused(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As verl's own merger leaves a LoRA checkpoint: the base model beside its adapter."""
+    (tmp_path / "model" / "lora_adapter").mkdir(parents=True)
+    (tmp_path / "model" / "config.json").write_text("{}")
+    arguments = ("--model", str(tmp_path / "model"), "--data", str(data), "--out", str(tmp_path / "out"))
+    assert "export the checkpoint with scripts/export.sh" in failed(capsys, *arguments, "--benchmarks", "gsm8k")
+    assert not (tmp_path / "out").exists()
+
+
 def test_compare_needs_finished_evaluations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "no finished evaluation" in failed(capsys, "compare", str(tmp_path), str(tmp_path), "--out", str(tmp_path))
 

@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig
 
 from fail2fix.core.config import BadInput
+from fail2fix.files import refuse_unmerged
 from fail2fix.verl_ext.preflight.wording import first_line
 
 KEY = "actor_rollout_ref.model.path"
@@ -37,7 +38,7 @@ class Weights:
 
 
 def check_model(config: DictConfig) -> Any:
-    """Refuse a path without a model; return the model's own config.
+    """Refuse a path without a model, or with an adapter that is not merged; return the model's own config.
 
     Raises:
         BadInput: the path, and what it lacks.
@@ -47,6 +48,7 @@ def check_model(config: DictConfig) -> Any:
     if path.endswith("/"):
         raise BadInput(f"{KEY}={path}: verl refuses a path that ends with /; remove it")
     folder = Path(path).expanduser()
+    refuse_unmerged(folder, f"{KEY}={path}")
     if folder.is_dir() and not (folder / "config.json").exists():
         raise BadInput(f"{KEY}={path}: the folder has no config.json; is it a model?")
     if not folder.is_dir() and not re.fullmatch(r"[\w.-]+/[\w.-]+", path):

@@ -1,0 +1,139 @@
+"""Export a training checkpoint as a Hugging Face model folder.
+
+    scripts/export.sh CHECKPOINT OUT            CHECKPOINT: .../global_step_N, or the `actor` folder in it
+
+LoRA adapters are merged. Weights keep the checkpoint's number format unless --dtype says otherwise (--dtype bfloat16
+halves an fp32 export). OUT also gets the tokenizer with its chat template, a model card (README.md) and, where the run
+trained corrections, the words that ask for one (correction_prompt.json); both are made from the run's folder, which is
+found above CHECKPOINT or given with --run. OUT appears when it is complete. Exit status: 0 done, 2 bad input, 74 OUT
+could not be written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from fail2fix.atomic import sync, write_whole
+from fail2fix.command_line import OneLineParser
+from fail2fix.core.config import BadInput
+from fail2fix.core.faults import Exit
+from fail2fix.core.printable import one_line
+from fail2fix.files import require_writable
+from fail2fix.verl_ext.checkpoints import UNFINISHED
+
+PROG = "python -m fail2fix.export"
+DTYPES = ("float32", "bfloat16", "float16")
+# verl writes a whole model too if asked (save_contents=[hf_model]): in bf16, and LoRA keys under PEFT's names.
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.index.json")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line."""
+    given = _parser().parse_args(argv)
+    try:
+        export(given.checkpoint, given.out, given.run, given.dtype, given.trust_remote_code)
+    except BadInput as error:
+        print(f"export: error: {one_line(str(error))}", file=sys.stderr)
+        return Exit.BAD_INPUT
+    except OSError as error:
+        print(f"export: error: {given.out}: could not be written: {one_line(str(error))}", file=sys.stderr)
+        return Exit.NO_SPACE
+    print(f"export: {given.out} is ready")
+    return Exit.FINISHED
+
+
+def export(
+    checkpoint: Path, out: Path, run: Path | None = None, dtype: str | None = None, trust_remote_code: bool = False
+) -> None:
+    """Write the policy of a checkpoint to the folder `out`, which appears when it is complete.
+
+    Raises:
+        BadInput: anything that was given and is wrong.
+        OSError: `out` could not be written.
+    """
+    actor = _actor_folder(checkpoint)
+    if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
+        raise BadInput(f"{out}: exists and is not empty: choose another folder or remove it")
+    require_writable(out, "OUT")
+
+    from fail2fix.export.card import Weights, model_card
+    from fail2fix.export.correction import FILE, correction_words
+    from fail2fix.export.run import find_run, origin_of, step_of
+    from fail2fix.export.shards import read_state
+    from fail2fix.export.weights import save_policy
+
+    trained_by = find_run(checkpoint, run)
+    words = None if trained_by is None else correction_words(trained_by)
+    state = read_state(actor)
+    with _appearing(out) as folder:
+        saved = save_policy(state, actor, folder, origin_of(trained_by), dtype, trust_remote_code)
+        _copy_companions(actor / "huggingface", folder)
+        if words is not None:
+            write_whole(folder / FILE, json.dumps(words.as_json(), indent=1, ensure_ascii=False) + "\n")
+        card = model_card(out.resolve().name, trained_by, step_of(checkpoint), Weights(*saved), words)
+        write_whole(folder / "README.md", card)
+    if trained_by is None:
+        print("export: no run folder above the checkpoint: the card does not say how it was trained (--run FOLDER)")
+
+
+def _actor_folder(checkpoint: Path) -> Path:
+    """The folder of the policy's files in a checkpoint.
+
+    Raises:
+        BadInput: it is missing or incomplete.
+    """
+    from fail2fix.export.shards import shard_files
+
+    if not checkpoint.is_dir():
+        raise BadInput(f"{checkpoint}: no such folder: give .../global_step_N")
+    actor = checkpoint / "actor" if (checkpoint / "actor").is_dir() else checkpoint
+    if (actor.resolve().parent / UNFINISHED).exists():
+        raise BadInput(f"{checkpoint}: this checkpoint was never completed: give another one")
+    shard_files(actor)
+    if not (actor / "huggingface" / "config.json").is_file():
+        raise BadInput(f"{actor}: no huggingface/config.json in it: the checkpoint is incomplete")
+    return actor
+
+
+@contextmanager
+def _appearing(out: Path) -> Iterator[Path]:
+    """A folder beside `out` that becomes `out` when the block ends, and is removed if it raises."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
+    partial.mkdir()
+    try:
+        yield partial
+        sync(partial)
+        partial.rename(out)  # an empty folder is replaced
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _copy_companions(source: Path, folder: Path) -> None:
+    """Copy tokenizer, chat template, generation config and a model's own code as verl saved them."""
+    written = ("config.json", *WEIGHTS)
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns(*written), dirs_exist_ok=True)
+
+
+def _parser() -> OneLineParser:
+    parser = OneLineParser(
+        prog=PROG, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("checkpoint", type=Path, metavar="CHECKPOINT", help=".../global_step_N, or the actor folder in it")
+    add("out", type=Path, metavar="OUT", help="a new or empty folder")
+    add("--run", type=Path, metavar="FOLDER", help="the run's folder, where it is not above CHECKPOINT")
+    add("--dtype", choices=DTYPES, help="of the weights (the checkpoint's own)")
+    add("--trust-remote-code", action="store_true", help="run the code that the model's folder brings")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

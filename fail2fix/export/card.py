@@ -1,0 +1,148 @@
+"""The model card of an export: how the model was trained, and how it is asked to solve and to revise.
+
+Knows: the run's facts, the hub's form of a card. Must not know: weights. Facts that are not known are left out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import ModelCardData
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from fail2fix.core.secret_text import kind_of_secret
+from fail2fix.export.correction import CorrectionWords
+from fail2fix.export.run import TrainingRun
+
+TEMPLATE = "card.md.jinja"
+# What a reader compares: validation's means, held-out corrections, and the last step's own two streams.
+SHOWN_METRICS = re.compile(
+    r"val-core/.*|fail2fix/held_out/(fix_rate|keep_rate|gain_over_keep|gain_over_resolve)"
+    r"|fail2fix/(base|correction)/accuracy|fail2fix/transition/(fix_rate|keep_rate)"
+)
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What was exported: `kind` in words, the number format, and how many parameters."""
+
+    kind: str
+    dtype: str
+    parameters: int
+
+
+def model_card(
+    name: str, run: TrainingRun | None, step: int | None, weights: Weights, words: CorrectionWords | None
+) -> str:
+    """README.md of an exported folder `name`."""
+    environment = Environment(
+        loader=PackageLoader("fail2fix.export", "."),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    base = None if run is None else base_model(run)
+    measured_at, metrics = _results(run, step)
+    text = environment.get_template(TEMPLATE).render(
+        name=_cell(name),
+        base=base and _code(base),
+        training=[] if run is None else list(_training(run, step, weights)),
+        measured_at=measured_at,
+        metrics=metrics,
+        folder=repr(name),
+        sampling=_sampling(run),
+        options=repr(run.options("data.apply_chat_template_kwargs") if run else {}),
+        asked=None if words is None else words.as_json(),
+        shown_words=[] if words is None else _shown(words),
+    )
+    head = ModelCardData(
+        base_model=base if run is not None and _on_the_hub(run) else None,
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        tags=["fail2fix", "verl", "reinforcement-learning", *(["self-correction"] if words else [])],
+    )
+    text = re.sub(r"\n{3,}", "\n\n", text)
+    return f"---\n{head.to_yaml()}\n---\n\n{text}"
+
+
+def base_model(run: TrainingRun) -> str:
+    """The starting model: its hub id, or the last part of its path."""
+    path = run.text("actor_rollout_ref.model.path") or "unknown"
+    return path if _on_the_hub(run) else Path(path).name
+
+
+def _on_the_hub(run: TrainingRun) -> bool:
+    path = run.text("actor_rollout_ref.model.path") or ""
+    return _HUB_ID.fullmatch(path) is not None and not Path(path).exists()
+
+
+def _training(run: TrainingRun, step: int | None, weights: Weights) -> Iterator[tuple[str, str]]:
+    """The rows of the card's first table."""
+    rollout = "actor_rollout_ref.rollout"
+    steps = run.text("trainer.total_training_steps")
+    line = run.line(step) if step is not None else {}
+    facts = {
+        "config": run.config_name(),
+        "base model": base_model(run),
+        "data": ", ".join("/".join(file.parts[-2:]) for file in run.data_files()) or None,
+        "step": None if step is None else f"{step} of {steps}" if steps else str(step),
+        "weights": f"{weights.kind}, {weights.parameters:,} parameters in {weights.dtype}",
+        "estimator": run.text("algorithm.adv_estimator"),
+        "learning rate": run.text("actor_rollout_ref.actor.optim.lr"),
+        "problems a step": run.text("data.train_batch_size"),
+        "rollouts a problem": run.text(f"{rollout}.n"),
+        "temperature": run.text(f"{rollout}.temperature"),
+        "rollouts so far": _count(line.get("fail2fix/ledger/total/rollouts")),
+        "tokens generated": _count(line.get("fail2fix/ledger/total/generated_tokens")),
+        "versions": ", ".join(f"{name} {version}" for name, version in run.packages().items()) or None,
+        "commit of Fail2Fix": run.versions.get("commit"),
+    }
+    for label, value in facts.items():
+        if value:
+            yield label, _code(str(value))
+
+
+def _results(run: TrainingRun | None, step: int | None) -> tuple[int | None, list[tuple[str, str]]]:
+    """The metrics of the checkpoint's step, as rows."""
+    if run is None or step is None:
+        return None, []
+    found = ((name, value) for name, value in run.line(step).items() if SHOWN_METRICS.fullmatch(name))
+    return step, [(_code(name), f"{value:.4g}") for name, value in found if isinstance(value, int | float)]
+
+
+def _shown(words: CorrectionWords) -> list[str]:
+    """The lines of a correction prompt, as the card shows them."""
+    fields = words.as_json()
+    quoted = f"PROBLEM{fields['before_attempt']}ATTEMPT{fields['after_attempt']}"
+    return (quoted if words.form == "block" else words.instruction).splitlines()
+
+
+def _sampling(run: TrainingRun | None) -> str:
+    """Arguments of SamplingParams as in the run's validation."""
+    if run is None:
+        return "temperature=0.7, max_tokens=2048"
+    used = "actor_rollout_ref.rollout.val_kwargs"
+    greedy = run.text(f"{used}.do_sample") == "False"
+    temperature = "0" if greedy else run.text(f"{used}.temperature")
+    return f"temperature={temperature}, max_tokens={run.text('data.max_response_length')}"
+
+
+def _count(value: object) -> str | None:
+    return f"{value:,.0f}" if isinstance(value, int | float) else None
+
+
+def _code(text: str) -> str:
+    """A value of a table as it is: neither markup nor a cell's end."""
+    return f"`{_cell(text)}`"
+
+
+def _cell(text: str) -> str:
+    """Any text of the card's tables and titles; a remark in the place of a secret."""
+    if kind := kind_of_secret("", text, os.environ):
+        return f"(left out: {kind})"
+    return text.replace("`", "'").replace("|", "/")

@@ -1,0 +1,151 @@
+"""What a run's folder says of a checkpoint: its config, versions, and the metrics of its step.
+
+Knows: the files of `verl_ext.run_folder`. Must not know: weights, the card's wording. Every text of a config is checked
+for secrets before it leaves this module.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from fail2fix.core.config import BadInput
+from fail2fix.core.printable import one_line
+from fail2fix.core.secret_text import kind_of_secret, refuse_secret
+from fail2fix.export.weights import Origin
+from fail2fix.verl_ext.run_folder import CONFIG
+
+MODEL = "actor_rollout_ref.model"
+SHOWN_PACKAGES = ("fail2fix", "verl", "vllm", "torch", "transformers")
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A run as its folder describes it. `metrics`: {step: line of metrics.jsonl}."""
+
+    folder: Path
+    config: DictConfig
+    versions: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+
+    def text(self, key: str) -> str | None:
+        """A value of the config in one line; None where it has none, a remark where it holds a secret."""
+        value = OmegaConf.select(self.config, key)
+        if value is None:
+            return None
+        kind = kind_of_secret(key, str(value), os.environ)
+        return f"(left out: {kind})" if kind else one_line(str(value))
+
+    def words(self, key: str) -> str:
+        """A text of the config that must be exported as it is.
+
+        Raises:
+            BadInput: it holds a secret.
+        """
+        value = str(OmegaConf.select(self.config, key, default=""))
+        refuse_secret(key, value, os.environ)
+        return value
+
+    def options(self, key: str) -> dict[str, Any]:
+        """A section of the config that must be exported as it is; {} where there is none.
+
+        Raises:
+            BadInput: it holds a secret.
+        """
+        found = OmegaConf.select(self.config, key)
+        options = OmegaConf.to_container(found, resolve=True) if found is not None else {}
+        assert isinstance(options, dict)
+        for name, value in options.items():
+            refuse_secret(f"{key}.{name}", str(value), os.environ)
+        return {str(name): value for name, value in options.items()}
+
+    def data_files(self) -> list[Path]:
+        files = OmegaConf.select(self.config, "data.train_files") or []
+        return [Path(name) for name in ([files] if isinstance(files, str) else files)]
+
+    def config_name(self) -> str | None:
+        """The config's name in the command that started the run; None where it names none."""
+        words = [str(word) for word in self.versions.get("command") or []]
+        for word, following in zip(words, [*words[1:], ""], strict=False):
+            option, equals, value = word.partition("=")
+            if option in ("--config-name", "-cn"):
+                return one_line(value if equals else following)
+        return None
+
+    def packages(self) -> dict[str, str]:
+        found = self.versions.get("packages") or {}
+        return {name: str(found[name]) for name in SHOWN_PACKAGES if name in found}
+
+    def line(self, step: int) -> Mapping[str, Any]:
+        """The metrics of a step; {} where it has none."""
+        return self.metrics.get(step, {})
+
+
+def find_run(checkpoint: Path, given: Path | None) -> TrainingRun | None:
+    """The run that wrote a checkpoint: as given, or the folder above `checkpoints/global_step_N`; None if unknown.
+
+    Raises:
+        BadInput: the given folder is no run's, or its config.yaml is damaged.
+    """
+    if given is not None and not (given / CONFIG).is_file():
+        raise BadInput(f"--run {given}: no {CONFIG} in it: give the run's folder (outputs/EXPERIMENT/RUN)")
+    above = checkpoint.resolve().parents[:3]
+    folder = given or next((each for each in above if _is_run(each)), None)
+    if folder is None:
+        return None
+    try:
+        config = OmegaConf.load(folder / CONFIG)
+    except Exception as error:  # PyYAML and OmegaConf have an exception for each kind of damage
+        raise BadInput(f"{folder / CONFIG}: cannot be read: restore it, or name another folder with --run") from error
+    assert isinstance(config, DictConfig)
+    return TrainingRun(folder, config, _json(folder / "versions.json"), dict(_metrics(folder / "metrics.jsonl")))
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / CONFIG).is_file() and (folder / "versions.json").is_file()
+
+
+def step_of(checkpoint: Path) -> int | None:
+    """N of `global_step_N`; None where the folder has another name."""
+    names = (checkpoint.resolve().name, checkpoint.resolve().parent.name)
+    return next((int(match[1]) for name in names if (match := re.fullmatch(r"global_step_(\d+)", name))), None)
+
+
+def origin_of(run: TrainingRun | None) -> Origin:
+    """What the run's weights started from."""
+    if run is None:
+        return Origin()
+    keys = {"model": "path", "adapter": "lora_adapter_path", "alpha": "lora_alpha"}
+    return Origin(**{name: OmegaConf.select(run.config, f"{MODEL}.{key}") for name, key in keys.items()})
+
+
+def data_instruction(files: Sequence[Path]) -> str:
+    """The text behind every problem of the training data, where `fail2fix.prepare` wrote it; "" if not known."""
+    cards = [_json(file.expanduser().with_name("card.json")) for file in files]
+    found = {str(card.get("instruction") or "") for card in cards}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """A JSON object of a file; {} where there is none that can be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _metrics(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        try:
+            row = json.loads(line)
+            yield int(row["step"]), row
+        except (ValueError, KeyError, TypeError):  # a line that a kill cut short
+            continue

@@ -1,0 +1,239 @@
+"""Save the trained policy from a checkpoint's tensors: LoRA adapters merged by PEFT, tied embeddings as they are.
+
+Every tensor of the checkpoint must have its place in the model and the other way round, so nothing is dropped.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftConfig, get_peft_model
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, PreTrainedModel
+
+from fail2fix.core.config import BadInput
+from fail2fix.export.shards import State
+
+PREFIX = "base_model.model."
+_ADAPTER = re.compile(re.escape(PREFIX) + r"(.+?)\.lora_")
+LORA_META = "lora_train_meta.json"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the run's config says of the weights; all None where the config is not known.
+
+    `model`: the starting model's path. `adapter`: of the adapter that training started from.
+    """
+
+    model: str | None = None
+    adapter: str | None = None
+    alpha: int | None = None
+
+
+def save_policy(
+    state: State, actor: Path, folder: Path, origin: Origin, dtype: str | None, trust_remote_code: bool
+) -> tuple[str, str, int]:
+    """Write the policy to `folder`; how it was trained in words, its number format and count of parameters.
+
+    Raises:
+        BadInput: as `trained_model`.
+        OSError: it could not be written.
+    """
+    adapter = adapter_config(state, actor, origin)
+    wanted = None if dtype is None else getattr(torch, dtype)
+    model = trained_model(state, adapter, actor, origin, wanted, trust_remote_code)
+    kind = "all weights trained"
+    if adapter is not None:
+        kind = f"LoRA adapter of rank {adapter.r} and alpha {adapter.lora_alpha}, merged"
+    try:
+        model.save_pretrained(folder)
+    except SafetensorError as error:  # a full disk, as the Rust side words it
+        raise OSError(str(error)) from error
+    return kind, str(model.dtype).removeprefix("torch."), model.num_parameters()
+
+
+def trained_model(
+    state: State,
+    adapter: LoraConfig | None,
+    actor: Path,
+    origin: Origin,
+    dtype: torch.dtype | None = None,
+    trust_remote_code: bool = False,
+) -> PreTrainedModel:
+    """The policy that a checkpoint holds, adapter merged, in `dtype` (None: in the checkpoint's own).
+
+    Raises:
+        BadInput: the tensors do not fit the checkpoint's config.json, or the base model of an adapter is missing.
+    """
+    stored = {tensor.dtype for tensor in state.values() if tensor.is_floating_point()}
+    if not stored:
+        raise BadInput(f"{actor}: its model files hold no weights: the checkpoint is incomplete")
+    dtype = dtype or max(stored, key=lambda each: each.itemsize)
+    if adapter is None:
+        model = _empty_model(actor, trust_remote_code)
+        tied = _ties_embeddings(model)
+        _fill(model, model, state, actor)
+    else:
+        # In bf16 the sum of each weight and its change would be rounded twice.
+        state = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+        only_adapter = all(".lora_" in name for name in state)
+        base = _base_model(actor, origin, trust_remote_code) if only_adapter else _empty_model(actor, trust_remote_code)
+        tied = _ties_embeddings(base)
+        with warnings.catch_warnings():  # PEFT warns of tied embeddings, which are taken care of here
+            warnings.simplefilter("ignore")
+            model = _merged(base, adapter, state, actor, only_adapter)
+    if tied:
+        _tie_equal_embeddings(model)
+    return model.to(dtype)  # type: ignore[arg-type]
+
+
+def adapter_config(state: Mapping[str, Any], actor: Path, origin: Origin) -> LoraConfig | None:
+    """The adapter in a state dict; None where it has none.
+
+    verl saves rank and alpha. All other settings are its defaults, unless training started from a user's adapter.
+
+    Raises:
+        BadInput: the settings cannot be known; what to do.
+    """
+    names = [name for name in state if ".lora_" in name]
+    if not names:
+        return None
+    if origin.adapter is not None:
+        return _users_adapter(origin.adapter)
+    meta = _lora_meta(actor)
+    alpha = meta.get("lora_alpha", origin.alpha)
+    ranks = {state[name].shape[0] for name in names if re.search(r"\.lora_(embedding_)?A\.", name)}
+    if alpha is None:
+        raise BadInput(
+            f"{actor}: holds a LoRA adapter without {LORA_META}, so its scale (alpha) is unknown: copy that file from "
+            "the run, or name the run's folder with --run"
+        )
+    if len(ranks) != 1:
+        raise BadInput(f"{actor}: holds a LoRA adapter of ranks {sorted(ranks)}: name the run's folder with --run")
+    modules = sorted({match[1] for name in names if (match := _ADAPTER.match(name))})
+    return LoraConfig(r=ranks.pop(), lora_alpha=alpha, target_modules=modules, task_type="CAUSAL_LM")
+
+
+def _lora_meta(actor: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((actor / LORA_META).read_text()))
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"{actor}: {LORA_META} is damaged: copy it from the run again") from error
+
+
+def _users_adapter(path: str) -> LoraConfig:
+    key = f"actor_rollout_ref.model.lora_adapter_path={path}"
+    try:
+        config = PeftConfig.from_pretrained(path)
+    except Exception as error:  # PEFT and the hub have an exception for each of gone, offline, malformed
+        raise BadInput(f"{key}: training started from this adapter, and its adapter_config.json is gone") from error
+    if not isinstance(config, LoraConfig):
+        raise BadInput(f"{key}: is of type {config.peft_type}; LoRA adapters alone can be exported")
+    config.inference_mode = False
+    return config
+
+
+def _merged(
+    base: PreTrainedModel, adapter: LoraConfig, state: State, actor: Path, only_adapter: bool
+) -> PreTrainedModel:
+    """The base model plus the adapter."""
+    try:
+        model = get_peft_model(base, adapter)
+    except ValueError as error:
+        raise BadInput(f"{actor}: its LoRA adapter does not fit its huggingface/config.json: {_line(error)}") from error
+    _fill(model, base, state, actor, only_adapter=only_adapter)
+    if _ties_embeddings(base):  # an adapter of one of the two must not change the other
+        head = _layer(base.get_output_embeddings())
+        head.weight = torch.nn.Parameter(head.weight.clone(), requires_grad=False)
+    return model.merge_and_unload()  # type: ignore[no-any-return,operator]
+
+
+def _empty_model(actor: Path, trust_remote_code: bool) -> PreTrainedModel:
+    """The model of the checkpoint's config, without memory for its weights."""
+    folder = actor / "huggingface"
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        kind = _auto_class(config)
+        with torch.device("meta"):
+            return kind.from_config(config, trust_remote_code=trust_remote_code)
+    except Exception as error:  # transformers and a model's own code may raise anything
+        code = "" if trust_remote_code else " (a model with code of its own needs --trust-remote-code)"
+        raise BadInput(f"{folder}: its config.json cannot be used{code}: {_line(error)}") from error
+
+
+def _base_model(actor: Path, origin: Origin, trust_remote_code: bool) -> PreTrainedModel:
+    """The starting model, for a checkpoint that holds the adapter alone (verl's save_lora_only)."""
+    asked = "name the run's folder with --run" if origin.model is None else f"{origin.model} must be there"
+    try:
+        if origin.model is None:
+            raise OSError("its starting model is unknown")
+        kind = _auto_class(AutoConfig.from_pretrained(origin.model, trust_remote_code=trust_remote_code))
+        return kind.from_pretrained(origin.model, dtype=torch.float32, trust_remote_code=trust_remote_code)
+    except Exception as error:  # the hub's client and transformers have an exception for each cause
+        raise BadInput(
+            f"{actor}: holds the adapter alone, and the base model is needed too: {asked} ({_line(error)})"
+        ) from error
+
+
+def _auto_class(config: Any) -> Any:
+    seeing = any("ForConditionalGeneration" in name for name in config.architectures or [])
+    return AutoModelForImageTextToText if seeing else AutoModelForCausalLM
+
+
+def _fill(
+    model: torch.nn.Module, base: PreTrainedModel, state: State, actor: Path, *, only_adapter: bool = False
+) -> None:
+    """Give the model the checkpoint's tensors; tied names that were saved once get the other one's."""
+    result = model.load_state_dict(state, strict=False, assign=True)
+    lost = [name for name in result.missing_keys if not only_adapter or ".lora_" in name]
+    if _ties_embeddings(base):
+        embedding, head = _layer(base.get_input_embeddings()), _layer(base.get_output_embeddings())
+        for empty, full in ((head, embedding), (embedding, head)):
+            if empty.weight.is_meta and not full.weight.is_meta:
+                empty.weight = full.weight
+        filled = {name for name, each in model.named_parameters(remove_duplicate=False) if not each.is_meta}
+        lost = [name for name in lost if name not in filled]
+    for fault, names in (("lacks", lost), ("has besides", result.unexpected_keys)):
+        if names:
+            raise BadInput(
+                f"{actor}: does not fit its huggingface/config.json: {fault} {_some(names)}; plain models and LoRA "
+                "adapters can be exported"
+            )
+
+
+def _tie_equal_embeddings(model: PreTrainedModel) -> None:
+    """Share embedding and head where they are equal; say in the config whether they are."""
+    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+    tied = torch.equal(embedding.weight, head.weight)
+    if tied:
+        head.weight = embedding.weight
+    # PEFT's merging says of any two tensors that they are not tied.
+    model.config.get_text_config().tie_word_embeddings = model.config.tie_word_embeddings = tied
+
+
+def _ties_embeddings(model: PreTrainedModel) -> bool:
+    return bool(model.config.get_text_config().tie_word_embeddings) and model.get_output_embeddings() is not None
+
+
+def _layer(module: torch.nn.Module) -> torch.nn.Module:
+    """The layer itself where an adapter wraps it."""
+    return getattr(module, "base_layer", module)
+
+
+def _some(names: Iterable[str]) -> str:
+    first, *rest = names
+    return first + (f" and {len(rest)} more" if rest else "")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
