@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from fail2fix.shared_memory import FOLDER, NAME, Record, remove_abandoned
@@ -172,6 +173,35 @@ print(name, end_descendants())
     process.wait()
     assert int(killed) == 2
     assert not (FOLDER / name).exists()
+
+
+NODE = f"""
+import subprocess, sys
+from fail2fix.verl_ext import ray_node
+
+START = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1]], start_new_session=True)"
+ray_node.LOOK_S, ray_node.SWEEP_S = 0.1, 0.5
+ray_node.Node.command = [sys.executable, "-c", START, {HOLD!r}]
+print(ray_node.Node("", []).run(), flush=True)
+"""
+
+
+def test_a_node_removes_the_segments_of_runs_that_have_ended() -> None:
+    node, (first,) = launch(NODE)
+    (holder,) = psutil.Process(node.pid).children()
+    try:
+        time.sleep(2)
+        assert (FOLDER / first).exists()
+        holder.kill()
+        deadline = time.monotonic() + 30
+        while (FOLDER / first).exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not (FOLDER / first).exists()
+        assert node.poll() is None
+    finally:
+        node.terminate()
+        node.wait()
+        (FOLDER / first).unlink(missing_ok=True)
 
 
 def test_a_training_leaves_no_segment_of_a_process_that_ended_before_it(tmp_path: Path) -> None:

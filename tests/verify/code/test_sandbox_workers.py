@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from fail2fix.verify.code import local
+from fail2fix.verify.code.fusion import FusionBackend
 from fail2fix.verify.code.ground_truth import Limits, parse_ground_truth
 from fail2fix.verify.code.inside import limits, pipes
 from fail2fix.verify.code.local import LocalBackend
@@ -163,3 +164,6 @@ def test_the_isolation_in_force_is_one_line(backend: LocalBackend, monkeypatch: 
     assert "no seccomp filter" in described()
     assert "no seccomp filter" not in bare
     assert "\n" not in bare
+    service = FusionBackend("http://localhost:1")
+    assert "SandboxFusion service" in service.describe()
+    service.close()
