@@ -12,6 +12,7 @@ Example::
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from enum import Enum
@@ -168,14 +169,22 @@ class RatioConfig:
 
 @dataclass
 class RiskConfig:
-    """Risk-averse shaping: ``penalty`` (lambda_risk) for turning a correct attempt into a wrong answer."""
+    """Risk-averse shaping: ``penalty`` (lambda_risk) for turning a correct attempt into a wrong answer.
+
+    ``reward_scale`` (s): what a right answer is worth above a wrong one in the reward function's reward. The shaped
+    reward loses ``penalty * reward_scale``, so that ``penalty`` means the same for every reward.
+    """
 
     penalty: float = 1.0  # (F2F)
+    reward_scale: float = 1.0  # (ours)
 
 
 @dataclass
 class AdvantageConfig:
-    """How a correction group's rewards become advantages (METHOD.md, "The penalty that does nothing")."""
+    """How a correction group's rewards become advantages (METHOD.md, "The penalty that does nothing").
+
+    ``scale=raw_std`` divides the reward and the risk term each by its own spread: rewards may have any units.
+    """
 
     scale: Scale = Scale.raw_std
     baseline: Baseline = Baseline.group
@@ -381,6 +390,8 @@ def check(config: Fail2FixConfig) -> None:
     _require(0 <= q.target_retention <= 1, "ratio.target_retention", q.target_retention, "a share in [0, 1]")
     _require(0 <= q.retention_ema < 1, "ratio.retention_ema", q.retention_ema, "in [0, 1)")
     _require(config.risk.penalty >= 0, "risk.penalty", config.risk.penalty, "0 or more")
+    scale = config.risk.reward_scale
+    _require(0 < scale < math.inf, "risk.reward_scale", scale, "a number above 0: what right is worth above wrong")
     _require(v.workers >= 1, "verifier.workers", v.workers, "at least 1")
     _require(v.deadline_s > 0, "verifier.deadline_s", v.deadline_s, "a number of seconds above 0")
     _require(v.retries >= 0, "verifier.retries", v.retries, "0 or more")
