@@ -117,7 +117,7 @@ def correction_advantages(groups: CorrectionGroups, rule: AdvantageRule) -> Adva
         # Where b is not zero throughout, v = 1 - b: both have the same std.
         reward = _scaled(_centered(plain, rule), plain)
         risk = -rule.penalty * _scaled(_centered(broken, rule), broken)
-        values, zero = (reward + risk)[:, :size], ~(reward.any(axis=1) | risk.any(axis=1))
+        values, zero = (reward + risk)[:, :size], np.asarray(((reward == 0) & (risk == 0)).all(axis=1))
     else:
         shaped = plain - rule.penalty * rule.reward_scale * broken
         values = _centered(shaped, rule)[:, :size]

@@ -321,8 +321,9 @@ class Fail2FixTrainer(Validation):
         cutoffs, sizes = self.streaming.cutoffs, (self.config.data.train_batch_size, self.settings.correction.rollouts)
         if cutoffs is None:
             return False
-        most = sizes[0] * self.config.actor_rollout_ref.rollout.n
-        most += (len(self.streaming.carried) + sizes[0] * cutoffs.limit) * sizes[1]
+        rollouts = self.config.actor_rollout_ref.rollout.n
+        most = sizes[0] * rollouts
+        most += (len(self.streaming.carried) + sizes[0] * cutoffs.most(rollouts)) * sizes[1]
         return self.ledger.affords(most, self.settings.budget.rollouts)
 
     def _end_streaming_step(self, base: Stream, step: Step) -> None:
