@@ -69,6 +69,7 @@ REFUSED: dict[str, Any] = {
     "actor_rollout_ref.rollout.enable_chunked_prefill": True,
     "actor_rollout_ref.actor.checkpoint.async_save": True,
     "actor_rollout_ref.actor.loss_agg_mode": "token-sum",
+    "actor_rollout_ref.actor.policy_loss.loss_mode": "geo_mean",
     "actor_rollout_ref.actor.strategy": "megatron",
     "actor_rollout_ref.actor.shuffle": True,
     "actor_rollout_ref.actor.use_prefix_grouper": True,

@@ -107,6 +107,8 @@ def test_every_row_has_the_same_fields() -> None:
 def test_the_penalty_is_the_configs() -> None:
     m = manager(exact, fail2fix={"risk": {"penalty": 0.25}})
     assert scored(m, "11", correction(True))["reward_score"] == -0.25
+    of_ten = manager(exact, fail2fix={"risk": {"penalty": 0.25, "reward_scale": 10.0}})
+    assert scored(of_ten, "11", correction(True))["reward_score"] == -2.5
 
 
 def test_a_functions_own_fields_come_along_and_async_functions_are_awaited() -> None:

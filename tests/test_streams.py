@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from verl import DataProto
+from verl.workers.rollout.router import GlobalRequestLoadBalancer
 
 from fail2fix.core.admission import EVERYBODY, NOBODY, Cutoffs
 from fail2fix.core.config import Fail2FixConfig, ReplayConfig
@@ -15,7 +18,8 @@ from fail2fix.core.ledger import Cost
 from fail2fix.core.objective import BatchSplit
 from fail2fix.core.prompts import AttemptContext, CorrectionPrompt
 from fail2fix.core.selection import Attempt, PromptGroup, Selection, distinct_candidates, select_attempts
-from fail2fix.verl_ext.corrections import Replay, Replays, fill_replays
+from fail2fix.verl_ext.corrections import Replay, Replays, correction_source, fill_replays
+from fail2fix.verl_ext.rollout import GROUP
 from fail2fix.verl_ext.streaming import StreamedStep, Streaming
 from fail2fix.verl_ext.streams import JointBatch, Source, Stream, concatenated, join, prompt_groups
 
@@ -137,6 +141,46 @@ def test_an_attempt_without_room_gives_its_place_to_the_next() -> None:
     assert selection.counts["skipped"] > 0
     places = sum(selection.counts[name] for name in ("medium", "fallback", "filled", "relaxed"))
     assert places == len(replays)
+
+
+def routed(groups: list[str], router: GlobalRequestLoadBalancer, draw: random.Random) -> list[str]:
+    """The engine of each of a step's requests by verl's router: 8 workers send theirs in order, at any pace."""
+    waiting = [list(part) for part in np.array_split(np.array(groups, dtype=object), 8)]
+    turns = [worker for worker, part in enumerate(waiting) for _ in part]
+    return [router.acquire_server(f"1:{waiting[worker].pop(0)}")[0] for worker in draw.sample(turns, len(turns))]
+
+
+def engine_loads(form: str, draw: random.Random) -> Counter[str]:
+    """Corrections of 8 engines: 128 attempts of 96 of the step's 128 problems, 8 corrections each."""
+    router, rollouts = GlobalRequestLoadBalancer(dict.fromkeys("abcdefgh")), 8
+    base = stream(128, rollouts)
+    for engine in routed(list(base.rows.non_tensor_batch["uid"]), router, draw):
+        router.release_server(engine)
+    prompt = CorrectionPrompt([1, 2], form, shortened=False, fell_back=False)  # type: ignore[arg-type]
+    once = draw.sample(range(128), 96)
+    problems = sorted(once + once[:32])
+    attempts = [Attempt(group, place % rollouts, True, b"") for place, group in enumerate(problems)]
+    request = correction_source([Replay(attempt, base, prompt) for attempt in attempts]).repeat(rollouts).request
+    return Counter(routed(list(request.non_tensor_batch[GROUP]), router, draw))
+
+
+def test_corrections_spread_evenly_over_the_engines_where_they_share_no_prefix_with_their_problem() -> None:
+    """Even is 128 of 1,024 on each; in form turn they follow the rollouts whose prefix they continue."""
+    runs = range(20)
+    block, turn = (np.mean([max(engine_loads(f, random.Random(i)).values()) for i in runs]) for f in ("block", "turn"))
+    assert block <= 1.1 * 128
+    assert turn > 1.2 * 128
+
+
+def test_corrections_of_an_attempt_share_an_engine_and_in_form_turn_with_its_problem() -> None:
+    base = stream(3, 4)
+    replays = [
+        Replay(Attempt(group, sample, True, b""), base, CorrectionPrompt([1], form, shortened=False, fell_back=False))
+        for group, sample, form in ((0, 1, "block"), (0, 2, "block"), (1, 0, "turn"), (1, 3, "turn"), (1, 2, "block"))
+    ]
+    groups = list(correction_source(replays).request.non_tensor_batch[GROUP])
+    assert groups[2:4] == ["u1", "u1"], "the problem's own rollouts are asked for under its uid"
+    assert len({*groups, "u0", "u1", "u2"}) == 6
 
 
 def test_an_attempts_reward_is_the_steps_own_or_its_pools() -> None:

@@ -3,7 +3,8 @@
 Serial selection ranks all attempts of a step, so the first correction waits for the last rollout. Here every rollout
 has a priority, drawn before it is generated, and each side (correct, failed) a cutoff: how far down its line the step
 before would have had to go for its quota. A group is decided as soon as its own rollouts are verified: its attempts
-before the cutoffs are admitted, at most so many a problem. An admission depends on neither what other groups write nor
+before the cutoffs are admitted, at most so many a problem; a side that misses its quota by that has a second cutoff,
+which the limit a problem does not hold. An admission depends on neither what other groups write nor
 on who finishes first, and a short answer is no likelier than a long one.
 
 Length enters only here: a group with a rollout longer than the *patience*, in tokens, is late, and what it has admitted
@@ -22,9 +23,10 @@ Example::
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from fail2fix.core.config import ReplayConfig
 from fail2fix.core.selection import Attempt, PromptGroup, distinct_candidates, in_band, select_attempts
@@ -57,7 +59,8 @@ class Cutoffs:
     Attributes:
         correct, failed: the last places of the two lines that are admitted.
         filled: the last place of those that fill what the other side cannot.
-        limit: attempts a problem.
+        limit: attempts a problem, but for those that follow.
+        correct_beyond, failed_beyond: the last places of the two lines that are admitted beyond the limit.
         patience: tokens; a group with a longer rollout is late.
         wanted: attempts that the step shall admit, without those owed.
         wanted_correct: correct ones among them.
@@ -74,6 +77,12 @@ class Cutoffs:
     wanted_correct: int = 0
     owed: int = 0
     owed_correct: int = 0
+    correct_beyond: float = NOBODY
+    failed_beyond: float = NOBODY
+
+    def most(self, rollouts: int) -> int:
+        """The largest number of attempts that a problem with ``rollouts`` rollouts can have admitted."""
+        return min(rollouts, self.limit if self.correct_beyond == self.failed_beyond == NOBODY else rollouts)
 
 
 @dataclass(frozen=True)
@@ -96,16 +105,19 @@ def admitted(
     """The group's attempts that are replayed: in this step or, if the group is late, in the next.
 
     As in ``select_attempts``, a problem's correct attempts have the first claim on its limit, its failed ones the
-    second, and those that fill the other side's places the last. Counted as there: ``filled`` and ``relaxed``.
+    second, then come those beyond it, and last those that fill the other side's places. Counted as there: ``filled``
+    and ``relaxed``.
     """
-    entries = _entries([group], config, seed, step)
+    entries = sorted(_entries([group], config, seed, step), key=lambda e: not e.attempt.correct)
     own = {True: cutoffs.correct, False: cutoffs.failed}
-    line = [e.attempt for side in own for e in entries if e.attempt.correct == side and e.place <= own[side]]
-    places = len(line)
-    line += [e.attempt for e in entries if own[e.attempt.correct] < e.place <= cutoffs.filled]
-    taken = line[: cutoffs.limit]
-    counts = Counter(filled=len(taken) - places, relaxed=len(taken) - config.max_attempts_per_prompt)
-    return taken, +counts
+    beyond = {True: cutoffs.correct_beyond, False: cutoffs.failed_beyond}
+    taken = [e for e in entries if e.place <= own[e.attempt.correct]][: cutoffs.limit]
+    taken += [e for e in entries if e not in taken and e.place <= beyond[e.attempt.correct]]
+    filling = [e for e in entries if e not in taken and own[e.attempt.correct] < e.place <= cutoffs.filled]
+    filling = filling[: max(0, cutoffs.limit - len(taken))]
+    taken += filling
+    counts = Counter(filled=len(filling), relaxed=len(taken) - config.max_attempts_per_prompt)
+    return [e.attempt for e in taken], +counts
 
 
 def first_of_each_problem(keys: Sequence[Hashable]) -> list[int]:
@@ -162,7 +174,7 @@ def next_cutoffs(
         limit += 1
         places, reached = _cutoffs(entries, k, n_correct, limit)
     return Cutoffs(
-        *places,
+        **places,
         limit=limit,
         patience=int(wanted.patience * max(longest, default=0)),
         wanted=len(serial.attempts),
@@ -189,26 +201,35 @@ def _entries(groups: Sequence[PromptGroup], config: ReplayConfig, seed: int, ste
     return sorted(entries, key=lambda e: (e.place, e.attempt.group, e.attempt.sample))
 
 
-def _cutoffs(entries: list[_Entry], k: int, n_correct: int, limit: int) -> tuple[tuple[float, float, float], int]:
-    """Cutoffs of the correct, the failed and the filling, and how many they admit: ``k`` if so many can be had."""
-    per_problem: Counter[int] = Counter()
-    own, taken = {}, 0
-    for side, quota in ((True, n_correct), (False, k - n_correct)):
-        line = [e for e in entries if e.attempt.correct == side]
-        own[side], reached = _advance(line, quota, limit, per_problem)
-        taken += reached
-    rest = [e for e in entries if e.place > own[e.attempt.correct]]
-    filled, reached = _advance(rest, k - taken, limit, per_problem)
-    return (own[True], own[False], filled), taken + reached
+def _cutoffs(entries: list[_Entry], k: int, n_correct: int, limit: int) -> tuple[dict[str, float], int]:
+    """All cutoffs by name, and how many attempts they admit: ``k`` if so many can be had."""
+    sides = {
+        "correct": [e for e in entries if e.attempt.correct],
+        "failed": [e for e in entries if not e.attempt.correct],
+    }
+    quota = {"correct": n_correct, "failed": k - n_correct}
+    taken: defaultdict[int, set[int]] = defaultdict(set)
+    places, missing = {}, {}
+    for side, line in sides.items():
+        places[side], missing[side] = _advance(line, quota[side], limit, taken)
+    for side, line in sides.items():
+        beyond, missing[side] = _advance(line, missing[side], inf, taken)
+        # A side of which nothing was seen says nothing of how far beyond the limit to go.
+        places[f"{side}_beyond"] = beyond if line else NOBODY
+    rest = [e for e in entries if e.place > places["correct" if e.attempt.correct else "failed"]]
+    places["filled"], still_missing = _advance(rest, sum(missing.values()), limit, taken)
+    return places, k - still_missing
 
 
-def _advance(line: list[_Entry], wanted: int, limit: int, per_problem: Counter[int]) -> tuple[float, int]:
-    """Go down a line until ``wanted`` are taken: the last place, and how many were taken."""
-    last, taken = NOBODY, 0
+def _advance(line: list[_Entry], wanted: int, limit: float, taken: defaultdict[int, set[int]]) -> tuple[float, int]:
+    """Go down a line until ``wanted`` more are taken: the last place, and how many are still missing.
+
+    ``taken``: samples by group; a group has at most ``limit``.
+    """
+    last = NOBODY
     for entry in line:
-        if taken == wanted:
-            return last, taken
-        if per_problem[entry.attempt.group] < limit:
-            per_problem[entry.attempt.group] += 1
-            last, taken = entry.place, taken + 1
-    return last if taken == wanted else EVERYBODY, taken
+        samples = taken[entry.attempt.group]
+        if wanted and entry.attempt.sample not in samples and len(samples) < limit:
+            samples.add(entry.attempt.sample)
+            last, wanted = entry.place, wanted - 1
+    return (EVERYBODY if wanted else last), wanted

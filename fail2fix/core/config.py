@@ -12,6 +12,7 @@ Example::
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from enum import Enum
@@ -168,14 +169,22 @@ class RatioConfig:
 
 @dataclass
 class RiskConfig:
-    """Risk-averse shaping: ``penalty`` (lambda_risk) for turning a correct attempt into a wrong answer."""
+    """Risk-averse shaping: ``penalty`` (lambda_risk) for turning a correct attempt into a wrong answer.
+
+    ``reward_scale`` (s): what a right answer is worth above a wrong one in the reward function's reward. The shaped
+    reward loses ``penalty * reward_scale``, so that ``penalty`` means the same for every reward.
+    """
 
     penalty: float = 1.0  # (F2F)
+    reward_scale: float = 1.0  # (ours)
 
 
 @dataclass
 class AdvantageConfig:
-    """How a correction group's rewards become advantages (METHOD.md, "The penalty that does nothing")."""
+    """How a correction group's rewards become advantages (METHOD.md, "The penalty that does nothing").
+
+    ``scale=raw_std`` divides the reward and the risk term each by its own spread: rewards may have any units.
+    """
 
     scale: Scale = Scale.raw_std
     baseline: Baseline = Baseline.group
@@ -294,12 +303,12 @@ class Fail2FixConfig:
     """The whole ``fail2fix:`` section.
 
     ``seeded_rollouts``: every request has a seed of its own, so that a resumed run samples what an uninterrupted one
-    does; vLLM then draws request by request. ``groups_share_engine``: all rollouts of a problem, and its corrections,
-    go to one engine, whose prefix cache then holds what they have in common; verl spreads them. ``skip_idle_rows``:
-    rows without a gradient (no advantage, no KL loss, no entropy bonus) stay out of the update's passes, not of what
-    its loss is divided by; of fixed micro-batches (no ``use_dynamic_bsz``) whole ones only. ``actor/ppo_kl``, clip
-    fractions and ``actor/entropy_loss`` are then means over the other rows, and in ``fail2fix/base/*`` and
-    ``fail2fix/correction/*`` these rows count as zero.
+    does; vLLM then draws request by request. ``groups_share_engine``: all rollouts of a problem go to one engine, all
+    corrections of an attempt to one (in form ``turn`` to its problem's), whose prefix cache then holds what they have
+    in common; verl spreads them. ``skip_idle_rows``: rows without a gradient (no advantage, no KL loss, no entropy
+    bonus) stay out of the update's passes, not of what its loss is divided by; of fixed micro-batches (no
+    ``use_dynamic_bsz``) whole ones only. ``actor/ppo_kl``, clip fractions and ``actor/entropy_loss`` are then means
+    over the other rows, and in ``fail2fix/base/*`` and ``fail2fix/correction/*`` these rows count as zero.
     """
 
     seed: int = 0
@@ -394,6 +403,8 @@ def check(config: Fail2FixConfig) -> None:
     _require(0 <= q.target_retention <= 1, "ratio.target_retention", q.target_retention, "a share in [0, 1]")
     _require(0 <= q.retention_ema < 1, "ratio.retention_ema", q.retention_ema, "in [0, 1)")
     _require(config.risk.penalty >= 0, "risk.penalty", config.risk.penalty, "0 or more")
+    scale = config.risk.reward_scale
+    _require(0 < scale < math.inf, "risk.reward_scale", scale, "a number above 0: what right is worth above wrong")
     _require(v.workers >= 1, "verifier.workers", v.workers, "at least 1")
     _require(v.deadline_s > 0, "verifier.deadline_s", v.deadline_s, "a number of seconds above 0")
     _require(v.retry_s >= 0, "verifier.retry_s", v.retry_s, "0 or more seconds (0: never ask a service again)")

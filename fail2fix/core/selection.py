@@ -63,8 +63,8 @@ class Selection:
     """The chosen attempts, problems in the step's order, and how each place was filled.
 
     ``medium`` and ``fallback`` count places filled from inside and outside the band by their own side,
-    ``filled`` places filled from the other side, ``relaxed`` places beyond ``max_attempts_per_prompt``,
-    ``cut_off`` chosen attempts that ended at the length limit; ``duplicates`` and ``unreplayable`` were never
+    ``filled`` places filled from the other side, ``relaxed`` places beyond ``max_attempts_per_prompt`` (of either
+    side), ``cut_off`` chosen attempts that ended at the length limit; ``duplicates`` and ``unreplayable`` were never
     candidates.
     """
 
@@ -126,6 +126,7 @@ def select_attempts(
 ) -> Selection:
     """At most ``k`` attempts, ``rho`` of them correct, medium problems first (CIPO; METHOD.md, item 2).
 
+    rho (the paper's) comes before the limit a problem (ours): a side exceeds the limit before the other side fills in.
     Fewer than ``k`` come back only when fewer distinct attempts exist.
     """
     key = {attempt.group: group.key for group in groups for attempt in group.attempts}
@@ -148,12 +149,10 @@ def select_attempts(
     for side, wanted in places:
         for attempt in chosen.take(sides[side], wanted - chosen.of(side)):
             counts["medium" if key[attempt.group] in medium else "fallback"] += 1
-    counts["filled"] += len(chosen.take(line, k - len(chosen.attempts)))
-    chosen.limit = None
     for side, wanted in quota.items():
-        missing = min(wanted - chosen.of(side), k - len(chosen.attempts))
-        counts["relaxed"] += len(chosen.take(sides[side], missing))
-    counts["relaxed"] += len(chosen.take(line, k - len(chosen.attempts)))
+        counts["relaxed"] += len(chosen.take(sides[side], wanted - chosen.of(side), relaxed=True))
+    counts["filled"] += len(chosen.take(line, k - len(chosen.attempts)))
+    counts["relaxed"] += len(chosen.take(line, k - len(chosen.attempts), relaxed=True))
 
     attempts = sorted(chosen.attempts, key=lambda a: (a.group, luck[id(a)]))
     counts["cut_off"] = sum(a.cut_off for a in attempts)
@@ -174,8 +173,8 @@ class _Chosen:
     """The attempts taken so far, with the limit a problem."""
 
     def __init__(self, limit: int, key: dict[int, str], counts: Counter[str]) -> None:
-        self.limit: int | None = limit
         self.attempts: list[Attempt] = []
+        self._limit = limit
         self._key = key
         self._taken: set[int] = set()
         self._per_problem: Counter[str] = Counter()
@@ -185,13 +184,14 @@ class _Chosen:
     def of(self, correct: bool) -> int:
         return sum(a.correct == correct for a in self.attempts)
 
-    def take(self, line: Iterable[Attempt], wanted: int) -> list[Attempt]:
+    def take(self, line: Iterable[Attempt], wanted: int, relaxed: bool = False) -> list[Attempt]:
+        """Up to ``wanted`` more of a line; ``relaxed``: also of problems at their limit."""
         taken: list[Attempt] = []
         for attempt in line:
             if len(taken) >= wanted:
                 break
             problem = self._key[attempt.group]
-            full = self.limit is not None and self._per_problem[problem] >= self.limit
+            full = not relaxed and self._per_problem[problem] >= self._limit
             if id(attempt) in self._taken or full:
                 continue
             self._taken.add(id(attempt))

@@ -2,20 +2,17 @@
 
 Example::
 
-    shape_reward(0.0, attempt_correct=True, correct=False, penalty=1.0)  # -1.0
+    shape_reward(0.0, attempt_correct=True, correct=False, risk=RiskConfig(penalty=1.0))  # -1.0
 """
 
 from __future__ import annotations
 
-
-def risk(attempt_correct: bool, correct: bool, penalty: float) -> float:
-    """lambda_risk * 1[v(y) = 1 and v(y-hat) = 0]."""
-    return penalty if attempt_correct and not correct else 0.0
+from fail2fix.core.config import RiskConfig
 
 
-def shape_reward(reward: float, attempt_correct: bool, correct: bool, penalty: float) -> float:
-    """R~ = R - lambda_risk * 1[v(y) = 1 and v(y-hat) = 0], R with everything else already in it."""
-    return reward - risk(attempt_correct, correct, penalty)
+def shape_reward(reward: float, attempt_correct: bool, correct: bool, risk: RiskConfig) -> float:
+    """R~ = R - lambda_risk * s * 1[v(y) = 1 and v(y-hat) = 0], R with everything else already in it."""
+    return reward - (risk.penalty * risk.reward_scale if attempt_correct and not correct else 0.0)
 
 
 def overlong_penalty(length: int, maximum: int, buffer: int, factor: float) -> float:

@@ -138,10 +138,15 @@ def correction_source(replays: Sequence[Replay]) -> Source:
         rows.non_tensor_batch["uid"] = np.array(uids, dtype=object)
         rows.non_tensor_batch["extra_info"] = objects(infos)
     request = source.request.non_tensor_batch
-    request[GROUP] = np.array([uid.removeprefix("f2f-").rpartition("-")[0] for uid in uids], dtype=object)
+    request[GROUP] = np.array([_engine_group(uid, r) for uid, r in zip(uids, replays, strict=True)], dtype=object)
     request["agent_name"] = np.array([PROMPT_IDS_AGENT] * len(replays), dtype=object)
     request[PROMPT_IDS] = objects([np.array(r.prompt.ids) for r in replays])
     return source
+
+
+def _engine_group(uid: str, replay: Replay) -> str:
+    """Which rollouts a correction's prompt shares a prefix with: its problem's (``turn``), or its attempt's alone."""
+    return uid.removeprefix("f2f-").rpartition("-")[0] if replay.prompt.form == "turn" else uid
 
 
 def _extra_info(rows: DataProto) -> list[dict]:

@@ -104,7 +104,7 @@ class RiskAverseRewardManager(NaiveRewardManager):
         shaped = plain
         # A check that failed says nothing about the answer: no penalty for it.
         if row.stream == "correction" and extra["verify_status"] != "error":
-            shaped = shape_reward(plain, row.attempt_correct, bool(extra["verdict"]), self.settings.risk.penalty)
+            shaped = shape_reward(plain, row.attempt_correct, bool(extra["verdict"]), self.settings.risk)
             self._warn_once(row)
         extra |= {
             "plain_reward": plain,

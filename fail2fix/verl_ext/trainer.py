@@ -34,7 +34,13 @@ from verl.utils.metric import reduce_metrics
 from verl.utils.py_functional import rename_dict
 from verl.workers.utils.padding import left_right_2_no_padding
 
-from fail2fix.core.advantage import ZERO_VARIANCE, correction_advantages, risk_effect
+from fail2fix.core.advantage import (
+    ZERO_VARIANCE,
+    AdvantageRule,
+    CorrectionGroups,
+    correction_advantages,
+    risk_effect,
+)
 from fail2fix.core.config import Schedule
 from fail2fix.core.faults import check_verified, verification_failure
 from fail2fix.core.ledger import INITIAL, Ledger
@@ -312,8 +318,9 @@ class Fail2FixTrainer(Validation):
         cutoffs, sizes = self.streaming.cutoffs, (self.config.data.train_batch_size, self.settings.correction.rollouts)
         if cutoffs is None:
             return False
-        most = sizes[0] * self.config.actor_rollout_ref.rollout.n
-        most += (len(self.streaming.carried) + sizes[0] * cutoffs.limit) * sizes[1]
+        rollouts = self.config.actor_rollout_ref.rollout.n
+        most = sizes[0] * rollouts
+        most += (len(self.streaming.carried) + sizes[0] * cutoffs.most(rollouts)) * sizes[1]
         return self.ledger.affords(most, self.settings.budget.rollouts)
 
     def _end_streaming_step(self, base: Stream, step: Step) -> None:
@@ -459,21 +466,30 @@ class Fail2FixTrainer(Validation):
         self, joint: JointBatch, correction: Stream, replays: Replays, rewards: np.ndarray, step: Step
     ) -> None:
         """Overwrite the correction rows' advantages; ``rewards`` (N,) is R~ in natural order."""
-        settings, n_base = self.settings.advantage, len(joint.base.rows)
-        shaped = correction.by_group(rewards[n_base:])
-        plain = shaped + correction.by_group(correction.risk)
-        attempt = replays.rewards(joint.base, rewards[:n_base])
-        rule = (settings.scale, settings.baseline, self.config.algorithm.adv_estimator in LEAVE_ONE_OUT)
-        result = correction_advantages(shaped, plain, attempt, *rule)
+        n_base = len(joint.base.rows)
+        groups = CorrectionGroups(
+            plain=correction.by_group(rewards[n_base:] + correction.risk),
+            correct=correction.by_group(correction.correct),
+            attempt_plain=replays.rewards(joint.base, rewards[:n_base]),
+            attempt_correct=replays.correct,
+        )
+        result = correction_advantages(groups, self._advantage_rule)
         kept = ~correction.excluded
         step.metrics |= group_metrics("correction", result.zero_variance[kept], int((~kept).sum()))
-        step.metrics["fail2fix/risk/effect"] = risk_effect(shaped[kept], plain[kept], attempt[kept], *rule)
+        step.metrics["fail2fix/correction/advantage_max"] = result.largest(kept)
+        step.metrics["fail2fix/risk/effect"] = risk_effect(groups.kept(kept), self._advantage_rule)
         batch = joint.rows.batch
         values = joint.laid_out(np.concatenate([np.zeros(n_base), result.values.ravel()]))
         ours = torch.from_numpy(values).float()[:, None] * batch["response_mask"]
         is_correction = torch.from_numpy(joint.streams == CORRECTION)[:, None]
         batch["advantages"] = torch.where(is_correction, ours, batch["advantages"])
         batch["returns"] = torch.where(is_correction, ours, batch["returns"])
+
+    @property
+    def _advantage_rule(self) -> AdvantageRule:
+        advantage, risk = self.settings.advantage, self.settings.risk
+        leave_one_out = self.config.algorithm.adv_estimator in LEAVE_ONE_OUT
+        return AdvantageRule(advantage.scale, advantage.baseline, risk.penalty, risk.reward_scale, leave_one_out)
 
     def _rows_with_gradient(self, joint: JointBatch, step: Step) -> DataProto:
         """The batch without rows that the update would pass through the model for nothing."""

@@ -17,6 +17,9 @@ from fail2fix.verl_ext.dynamic_sampling import METRICS
 
 OUR_MANAGER = "fail2fix.verl_ext.rollout.Fail2FixAgentLoopManager"
 OUR_REWARD = "RiskAverseRewardManager"
+# verl's policy losses that look at a micro-batch as a whole: geo_mean takes the mean of its rows, bypass_mode rejects
+# tokens of it and fails where it holds rows of one stream only.
+BY_MICRO_BATCH = ("geo_mean", "bypass_mode")
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,12 @@ TWO_STREAMS = (
         "actor_rollout_ref.actor.loss_agg_mode",
         lambda c: c.actor_rollout_ref.actor.loss_agg_mode == "token-sum",
         "token-sum has no stream mean, so lambda would depend on K and G'; use a mode with a mean",
+    ),
+    Refusal(
+        "actor_rollout_ref.actor.policy_loss.loss_mode",
+        lambda c: c.actor_rollout_ref.actor.policy_loss.loss_mode in BY_MICRO_BATCH,
+        f"{' and '.join(BY_MICRO_BATCH)} look at each micro-batch as a whole, so lambda would depend on its rows; "
+        "use vanilla, gspo or another",
     ),
     Refusal(
         "skip.rollout.enable",

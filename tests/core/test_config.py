@@ -41,6 +41,7 @@ SYMBOLS = {  # METHOD.md, "Symbols", and the constants its items name, with thei
     "ratio.w3": (0.05, "F2F"),
     "ratio.retention_ema": (0.0, "F2F"),
     "risk.penalty": (1.0, "F2F"),
+    "risk.reward_scale": (1.0, "ours"),
     "streaming.patience": (0.3, "ours"),
     "budget.matched_prompts": (256, "paper"),
 }
@@ -85,6 +86,7 @@ REFUSED = {
     "ratio.target_retention": [-0.1, 1.1],
     "ratio.retention_ema": [-0.1, 1.0],
     "risk.penalty": [-1.0],
+    "risk.reward_scale": [0.0, -1.0, float("inf"), float("nan")],
     "verifier.workers": [0],
     "verifier.deadline_s": [0.0, -1.0],
     "verifier.retry_s": [-1.0],

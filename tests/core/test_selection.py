@@ -195,6 +195,55 @@ class TestOrderOfPreference:
         assert over == selection.counts["relaxed"]
 
 
+class TestShare:
+    """The wanted share of correct attempts comes before the limit a problem."""
+
+    # Problems with 0 to 8 of 8 rollouts solved.
+    MIXTURES = (
+        (0, 0, 4, 4, 6, 6, 16, 24, 68),
+        (6, 2, 2, 2, 2, 2, 4, 8, 100),
+        (12, 0, 0, 0, 0, 0, 0, 0, 116),
+        (100, 8, 4, 2, 2, 2, 2, 2, 6),
+        (116, 0, 0, 0, 0, 0, 0, 0, 12),
+        (30, 8, 8, 8, 8, 8, 8, 8, 42),
+    )
+
+    @pytest.mark.parametrize("mixture", MIXTURES, ids=str)
+    @pytest.mark.parametrize("rho", [0.2, 0.3, 0.5, 0.8])
+    @pytest.mark.parametrize("pool", [1, 4])
+    def test_it_is_effective_while_that_side_has_enough_attempts(
+        self, mixture: tuple[int, ...], rho: float, pool: int
+    ) -> None:
+        """Of a step's problems (online, and lagged one step later) and of an offline pool of four times as many."""
+        solved = [count for count, problems in enumerate(mixture) for _ in range(problems * pool)]
+        groups = [group(i, "1" * count + "0" * (8 - count)) for i, count in enumerate(solved)]
+        exist = Counter(a.correct for g in groups for a in g.attempts)
+        selection = select(groups, 128, rho, ReplayConfig())
+        wanted = wanted_correct(128, rho, True, True, keep_probe=True)
+        enough = exist[True] >= wanted and exist[False] >= 128 - wanted
+        assert not enough or selection.rho_effective == pytest.approx(rho, abs=0.05)
+        assert len(selection.attempts) == 128
+
+    @settings(max_examples=300)
+    @given(groups=steps(), k=st.integers(0, 30), rho=ratios, config=configs)
+    def test_a_place_goes_to_the_other_side_only_when_a_side_has_no_attempt_left(
+        self, groups: list[PromptGroup], k: int, rho: float, config: ReplayConfig
+    ) -> None:
+        selection = select(groups, k, rho, config)
+        exist = Counter(a.correct for a in distinct_candidates(groups)[0])
+        places = len(selection.attempts)
+        for side, quota in ((True, selection.wanted_correct), (False, places - selection.wanted_correct)):
+            chosen_of_side = sum(a.correct == side for a in selection.attempts)
+            assert chosen_of_side >= min(quota, exist[side])
+
+    def test_the_other_side_keeps_to_the_limit_while_it_can(self) -> None:
+        groups = [group(0, "00000000"), *(group(i, "11111111") for i in range(1, 9))]
+        selection = select(groups, 20, 0.2, ReplayConfig())
+        per_problem = Counter(a.group for a in selection.attempts)
+        assert (per_problem.pop(0), max(per_problem.values())) == (8, 2)
+        assert (selection.correct, selection.counts["filled"], selection.counts["relaxed"]) == (12, 8, 6)
+
+
 class TestCandidates:
     @given(groups=steps(), k=st.integers(0, 30), rho=ratios, config=configs)
     def test_k_is_missed_only_when_fewer_distinct_attempts_exist(

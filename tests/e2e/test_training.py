@@ -127,7 +127,8 @@ def test_metrics_keep_verls_names_and_ours(run: Run) -> None:
         f"fail2fix/replay/{n}"
         for n in ("rho", "rho_effective", "retention_n", "medium", "fallback", "filled", "skipped")
     }
-    assert verl | ours | replay | {"fail2fix/risk/effect", "timing_s/gen_base", "timing_s/gen_correction"} <= row.keys()
+    risk = {"fail2fix/risk/effect", "fail2fix/correction/advantage_max"}
+    assert verl | ours | replay | risk | {"timing_s/gen_base", "timing_s/gen_correction"} <= row.keys()
 
 
 def test_the_ratio_can_be_followed_from_the_metrics_alone(run: Run) -> None:

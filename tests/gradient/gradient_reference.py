@@ -30,7 +30,7 @@ from gradient_cases import (
 from tokenizers import Tokenizer, models
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from fail2fix.core.advantage import correction_advantages
+from fail2fix.core.advantage import AdvantageRule, CorrectionGroups, correction_advantages
 from fail2fix.core.config import Baseline, Scale
 
 VOCABULARY = 512
@@ -126,16 +126,16 @@ def _shaped(rows: Rows, scale: str, risk: float) -> Rows:
     """Corrections of three right attempts (one all broken) and of a wrong one, with core.advantage's numbers."""
     correct = np.array([1.0, 1.0, 0.0, 1.0])
     plain = np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
-    shaped = plain - risk * correct[:, None] * (plain == 0)
-    advantages = correction_advantages(shaped, plain, correct, Scale(scale), Baseline.group)
+    groups = CorrectionGroups(plain, plain == 1, correct, correct == 1)
+    advantages = correction_advantages(groups, AdvantageRule(Scale(scale), penalty=risk))
     return Rows(rows.base, _with_advantages(rows.correction, advantages.values.ravel()))
 
 
 def _all_broken(rows: Rows, baseline: str) -> Rows:
     """Nothing but groups in which every rollout broke a right attempt; the base stream is silent."""
-    plain = np.zeros((ATTEMPTS, CORRECTIONS))
-    correct = np.ones(ATTEMPTS)
-    advantages = correction_advantages(plain - 1.0, plain, correct, Scale.raw_std, Baseline(baseline))
+    plain, correct = np.zeros((ATTEMPTS, CORRECTIONS)), np.ones(ATTEMPTS)
+    groups = CorrectionGroups(plain, plain == 1, correct, correct == 1)
+    advantages = correction_advantages(groups, AdvantageRule(baseline=Baseline(baseline)))
     silent = _with_advantages(rows.base, np.zeros(len(rows.base)))
     return Rows(silent, _with_advantages(rows.correction, advantages.values.ravel()))
 
