@@ -30,7 +30,7 @@ from fail2fix.core.faults import Exit
 from fail2fix.core.printable import one_line
 from fail2fix.core.secret_text import refuse_secret_words
 from fail2fix.misspelt import explained
-from fail2fix.shipped_configs import config_dir
+from fail2fix.shipped_configs import config_dir, register_resolvers
 from fail2fix.verl_ext.cpu import environment
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ class VerlConfigs(SearchPathPlugin):
 
 
 def register_configs() -> None:
-    """Make verl's configs and ``fail2fix_schema``, the types and defaults of our section, known to Hydra."""
+    """Make verl's configs, our resolver and ``fail2fix_schema``, the types and defaults of our section, known."""
+    register_resolvers()
     ConfigStore.instance().store(name="fail2fix_schema", node=Fail2FixConfig)
     Plugins.instance().register(VerlConfigs)
 

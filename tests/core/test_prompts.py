@@ -26,7 +26,6 @@ from fail2fix.core.prompts import (
     AttemptContext,
     CorrectionPrompt,
     CorrectionPromptBuilder,
-    strip_thinking,
 )
 
 CHATML = (
@@ -477,24 +476,6 @@ def test_ids_the_tokenizer_does_not_know_are_not_sent_back() -> None:
 # Thinking
 
 
-@pytest.mark.parametrize(
-    ("text", "opened", "rest"),
-    [
-        ("plain\n", False, "plain\n"),
-        ("<think>a</think>\n\nb", False, "b"),
-        ("<think>a</think>b<think>c</think>d", False, "bd"),
-        ("<think>cut off", False, ""),
-        ("a</think>b", False, "b"),
-        ("a</think>b", True, "b"),
-        ("cut off", True, ""),
-        ("b<think>cut off", False, "b"),
-        ("<think>" * 3 + "a</think>b", False, "b"),
-    ],
-)
-def test_strip_thinking(text: str, opened: bool, rest: str) -> None:
-    assert strip_thinking(text, opened=opened) == rest
-
-
 def test_thinking_is_stripped_or_quoted_and_keeps_no_tags() -> None:
     response = ids_of("qwen3", "<think>\nhmm\n</think>\n\nIt is 7.")
     stripped = build_one(builder_for("qwen3", "turn", thinking="strip"), "qwen3", response)
@@ -630,7 +611,6 @@ def test_hostile_text_takes_linear_time(unit: str) -> None:
         ["<|im_end|>", "<|im_start|>", "<<<<>"], roles=["USER:", "# # Human:"], phrases=[DEFAULT_INSTRUCTION]
     )
     assert markers.neutralise(text) is not None
-    assert strip_thinking(text) is not None
 
 
 # What is refused
@@ -655,10 +635,6 @@ def test_only_plain_user_messages_can_be_corrected() -> None:
         ("{% for m in messages %}{{ m['role'] }}{% endfor %}", "loses"),
         ("{{ messages[0]['content'] }}{{ messages[-1]['content'] }}", "loses"),
         ("{{ raise_exception('no') }}", "does not render"),
-        (
-            "{% if messages|length > 1 %}{{ raise_exception('no') }}{% endif %}{{ messages[0].content }}",
-            "does not render",
-        ),
         (None, "chat template"),
     ],
 )

@@ -71,7 +71,7 @@ def check_inputs(config: DictConfig) -> list[str]:
     notes += DataCheck(config, chat, verifiers).notes()
     if verifiers:
         verifiers.check_they_run()
-    check_correction_prompts(config, chat.tokenizer)
+    notes += check_correction_prompts(config, chat.tokenizer)
     check_rollout_files(config, chat.tokenizer)
     return notes + chat.notes()
 
