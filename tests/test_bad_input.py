@@ -649,12 +649,12 @@ def test_marks_of_thinking_that_are_not_known_are_noted(folder: Path) -> None:
 
 def test_correction_prompts_that_cannot_hold_a_whole_attempt_are_noted(folder: Path) -> None:
     """The bound is the longest problem, the longest response and the words around them."""
-    lengths = ["data.max_prompt_length=90", "data.max_response_length=940"]
-    (note,) = preflight.check_inputs(composed(folder, *lengths))
-    numbers = re.search(r"max_prompt_length=1024 is below (\d+), .*=90 \+ .*=940 \+ (\d+) tokens", note)
+    lengths = ["data.max_prompt_length=90", "data.max_response_length=500"]
+    (note,) = preflight.check_inputs(composed(folder, *lengths, "fail2fix.correction.max_prompt_length=580"))
+    numbers = re.search(r"max_prompt_length=580 is below (\d+), .*=90 \+ .*=500 \+ (\d+) tokens", note)
     assert numbers is not None
     needed, words = map(int, numbers.groups())
-    assert needed == 1030 + words
+    assert needed == 590 + words
     for length, notes in ((needed, 0), (needed - 1, 1)):
         given = composed(folder, *lengths, f"fail2fix.correction.max_prompt_length={length}")
         assert len(preflight.check_inputs(given)) == notes
