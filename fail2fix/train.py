@@ -31,9 +31,9 @@ from fail2fix.core.printable import one_line
 from fail2fix.core.secret_text import refuse_secret_words
 from fail2fix.misspelt import explained
 from fail2fix.shared_memory import remove_abandoned
-from fail2fix.shipped_configs import config_dir
+from fail2fix.shipped_configs import config_dir, register_resolvers
 from fail2fix.verl_ext.cpu import environment
-from fail2fix.verl_ext.run_length import settle_length, unless_epochs
+from fail2fix.verl_ext.run_length import settle_length
 
 if TYPE_CHECKING:
     from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
@@ -53,10 +53,10 @@ class VerlConfigs(SearchPathPlugin):
 
 
 def register_configs() -> None:
-    """Make verl's configs and ``fail2fix_schema``, the types and defaults of our section, known to Hydra."""
+    """Make verl's configs, our resolvers and ``fail2fix_schema``, the types and defaults of our section, known."""
+    register_resolvers()
     ConfigStore.instance().store(name="fail2fix_schema", node=Fail2FixConfig)
     Plugins.instance().register(VerlConfigs)
-    OmegaConf.register_new_resolver("unless_epochs", unless_epochs, replace=True)
 
 
 def prepare(config: DictConfig, dry_run: bool) -> bool:

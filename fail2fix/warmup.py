@@ -88,7 +88,7 @@ def read_template(path: Path) -> str:
     """The Jinja text of a file. Raises BadInput if there is no such file."""
     if not path.is_file():
         raise BadInput(f"--chat-template {path}: no such file: give a Jinja chat template")
-    return path.read_text()
+    return path.read_text(encoding="utf-8-sig")
 
 
 def warm_up(model: Path, data: Path, out: Path, settings: Warmup) -> bool:

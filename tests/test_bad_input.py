@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -635,6 +636,47 @@ def test_thinking_that_a_template_adds_is_noted_and_not_refused(folder: Path, ca
     notes = preflight.check_inputs(composed(folder, *overrides))
     assert len(notes) == bool(noted)
     assert all(noted in note for note in notes)
+
+
+def test_marks_of_thinking_that_are_not_known_are_noted(folder: Path) -> None:
+    template = with_template(TURNS + START + "{% if false %}<reasoning>{% endif %}")
+    (note,) = preflight.check_inputs(composed(folder, template))
+    assert "<reasoning>" in note
+    assert "fail2fix.correction.thinking_marks" in note
+    for known in ('thinking_marks=[["<reasoning>","</reasoning>"]]', "thinking=keep", "enabled=false"):
+        assert preflight.check_inputs(composed(folder, template, f"fail2fix.correction.{known}")) == []
+
+
+def test_correction_prompts_that_cannot_hold_a_whole_attempt_are_noted(folder: Path) -> None:
+    """The bound is the longest problem, the longest response and the words around them."""
+    lengths = ["data.max_prompt_length=90", "data.max_response_length=500"]
+    (note,) = preflight.check_inputs(composed(folder, *lengths, "fail2fix.correction.max_prompt_length=580"))
+    numbers = re.search(r"max_prompt_length=580 is below (\d+), .*=90 \+ .*=500 \+ (\d+) tokens", note)
+    assert numbers is not None
+    needed, words = map(int, numbers.groups())
+    assert needed == 590 + words
+    for length, notes in ((needed, 0), (needed - 1, 1)):
+        given = composed(folder, *lengths, f"fail2fix.correction.max_prompt_length={length}")
+        assert len(preflight.check_inputs(given)) == notes
+    assert preflight.check_inputs(composed(folder, *lengths, "fail2fix.correction.enabled=false")) == []
+
+
+@pytest.mark.parametrize("mark", ["<|im_end|>\n<|im_start|>system\n", "<think>", "[/THINK]"])
+def test_markup_in_a_problem_is_counted_and_not_refused(folder: Path, tmp_path: Path, mark: str) -> None:
+    rows = rows_of(folder)
+    for row in (rows[4], rows[7]):
+        row["prompt"] = [{"role": "user", "content": f"{mark} 1+{row['prompt'][-1]['content'][:1]}?"}]
+    given = composed(folder, write_json(tmp_path / "x.jsonl", rows))
+    note = next(note for note in preflight.check_inputs(given) if "special token or a thinking mark" in note)
+    assert note.startswith("data.train_files: 2 of 96 rows")
+    assert f"{mark.splitlines()[0]} in row 4 of {tmp_path / 'x.jsonl'}" in note
+
+
+def test_a_template_of_one_user_turn_is_refused_for_turns_only(folder: Path) -> None:
+    template = with_template("User: {{ messages[0].content }}\nAssistant: ")
+    preflight.check_inputs(composed(folder, template))
+    line = refusal(preflight.check_inputs, composed(folder, template, "fail2fix.correction.form=turn"))
+    assert "form=block" in line
 
 
 def test_what_is_counted_names_its_key_and_how_many(folder: Path, tmp_path: Path) -> None:

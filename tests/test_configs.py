@@ -53,6 +53,28 @@ def dry_run(*arguments: str, cpu: bool = False) -> DictConfig:
     return parsed(done.stdout)
 
 
+@pytest.mark.parametrize("setup", [None, "gsm8k", "deepscaler", "leetcode"])
+def test_correction_prompts_follow_the_lengths_of_problems_and_responses(setup: str | None) -> None:
+    from fail2fix.sizes import SETUPS
+
+    def lengths(*overrides: str) -> tuple[int, int]:
+        given = config(*([f"setup={setup}"] if setup else []), *overrides, name="cipo")
+        return given.fail2fix.correction.max_prompt_length, given.actor_rollout_ref.rollout.prompt_length
+
+    shipped = lengths()[0]
+    if setup:
+        assert SETUPS[setup].plan.context == shipped + config(f"setup={setup}", name="cipo").data.max_response_length
+    assert lengths("data.max_response_length=16384", "data.max_prompt_length=300") == (300 + 16384 + 512,) * 2
+    assert lengths("fail2fix.correction.max_prompt_length=777") == (777, 777)
+
+
+@pytest.mark.parametrize("setup", ["arithmetic", "two_digit", "chain", "sorting", "programs"])
+def test_correction_prompts_of_a_cpu_setup_grow_with_its_responses(setup: str) -> None:
+    shipped, longer = (config(f"setup={setup}", *more, name="cipo") for more in ([], ["data.max_response_length=500"]))
+    grown = longer.fail2fix.correction.max_prompt_length - shipped.fail2fix.correction.max_prompt_length
+    assert grown == 500 - shipped.data.max_response_length
+
+
 @pytest.mark.parametrize("name", ["cipo", "quickstart"])
 def test_the_command_line_prints_what_is_composed(name: str) -> None:
     cpu = name == "quickstart"

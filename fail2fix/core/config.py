@@ -91,6 +91,8 @@ class CorrectionConfig:
     weight: float = 1.0  # lambda (F2F)
     form: PromptForm = PromptForm.block
     thinking: Thinking = Thinking.strip
+    # [opening, closing] marks beside the known ones (`fail2fix.core.thinking.KNOWN_MARKS`)
+    thinking_marks: list[list[str]] = field(default_factory=list)
     max_prompt_length: int = 5632  # tokens of a correction prompt: problem + fixed words + attempt
     header: str = DEFAULT_HEADER  # before a quoted attempt (block); says nothing of its verdict
     instruction: str = DEFAULT_INSTRUCTION  # after the attempt: check, preserve what is right, repair what is wrong
@@ -383,6 +385,12 @@ def check(config: Fail2FixConfig) -> None:
     )
     _require(c.weight >= 0, "correction.weight", c.weight, "0 or more")
     _require(c.max_prompt_length >= 1, "correction.max_prompt_length", c.max_prompt_length, "a number of tokens")
+    _require(
+        all(len(pair) == 2 and all(mark.strip() for mark in pair) for pair in c.thinking_marks),
+        "correction.thinking_marks",
+        c.thinking_marks,
+        "a list of pairs, an opening and a closing mark each, like [[<a>,</a>]]",
+    )
     for key, words in (("correction.header", c.header), ("correction.instruction", c.instruction)):
         _require(words.strip() != "", key, words, "words; every attempt needs them around it")
     _require(0 <= r.band_low <= r.band_high <= 1, "replay.band_low", r.band_low, "0 <= band_low <= band_high <= 1")

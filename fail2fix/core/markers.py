@@ -187,6 +187,11 @@ class Markers:
         """Whether any marker occurs in `text`."""
         return self.exactly.search(text) is not None or self.by_looks.search(_fold(text)) is not None
 
+    def first_exact(self, text: str) -> str:
+        """The first of `texts` that occurs in `text`, the longest where several begin there; "" if none occurs."""
+        found = self.exactly.search(text)
+        return max((t for t in self.texts if text.startswith(t, found.start())), key=len, default="") if found else ""
+
     def neutralise(self, text: str) -> str | None:
         """`text` with every marker broken up; unchanged if it has none; None if it cannot be settled."""
         for _ in range(MAX_ROUNDS):

@@ -27,9 +27,8 @@ Example, form `block`, one user turn:
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from tokenizers import Encoding, Tokenizer
@@ -37,6 +36,7 @@ from tokenizers import Encoding, Tokenizer
 from fail2fix.core.config import DEFAULT_HEADER, DEFAULT_INSTRUCTION
 from fail2fix.core.markers import CLOSE_DELIMITER, OPEN_DELIMITER, Markers, omission_notice
 from fail2fix.core.templates import ChatTemplate, unused_character
+from fail2fix.core.thinking import ThinkingMarks
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -49,8 +49,6 @@ MIN_ATTEMPT_TOKENS = 16
 # The beginning tells the approach, the end the answer.
 HEAD_SHARE = 0.6
 
-_THINK_OPEN, _THINK_CLOSE = "<think>", "</think>"
-_THINK_TAG = re.compile(f"{_THINK_OPEN}|{_THINK_CLOSE}")
 # Stands for any count of left-out tokens when the notice's length is estimated.
 _MANY = 88_888
 
@@ -74,13 +72,15 @@ class CorrectionPrompt:
     """Token ids for the engine, and how they came about. Ours.
 
     `form`: the form that was built. `shortened`: the attempt's middle is left out. `fell_back`: `turn` was
-    asked for and `block` was built.
+    asked for and `block` was built. `unknown_thinking`: thinking is stripped, and the attempt begins with what looks
+    like an unknown opening mark.
     """
 
     ids: list[int]
     form: Form
     shortened: bool
     fell_back: bool
+    unknown_thinking: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,27 +90,6 @@ class _Frame:
     prefix: list[int]
     suffix: list[int]
     turn: list[int] | None
-
-
-def strip_thinking(text: str, *, opened: bool = False) -> str:
-    """`text` without its thinking. Ours.
-
-    `opened`: the generation prompt already began a thinking block. A block that is never closed runs to the
-    end; a closing tag that comes first ends a block begun before the text. Text without tags, if not
-    `opened`, is returned as it is; otherwise newlines around the rest are removed. One pass.
-    """
-    tags = list(_THINK_TAG.finditer(text))
-    if not tags and not opened:
-        return text
-    inside = opened or tags[0].group() == _THINK_CLOSE
-    kept, start = [], 0
-    for tag in tags:
-        if not inside:
-            kept.append(text[start : tag.start()])
-        inside, start = tag.group() == _THINK_OPEN, tag.end()
-    if not inside:
-        kept.append(text[start:])
-    return "".join(kept).strip("\n")
 
 
 def block_text(problem: str, attempt: str, header: str, instruction: str) -> str:
@@ -123,11 +102,13 @@ class CorrectionPromptBuilder:
 
     `form`: `block` quotes the attempt in one user turn; `turn` leaves it the assistant's own turn and appends
     a request, ids only, and falls back to `block` where that is not safe. `max_tokens`: the longest prompt,
-    in tokens. `thinking`: whether thinking blocks in attempts are removed or kept. `chat_template_kwargs`: as
-    for the base prompts, e.g. `{"enable_thinking": False}`.
+    in tokens. `thinking`: whether thinking blocks in attempts are removed or kept. `thinking_marks`: pairs of an
+    opening and a closing mark of thinking, beside the known ones. `chat_template_kwargs`: as for the base prompts,
+    e.g. `{"enable_thinking": False}`.
 
     ValueError: unknown form or thinking, max_tokens < 1, a tokenizer without fast backend or chat template,
-    or a template that does not render user-assistant-user contents once, in order and unchanged.
+    or a template that does not render the user's content (form `turn`: user-assistant-user contents) once, in order
+    and unchanged.
     """
 
     def __init__(
@@ -137,6 +118,7 @@ class CorrectionPromptBuilder:
         form: Form = "block",
         max_tokens: int,
         thinking: Thinking = "strip",
+        thinking_marks: Iterable[Sequence[str]] = (),
         instruction: str = DEFAULT_INSTRUCTION,
         header: str = DEFAULT_HEADER,
         chat_template_kwargs: Mapping[str, Any] | None = None,
@@ -148,12 +130,19 @@ class CorrectionPromptBuilder:
         self._template = ChatTemplate(tokenizer, chat_template_kwargs)
 
         added = _added_tokens(tokenizer)
-        self._data = _data_tokenizer(tokenizer)
+        special = parsed_texts(tokenizer)
+        self.thinking_marks = ThinkingMarks.of(
+            thinking_marks,
+            template=self._template.source,
+            tokens=special,
+            generation_prompt=self._template.glue(["user"])[1],
+        )
+        self._data = _data_tokenizer(tokenizer, self.thinking_marks)
         self._forbidden = frozenset(added) | frozenset(tokenizer.all_special_ids)
         self._ends = {tokenizer.eos_token_id, tokenizer.pad_token_id} - {None}
         self._id_limit = max(tokenizer.get_vocab().values()) + 1
-        special = {*added.values(), *tokenizer.all_special_tokens}
-        self.markers = Markers.of(special, roles=self._template.role_lines(special), phrases=(header, instruction))
+        roles = self._template.role_lines(special, one_turn=form == "block")
+        self.markers = Markers.of(special, roles=roles, phrases=(header, instruction))
         self._measure_fixed_words()
 
     def fits(self, context_messages: Sequence[Mapping[str, str]], prompt_tokens: int) -> bool:
@@ -186,7 +175,7 @@ class CorrectionPromptBuilder:
         left = [i for i, prompt in enumerate(prompts) if prompt is None and not _is_blank(texts[i])]
         for i, quote in zip(left, self._quote([texts[i] for i in left]), strict=True):
             prompts[i] = None if quote is None else self._as_block(quote, frames[i])
-        return prompts
+        return [self._told_unknown(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
 
     # The words around the attempt
 
@@ -241,20 +230,25 @@ class CorrectionPromptBuilder:
         return encoded["input_ids"]
 
     def _measure_fixed_words(self) -> None:
-        """Sets what no problem changes: our words' length; does the generation prompt open thinking."""
+        """Set what no problem changes: the length of our words."""
         probe = [{"role": "user", "content": "1+1?"}]
         prefix, suffix, _ = self._frame_texts(probe)
-        self._thinking_opened = suffix.rfind(_THINK_OPEN) > suffix.rfind(_THINK_CLOSE)
         lengths = [len(ids) for ids in self._tokenize([prefix, suffix, self._template.render(probe)])]
         self._notice_tokens = len(self._encode_one(omission_notice(_MANY)))
-        self._fixed_tokens = lengths[0] + lengths[1] - lengths[2] + self._notice_tokens
+        self.words = lengths[0] + lengths[1] - lengths[2]
+        self._fixed_tokens = self.words + self._notice_tokens
 
     # The attempt as data
 
     def _without_thinking(self, text: str) -> str:
         if self._thinking == "keep":
             return text
-        return strip_thinking(text, opened=self._thinking_opened)
+        return self.thinking_marks.answer_of(text)
+
+    def _told_unknown(self, prompt: CorrectionPrompt | None, text: str) -> CorrectionPrompt | None:
+        if prompt is None or self._thinking == "keep" or not self.thinking_marks.unknown_at_start(text):
+            return prompt
+        return replace(prompt, unknown_thinking=True)
 
     def _encode_one(self, text: str) -> list[int]:
         return self._data.encode(text, add_special_tokens=False).ids
@@ -377,22 +371,28 @@ def _cut_forward(offsets: Sequence[tuple[int, int]], cut: int) -> int:
     return cut
 
 
+def parsed_texts(tokenizer: PreTrainedTokenizerBase) -> set[str]:
+    """The texts that a tokenizer parses as tokens of their own wherever they occur, blanks and single characters
+    aside."""
+    return {*_added_tokens(tokenizer).values(), *tokenizer.all_special_tokens}
+
+
 def _added_tokens(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
     """Id and text of tokens parsed out of text, less blanks and single characters, which are vocabulary."""
     added = tokenizer.backend_tokenizer.get_added_tokens_decoder()
     return {i: t.content for i, t in added.items() if t.content.strip() and (t.special or len(t.content) > 1)}
 
 
-def _data_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
+def _data_tokenizer(tokenizer: PreTrainedTokenizerBase, marks: ThinkingMarks) -> Tokenizer:
     """A copy that never parses special tokens and never cuts or pads.
 
     A copy, because these are settings of the object: other users of the shared tokenizer change them from
-    other threads. Thinking tags lose their `special` flag, or decoding would drop the tags and leave the
-    thinking.
+    other threads. Tokens of thinking marks lose their `special` flag, or decoding would drop the marks and leave
+    the thinking.
     """
     state = json.loads(tokenizer.backend_tokenizer.to_str())
     for token in state["added_tokens"]:
-        token["special"] = token["special"] and token["content"] not in (_THINK_OPEN, _THINK_CLOSE)
+        token["special"] = token["special"] and not marks.holds(token["content"])
     copy = Tokenizer.from_str(json.dumps(state))
     copy.no_truncation()
     copy.no_padding()

@@ -22,6 +22,7 @@ Messages = Sequence[Mapping[str, Any]]
 _FIRST_SENTINEL, _LAST_SENTINEL = 0xE000, 0xF8FF
 # A line this short, or one that is a bare word such as `assistant`, is also ordinary language.
 MIN_ROLE_LINE_CHARS = 3
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
 def unused_character(messages: Messages, words: Iterable[str] = ()) -> str:
@@ -40,6 +41,11 @@ class ChatTemplate:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, options: Mapping[str, Any] | None = None) -> None:
         self._tokenizer = tokenizer
         self._options = dict(options or {})
+
+    @property
+    def source(self) -> str:
+        """The template's own text."""
+        return self._tokenizer.get_chat_template()
 
     def render(self, messages: Messages) -> str:
         """The text of `messages` and the generation prompt. ValueError if the template refuses them."""
@@ -77,17 +83,22 @@ class ChatTemplate:
             pieces.append(before)
         return [*pieces, rest]
 
-    def role_lines(self, special_texts: Iterable[str]) -> set[str]:
+    def role_lines(self, special_texts: Iterable[str], *, one_turn: bool = False) -> set[str]:
         """Plain-text lines that open or close a turn, such as `USER:` or `### Response:`.
 
-        Special tokens' texts count as line breaks, so ChatML has none. ValueError if a user-assistant-user
-        conversation cannot be rendered: without it the role markers are unknown.
+        Special tokens' texts count as line breaks, so ChatML has none. `one_turn`: also of a template that renders
+        a single user message only. ValueError otherwise if a user-assistant-user conversation cannot be rendered.
         """
-        pieces = self.glue(["user", "assistant", "user"])[1:]
+        try:
+            pieces = self.glue(["user", "assistant", "user"])[1:]
+        except ValueError as error:
+            if not one_turn:
+                raise ValueError(f"form=turn sends a second user turn, use form=block: {error}") from error
+            pieces = self._around_one_turn()
         try:
             before, between, _ = self.glue(["system", "user"])
             # Only the line next to the content: further up, templates write dates and their own instructions.
-            pieces += [before.rstrip().rpartition("\n")[2], between]
+            pieces += [_last_line(before), between]
         except ValueError:
             pass  # a template without a system role has no system marker
         specials = sorted((re.escape(text) for text in special_texts if text), key=len, reverse=True)
@@ -95,6 +106,20 @@ class ChatTemplate:
         if specials:
             text = re.sub("|".join(specials), "\n", text)
         return {line for line in map(str.strip, text.splitlines()) if _is_role_line(line)}
+
+    def _around_one_turn(self) -> list[str]:
+        """What opens the user's turn, and what stands behind it.
+
+        Templates for base models write instructions, roles and `<think>` in one line: a role follows a sentence and
+        ends with its colon.
+        """
+        before, after = self.glue(["user"])
+        parts = [_SENTENCE_END.split(_last_line(before))[-1], *_SENTENCE_END.split(after)]
+        return ["".join(part.partition(":")[:2]) for part in parts]
+
+
+def _last_line(text: str) -> str:
+    return text.rstrip().rpartition("\n")[2]
 
 
 def _is_role_line(line: str) -> bool:

@@ -162,6 +162,7 @@ def _settings(given: argparse.Namespace) -> Settings:
         batch=given.batch,
         form=given.form,
         thinking=given.thinking,
+        thinking_marks=tuple(map(tuple, given.thinking_marks)),
         template=given.chat_template_kwargs,
         max_model_len=given.max_model_len,
         dtype=given.dtype,
@@ -222,6 +223,14 @@ def _parser() -> OneLineParser:
         help="how an attempt stands in a correction prompt (block)",
     )
     add("--thinking", choices=("strip", "keep"), default="strip", help="thinking blocks in attempts (strip)")
+    add(
+        "--thinking-marks",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("OPENING", "CLOSING"),
+        help="marks of thinking blocks beside the known ones; may be repeated",
+    )
     add(
         "--chat-template-kwargs",
         type=_json_object,

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from fail2fix.core.config import DEFAULT_HEADER, DEFAULT_INSTRUCTION
 from fail2fix.core.markers import Markers
-from fail2fix.core.prompts import AttemptContext, CorrectionPromptBuilder, block_text, strip_thinking
+from fail2fix.core.prompts import AttemptContext, CorrectionPromptBuilder, block_text
 from fail2fix.core.templates import ChatTemplate
+from fail2fix.core.thinking import ThinkingMarks
 from fail2fix.evaluate.critique import RIGHT, WRONG
 from fail2fix.evaluate.questions import Question
 from fail2fix.evaluate.settings import Settings
@@ -84,6 +85,7 @@ class TokenPrompts:
                 form=settings.form,
                 max_tokens=max_tokens,
                 thinking=settings.thinking,
+                thinking_marks=settings.thinking_marks,
                 header=header,
                 instruction=instruction,
                 chat_template_kwargs=settings.template,
@@ -121,6 +123,7 @@ class ChatPrompts:
 
     def __init__(self, settings: Settings) -> None:
         self._thinking = settings.thinking
+        self._marks = ThinkingMarks.of(settings.thinking_marks)
         self._markers = {asked: Markers.of([], phrases=words) for asked, words in WORDS.items()}
 
     def solve(self, question: Question) -> Prompt | None:
@@ -133,7 +136,7 @@ class ChatPrompts:
         return "\n".join(f"{message['role']}: {message['content']}" for message in prompt.messages or [])
 
     def _quoted(self, question: Question, text: str) -> Prompt | None:
-        text = strip_thinking(text) if self._thinking == "strip" else text
+        text = self._marks.answer_of(text) if self._thinking == "strip" else text
         asked = _asked_of(question)
         attempt = self._markers[asked].neutralise(text)
         if attempt is None or not attempt.strip():

@@ -16,8 +16,8 @@ class Settings:
 
     `sampling`: {benchmark: how it is sampled}. `rounds`: of self-correction, each correcting the answers of the one
     before. `limit`: problems a benchmark, drawn by `seed`. `batch`: requests that are answered and written together;
-    a crash loses no more. `template`: options of the chat template. `max_model_len`: tokens of a prompt and its answer
-    together; None: the model's own.
+    a crash loses no more. `thinking_marks`: (opening, closing) marks beside the known ones. `template`: options of
+    the chat template. `max_model_len`: tokens of a prompt and its answer together; None: the model's own.
     """
 
     model: str
@@ -30,6 +30,7 @@ class Settings:
     batch: int = 1024
     form: Literal["block", "turn"] = "block"
     thinking: Literal["strip", "keep"] = "strip"
+    thinking_marks: tuple[tuple[str, str], ...] = ()
     template: dict[str, Any] = field(default_factory=dict)
     max_model_len: int | None = None
     dtype: str = "auto"

@@ -170,7 +170,7 @@ def _read_lines(name: str, path: Path) -> Iterator[object]:
 
 def _parse(text: str, place: str) -> object:
     try:
-        return json.loads(text)
+        return json.loads(text.removeprefix("\ufeff"))  # a byte order mark
     except json.JSONDecodeError as error:
         raise BadInput(f"{place}: not JSON ({error}): repair or remove it") from error
 

@@ -83,6 +83,7 @@ def build_replays(
         skipped=len(attempts) - len(replays),
         shortened=sum(r.prompt.shortened for r in replays),
         fell_back_to_block=sum(r.prompt.fell_back for r in replays),
+        unknown_thinking=sum(r.prompt.unknown_thinking for r in replays),
     )
     return replays, counts
 

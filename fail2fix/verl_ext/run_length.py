@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 UNBOUNDED_EPOCHS = 1000
 
 
-def unless_epochs(steps: int, *, _root_: DictConfig) -> int | None:
-    """Resolve ``${unless_epochs:STEPS}``: the steps, or null if ``trainer.total_epochs`` is set."""
-    return steps if _root_.trainer.total_epochs is None else None
-
-
 def settle_length(config: DictConfig) -> None:
     """Give verl both numbers. An epoch has a step at least, so as many epochs as steps never end a run early."""
     trainer = config.trainer

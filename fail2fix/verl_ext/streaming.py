@@ -40,7 +40,8 @@ FILE = "fail2fix_carried.parquet"
 CORRECTION_REQUESTS = 1 << 30
 
 COUNTS = (
-    "carried", "late_groups", "repeated_problems", "filled", "relaxed", "skipped", "shortened", "fell_back_to_block"
+    "carried", "late_groups", "repeated_problems", "filled", "relaxed", "skipped", "shortened", "fell_back_to_block",
+    "unknown_thinking",
 )  # fmt: skip
 
 Groups = Callable[[Stream], list[PromptGroup]]

@@ -10,6 +10,7 @@ from verl.utils.config import omega_conf_to_dataclass
 from verl.utils.dataset.rl_dataset import collate_fn
 from verl.utils.device import get_resource_name
 
+from fail2fix.shipped_configs import register_resolvers
 from fail2fix.verl_ext.cluster import joins, wait_for_devices
 from fail2fix.verl_ext.last_resort import saving_what_is_left
 from fail2fix.verl_ext.run_folder import folder_of
@@ -31,6 +32,7 @@ class Fail2FixTaskRunner(BaseTaskRunner):
 
     def run(self, config: DictConfig) -> None:
         """Build everything and train, watched."""
+        register_resolvers()
         OmegaConf.resolve(config)
         self._weight_sync = hold_weight_sync(ray.get_runtime_context().get_job_id(), folder_of(config))
         with Watchdog.of(config) as watchdog, watchdog.phase("start"):

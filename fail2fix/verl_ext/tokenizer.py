@@ -18,6 +18,7 @@ def correction_prompt_builder(config: DictConfig, tokenizer: Any) -> CorrectionP
         tokenizer,
         form=correction.form.value,
         thinking=correction.thinking.value,
+        thinking_marks=correction.thinking_marks,
         max_tokens=correction.max_prompt_length,
         header=correction.header,
         instruction=correction.instruction,

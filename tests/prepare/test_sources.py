@@ -55,6 +55,21 @@ def test_a_malformed_row_is_named_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("form", ["lines", "every line", "list"])
+def test_a_byte_order_mark_is_no_part_of_a_row(tmp_path: Path, form: str, packed: bool) -> None:
+    """Editors on Windows write one at the head of a file; files that were joined have more of them."""
+    rows = [json.dumps(GOOD | {"question": f"What is {n} + 1?"}) for n in range(3)]
+    mark = "\ufeff"
+    text = f"[{', '.join(rows)}]" if form == "list" else (f"\n{mark}" if form == "every line" else "\n").join(rows)
+    content = (mark + text).encode()
+    (tmp_path / "gsm8k").mkdir()
+    name = ("train.json" if form == "list" else "train.jsonl") + (".gz" if packed else "")
+    (tmp_path / "gsm8k" / name).write_bytes(gzip.compress(content) if packed else content)
+    found = list(rows_of(find_set("gsm8k"), "train", tmp_path))
+    assert [record.text("question") for record in found] == [f"What is {n} + 1?" for n in range(3)]
+
+
 def test_a_row_that_cannot_be_judged_by_is_counted_in_the_card(tmp_path: Path) -> None:
     write_gsm8k(tmp_path, {"question": "Q", "answer": "it is 3"})
     made = prepare(find_set("gsm8k"), tmp_path / "out", tmp_path)

@@ -72,7 +72,7 @@ def check_inputs(config: DictConfig) -> list[str]:
     if verifiers:
         for line in verifiers.check_they_run(config.reward.num_workers):
             print(f"fail2fix: {line}", flush=True)
-    check_correction_prompts(config, chat.tokenizer)
+    notes += check_correction_prompts(config, chat.tokenizer)
     check_rollout_files(config, chat.tokenizer)
     return notes + chat.notes()
 

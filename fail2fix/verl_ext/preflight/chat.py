@@ -3,7 +3,8 @@
 What loses words is refused: no template, a template that raises on a row or leaves out the problem or a system
 message that rows have, a token beyond the model's vocabulary. What only costs tokens or attempts is noted: a template
 that begins every answer with thinking, or leaves to an option that is not set whether the model thinks. Both work,
-since attempts are replayed without their thinking (``fail2fix.correction.thinking``).
+since attempts are replayed without their thinking (``fail2fix.correction.thinking``). Noted too are marks of thinking
+that are not known, and a correction prompt that is shorter than problem, attempt and words can be.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from fail2fix.core.config import BadInput
+from fail2fix.core.config import BadInput, Thinking
+from fail2fix.core.markers import Markers
+from fail2fix.core.prompts import CorrectionPromptBuilder, parsed_texts
 from fail2fix.core.templates import ChatTemplate
+from fail2fix.core.thinking import ThinkingMarks
 from fail2fix.verl_ext.preflight.sizes_fit import asks_for_corrections
 from fail2fix.verl_ext.preflight.wording import first_line
 from fail2fix.verl_ext.settings import fail2fix_settings
@@ -41,6 +45,8 @@ class Chat:
         if not self.tokenizer.chat_template:
             raise BadInput(f"{self._model}: its tokenizer has no chat template; set {TEMPLATE}")
         self._template = ChatTemplate(self.tokenizer, self._options)
+        self._extra_marks = fail2fix_settings(config).correction.thinking_marks
+        self._markup = Markers.of({*parsed_texts(self.tokenizer), *ThinkingMarks.of(self._extra_marks).texts})
         if problem := self.problem(PROBE):
             raise BadInput(f"{self._model}: its chat template does not serve: {problem}; set {TEMPLATE}")
 
@@ -66,6 +72,10 @@ class Chat:
                 return f"the chat template leaves out the {message['role']} message"
         return ""
 
+    def markup(self, messages: Sequence[Mapping[str, Any]]) -> str:
+        """The first special token or thinking mark in a row's own text; "" if there is none."""
+        return next((found for m in messages if (found := self._markup.first_exact(m["content"]))), "")
+
     def lengths(self, batch: Sequence[Sequence[Mapping[str, Any]]]) -> list[int]:
         """Tokens of each prompt, as verl counts them to leave out the long ones."""
         texts = [self._template.render(messages) for messages in batch]
@@ -74,10 +84,12 @@ class Chat:
     def notes(self) -> list[str]:
         """What the template does with thinking that a run should know; empty for templates without it."""
         plain = self._template.render(PROBE)
-        if plain.rfind("<think>") > plain.rfind("</think>"):
+        marks = ThinkingMarks.of(self._extra_marks, generation_prompt=plain)
+        if marks.opened:
             return [
-                f"{self._model}: its chat template begins every answer with <think>: attempts are replayed without "
-                "their thinking, and those cut off inside it not at all; give data.max_response_length room for it"
+                f"{self._model}: its chat template begins every answer with {marks.opened}: attempts are replayed "
+                "without their thinking, and those cut off inside it not at all; give data.max_response_length room "
+                "for it"
             ]
         if "enable_thinking" not in self._options and self._render_without_thinking() != plain:
             return [
@@ -108,15 +120,17 @@ def _tokenizer(config: DictConfig) -> Any:
     return tokenizer
 
 
-def check_correction_prompts(config: DictConfig, tokenizer: Any) -> None:
+def check_correction_prompts(config: DictConfig, tokenizer: Any) -> list[str]:
     """A correction prompt must have room for the longest problem, the fixed words and some of the attempt.
+
+    Returns a note each where it has no room for a whole attempt, and where thinking has marks that are not known.
 
     Raises:
         BadInput: the length, or what the template does not do.
     """
     settings = fail2fix_settings(config)
     if not asks_for_corrections(settings):
-        return
+        return []
     model = config.actor_rollout_ref.model
     try:
         builder = correction_prompt_builder(config, tokenizer)
@@ -129,3 +143,32 @@ def check_correction_prompts(config: DictConfig, tokenizer: Any) -> None:
             f"fail2fix.correction.max_prompt_length={settings.correction.max_prompt_length} has no room for a problem "
             f"of data.max_prompt_length={config.data.max_prompt_length} tokens, our words and an attempt; raise it"
         )
+    notes = [_short_prompt(config, settings.correction.max_prompt_length, builder.words)]
+    if settings.correction.thinking is Thinking.strip:
+        notes.append(_unknown_thinking(model.path, tokenizer, builder))
+    return [note for note in notes if note]
+
+
+def _short_prompt(config: DictConfig, limit: int, words: int) -> str:
+    """The warning for attempts that lose their middle; empty if the longest fits beside the longest problem."""
+    problem, response = config.data.max_prompt_length, config.data.max_response_length
+    needed = problem + response + words
+    if needed <= limit:
+        return ""
+    return (
+        f"fail2fix.correction.max_prompt_length={limit} is below {needed}, which is data.max_prompt_length={problem} + "
+        f"data.max_response_length={response} + {words} tokens of fixed words: longer attempts lose their middle "
+        "(counted in fail2fix/replay/shortened); raise it to keep them whole"
+    )
+
+
+def _unknown_thinking(path: str, tokenizer: Any, builder: CorrectionPromptBuilder) -> str:
+    """The warning for thinking that would be replayed; empty if every mark is known."""
+    marks = builder.thinking_marks.unknown_in([str(tokenizer.get_chat_template()), *parsed_texts(tokenizer)])
+    if not marks:
+        return ""
+    return (
+        f"actor_rollout_ref.model.path={path}: {', '.join(marks)} in its chat template or tokens looks like a mark of "
+        "thinking that is not known, so attempts are replayed with what follows it; name the opening and the closing "
+        "mark in fail2fix.correction.thinking_marks, or set fail2fix.correction.thinking=keep"
+    )

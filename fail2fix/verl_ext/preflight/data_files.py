@@ -42,6 +42,8 @@ class DataSet:
     longest: int = 0
     longest_at: str = ""
     counted: bool = True
+    marked: int = 0
+    first_marked: str = ""
     repeats: Repeats = field(default_factory=Repeats)
 
     def left(self, config: DictConfig) -> int:
@@ -56,6 +58,12 @@ class DataSet:
             notes.append(
                 f"{self.key}: {self.overlong} of {self.rows} rows are longer than data.max_prompt_length={limit} "
                 f"tokens and are left out (the longest: {self.longest}, {self.longest_at})"
+            )
+        if self.marked:
+            notes.append(
+                f"{self.key}: {self.marked} of {self.rows} rows have a special token or a thinking mark in their "
+                f"own text, which the model reads as markup (the first: {self.first_marked}); remove it if it is "
+                "not meant"
             )
         if repeats.repeated:
             notes.append(f"{self.key}: {repeats.repeated} of {self.rows} rows repeat an earlier problem and its answer")
@@ -127,6 +135,9 @@ class DataCheck:
             if problem:
                 raise BadInput(f"{given}: row {place}: {problem}")
             found.rows += 1
+            if mark := self.chat.markup(row[key]):
+                found.marked += 1
+                found.first_marked = found.first_marked or f"{mark} in row {place} of {given.partition('=')[2]}"
             yield place, row[key]
 
     def _measure(self, rows: Sequence[tuple[int, Messages]], given: str, found: DataSet) -> None:

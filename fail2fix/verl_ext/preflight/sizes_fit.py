@@ -74,7 +74,8 @@ def _check_lengths(config: DictConfig, settings: Fail2FixConfig) -> None:
         times = f" x {shared} GPUs a sequence" if shared > 1 else ""
         raise BadInput(
             f"actor_rollout_ref.actor.ppo_max_token_len_per_gpu={actor.ppo_max_token_len_per_gpu}{times} is below the "
-            f"longest row, prompt_length + response_length = {total}; raise it"
+            f"longest row, prompt_length + response_length = {total}; raise it, or lower data.max_response_length "
+            "or fail2fix.correction.max_prompt_length"
         )
 
 
