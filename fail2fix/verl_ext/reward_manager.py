@@ -38,7 +38,8 @@ from verl.experimental.reward_loop.reward_manager.naive import NaiveRewardManage
 
 from fail2fix.core.config import BadInput, VerifierConfig
 from fail2fix.core.shaping import overlong_penalty, shape_reward
-from fail2fix.verify.registry import Verifier, open_verifier, verifier_of
+from fail2fix.verify.registry import Verifier, ground_truth_text, open_verifier, verifier_of
+from fail2fix.verl_ext.extra_info import fill_extra_info
 from fail2fix.verl_ext.settings import fail2fix_settings, inert_penalty, overlong_buffer, refuse_legacy_reward_keys
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ class RiskAverseRewardManager(NaiveRewardManager):
         Raises:
             BadInput: the row's ``extra_info["fail2fix"]`` or the reward function's result is malformed.
         """
+        fill_extra_info(data)
         row = RowContext.of(data[-1:][0].non_tensor_batch.get("extra_info"))
         extra = (await super().run_single(data))["reward_extra_info"]
         plain = extra.pop("score")
@@ -189,12 +191,12 @@ class VerifierScore:
         self._settings = settings
         self._open: dict[str, Verifier] = {}
 
-    async def __call__(self, data_source: str, solution_str: str, ground_truth: str, **_: Any) -> dict[str, Any]:
+    async def __call__(self, data_source: str, solution_str: str, ground_truth: Any, **_: Any) -> dict[str, Any]:
         """Raises `BadInput` where a verifier cannot run here."""
         name = verifier_of(data_source, self._settings)
         if name not in self._open:
             self._open[name] = open_verifier(name, self._settings)
-        verdict = await self._open[name].verify(solution_str, str(ground_truth))
+        verdict = await self._open[name].verify(solution_str, ground_truth_text(ground_truth))
         reward = float(verdict.correct)
         return {"score": reward, "acc": reward, "pred": verdict.pred, "verify_status": verdict.status}
 
