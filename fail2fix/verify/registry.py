@@ -105,7 +105,7 @@ def verifier_of(data_source: str, settings: VerifierConfig) -> str:
     if name is None:
         raise BadInput(
             f"data_source {data_source!r}: no verifier is known for it; name one of {known} in "
-            f"fail2fix.verifier.sources, as 'fail2fix.verifier.sources={{{data_source}: math}}', or set "
+            f"fail2fix.verifier.sources, as '+fail2fix.verifier.sources={{{data_source}: math}}', or set "
             "reward.custom_reward_function.path"
         )
     if name not in VERIFIERS:

@@ -58,9 +58,7 @@ def _dtype(config: DictConfig, worker: str) -> object:
     return (config.actor_rollout_ref[worker].get("fsdp_config") or {}).get("model_dtype")
 
 
-NO_KL_ESTIMATE = (
-    "verl knows no KL estimate of this name; use kl, abs, mse, low_var_kl, k1, k2, k3, or one with a +"
-)
+NO_KL_ESTIMATE = "verl knows no KL estimate of this name; use kl, abs, mse, low_var_kl, k1, k2, k3, or one with a +"
 
 ALWAYS = (
     Refusal(
@@ -80,12 +78,12 @@ ALWAYS = (
     ),
     Refusal(
         "actor_rollout_ref.actor.kl_loss_type",
-        lambda c: (actor := c.actor_rollout_ref.actor).use_kl_loss and not knows_kl_penalty(actor.kl_loss_type),
+        lambda c: not knows_kl_penalty(c.actor_rollout_ref.actor.kl_loss_type),
         NO_KL_ESTIMATE,
     ),
     Refusal(
         "algorithm.kl_penalty",
-        lambda c: c.algorithm.use_kl_in_reward and not knows_kl_penalty(c.algorithm.kl_penalty),
+        lambda c: not knows_kl_penalty(c.algorithm.kl_penalty),
         NO_KL_ESTIMATE,
     ),
     Refusal(

@@ -101,8 +101,7 @@ def _check_verl_config(config: DictConfig) -> None:
     """verl's own validation, whose assertions come out as our one line."""
     resolved = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
     try:
-        for section in ("rollout", "ref"):  # read in the workers only
-            omega_conf_to_dataclass(resolved.actor_rollout_ref[section])
+        omega_conf_to_dataclass(resolved.actor_rollout_ref.rollout)  # otherwise read in the workers only
         validate_config(
             resolved, use_reference_policy=need_reference_policy(resolved), use_critic=need_critic(resolved)
         )
