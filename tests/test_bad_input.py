@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import datasets
 import huggingface_hub.constants
 import pyarrow
 import pyarrow.parquet as parquet
@@ -26,6 +27,7 @@ from fail2fix.verl_ext import preflight
 from fail2fix.verl_ext.checkpoints import UNFINISHED
 from fail2fix.verl_ext.preflight import room, trackers
 from fail2fix.verl_ext.preflight.model_folder import Weights, check_weights
+from fail2fix.verl_ext.preflight.reward import check_reward_function
 from fail2fix.verl_ext.preflight.sizes_fit import check_sizes
 from fail2fix.verl_ext.settings import fail2fix_settings
 from fail2fix.verl_ext.sizes import data_parallel_ranks
@@ -204,9 +206,35 @@ DATA: dict[str, tuple[Callable[[Rows], Rows], list[str]]] = {
     "extra info that is no fields": (
         lambda rows: [spoil(r, extra_info="train") for r in rows], ["row 0", "'extra_info'", "str"],
     ),
-    "one id for two problems": (
-        lambda rows: [spoil(r, extra_info={"id": str(min(n, 11))}) for n, r in enumerate(rows)],
-        ["row 12", "'extra_info'", "id '11'", "row 11 of bad.parquet"],
+    "unknown data source": (
+        lambda rows: [*rows[:2], spoil(rows[2], data_source="gsm8K"), *rows[3:]],
+        ["row 2", "data_source 'gsm8K'", "+fail2fix.verifier.sources={gsm8K: math}", "custom_reward_function.path"],
+    ),
+    "ground truth in a sentence": (
+        lambda rows: [*rows[:2], spoil(rows[2], reward_model={"ground_truth": "It is 4.", "style": "rule"}), *rows[3:]],
+        ["row 2", "ground_truth", "for the math verifier", "answer to itself"],
+    ),
+    "several ground truths": (
+        lambda rows: [spoil(r, reward_model={"ground_truth": ["3", "4"]}) for r in rows],
+        ["row 0", "ground_truth is a list of 2"],
+    ),
+    "ground truth under names": (
+        lambda rows: [spoil(r, reward_model={"ground_truth": {"target": ["4"]}}) for r in rows],
+        ["row 0", "ground_truth is dict"],
+    ),
+    "tests of PRIME": (
+        lambda rows: [
+            spoil(r, data_source="taco", reward_model={"ground_truth": '{"inputs": ["1"], "outputs": ["2"]}'})
+            for r in rows
+        ],
+        ["row 0", "for the code verifier"],
+    ),
+    "images": (
+        lambda rows: [spoil(r, images=[b"..."] if n == 3 else []) for n, r in enumerate(rows)], ["row 3", "images"],
+    ),
+    "several turns": (
+        lambda rows: [spoil(r, agent_name=("single_turn_agent", "tool_agent")[n == 70]) for n, r in enumerate(rows)],
+        ["row 70", "'agent_name'", "tool_agent", "single_turn_agent"],
     ),
     "column missing": (
         lambda rows: [{k: v for k, v in r.items() if k != "reward_model"} for r in rows],
@@ -487,6 +515,130 @@ def test_files_that_differ_within_their_extra_info_are_joined(folder: Path, tmp_
 @pytest.mark.parametrize("indent", [None, 2])
 def test_json_rows_are_counted(folder: Path, tmp_path: Path, indent: int | None) -> None:
     assert preflight.check_inputs(composed(folder, write_json(tmp_path / "x.json", rows_of(folder), indent))) == []
+
+
+def test_other_rows_that_verl_takes_pass(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ids used twice, ground truths as numbers and lists of one, no extra info; and who judges them is said."""
+    rows = [
+        spoil(row, extra_info={"id": "1"}, reward_model={"ground_truth": [float(row["reward_model"]["ground_truth"])]})
+        for row in rows_of(folder)
+    ]
+    rows[5] |= {"extra_info": None, "images": [], "agent_name": "single_turn_agent"}
+    given = composed(folder, write_json(tmp_path / "x.jsonl", rows))
+    assert preflight.check_inputs(given) == []
+    assert "data_source 'fail2fix/arithmetic': " in (said := capsys.readouterr().out)
+    assert "judged by the math verifier" in said
+
+
+def test_an_own_reward_function_needs_no_ground_truth_and_names_its_sources(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "reward.py").write_text("def compute_score(**_):\n    return 1.0\n")
+    truths = [None, "", "It is 4.", True, ["3", "4"], {"target": 4}] * 16
+    rows = [
+        spoil(row, data_source="mine", reward_model={"ground_truth": truth})
+        for row, truth in zip(rows_of(folder), truths, strict=True)
+    ]
+    own = f"reward.custom_reward_function.path={tmp_path}/reward.py"
+    preflight.check_inputs(composed(folder, write_json(tmp_path / "x.jsonl", rows), own))
+    del rows[3]["reward_model"]["ground_truth"]
+    line = refusal(preflight.check_inputs, composed(folder, write_json(tmp_path / "x.jsonl", rows), own))
+    assert "row 3: 'reward_model' must have a ground_truth" in line
+
+
+def test_an_agent_column_is_the_users_own_choice_without_corrections(folder: Path, tmp_path: Path) -> None:
+    rows = [spoil(row, agent_name="tool_agent") for row in rows_of(folder)]
+    off = "fail2fix.correction.enabled=false"
+    preflight.check_inputs(composed(folder, write_json(tmp_path / "x.jsonl", rows), off))
+
+
+def with_pictures(folder: Path, path: Path) -> str:
+    """Rows with a column that `datasets` reads as image objects, under a name that verl does not know."""
+    rows = datasets.Dataset.from_list([spoil(row, figure=None) for row in rows_of(folder)])
+    rows.cast_column("figure", datasets.Image()).to_parquet(path)
+    return f"data.train_files={path}"
+
+
+@pytest.mark.parametrize(
+    "stores", ["fail2fix.schedule=lagged", "fail2fix.schedule=streaming", "fail2fix.replay.source=offline"]
+)
+def test_columns_that_no_file_of_rollouts_holds_are_refused_where_one_is_written(
+    folder: Path, tmp_path: Path, stores: str
+) -> None:
+    pictures = with_pictures(folder, tmp_path / "x.parquet")
+    preflight.check_inputs(composed(folder, pictures))
+    line = refusal(preflight.check_inputs, composed(folder, pictures, f"fail2fix.{stores}"))
+    assert "x.parquet: column 'figure' holds Image objects" in line
+
+
+MANAGERS = {
+    "naive": ["reward.reward_manager.name=naive"],
+    "unknown": ["reward.reward_manager.name=bogus", "reward.reward_manager.source=register"],
+    "no such module": ["reward.reward_manager.module.path=pkg://no.such.module"],
+}
+
+
+@pytest.mark.parametrize("case", MANAGERS)
+def test_a_reward_manager_that_no_worker_finds_is_named(folder: Path, case: str) -> None:
+    line = refusal(check_reward_function, composed(folder, *MANAGERS[case]))
+    assert line.startswith("reward.reward_manager.name=")
+
+
+def test_a_service_for_programs_is_named_where_our_verifiers_look(folder: Path) -> None:
+    url = "reward.sandbox_fusion.url=http://localhost:1"
+    line = refusal(preflight.check_config, composed(folder, url))
+    assert line.startswith("reward.sandbox_fusion.url: ")
+    assert "fail2fix.verifier.code.endpoint" in line
+    verls = ["fail2fix.correction.enabled=false", "reward.reward_manager.name=naive"]
+    preflight.check_config(composed(folder, url, *verls))
+
+
+ROLLOUT = "actor_rollout_ref.rollout"
+LATE = {
+    "one rollout a group": (["fail2fix.correction.enabled=false", f"{ROLLOUT}.n=1"], f"{ROLLOUT}.n=1: grpo"),
+    "engines that do not divide": (
+        ["trainer.n_gpus_per_node=2", f"{ROLLOUT}.tensor_model_parallel_size=3"], "tensor_model_parallel_size=3",
+    ),
+    "engines over parts of nodes": (
+        ["trainer.n_gpus_per_node=3", "trainer.nnodes=4", f"{ROLLOUT}.tensor_model_parallel_size=4"],
+        "tensor_model_parallel_size=4",
+    ),
+    "log-probs of the policy": (
+        [f"{ROLLOUT}.log_prob_use_dynamic_bsz=true", f"{ROLLOUT}.log_prob_max_token_len_per_gpu=99"],
+        "rollout.log_prob_max_token_len_per_gpu=99 is below the longest row",
+    ),
+    "log-probs of the reference": (
+        ["actor_rollout_ref.ref.log_prob_use_dynamic_bsz=true", "actor_rollout_ref.actor.use_kl_loss=true",
+         "actor_rollout_ref.ref.log_prob_max_token_len_per_gpu=99"],
+        "ref.log_prob_max_token_len_per_gpu=99 is below the longest row",
+    ),
+    "an estimator": (
+        ["algorithm.adv_estimator=grop", "fail2fix.correction.enabled=false"], "algorithm.adv_estimator: verl knows no",
+    ),
+    "a schedule of the learning rate": (["actor_rollout_ref.actor.optim.lr_scheduler_type=linear"], "constant, cosine"),
+    "a number format": ([f"{ROLLOUT}.dtype=int8"], f"{ROLLOUT}.dtype=int8"),
+    "a mode of the engines": ([f"{ROLLOUT}.mode=sync"], "verl refuses the config"),
+    "greedy samples": ([f"{ROLLOUT}.val_kwargs.temperature=0"], "greedy samples are equal"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LATE)
+def test_what_only_a_worker_would_find_is_refused(folder: Path, case: str) -> None:
+    overrides, named = LATE[case]
+    assert named in refusal(preflight.check_config, composed(folder, *overrides))
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize("name", ["a/b", "a:b", "a\\b", "a#b", "a?b", "a%b", "a" * 129])
+def test_a_project_that_wandb_refuses_is_named_where_wandb_is_on(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    given = composed(folder)
+    given.trainer.project_name = name
+    assert trackers.check_trackers(given) == []
+    given.trainer.logger = ["console", "wandb"]
+    assert "trainer.project_name=" in refusal(trackers.check_trackers, given)
+    given.trainer.project_name = "a b"
+    assert trackers.check_trackers(given) == []
 
 
 def test_rows_that_only_verl_can_count_refuse_nothing(folder: Path) -> None:
@@ -848,11 +1000,9 @@ def test_ordinary_settings_are_no_secrets(folder: Path, monkeypatch: pytest.Monk
 
 
 def test_errors_cannot_write_control_sequences(folder: Path, main: Main, tmp_path: Path) -> None:
-    row = spoil(rows_of(folder)[0], reward_model={"ground_truth": "4\x1b[2J\u202e", "style": "rule"})
-    twice = spoil(row, extra_info={"id": "a\x1b]0;owned\x07"})
-    other = spoil(twice, prompt=[{"role": "user", "content": "2+2?"}])
-    line = main.refused(write_json(tmp_path / "x.jsonl", [twice, other]))
-    assert "id 'a\\x1b]0;owned\\x07'" in line
+    row = spoil(rows_of(folder)[0], data_source="a\x1b]0;owned\x07\u202e")
+    line = main.refused(write_json(tmp_path / "x.jsonl", [row]))
+    assert "data_source 'a\\x1b]0;owned\\x07" in line
     assert all(character.isprintable() for character in line)
 
 

@@ -57,6 +57,14 @@ def test_verls_own_loop_still_has_the_order_ours_keeps() -> None:
 REFUSED: dict[str, Any] = {
     "trainer.use_v1": True,
     "algorithm.adv_estimator": "remax",
+    "actor_rollout_ref.actor.policy_loss.loss_mode": "bogus",
+    "actor_rollout_ref.actor.policy_loss.dro_beta": None,
+    "actor_rollout_ref.actor.kl_loss_type": "bogus",
+    "actor_rollout_ref.actor.fsdp_config.model_dtype": "int8",
+    "actor_rollout_ref.ref.fsdp_config.model_dtype": "int8",
+    "actor_rollout_ref.rollout.val_kwargs.n": 8,
+    "algorithm.kl_penalty": "full",
+    "algorithm.kl_ctrl": {"type": "bogus"},
     "reward.reward_model.enable": True,
     "distillation.enabled": True,
     "data.gen_batch_size": 64,
@@ -69,7 +77,6 @@ REFUSED: dict[str, Any] = {
     "actor_rollout_ref.rollout.enable_chunked_prefill": True,
     "actor_rollout_ref.actor.checkpoint.async_save": True,
     "actor_rollout_ref.actor.loss_agg_mode": "token-sum",
-    "actor_rollout_ref.actor.policy_loss.loss_mode": "geo_mean",
     "actor_rollout_ref.actor.strategy": "megatron",
     "actor_rollout_ref.actor.shuffle": True,
     "actor_rollout_ref.actor.use_prefix_grouper": True,
@@ -95,6 +102,11 @@ def changed_in(key: str, *overrides: str) -> DictConfig:
     changed.algorithm.filter_groups.enable = "filter_groups" in key
     if key == "fail2fix.schedule":
         changed.algorithm.filter_groups = {"enable": True, "metric": "acc", "max_num_gen_batches": 2}
+    changed.algorithm.use_kl_in_reward = key == "algorithm.kl_ctrl"
+    if "dro_beta" in key:
+        changed.actor_rollout_ref.actor.policy_loss.loss_mode = "dro"
+    if "val_kwargs" in key:
+        changed.actor_rollout_ref.rollout.val_kwargs.do_sample = False
     if "chunked_prefill" in key:
         changed.trainer.device = "cpu"
     OmegaConf.update(changed, key, REFUSED[key])

@@ -58,7 +58,7 @@ def manager(score: Any, **sections: Any) -> RiskAverseRewardManager:
 def row(text: str, extra_info: dict[str, Any] | None = None) -> DataProto:
     responses = torch.tensor([TOKENIZER(text)["input_ids"]])
     columns = {
-        "data_source": ["test"],
+        "data_source": ["openai/gsm8k"],
         "reward_model": [{"ground_truth": "12"}],
         "extra_info": [extra_info if extra_info is not None else {}],
     }
@@ -96,6 +96,19 @@ def test_rows_without_the_contract_are_scored_plainly() -> None:
     assert result["reward_score"] == 0
     assert result["reward_extra_info"]["stream"] == "base"
     assert result["reward_extra_info"]["attempt_correct"] == -1
+
+
+@pytest.mark.parametrize("given", [None, "absent"])
+def test_rows_without_extra_info_are_base_rows(given: str | None) -> None:
+    """A data set class of the user's own may leave it out; verl's own manager writes into it."""
+    rows = row("12")
+    rows.non_tensor_batch["extra_info"] = np.array([None], dtype=object)
+    if given:
+        del rows.non_tensor_batch["extra_info"]
+    m = manager(exact)
+    result = m.loop.run_until_complete(m.run_single(rows))
+    assert result["reward_score"] == 1
+    assert result["reward_extra_info"]["stream"] == "base"
 
 
 def test_every_row_has_the_same_fields() -> None:

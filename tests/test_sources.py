@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import random
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from fail2fix.verl_ext.sources import source_class
 from fail2fix.verl_ext.sources.lagged import LaggedAttempts
 from fail2fix.verl_ext.sources.offline import OfflineAttempts
 from fail2fix.verl_ext.sources.online import OnlineAttempts
-from fail2fix.verl_ext.stream_file import read_provenance, read_stream, write_stream
+from fail2fix.verl_ext.stream_file import check_storable, read_provenance, read_stream, write_stream
 from fail2fix.verl_ext.streaming import Carried
 from fail2fix.verl_ext.streams import Source, Stream, objects, prompt_groups
 from fail2fix.verl_ext.training_prompts import drawn_prompts
@@ -104,6 +106,30 @@ def test_rollouts_in_a_file_are_the_rollouts(stored: tuple[Stream, Path]) -> Non
         assert torch.equal(read.rows.batch[name], stream.rows.batch[name]), name
     assert torch.equal(read.source.head.batch["dummy_tensor"], stream.source.head.batch["dummy_tensor"])
     assert read.source.head.non_tensor_batch["extra_info"][7] == {"index": 7, "tags": ["a", None]}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        datetime.datetime(2024, 8, 1, 12, tzinfo=datetime.UTC), datetime.date(2024, 8, 1), datetime.time(1, 2, 3, 4),
+        datetime.timedelta(days=-1, microseconds=1), Decimal("0.10"), b"\x00\xff", [Decimal(1), {"at": b"x"}],
+        {"fail2fix.type": "os.system", "value": "ls"}, {"fail2fix.type": "bytes"},
+    ],
+)  # fmt: skip
+def test_values_that_json_lacks_come_back_from_a_file_as_they_are(tmp_path: Path, value: Any) -> None:
+    stream = pool()
+    held = np.empty(len(stream.rows), dtype=object)
+    held[:] = [value] * len(held)
+    stream.source.request.non_tensor_batch["of_the_user"] = held
+    check_storable({"of_the_user": value})
+    write_stream(tmp_path / "x.parquet", stream, {})
+    found = read_stream(tmp_path / "x.parquet").source.request.non_tensor_batch["of_the_user"]
+    assert [(type(each), each) for each in found] == [(type(value), value)] * len(held)
+
+
+def test_a_row_that_no_file_can_hold_is_refused_by_its_column() -> None:
+    with pytest.raises(BadInput, match="column 'figure' holds a object"):
+        check_storable({"prompt": [], "figure": [object()]})
 
 
 def test_what_is_replayed_from_a_file_is_byte_for_byte_what_was_written(stored: tuple[Stream, Path]) -> None:

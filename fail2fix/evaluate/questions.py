@@ -19,6 +19,7 @@ from fail2fix.files import require_writable
 from fail2fix.prepare.__main__ import prepare
 from fail2fix.sets import find_set
 from fail2fix.sets.spec import Attempt
+from fail2fix.verify.registry import ground_truth_text
 
 FILE = "test.parquet"
 
@@ -93,11 +94,11 @@ def _question(place: str, row: dict[str, Any]) -> Question:
             data_source=str(row["data_source"]),
             ability=str(row["ability"]),
             messages=[{"role": str(m["role"]), "content": str(m["content"])} for m in row["prompt"]],
-            ground_truth=str(row["reward_model"]["ground_truth"]),
+            ground_truth=ground_truth_text(row["reward_model"]["ground_truth"]),
             attempt=None if attempt is None else Attempt(str(attempt), bool(info["attempt_correct"])),
             tags={name: value for name, value in (info.get("tags") or {}).items() if value is not None},
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, BadInput) as error:
         raise BadInput(f"{place}: {error!r}: not as fail2fix.prepare writes it; prepare it again") from error
 
 

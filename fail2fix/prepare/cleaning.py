@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 
 from fail2fix.core.config import BadInput
 from fail2fix.sets.spec import Ability, Problem, Record, Unusable
-from fail2fix.verify.answer_text import AnswerText, find_answer
+from fail2fix.verify.answer_text import AnswerText
 from fail2fix.verify.code.verifier import ground_truth_problem as code_problem
 from fail2fix.verify.gold import BadGold, parse_gold
 from fail2fix.verify.math_answer import judge
+from fail2fix.verify.math_verifier import accepts_itself
 from fail2fix.verify.text_verifier import ground_truth_problem as text_problem
 
 Marks = tuple[str, ...]
@@ -77,7 +78,7 @@ def _refuse_bad_gold(answer: str, ability: Ability) -> None:
         gold = parse_gold(answer).answer
     except BadGold:
         raise Unusable("its answer cannot be read") from None
-    if judge(find_answer(rf"\boxed{{{gold}}}", "boxed"), gold) is not True:
+    if not accepts_itself(gold):
         raise Unusable("its answer is no answer to itself")
 
 

@@ -1,9 +1,15 @@
 """The verifier of mathematical answers, as the registry opens it."""
 
+import re
+
 from fail2fix.core.config import VerifierConfig
 from fail2fix.verify.answer_text import Channel, find_answer
 from fail2fix.verify.gold import BadGold, parse_gold, within_tolerance
+from fail2fix.verify.math_answer import judge
 from fail2fix.verify.pool import Verdict, VerifierPool
+
+_MISSING = ("nan", "NaN", "null", "None")
+_PYTHON_VALUE = re.compile(r"\s*(?:\[\s*[{']|\{\s*')")
 
 
 class MathVerifier:
@@ -36,7 +42,18 @@ def open_verifier(settings: VerifierConfig) -> MathVerifier:
 
 def ground_truth_problem(ground_truth: str) -> str:
     try:
-        parse_gold(ground_truth)
+        gold = parse_gold(ground_truth).answer
     except BadGold as error:
         return str(error)
+    if gold.strip() in _MISSING:
+        return f"{gold!r} stands for a missing value, not for an answer"
+    if _PYTHON_VALUE.match(gold):
+        return f"{gold!r:.80} is a Python list or dict written as text: write the bare answer"
+    if not accepts_itself(gold):
+        return f"{gold!r:.80} is not accepted as an answer to itself: write the bare answer, without words around it"
     return ""
+
+
+def accepts_itself(gold: str) -> bool:
+    """Whether the bare answer `gold` is right when a policy gives it. Nothing is computed: microseconds an answer."""
+    return judge(find_answer(rf"\boxed{{{gold}}}", "boxed"), gold) is True

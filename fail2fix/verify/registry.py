@@ -7,11 +7,15 @@ A verifier's module has two functions:
   `close()`; `over_limit` is a wrong answer that may be replayed, `timeout` one that may not;
 - `ground_truth_problem(text)` says what is wrong with a ground truth, "" if nothing is.
 
+A `data_source` that neither this table nor `fail2fix.verifier.sources` names is refused: the wrong verifier would judge
+a mistyped name, and count every right answer as wrong.
+
 Must not know: verl, rewards, what a verifier does.
 """
 
+import math
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol
 
 from fail2fix.core.config import BadInput, VerifierConfig
 
@@ -22,21 +26,60 @@ VERIFIERS = {
 }
 PROGRAMS = frozenset({"code"})
 """Verifiers that run programs: a time-out is the program's own, a failure like any other."""
-DEFAULT = "math"
+MATH_SOURCES = (
+    "fail2fix/arithmetic",
+    "fail2fix/two_digit",
+    "fail2fix/chain",
+    "fail2fix/sorting",
+    "openai/gsm8k",
+    "DigitalLearningGmbH/MATH-lighteval",
+    "lighteval/MATH",
+    "HuggingFaceH4/MATH-500",
+    "HuggingFaceH4/aime_2024",
+    "math-ai/aime25",
+    "math-ai/amc23",
+    "math-ai/minervamath",
+    "Hothan/OlympiadBench",
+    "open-r1/DAPO-Math-17k-Processed",
+    "agentica-org/DeepScaleR-Preview-Dataset",
+    "llm-agents/CriticBench",
+    # verl's own names (verl.utils.reward_score.default_compute_score).
+    "math",
+    "math_dapo",
+    "math_dapo_reasoning",
+    "numina_aops_forum",
+    "numina_synthetic_math",
+    "numina_amc_aime",
+    "numina_synthetic_amc",
+    "numina_cn_k12",
+    "numina_olympiads",
+)
+CODE_SOURCES = (
+    "fail2fix/programs",
+    "newfacade/LeetCodeDataset",
+    "google-research-datasets/mbpp",
+    "openai/openai_humaneval",
+    "bigcode/humanevalpack",
+    "livecodebench/code_generation_lite",
+    "Rtian/DebugBench",
+    "agentica-org/DeepCoder-Preview-Dataset",
+    "a-m-team/AM-DeepSeek-Distilled-40M",
+    "llm-agents/CriticBench/code",
+    # verl's own names. The ground truths of PRIME's files need converting (`fail2fix.verify.code.ground_truth`).
+    "codecontests",
+    "apps",
+    "codeforces",
+    "taco",
+)
+TEXT_SOURCES = ("llm-agents/CriticBench/text",)
 SOURCES = {
-    "fail2fix/programs": "code",
-    "newfacade/LeetCodeDataset": "code",
-    "google-research-datasets/mbpp": "code",
-    "openai/openai_humaneval": "code",
-    "bigcode/humanevalpack": "code",
-    "livecodebench/code_generation_lite": "code",
-    "Rtian/DebugBench": "code",
-    "agentica-org/DeepCoder-Preview-Dataset": "code",
-    "a-m-team/AM-DeepSeek-Distilled-40M": "code",
-    "llm-agents/CriticBench/code": "code",
-    "llm-agents/CriticBench/text": "text",
+    **dict.fromkeys(MATH_SOURCES, "math"),
+    **dict.fromkeys(CODE_SOURCES, "code"),
+    **dict.fromkeys(TEXT_SOURCES, "text"),
 }
-"""Data sources that are not judged by `DEFAULT`."""
+"""The verifier of each known data source."""
+PREFIXES = {"aime": "math"}
+"""The verifier of data sources that begin so, as in verl."""
 
 
 class Verdict(Protocol):
@@ -57,13 +100,38 @@ def verifier_of(data_source: str, settings: VerifierConfig) -> str:
     """The name of the verifier that judges rows of `data_source`.
 
     Raises:
-        BadInput: `verifier.sources` names a verifier that is not registered.
+        BadInput: no verifier is known for it, or `verifier.sources` names one that is not registered.
     """
-    name = (SOURCES | settings.sources).get(data_source, DEFAULT)
+    known = ", ".join(VERIFIERS)
+    by_prefix = next((name for prefix, name in PREFIXES.items() if data_source.startswith(prefix)), None)
+    name = (SOURCES | settings.sources).get(data_source, by_prefix)
+    if name is None:
+        raise BadInput(
+            f"data_source {data_source!r}: no verifier is known for it; name one of {known} in "
+            f"fail2fix.verifier.sources, as '+fail2fix.verifier.sources={{{data_source}: math}}', or set "
+            "reward.custom_reward_function.path"
+        )
     if name not in VERIFIERS:
-        known = ", ".join(VERIFIERS)
         raise BadInput(f"fail2fix.verifier.sources: {data_source!r} is given to {name!r}: use one of {known}")
     return name
+
+
+def ground_truth_text(value: Any) -> str:
+    """A ground truth as verifiers read it: text, a number, or a list (an array) of one of them.
+
+    Raises:
+        BadInput: it is something else; what it is.
+    """
+    if hasattr(value, "tolist"):  # numpy's arrays and numbers
+        value = value.tolist()
+    if isinstance(value, list | tuple) and len(value) == 1:
+        return ground_truth_text(value[0])
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return str(value)
+    given = f"a list of {len(value)}" if isinstance(value, list | tuple) else f"{type(value).__name__} {value!r:.80}"
+    raise BadInput(f"ground_truth is {given}; it must be text or a number (a list of one is read too)")
 
 
 def open_verifier(name: str, settings: VerifierConfig) -> Verifier:

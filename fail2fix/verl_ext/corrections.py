@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
-from verl import DataProto
 
 from fail2fix.core.prompts import AttemptContext, CorrectionPrompt, CorrectionPromptBuilder
 from fail2fix.core.selection import Attempt, PromptGroup, Selection
+from fail2fix.verl_ext.extra_info import fill_extra_info
 from fail2fix.verl_ext.rollout import GROUP, PROMPT_IDS, PROMPT_IDS_AGENT
 from fail2fix.verl_ext.streams import Bools, Floats, Source, Stream, joined_sources, objects
 
@@ -130,10 +130,11 @@ def correction_source(replays: Sequence[Replay]) -> Source:
     """
     runs = [list(run) for _, run in groupby(replays, key=lambda replay: id(replay.pool))]
     source = joined_sources([run[0].pool.source.rows(np.array([r.row for r in run])) for run in runs])
+    fill_extra_info(source.head)
     uids = [f"f2f-{u}-{r.attempt.sample}" for u, r in zip(source.head.non_tensor_batch["uid"], replays, strict=True)]
     infos = [
         dict(info) | {"fail2fix": {"stream": "correction", "attempt_id": uid, "attempt_correct": r.attempt.correct}}
-        for info, uid, r in zip(_extra_info(source.head), uids, replays, strict=True)
+        for info, uid, r in zip(source.head.non_tensor_batch["extra_info"], uids, replays, strict=True)
     ]
     for rows in (source.head, source.request):
         rows.non_tensor_batch["uid"] = np.array(uids, dtype=object)
@@ -148,8 +149,3 @@ def correction_source(replays: Sequence[Replay]) -> Source:
 def _engine_group(uid: str, replay: Replay) -> str:
     """Which rollouts a correction's prompt shares a prefix with: its problem's (``turn``), or its attempt's alone."""
     return uid.removeprefix("f2f-").rpartition("-")[0] if replay.prompt.form == "turn" else uid
-
-
-def _extra_info(rows: DataProto) -> list[dict]:
-    given = rows.non_tensor_batch.get("extra_info")
-    return [{} for _ in range(len(rows))] if given is None else [info or {} for info in given]

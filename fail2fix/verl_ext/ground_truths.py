@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from fail2fix.core.config import VerifierConfig
-from fail2fix.verify.registry import ground_truth_problem, open_verifier, verifier_of
+from fail2fix.core.config import BadInput, VerifierConfig
+from fail2fix.verify.registry import ground_truth_problem, ground_truth_text, open_verifier, verifier_of
 
 
 class GroundTruths:
-    """The verifiers that the rows seen so far ask for."""
+    """The verifiers that the rows seen so far need, and the rows of each data source."""
 
     def __init__(self, settings: VerifierConfig) -> None:
         self._settings = settings
-        self._names: set[str] = set()
+        self._sources: Counter[str] = Counter()
+        self._sound: set[int] = set()  # hashes of ground truths already checked
 
     def problem(self, row: Mapping[str, Any]) -> str:
-        """What is wrong with a row's ground truth for the verifier of its data source; "" if nothing is.
+        """What is wrong with a row's data source or its ground truth; "" if nothing is."""
+        source, value = row["data_source"], row["reward_model"].get("ground_truth")
+        if value in (None, ""):
+            return "'reward_model' must have a ground_truth"
+        try:
+            name, text = verifier_of(source, self._settings), ground_truth_text(value)
+        except BadInput as error:
+            return str(error)
+        self._sources[source] += 1
+        if (key := hash((name, text))) in self._sound:
+            return ""
+        if said := ground_truth_problem(name, text):
+            return f"'reward_model': ground_truth, for the {name} verifier: {said}"
+        self._sound.add(key)
+        return ""
 
-        Raises:
-            BadInput: the data source is given to a verifier that does not exist.
-        """
-        name = verifier_of(str(row["data_source"]), self._settings)
-        self._names.add(name)
-        said = ground_truth_problem(name, str(row["reward_model"]["ground_truth"]))
-        return said and f"'reward_model': ground_truth, for the {name} verifier: {said}"
+    def judges(self) -> list[str]:
+        """Which verifier judges each data source, one line each."""
+        return [
+            f"data_source {source!r}: {rows} rows, judged by the {verifier_of(source, self._settings)} verifier"
+            for source, rows in sorted(self._sources.items())
+        ]
 
     def check_they_run(self, reward_workers: int = 1) -> list[str]:
         """Open and close each of them; what isolates untrusted programs, one line each verifier that runs any.
@@ -34,7 +49,7 @@ class GroundTruths:
             BadInput: one cannot run here; what to install or set.
         """
         lines = []
-        for name in sorted(self._names):
+        for name in sorted({verifier_of(source, self._settings) for source in self._sources}):
             verifier: Any = open_verifier(name, self._settings)
             if hasattr(verifier, "describe"):
                 lines.append(verifier.describe(reward_workers))

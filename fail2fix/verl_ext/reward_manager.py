@@ -47,7 +47,8 @@ from fail2fix.backoff import Kind, kind_of, retry_policy
 from fail2fix.core.config import BadInput, VerifierConfig
 from fail2fix.core.shaping import overlong_penalty, shape_reward
 from fail2fix.core.verdict import reaches
-from fail2fix.verify.registry import PROGRAMS, Verifier, open_verifier, verifier_of
+from fail2fix.verify.registry import PROGRAMS, Verifier, ground_truth_text, open_verifier, verifier_of
+from fail2fix.verl_ext.extra_info import fill_extra_info
 from fail2fix.verl_ext.reward_errors import REWARD_ERROR, FirstVerdicts, error_line, error_place, reward_name
 from fail2fix.verl_ext.settings import fail2fix_settings, inert_penalty, overlong_buffer, refuse_legacy_reward_keys
 
@@ -93,6 +94,7 @@ class RiskAverseRewardManager(NaiveRewardManager):
         Raises:
             BadInput: the row's ``extra_info["fail2fix"]`` or the reward function's result is malformed.
         """
+        fill_extra_info(data)
         row = RowContext.of(data[-1:][0].non_tensor_batch.get("extra_info"))
         extra = (await super().run_single(data))["reward_extra_info"]
         plain = extra.pop("score")
@@ -247,12 +249,12 @@ class VerifierScore:
         self._settings = settings
         self._open: dict[str, Verifier] = {}
 
-    async def __call__(self, data_source: str, solution_str: str, ground_truth: str, **_: Any) -> dict[str, Any]:
+    async def __call__(self, data_source: str, solution_str: str, ground_truth: Any, **_: Any) -> dict[str, Any]:
         """Raises `BadInput` where a verifier cannot run here."""
         name = verifier_of(data_source, self._settings)
         if name not in self._open:
             self._open[name] = open_verifier(name, self._settings)
-        verdict = await self._open[name].verify(solution_str, str(ground_truth))
+        verdict = await self._open[name].verify(solution_str, ground_truth_text(ground_truth))
         reward = float(verdict.correct)
         # A program over its limits can be corrected; an answer that times out cannot be read (METHOD.md, "Verdict").
         status = "over_limit" if name in PROGRAMS and verdict.status == "timeout" else verdict.status

@@ -9,6 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fail2fix.core.config import BadInput, Baseline, Fail2FixConfig, Scale, Schedule, check
 
+FUSION = "fail2fix.verifier.code.backend=sandbox_fusion and fail2fix.verifier.code.endpoint"
 # Old key -> where verl 0.9 reads it. verl still parses the old ones and ignores them.
 LEGACY_REWARD_KEYS = {
     "custom_reward_function.path": "reward.custom_reward_function.path",
@@ -21,8 +22,9 @@ LEGACY_REWARD_KEYS = {
     "reward_model.reward_loop_module_path": "reward.reward_manager.module.path",
     "reward_model.reward_loop_source": "reward.reward_manager.source",
     "reward_model.reward_manager": "reward.reward_manager.name",
-    "sandbox_fusion.url": "reward.sandbox_fusion.url",
+    "sandbox_fusion.url": FUSION,
 }
+OUR_REWARD = "RiskAverseRewardManager"
 
 
 def fail2fix_settings(config: DictConfig) -> Fail2FixConfig:
@@ -61,6 +63,21 @@ def refuse_legacy_reward_keys(config: DictConfig) -> None:
     for old, new in LEGACY_REWARD_KEYS.items():
         if OmegaConf.select(config, old, default=None) not in (None, False):
             raise BadInput(f"{old}: verl 0.9 ignores this key silently; set {new} instead")
+    if reward_manager(config) == OUR_REWARD and (config.reward.get("sandbox_fusion") or {}).get("url"):
+        raise BadInput(f"reward.sandbox_fusion.url: only verl's reward managers read this key; set {FUSION} instead")
+
+
+def reward_manager(config: DictConfig) -> str:
+    """The name of the class that scores the run's rollouts."""
+    return str((config.reward.get("reward_manager") or {}).get("name"))
+
+
+def writes_streams(settings: Fail2FixConfig) -> bool:
+    """Whether the run stores rollouts in files of its own: its checkpoints hold attempts, or a file a frozen pool."""
+    replays = settings.correction.enabled and (
+        settings.replay.source != "online" or settings.schedule is not Schedule.serial
+    )
+    return replays or settings.held_out.enabled
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,13 @@ rollouts came from stands in the file's schema metadata, as JSON under ``fail2fi
 
 from __future__ import annotations
 
+import base64
+import datetime
+import decimal
 import json
 import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +25,28 @@ from verl import DataProto
 from fail2fix.core.config import BadInput
 from fail2fix.verl_ext.streams import Source, Stream, objects
 
+
+@dataclass(frozen=True)
+class Codec:
+    """How values of a type that JSON lacks are written as text and read back."""
+
+    write: Callable[[Any], str]
+    read: Callable[[str], Any]
+
+
+TYPED = "fail2fix.type"
+CODECS = {
+    "datetime": Codec(datetime.datetime.isoformat, datetime.datetime.fromisoformat),
+    "date": Codec(datetime.date.isoformat, datetime.date.fromisoformat),
+    "time": Codec(datetime.time.isoformat, datetime.time.fromisoformat),
+    "timedelta": Codec(
+        lambda value: str(value // datetime.timedelta(microseconds=1)),
+        lambda text: datetime.timedelta(microseconds=int(text)),
+    ),
+    "Decimal": Codec(str, decimal.Decimal),
+    "bytes": Codec(lambda value: base64.b64encode(value).decode(), base64.b64decode),
+}
+"""By the type's name: what a data file's columns may hold beside plain data."""
 SCHEMA = 1
 KEY = b"fail2fix"
 TENSORS = ("prompts", "responses", "attention_mask", "rm_scores")
@@ -147,7 +174,7 @@ def _rows_as_json(rows: DataProto) -> list[str]:
 
 
 def _rows_from_json(texts: list[str]) -> DataProto:
-    rows = [json.loads(text) for text in texts]
+    rows = [json.loads(text, object_hook=_typed) for text in texts]
     tensors = {
         name: torch.tensor([row["tensors"][name]["values"] for row in rows], dtype=getattr(torch, first["dtype"]))
         for name, first in rows[0]["tensors"].items()
@@ -156,6 +183,23 @@ def _rows_from_json(texts: list[str]) -> DataProto:
     if not tensors:
         return DataProto(non_tensor_batch=columns)
     return DataProto.from_dict(tensors=tensors, non_tensors=columns)
+
+
+def _typed(fields: dict[str, Any]) -> Any:
+    """A JSON object, or the value it stands for. Reading text runs no code of its own."""
+    codec = CODECS.get(fields[TYPED]) if fields.keys() == {TYPED, "value"} else None
+    return codec.read(fields["value"]) if codec else fields
+
+
+def check_storable(row: Mapping[str, Any]) -> None:
+    """Refuse a row of a data set that no file of rollouts can hold.
+
+    Raises:
+        BadInput: the column and what to do.
+    """
+    for column, value in row.items():
+        if not isinstance(value, torch.Tensor):
+            _plain(value, column)
 
 
 def _plain(value: Any, column: str = "") -> Any:
@@ -170,6 +214,8 @@ def _plain(value: Any, column: str = "") -> Any:
         return [_plain(item, column) for item in value]
     if value is None or isinstance(value, str | int | float | bool):
         return value
+    if codec := CODECS.get(type(value).__name__):
+        return {TYPED: type(value).__name__, "value": codec.write(value)}
     raise BadInput(
         f"column {column!r} holds a {type(value).__name__}: rollouts with it cannot be stored in a file; "
         "use fail2fix.replay.source=online and fail2fix.schedule=serial, or drop the column"

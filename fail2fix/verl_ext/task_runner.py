@@ -14,6 +14,8 @@ from fail2fix.shipped_configs import register_resolvers
 from fail2fix.verl_ext.cluster import joins, wait_for_devices
 from fail2fix.verl_ext.last_resort import saving_what_is_left
 from fail2fix.verl_ext.run_folder import folder_of
+from fail2fix.verl_ext.settings import fail2fix_settings, writes_streams
+from fail2fix.verl_ext.stream_file import check_storable
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
 from fail2fix.verl_ext.watchdog import Watchdog
 from fail2fix.verl_ext.weight_sync import hold_weight_sync
@@ -57,6 +59,9 @@ class Fail2FixTaskRunner(BaseTaskRunner):
         held_out = create_rl_dataset(
             data.val_files, data, tokenizer, processor, is_train=False, max_samples=data.val_max_samples
         )
+        if writes_streams(fail2fix_settings(config)):
+            for rows in (train, held_out):
+                check_storable(rows[0])
         return self.trainer_class(
             config=config,
             tokenizer=tokenizer,

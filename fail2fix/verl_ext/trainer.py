@@ -58,6 +58,7 @@ from fail2fix.core.selection import PromptGroup, Selection, distinct_candidates,
 from fail2fix.verl_ext.balance import close_base, close_correction, verified
 from fail2fix.verl_ext.corrections import Replay, Replays, correction_source, fill_replays
 from fail2fix.verl_ext.dynamic_sampling import refilled
+from fail2fix.verl_ext.extra_info import fill_extra_info
 from fail2fix.verl_ext.held_out import Messages, load_held_out
 from fail2fix.verl_ext.loop import Step
 from fail2fix.verl_ext.loss import SEQUENCES, STREAM, TOKENS, joint_loss
@@ -340,6 +341,7 @@ class Fail2FixTrainer(Validation):
         rollouts = self.config.actor_rollout_ref.rollout.n
         uids = [f"{step.number}-{first_request // rollouts + place}" for place in range(len(prompts))]
         prompts.non_tensor_batch["uid"] = np.array(uids, dtype=object)
+        fill_extra_info(prompts)
         request = self._get_gen_batch(prompts)
         request.non_tensor_batch[GROUP] = np.array(uids, dtype=object)
         return Source(prompts, request).repeat(rollouts)

@@ -14,9 +14,16 @@ from verl.trainer.ppo.utils import need_critic
 
 from fail2fix.core.config import BadInput, Fail2FixConfig, Schedule
 from fail2fix.verl_ext.dynamic_sampling import METRICS
+from fail2fix.verl_ext.settings import OUR_REWARD
+from fail2fix.verl_ext.verl_names import (
+    advantage_estimators,
+    knows_kl_controller,
+    knows_kl_penalty,
+    knows_precision,
+    policy_losses,
+)
 
 OUR_MANAGER = "fail2fix.verl_ext.rollout.Fail2FixAgentLoopManager"
-OUR_REWARD = "RiskAverseRewardManager"
 # verl's policy losses that look at a micro-batch as a whole: geo_mean takes the mean of its rows, bypass_mode rejects
 # tokens of it and fails where it holds rows of one stream only.
 BY_MICRO_BATCH = ("geo_mean", "bypass_mode")
@@ -35,7 +42,73 @@ def _on_cpu_with_seeds(config: DictConfig) -> bool:
     return config.trainer.device == "cpu" and config.fail2fix.seeded_rollouts
 
 
+def _policy_loss(config: DictConfig) -> DictConfig:
+    policy_loss: DictConfig = config.actor_rollout_ref.actor.policy_loss
+    return policy_loss
+
+
+def _registers_names(config: DictConfig) -> bool:
+    """Whether a library of the user's own, imported in the workers only, may register further names."""
+    return bool(config.actor_rollout_ref.model.get("external_lib"))
+
+
+def _greedy_several(config: DictConfig) -> bool:
+    sampling = config.actor_rollout_ref.rollout.val_kwargs
+    return sampling.n > 1 and not (sampling.do_sample and sampling.temperature > 0)
+
+
+def _dtype(config: DictConfig, worker: str) -> object:
+    return (config.actor_rollout_ref[worker].get("fsdp_config") or {}).get("model_dtype")
+
+
+NO_KL_ESTIMATE = "verl knows no KL estimate of this name; use kl, abs, mse, low_var_kl, k1, k2, k3, or one with a +"
+
 ALWAYS = (
+    Refusal(
+        "algorithm.adv_estimator",
+        lambda c: c.algorithm.adv_estimator not in advantage_estimators() and not _registers_names(c),
+        f"verl knows no estimator of this name; use one of {', '.join(advantage_estimators())}",
+    ),
+    Refusal(
+        "actor_rollout_ref.actor.policy_loss.loss_mode",
+        lambda c: _policy_loss(c).get("loss_mode", "vanilla") not in policy_losses() and not _registers_names(c),
+        f"verl knows no policy loss of this name; use one of {', '.join(policy_losses())}",
+    ),
+    Refusal(
+        "actor_rollout_ref.actor.policy_loss.dro_beta",
+        lambda c: _policy_loss(c).get("loss_mode") == "dro" and _policy_loss(c).get("dro_beta") is None,
+        "loss_mode=dro needs a number here; set it",
+    ),
+    Refusal(
+        "actor_rollout_ref.actor.kl_loss_type",
+        lambda c: not knows_kl_penalty(c.actor_rollout_ref.actor.kl_loss_type),
+        NO_KL_ESTIMATE,
+    ),
+    Refusal(
+        "algorithm.kl_penalty",
+        lambda c: not knows_kl_penalty(c.algorithm.kl_penalty),
+        NO_KL_ESTIMATE,
+    ),
+    Refusal(
+        "algorithm.kl_ctrl",
+        lambda c: c.algorithm.use_kl_in_reward and not knows_kl_controller(c.algorithm.kl_ctrl),
+        "verl cannot make a KL controller of it; set type to fixed, or to adaptive with a horizon above 0",
+    ),
+    Refusal(
+        "actor_rollout_ref.actor.fsdp_config.model_dtype",
+        lambda c: not knows_precision(_dtype(c, "actor")),
+        "verl knows no number format of this name; use fp32, bf16 or fp16",
+    ),
+    Refusal(
+        "actor_rollout_ref.ref.fsdp_config.model_dtype",
+        lambda c: not knows_precision(_dtype(c, "ref")),
+        "verl knows no number format of this name; use fp32, bf16 or fp16",
+    ),
+    Refusal(
+        "actor_rollout_ref.rollout.val_kwargs.n",
+        _greedy_several,
+        "greedy samples are equal; set it to 1, or val_kwargs.do_sample=true with a temperature above 0",
+    ),
     Refusal(
         "trainer.use_v1",
         lambda c: c.trainer.use_v1,

@@ -1,17 +1,72 @@
 """Which verifier judges a row, and what each says of a ground truth."""
 
 import asyncio
+import math
 
+import numpy as np
 import pytest
 
 from fail2fix.core.config import BadInput, VerifierConfig
-from fail2fix.verify.registry import SOURCES, VERIFIERS, ground_truth_problem, open_verifier, verifier_of
+from fail2fix.sets import all_sets
+from fail2fix.sets.spec import PublicSet
+from fail2fix.tasks.family import FAMILIES
+from fail2fix.verify.registry import (
+    SOURCES,
+    VERIFIERS,
+    ground_truth_problem,
+    ground_truth_text,
+    open_verifier,
+    verifier_of,
+)
 
 
-def test_the_data_source_decides_and_math_is_the_rest() -> None:
+def test_the_data_source_decides_and_an_unknown_one_is_refused_with_both_ways_out() -> None:
     settings = VerifierConfig()
-    assert {verifier_of(source, settings) for source in SOURCES} == {"code", "text"}
-    assert verifier_of("openai/gsm8k", settings) == verifier_of("somebody/else", settings) == "math"
+    assert {verifier_of(source, settings) for source in SOURCES} == set(VERIFIERS)
+    assert verifier_of("openai/gsm8k", settings) == verifier_of("aime2026", settings) == "math"
+    for unknown in ("openai/gsm8K", "gsm8k", "", "searchR1_nq"):
+        with pytest.raises(BadInput, match=r"fail2fix\.verifier\.sources.*reward\.custom_reward_function\.path"):
+            verifier_of(unknown, settings)
+
+
+def str_of(each: PublicSet | str) -> str:
+    return each if isinstance(each, str) else each.name
+
+
+@pytest.mark.parametrize("each", [*all_sets().values(), *FAMILIES], ids=str_of)
+def test_every_set_and_task_family_of_ours_has_a_verifier(each: PublicSet | str) -> None:
+    settings = VerifierConfig()
+    if isinstance(each, str):
+        assert verifier_of(f"fail2fix/{each}", settings) == "math"
+    else:
+        assert verifier_of(each.hub_id, settings) == each.ability
+
+
+@pytest.mark.parametrize("value", ["4", ["4"], ("4",), np.array(["4"]), [["4"]], 4, [4], np.int64(4), np.array([4])])
+def test_text_numbers_and_lists_of_one_are_read(value: object) -> None:
+    assert ground_truth_text(value) == "4"
+
+
+@pytest.mark.parametrize("value", [["3", "4"], [], {"target": ["4"]}, None, True, math.nan, math.inf, b"4", [None]])
+def test_other_ground_truths_are_refused(value: object) -> None:
+    with pytest.raises(BadInput, match="must be text or a number"):
+        ground_truth_text(value)
+
+
+@pytest.mark.parametrize(
+    "gold",
+    ["The answer is 4.", "We add the numbers.\n#### 4", "<answer>4</answer>", "nan", "NaN", "None", "null", "['34']",
+     "{'target': ['4']}", '[{"input": "1", "output": "2"}]', '{"inputs": ["1"], "outputs": ["2"]}'],
+)  # fmt: skip
+def test_what_no_right_answer_equals_is_no_ground_truth_of_mathematics(gold: str) -> None:
+    assert ground_truth_problem("math", gold) != ""
+
+
+@pytest.mark.parametrize(
+    "gold", ["4", "-4.0", r"\frac{1}{2}", "[1, 2, 3]", '["34"]', r"\{1,2\}", "x=4", "no solution", "(A)", r"50\%"]
+)
+def test_ordinary_answers_are_ground_truths_of_mathematics(gold: str) -> None:
+    assert ground_truth_problem("math", gold) == ""
 
 
 def test_a_runs_own_list_outweighs_the_registrys() -> None:

@@ -11,7 +11,7 @@ import os
 
 from omegaconf import DictConfig, OmegaConf
 from verl.trainer.ppo.utils import need_critic, need_reference_policy
-from verl.utils.config import validate_config
+from verl.utils.config import omega_conf_to_dataclass, validate_config
 
 from fail2fix.core.config import BadInput, Fail2FixConfig
 from fail2fix.verl_ext.ground_truths import GroundTruths
@@ -21,7 +21,7 @@ from fail2fix.verl_ext.preflight.doubtful import doubts_of_config
 from fail2fix.verl_ext.preflight.model_folder import check_attention, check_model, check_reach, check_weights
 from fail2fix.verl_ext.preflight.no_secrets import refuse_secrets
 from fail2fix.verl_ext.preflight.place import check_place
-from fail2fix.verl_ext.preflight.reward import check_reward_function, has_own_reward
+from fail2fix.verl_ext.preflight.reward import check_reward_function, judged_by_us
 from fail2fix.verl_ext.preflight.rollout_files import check_rollout_files
 from fail2fix.verl_ext.preflight.room import check_room
 from fail2fix.verl_ext.preflight.sizes_fit import check_sizes
@@ -67,10 +67,10 @@ def check_inputs(config: DictConfig) -> list[str]:
     weights = check_weights(config)
     check_reach(config, model_config)
     notes += check_room(config, weights)
-    verifiers = None if has_own_reward(config) else GroundTruths(fail2fix_settings(config).verifier)
+    verifiers = GroundTruths(fail2fix_settings(config).verifier) if judged_by_us(config) else None
     notes += DataCheck(config, chat, verifiers).notes()
     if verifiers:
-        for line in verifiers.check_they_run(config.reward.num_workers):
+        for line in [*verifiers.judges(), *verifiers.check_they_run(config.reward.num_workers)]:
             print(f"fail2fix: {line}", flush=True)
     notes += check_correction_prompts(config, chat.tokenizer)
     check_rollout_files(config, chat.tokenizer)
@@ -101,6 +101,7 @@ def _check_verl_config(config: DictConfig) -> None:
     """verl's own validation, whose assertions come out as our one line."""
     resolved = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
     try:
+        omega_conf_to_dataclass(resolved.actor_rollout_ref.rollout)  # otherwise read in the workers only
         validate_config(
             resolved, use_reference_policy=need_reference_policy(resolved), use_critic=need_critic(resolved)
         )

@@ -23,8 +23,10 @@ from omegaconf import DictConfig
 from fail2fix.core.config import BadInput
 from fail2fix.verl_ext.ground_truths import GroundTruths
 from fail2fix.verl_ext.preflight.chat import Chat
-from fail2fix.verl_ext.preflight.data_rows import FIELDS, Repeats, row_problem
+from fail2fix.verl_ext.preflight.data_rows import FIELDS, Repeats, media_keys, row_problem, unsupported_problem
+from fail2fix.verl_ext.preflight.sizes_fit import asks_for_corrections
 from fail2fix.verl_ext.preflight.wording import first_line, paths
+from fail2fix.verl_ext.settings import fail2fix_settings, writes_streams
 
 FORMATS = (".parquet", ".json", ".jsonl")  # what verl's dataset reads
 Messages = list[dict[str, Any]]
@@ -123,17 +125,21 @@ class DataCheck:
 
     def _sound_rows(self, file: Path, given: str, found: DataSet) -> Iterator[tuple[int, Messages]]:
         """The places and prompts of a file's rows, each checked."""
-        key = self.config.data.prompt_key
-        rows = _parquet_rows(file, key, given) if file.suffix == ".parquet" else _json_rows(file)
+        key, media, settings = self.config.data.prompt_key, media_keys(self.config.data), fail2fix_settings(self.config)
+        corrections = asks_for_corrections(settings)
+        if file.suffix == ".parquet" and writes_streams(settings):
+            _check_storable(file, given)
+        rows = _parquet_rows(file, key, media, given) if file.suffix == ".parquet" else _json_rows(file)
         for place, row in enumerate(rows):
             problem = (
                 row_problem(row, key)
+                or unsupported_problem(row, media, corrections)
                 or self.chat.problem(row[key])
                 or (self.verifiers.problem(row) if self.verifiers else "")
-                or found.repeats.problem(row, key, f"row {place} of {file.name}")
             )
             if problem:
                 raise BadInput(f"{given}: row {place}: {problem}")
+            found.repeats.add(row, key)
             found.rows += 1
             if mark := self.chat.markup(row[key]):
                 found.marked += 1
@@ -171,19 +177,41 @@ def _local_file(config: DictConfig, path: str, given: str) -> Path | None:
     return file
 
 
-def _parquet_rows(file: Path, prompt_key: str, given: str) -> Iterator[dict[str, Any]]:
+def _parquet_rows(file: Path, prompt_key: str, media: Sequence[str], given: str) -> Iterator[dict[str, Any]]:
     schema = parquet.read_schema(file)
     columns = [prompt_key, *FIELDS]
     for column in columns:
         if column not in schema.names:
             raise BadInput(f"{given}: column {column!r} is missing; it has {sorted(schema.names)}")
-    if "extra_info" in schema.names:
-        extra = schema.field("extra_info").type
-        named = pyarrow.types.is_struct(extra)
-        # Of the rest, which may be long, nothing is read here.
-        columns += ["extra_info.id"] if named and extra.get_field_index("id") >= 0 else [] if named else ["extra_info"]
-    for batch in parquet.ParquetFile(file).iter_batches(batch_size=4096, columns=columns):
+    # Named fields may be long, and nothing of them is read here.
+    if "extra_info" in schema.names and not pyarrow.types.is_struct(schema.field("extra_info").type):
+        columns.append("extra_info")
+    asked = [column for column in (*media, "agent_name") if column in schema.names]
+    size = 64 if asked else 4096  # images are large
+    for batch in parquet.ParquetFile(file).iter_batches(batch_size=size, columns=columns + asked):
         yield from batch.to_pylist()
+
+
+def _check_storable(file: Path, given: str) -> None:
+    """Refuse columns that no file of rollouts can hold; verl reads them as objects (images, sound)."""
+    for column, feature in datasets.Features.from_arrow_schema(parquet.read_schema(file)).items():
+        if kind := _object_kind(feature):
+            raise BadInput(
+                f"{given}: column {column!r} holds {kind} objects, which no file of rollouts can store; drop the "
+                "column, or use fail2fix.replay.source=online and fail2fix.schedule=serial without fail2fix.held_out"
+            )
+
+
+def _object_kind(feature: Any) -> str:
+    """The name of a feature that `datasets` decodes to an object, looked for at any depth; "" if there is none."""
+    if isinstance(feature, dict):
+        return next((kind for each in feature.values() if (kind := _object_kind(each))), "")
+    if isinstance(feature, list | tuple):
+        return next((kind for each in feature if (kind := _object_kind(each))), "")
+    inner = getattr(feature, "feature", None)  # of a list
+    if inner is not None:
+        return _object_kind(inner)
+    return type(feature).__name__ if hasattr(feature, "decode_example") else ""
 
 
 def _json_rows(file: Path) -> Iterator[Any]:

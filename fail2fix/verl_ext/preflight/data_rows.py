@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 FIELDS = ("data_source", "reward_model")
+SINGLE_TURN = "single_turn_agent"
+MEDIA = ("image", "video", "audio")
 NOT_MESSAGES = "must be a list of chat messages with role and content"
 
 
@@ -20,11 +23,33 @@ def row_problem(row: Any, prompt_key: str) -> str:
         return f"{prompt_key!r} {problem}"
     if not isinstance(source, str) or not source.strip():
         return "'data_source' must be text that is not empty: it decides which verifier judges the row"
-    if not isinstance(reward, dict) or reward.get("ground_truth") in (None, ""):
-        return "'reward_model' must have a ground_truth"
+    if not isinstance(reward, dict) or "ground_truth" not in reward:
+        return "'reward_model' must have a ground_truth (null where your own reward function needs none)"
     if extra is not None and not isinstance(extra, dict):
         return f"'extra_info' must be named fields, or left out, not {type(extra).__name__}"
     return ""
+
+
+def unsupported_problem(row: Mapping[str, Any], media_keys: Sequence[str], corrections: bool) -> str:
+    """What a row asks for that the training loop cannot do; "" if nothing.
+
+    ``corrections``: whether the run asks for corrections, which replay an attempt as one assistant turn.
+    """
+    for key in media_keys:
+        if row.get(key):
+            return f"has {key!r}: attempts and corrections are text only; leave rows with images, video or audio out"
+    agent = row.get("agent_name", SINGLE_TURN)
+    if corrections and agent != SINGLE_TURN:
+        return (
+            f"'agent_name' is {agent!r}: an attempt must be one assistant turn to be replayed; drop the column, or "
+            f"write {SINGLE_TURN!r}"
+        )
+    return ""
+
+
+def media_keys(data: Mapping[str, Any]) -> list[str]:
+    """The columns in which verl looks for images, videos and audio."""
+    return [data.get(f"{kind}_key") or f"{kind}s" for kind in MEDIA]
 
 
 def _messages_problem(messages: Any) -> str:
@@ -52,29 +77,18 @@ def _is_unicode(text: str) -> bool:
 
 
 class Repeats:
-    """Rows that are there twice.
-
-    One ``extra_info.id`` for two different problems is an error of the file, and refused. The same problem twice is
-    a way to weight it, and counted; with another ground truth it contradicts itself, and is counted apart.
-    """
+    """Rows that occur twice: a way to weight a problem, and counted; with another ground truth counted apart."""
 
     def __init__(self) -> None:
         self.repeated = 0
         self.contradictory = 0
-        self._by_id: dict[str, tuple[str, int]] = {}
         self._truths: dict[int, int] = {}
         self._met: set[int] = set()
 
-    def problem(self, row: dict[str, Any], prompt_key: str, where: str) -> str:
-        """What is wrong with a row beside the ones before it; "" if nothing is. ``where``: its file and place."""
-        content = hash((repr(row[prompt_key]), repr(row["reward_model"]["ground_truth"])))
-        name = (row.get("extra_info") or {}).get("id")
-        if name is not None:
-            first, same = self._by_id.setdefault(str(name), (where, content))
-            if same != content:
-                return f"'extra_info': id {name!r} is that of another problem, {first}; make ids unique"
+    def add(self, row: dict[str, Any], prompt_key: str) -> None:
+        """Count a row."""
+        content = hash((repr(row[prompt_key]), repr(row["reward_model"].get("ground_truth"))))
         known = self._truths.setdefault(prompt := hash(repr(row[prompt_key])), content)
         self.contradictory += known != content
         self.repeated += known == content and prompt in self._met
         self._met.add(prompt)
-        return ""

@@ -15,6 +15,15 @@ from fail2fix.verl_ext.sizes import (
     world_size,
 )
 
+COMPARE_WITHIN_GROUPS = (
+    "grpo",
+    "grpo_vectorized",
+    "grpo_passk",
+    "rloo",
+    "rloo_vectorized",
+    "opo",
+    "reinforce_plus_plus_baseline",
+)
 ULYSSES = "actor_rollout_ref.actor.ulysses_sequence_parallel_size"
 
 
@@ -25,6 +34,7 @@ def check_sizes(config: DictConfig, settings: Fail2FixConfig) -> None:
         BadInput: the key, its value, and the nearest that does.
     """
     _check_sequence_parallel(config)
+    _check_tensor_parallel(config)
     _check_lengths(config, settings)
     _check_batches(config, settings)
     _check_budget(config, settings)
@@ -51,6 +61,17 @@ def _check_sequence_parallel(config: DictConfig) -> None:
         )
 
 
+def _check_tensor_parallel(config: DictConfig) -> None:
+    """verl gives each engine equally many devices, of one node or of whole nodes."""
+    rollout, node, world = config.actor_rollout_ref.rollout, config.trainer.n_gpus_per_node, world_size(config)
+    engine = rollout.tensor_model_parallel_size * (rollout.get("data_parallel_size") or 1)
+    if world % engine or engine % min(engine, node):
+        raise BadInput(
+            f"actor_rollout_ref.rollout.tensor_model_parallel_size={rollout.tensor_model_parallel_size}: an engine "
+            f"takes {engine} devices, which do not divide the {world} (trainer.nnodes x n_gpus_per_node); use a divisor"
+        )
+
+
 def _check_lengths(config: DictConfig, settings: Fail2FixConfig) -> None:
     rollout, data = config.actor_rollout_ref.rollout, config.data
     needed = {"data.max_prompt_length": data.max_prompt_length}
@@ -68,15 +89,27 @@ def _check_lengths(config: DictConfig, settings: Fail2FixConfig) -> None:
             f"actor_rollout_ref.rollout.max_model_len={rollout.max_model_len} is below prompt_length + "
             f"response_length = {total}; raise it or leave it null"
         )
-    actor = config.actor_rollout_ref.actor
     shared = sequence_parallel(config)
-    if actor.use_dynamic_bsz and actor.ppo_max_token_len_per_gpu * shared < total:
-        times = f" x {shared} GPUs a sequence" if shared > 1 else ""
-        raise BadInput(
-            f"actor_rollout_ref.actor.ppo_max_token_len_per_gpu={actor.ppo_max_token_len_per_gpu}{times} is below the "
-            f"longest row, prompt_length + response_length = {total}; raise it, or lower data.max_response_length "
-            "or fail2fix.correction.max_prompt_length"
-        )
+    times = f" x {shared} GPUs a sequence" if shared > 1 else ""
+    for key, tokens in _tokens_per_gpu(config).items():
+        if tokens * shared < total:
+            raise BadInput(
+                f"actor_rollout_ref.{key}={tokens}{times} is below the longest row, prompt_length + response_length = "
+                f"{total}; raise it, or lower data.max_response_length or fail2fix.correction.max_prompt_length"
+            )
+
+
+def _tokens_per_gpu(config: DictConfig) -> dict[str, int]:
+    """The limits of a micro-batch's tokens that are in force, by key."""
+    actor, rollout, ref = (config.actor_rollout_ref[name] for name in ("actor", "rollout", "ref"))
+    limits = {}
+    if actor.use_dynamic_bsz:
+        limits["actor.ppo_max_token_len_per_gpu"] = actor.ppo_max_token_len_per_gpu
+    if rollout.log_prob_use_dynamic_bsz:
+        limits["rollout.log_prob_max_token_len_per_gpu"] = rollout.log_prob_max_token_len_per_gpu
+    if ref.log_prob_use_dynamic_bsz and (actor.use_kl_loss or config.algorithm.use_kl_in_reward):
+        limits["ref.log_prob_max_token_len_per_gpu"] = ref.log_prob_max_token_len_per_gpu
+    return limits
 
 
 def _check_batches(config: DictConfig, settings: Fail2FixConfig) -> None:
@@ -85,15 +118,17 @@ def _check_batches(config: DictConfig, settings: Fail2FixConfig) -> None:
         raise BadInput(
             f"data.train_batch_size={batch} is not a multiple of actor_rollout_ref.actor.ppo_mini_batch_size={mini}"
         )
-    rollouts = config.actor_rollout_ref.rollout.n
+    rollouts, estimator = config.actor_rollout_ref.rollout.n, config.algorithm.adv_estimator
+    if rollouts < 2 and (settings.correction.enabled or estimator in COMPARE_WITHIN_GROUPS):
+        raise BadInput(
+            f"actor_rollout_ref.rollout.n={rollouts}: {estimator} compares the rollouts of a group; use at least 2"
+        )
     rows, split = batch * rollouts, batch_split(config, data_parallel_ranks(config))
     if not split.divides(rows, 0):
         raise BadInput(f"data.train_batch_size={batch} x rollout.n={rollouts} = {rows} rows do not split into {split}")
     correction = settings.correction
     if not correction.enabled:
         return
-    if rollouts < 2:
-        raise BadInput(f"actor_rollout_ref.rollout.n={rollouts}: a group needs at least 2 rollouts to compare")
     fits = feasible_attempts(correction.attempts, correction.rollouts, rows, split)
     if fits != correction.attempts:
         raise BadInput(

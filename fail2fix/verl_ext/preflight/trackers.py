@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from omegaconf import DictConfig
 
 from fail2fix.core.config import BadInput
+from fail2fix.verl_ext.preflight.wording import first_line
 from fail2fix.verl_ext.trackers import file_logger_path
 
 Environment = Mapping[str, str]
@@ -50,6 +51,8 @@ def check_trackers(config: DictConfig, environment: Environment = os.environ) ->
             )
         if missing := tracker.lacks(environment):
             raise BadInput(f"trainer.logger: {name} {missing}, or leave it out")
+        if tracker.package == "wandb":
+            _check_project(config.trainer.project_name)
     return _file_doubts(config, environment) if "file" in names else []
 
 
@@ -62,6 +65,18 @@ def _wandb(environment: Environment) -> str:
     if key or environment.get("WANDB_IDENTITY_TOKEN_FILE") or _in_netrc(environment):
         return ""
     return "has no key: set WANDB_API_KEY, run wandb login, or set WANDB_MODE=offline"
+
+
+def _check_project(name: str) -> None:
+    """Ask wandb whether it takes the project's name: it refuses some characters and long names."""
+    from wandb import Settings
+
+    try:
+        Settings(project=name)
+    except Exception as error:  # UsageError, or what pydantic raises
+        raise BadInput(
+            f"trainer.project_name={name}: wandb refuses it ({first_line(error)}); choose another"
+        ) from error
 
 
 def _in_netrc(environment: Environment) -> bool:
