@@ -225,10 +225,16 @@ class TestShare:
         assert len(selection.attempts) == 128
 
     @settings(max_examples=300)
-    @given(groups=steps(), k=st.integers(0, 30), rho=ratios, config=configs)
+    @given(
+        solved=st.lists(st.sampled_from([0, 0, 1, 4, 4, 4]), min_size=4, max_size=8),
+        k=st.integers(4, 16),
+        rho=ratios,
+        config=configs,
+    )
     def test_a_place_goes_to_the_other_side_only_when_a_side_has_no_attempt_left(
-        self, groups: list[PromptGroup], k: int, rho: float, config: ReplayConfig
+        self, solved: list[int], k: int, rho: float, config: ReplayConfig
     ) -> None:
+        groups = [group(i, "1" * count + "0" * (4 - count)) for i, count in enumerate(solved)]
         selection = select(groups, k, rho, config)
         exist = Counter(a.correct for a in distinct_candidates(groups)[0])
         places = len(selection.attempts)
