@@ -210,7 +210,7 @@ DATA: dict[str, tuple[Callable[[Rows], Rows], list[str]]] = {
         ["row 2", "data_source 'gsm8K'", "+fail2fix.verifier.sources={gsm8K: math}", "custom_reward_function.path"],
     ),
     "ground truth in a sentence": (
-        lambda rows: [*rows[:2], spoil(rows[2], reward_model={"ground_truth": "It is 4.", "style": "rule"}), *rows[3:]],
+        lambda rows: [*rows[:2], spoil(rows[2], reward_model={"ground_truth": "The answer is 4.", "style": "rule"}), *rows[3:]],
         ["row 2", "ground_truth", "for the math verifier", "answer to itself"],
     ),
     "several ground truths": (
@@ -251,6 +251,9 @@ DATA: dict[str, tuple[Callable[[Rows], Rows], list[str]]] = {
 }  # fmt: skip
 
 
+OUR_VERIFIERS = "reward.custom_reward_function.path=null"
+
+
 @pytest.mark.parametrize("case", DATA, ids=lambda case: case.replace(" ", "-"))
 def test_malformed_data_names_the_file_and_the_row(folder: Path, main: Main, tmp_path: Path, case: str) -> None:
     change, named = DATA[case]
@@ -258,7 +261,7 @@ def test_malformed_data_names_the_file_and_the_row(folder: Path, main: Main, tmp
     rows = change(table.to_pylist())
     path = tmp_path / "bad.parquet"
     parquet.write_table(pyarrow.Table.from_pylist(rows) if rows else table.slice(0, 0), path)
-    line = main.refused(f"data.train_files={path}")
+    line = main.refused(f"data.train_files={path}", OUR_VERIFIERS)
     assert all(part in line for part in [str(path), *named]), line
 
 
@@ -523,7 +526,7 @@ def test_other_rows_that_verl_takes_pass(folder: Path, tmp_path: Path, capsys: p
         for row in rows_of(folder)
     ]
     rows[5] |= {"extra_info": None, "images": [], "agent_name": "single_turn_agent"}
-    given = composed(folder, write_json(tmp_path / "x.jsonl", rows))
+    given = composed(folder, write_json(tmp_path / "x.jsonl", rows), OUR_VERIFIERS)
     assert preflight.check_inputs(given) == []
     assert "data_source 'fail2fix/arithmetic': " in (said := capsys.readouterr().out)
     assert "judged by the math verifier" in said
@@ -564,7 +567,7 @@ def test_columns_that_no_file_of_rollouts_holds_are_refused_where_one_is_written
 ) -> None:
     pictures = with_pictures(folder, tmp_path / "x.parquet")
     preflight.check_inputs(composed(folder, pictures))
-    line = refusal(preflight.check_inputs, composed(folder, pictures, f"fail2fix.{stores}"))
+    line = refusal(preflight.check_inputs, composed(folder, pictures, stores))
     assert "x.parquet: column 'figure' holds Image objects" in line
 
 
@@ -1000,7 +1003,7 @@ def test_ordinary_settings_are_no_secrets(folder: Path, monkeypatch: pytest.Monk
 
 def test_errors_cannot_write_control_sequences(folder: Path, main: Main, tmp_path: Path) -> None:
     row = spoil(rows_of(folder)[0], data_source="a\x1b]0;owned\x07\u202e")
-    line = main.refused(write_json(tmp_path / "x.jsonl", [row]))
+    line = main.refused(write_json(tmp_path / "x.jsonl", [row]), OUR_VERIFIERS)
     assert "data_source 'a\\x1b]0;owned\\x07" in line
     assert all(character.isprintable() for character in line)
 
