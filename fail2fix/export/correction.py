@@ -14,13 +14,12 @@ from typing import Any
 from fail2fix.core.markers import CLOSE_DELIMITER, OPEN_DELIMITER
 from fail2fix.core.prompts import block_text
 from fail2fix.core.secret_text import refuse_secret
+from fail2fix.core.thinking import KNOWN_MARKS
 from fail2fix.export.run import TrainingRun, data_instruction
 
 FILE = "correction_prompt.json"
 FORMAT = 1
 SECTION = "fail2fix.correction"
-THINKING_MARKS = (("<think>", "</think>"),)
-"""What begins and ends thinking."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class CorrectionWords:
     max_prompt_tokens: int
     problem_suffix: str = ""
     chat_template_kwargs: dict[str, Any] = field(default_factory=dict)
-    thinking_marks: tuple[tuple[str, str], ...] = THINKING_MARKS
+    thinking_marks: tuple[tuple[str, str], ...] = KNOWN_MARKS
 
     def as_json(self) -> dict[str, Any]:
         """The file's fields."""
@@ -78,4 +77,5 @@ def correction_words(run: TrainingRun) -> CorrectionWords | None:
         max_prompt_tokens=int(run.words(f"{SECTION}.max_prompt_length")),
         problem_suffix=suffix,
         chat_template_kwargs=run.options("data.apply_chat_template_kwargs"),
+        thinking_marks=KNOWN_MARKS + run.pairs(f"{SECTION}.thinking_marks"),
     )

@@ -66,6 +66,10 @@ class TrainingRun:
             refuse_secret(f"{key}.{name}", str(value), os.environ)
         return {str(name): value for name, value in options.items()}
 
+    def pairs(self, key: str) -> tuple[tuple[str, str], ...]:
+        """A list of pairs of texts of the config; empty where there is none."""
+        return tuple((str(first), str(second)) for first, second in OmegaConf.select(self.config, key) or [])
+
     def data_files(self) -> list[Path]:
         files = OmegaConf.select(self.config, "data.train_files") or []
         return [Path(name) for name in ([files] if isinstance(files, str) else files)]
