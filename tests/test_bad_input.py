@@ -210,11 +210,7 @@ DATA: dict[str, tuple[Callable[[Rows], Rows], list[str]]] = {
         ["row 2", "data_source 'gsm8K'", "+fail2fix.verifier.sources={gsm8K: math}", "custom_reward_function.path"],
     ),
     "ground truth in a sentence": (
-        lambda rows: [
-            *rows[:2],
-            spoil(rows[2], reward_model={"ground_truth": "The answer is 4.", "style": "rule"}),
-            *rows[3:],
-        ],
+        lambda rows: [*rows[:2], spoil(rows[2], reward_model={"ground_truth": "The answer is 4."}), *rows[3:]],
         ["row 2", "ground_truth", "for the math verifier", "answer to itself"],
     ),
     "several ground truths": (
