@@ -9,7 +9,7 @@ import ctypes
 
 import psutil
 
-from fail2fix.shared_memory import FOLDER, held_by
+from fail2fix.shared_memory import held_by, remove_segments
 
 PR_SET_CHILD_SUBREAPER = 36
 END_S = 10.0
@@ -27,7 +27,7 @@ def end_descendants() -> int:
     from a parent, so it goes on until none is left.
     """
     killed: set[int] = set()
-    segments: set[str] = set()
+    segments: set[int] = set()
     while alive := [process for process in psutil.Process().children(recursive=True) if runs(process)]:
         segments |= held_by(alive)
         for process in alive:
@@ -37,8 +37,7 @@ def end_descendants() -> int:
         _, left = psutil.wait_procs(alive, timeout=END_S)
         if left:  # in the kernel's hands (a hung file system): nothing more can be done
             break
-    for name in segments:
-        (FOLDER / name).unlink(missing_ok=True)
+    remove_segments(segments)
     return len(killed)
 
 

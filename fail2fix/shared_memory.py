@@ -19,7 +19,8 @@ import psutil
 FOLDER = Path("/dev/shm")
 # Ring buffers of vLLM, weights on their way to an engine (verl), NCCL's buffers, semaphores of multiprocessing.
 NAME = r"(?:psm_[0-9a-f]+|verl_weights_[0-9a-f]+|nccl-\w+|sem\.mp-\w+)"
-HELD = re.compile(rf"/dev/shm/({NAME})$", re.M)
+# By inode: a semaphore is mapped under a temporary name.
+HELD = re.compile(r"^\S+ \S+ \S+ \S+ ([0-9]+) +/dev/shm/", re.M)
 LINE = re.compile(rf"([0-9]+) ({NAME})")
 RECORD = "fail2fix-{uid}-"
 LOOKS = 5  # a new segment that no process of the run holds at so many looks belongs to another program
@@ -53,14 +54,14 @@ class Record:
         if not new:
             return
         held = held_by(psutil.Process().children(recursive=True))
-        for inode, name in new.items():
-            self._looks[inode] = LOOKS if name in held else self._looks.get(inode, 0) + 1
-        self._write({inode: name for inode, name in new.items() if name in held})
+        for inode in new:
+            self._looks[inode] = LOOKS if inode in held else self._looks.get(inode, 0) + 1
+        self._write({inode: name for inode, name in new.items() if inode in held})
 
-    def remove(self, keep: Set[str] = frozenset()) -> None:
-        """Remove the recorded segments but those named in ``keep``; without any left, the record itself."""
-        _remove(self._folder, self._recorded.items(), keep)
-        self._recorded = {inode: name for inode, name in self._recorded.items() if name in keep}
+    def remove(self, keep: Set[int] = frozenset()) -> None:
+        """Remove the recorded segments but those whose inode numbers are in ``keep``."""
+        remove_segments(self._recorded.keys() - keep, self._folder)
+        self._recorded = {inode: name for inode, name in self._recorded.items() if inode in keep}
 
     def close(self) -> None:
         """Remove the segments and their record, at the end of the run."""
@@ -87,21 +88,29 @@ def remove_abandoned(folder: Path = FOLDER) -> int:
                 continue
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its owner lives
             listed = {(int(inode), name) for inode, name in LINE.findall(file.read())}
-            left = listed & set(_present(folder))
+            left = {inode for inode, _ in listed & set(_present(folder))}
             held = held_by(psutil.process_iter()) if left else set()
-            removed += _remove(folder, left, held)
-            if held.isdisjoint(name for _, name in left):
+            removed += remove_segments(left - held, folder)
+            if held.isdisjoint(left):
                 path.unlink()
     return removed
 
 
-def held_by(processes: Iterable[psutil.Process]) -> set[str]:
-    """The names of the segments that these processes map."""
-    held: set[str] = set()
+def held_by(processes: Iterable[psutil.Process]) -> set[int]:
+    """The inode numbers of what these processes map of /dev/shm."""
+    held: set[int] = set()
     for process in processes:
         with contextlib.suppress(OSError):  # ended meanwhile, or another user's
-            held |= set(HELD.findall(Path(f"/proc/{process.pid}/maps").read_text(errors="replace")))
+            held |= set(map(int, HELD.findall(Path(f"/proc/{process.pid}/maps").read_text(errors="replace"))))
     return held
+
+
+def remove_segments(inodes: Set[int], folder: Path = FOLDER) -> int:
+    """Remove the segments of these inode numbers; how many."""
+    gone = [name for inode, name in _present(folder) if inode in inodes]
+    for name in gone:
+        (folder / name).unlink(missing_ok=True)
+    return len(gone)
 
 
 def _present(folder: Path) -> Iterator[tuple[int, str]]:
@@ -113,13 +122,3 @@ def _present(folder: Path) -> Iterator[tuple[int, str]]:
                     status = path.lstat()
                     if status.st_uid == os.getuid():
                         yield status.st_ino, path.name
-
-
-def _remove(folder: Path, segments: Iterable[tuple[int, str]], keep: Set[str]) -> int:
-    gone = 0
-    present = set(_present(folder))
-    for inode, name in segments:
-        if (inode, name) in present and name not in keep:
-            (folder / name).unlink(missing_ok=True)
-            gone += 1
-    return gone

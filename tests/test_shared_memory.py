@@ -153,7 +153,7 @@ def test_kept_segments_stay_recorded(hold: Hold) -> None:
     record.look()
     ended.kill()
     ended.wait()
-    record.remove(keep={second.name})
+    record.remove(keep={second.stat().st_ino})
     assert (first.exists(), second.exists()) == (False, True)
     record.close()
     assert not second.exists()
@@ -215,6 +215,26 @@ holder.kill()
     name = (tmp_path / "name").read_text()
     assert name
     assert not (FOLDER / name).exists()
+
+
+def test_semaphores_which_are_mapped_under_another_name_are_recorded() -> None:
+    code = """
+import multiprocessing, time
+from multiprocessing import resource_tracker
+resource_tracker.register = lambda *_: None
+semaphore = multiprocessing.get_context("spawn").Semaphore()
+print(semaphore._semlock.name, flush=True)
+time.sleep(60)
+"""
+    record = Record()
+    holder, (name,) = launch(code)
+    path = FOLDER / f"sem.{name.removeprefix('/')}"
+    assert path.exists()
+    record.look()
+    holder.kill()
+    holder.wait()
+    record.close()
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("name", ["psm_a0dab334", "verl_weights_" + 32 * "a", "sem.mp-62rqotcl", "nccl-Ab12xy"])
