@@ -15,13 +15,13 @@ from typing import Any
 
 @dataclass
 class Service:
-    """Each POST is answered with ``answer``, or with ``status`` until ``healthy_at`` (monotonic seconds)."""
+    """Each POST is answered with ``answer``, or with ``status`` for ``broken_s`` seconds from the first one."""
 
     port: int
     status: int = 200
     answer: Mapping[str, Any] = field(default_factory=lambda: {"score": 1.0})
     headers: dict[str, str] = field(default_factory=dict)
-    healthy_at: float = 0.0
+    broken_s: float = 0.0
     asked: list[float] = field(default_factory=list)  # when each request came in
 
     @property
@@ -29,7 +29,7 @@ class Service:
         return f"http://127.0.0.1:{self.port}/"
 
     def broken(self) -> bool:
-        return time.monotonic() < self.healthy_at
+        return time.monotonic() < self.asked[0] + self.broken_s
 
 
 def free_port() -> int:
@@ -41,7 +41,7 @@ def free_port() -> int:
 @contextmanager
 def serving(status: int = 200, for_s: float = 0.0, **given: Any) -> Iterator[Service]:
     """A service that answers ``status`` for ``for_s`` seconds, and then judges. ``given``: its other fields."""
-    service = Service(free_port(), status, healthy_at=time.monotonic() + for_s, **given)
+    service = Service(free_port(), status, broken_s=for_s, **given)
     with _listening(service):
         yield service
 

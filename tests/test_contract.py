@@ -106,7 +106,7 @@ def changed_in(key: str, *overrides: str) -> DictConfig:
     if "dro_beta" in key:
         changed.actor_rollout_ref.actor.policy_loss.loss_mode = "dro"
     if "val_kwargs" in key:
-        changed.actor_rollout_ref.rollout.val_kwargs.do_sample = False
+        changed.actor_rollout_ref.rollout.val_kwargs.temperature = 0
     if "chunked_prefill" in key:
         changed.trainer.device = "cpu"
     OmegaConf.update(changed, key, REFUSED[key])

@@ -384,7 +384,7 @@ def test_a_program_over_its_limits_may_be_replayed_and_an_unreadable_answer_not(
             return Verdict(False, response, "timeout")
 
     monkeypatch.setattr(reward_manager, "open_verifier", lambda *_: Slow())
-    settings = {"verifier": {"sources": {"test": source}}}
+    settings = {"verifier": {"sources": {"openai/gsm8k": source}}}
     m = manager(None, reward={"custom_reward_function": {"path": None}}, fail2fix=settings)
     assert scored(m, "12")["reward_extra_info"]["verify_status"] == status
 

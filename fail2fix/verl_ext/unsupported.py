@@ -53,8 +53,9 @@ def _registers_names(config: DictConfig) -> bool:
 
 
 def _greedy_several(config: DictConfig) -> bool:
+    """verl samples a validation by its temperature, whatever ``do_sample`` says."""
     sampling = config.actor_rollout_ref.rollout.val_kwargs
-    return sampling.n > 1 and not (sampling.do_sample and sampling.temperature > 0)
+    return bool(sampling.n > 1 and sampling.temperature == 0)
 
 
 def _dtype(config: DictConfig, worker: str) -> object:
@@ -107,7 +108,7 @@ ALWAYS = (
     Refusal(
         "actor_rollout_ref.rollout.val_kwargs.n",
         _greedy_several,
-        "greedy samples are equal; set it to 1, or val_kwargs.do_sample=true with a temperature above 0",
+        "greedy samples are equal; set it to 1, or val_kwargs.temperature above 0",
     ),
     Refusal(
         "trainer.use_v1",
