@@ -16,6 +16,7 @@ Must not know: verl, ray, what is called.
 from __future__ import annotations
 
 import email.utils
+import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -40,6 +41,7 @@ CODE_ERRORS = (
 SERVICE_ERRORS = {
     ("aiohttp", "ClientError"), ("asyncio", "TimeoutError"), ("grpc", "RpcError"), ("http", "HTTPException"),
     ("httpx", "TransportError"), ("openai", "APIError"), ("requests", "RequestException"), ("urllib3", "HTTPError"),
+    ("wandb", "CommError"),
 }  # fmt: skip
 # The address is wrong, says a client.
 ADDRESS_ERRORS = {"InvalidURL", "InvalidSchema", "MissingSchema", "UnsupportedProtocol", "LocationParseError"}
@@ -130,6 +132,8 @@ def _own_kind(error: BaseException) -> Kind:
     # Before the built-in classes: requests' errors are OSErrors, and some of them ValueErrors too.
     if any((c.__module__.partition(".")[0], c.__name__) in SERVICE_ERRORS for c in type(error).__mro__):
         return Kind.service
+    if isinstance(error, json.JSONDecodeError):  # a broken answer, or a broken reader
+        return Kind.unclear
     if isinstance(error, CODE_ERRORS):
         return Kind.code
     # Python 3.10's time-outs of futures are no OSErrors.

@@ -16,9 +16,8 @@ from types import FrameType
 
 from fail2fix.core.faults import Exit
 from fail2fix.processes import become_subreaper, end_descendants
-from fail2fix.verl_ext.run_folder import new_name
+from fail2fix.verl_ext.run_folder import NAME_OF_STARTS, new_name
 
-NAME = "fail2fix.run.name="
 FIRST_PAUSE_S = 10.0
 LONGEST_PAUSE_S = 600.0
 ASKED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
@@ -32,13 +31,6 @@ def can_help(status: int) -> bool:
 def pause_s(restart: int) -> float:
     """Seconds before the ``restart``-th restart, counted from 1."""
     return min(FIRST_PAUSE_S * 2 ** (restart - 1), LONGEST_PAUSE_S)
-
-
-def named(arguments: list[str]) -> list[str]:
-    """The arguments with a run name, which every start of the run has to share."""
-    if any(argument.lstrip("+").startswith(NAME) for argument in arguments):
-        return arguments
-    return [*arguments, f"{NAME}{new_name()}"]
 
 
 class Retry:
@@ -106,7 +98,8 @@ def main() -> None:
     if len(sys.argv) < 2 or not sys.argv[1].isdigit():
         _say("usage: python -m fail2fix.retry N [any argument of fail2fix.train]; N is a number of restarts")
         sys.exit(Exit.BAD_INPUT)
-    command = [sys.executable, "-m", "fail2fix.train", *named(sys.argv[2:])]
+    command = [sys.executable, "-m", "fail2fix.train", *sys.argv[2:]]
+    os.environ[NAME_OF_STARTS] = new_name()  # a run that resumes from a folder of checkpoints has its name from there
     sys.exit(Retry(command, int(sys.argv[1])).run())
 
 

@@ -20,7 +20,7 @@ FOLDER = Path("/dev/shm")
 # Ring buffers of vLLM, weights on their way to an engine (verl), NCCL's buffers, semaphores of multiprocessing.
 NAME = r"(?:psm_[0-9a-f]+|verl_weights_[0-9a-f]+|nccl-\w+|sem\.mp-\w+)"
 # By inode: a semaphore is mapped under a temporary name.
-HELD = re.compile(r"^\S+ \S+ \S+ \S+ ([0-9]+) +/dev/shm/", re.M)
+HELD = re.compile(r"^\S+ \S+ \S+ (\S+) ([0-9]+) +/dev/shm/", re.M)
 LINE = re.compile(rf"([0-9]+) ({NAME})")
 RECORD = "fail2fix-{uid}-"
 LOOKS = 5  # a new segment that no process of the run holds at so many looks belongs to another program
@@ -97,11 +97,14 @@ def remove_abandoned(folder: Path = FOLDER) -> int:
 
 
 def held_by(processes: Iterable[psutil.Process]) -> set[int]:
-    """The inode numbers of what these processes map of /dev/shm."""
+    """The inode numbers of what these processes map of this process's /dev/shm; a container may have its own."""
     held: set[int] = set()
+    device = FOLDER.stat().st_dev if FOLDER.exists() else 0
+    mounted = f"{os.major(device):02x}:{os.minor(device):02x}"
     for process in processes:
         with contextlib.suppress(OSError):  # ended meanwhile, or another user's
-            held |= set(map(int, HELD.findall(Path(f"/proc/{process.pid}/maps").read_text(errors="replace"))))
+            maps = Path(f"/proc/{process.pid}/maps").read_text(errors="replace")
+            held |= {int(inode) for device_of, inode in HELD.findall(maps) if device_of == mounted}
     return held
 
 

@@ -58,7 +58,7 @@ SERVICE = [
 CODE = [
     TypeError(), KeyError("x"), ValueError(), AttributeError(), IndexError(), NameError(), ImportError(),
     ModuleNotFoundError(), ZeroDivisionError(), NotImplementedError(), UnicodeDecodeError("utf-8", b"", 0, 1, ""),
-    json.JSONDecodeError("", "", 0), FileNotFoundError(), PermissionError(), requests.exceptions.MissingSchema(),
+    FileNotFoundError(), PermissionError(), requests.exceptions.MissingSchema(),
     httpx.UnsupportedProtocol(""), aiohttp.InvalidURL("x"),
 ]  # fmt: skip
 
@@ -66,7 +66,8 @@ CODE = [
 @pytest.mark.parametrize(
     ("error", "kind"),
     [*((e, Kind.service) for e in SERVICE), *((e, Kind.code) for e in CODE),
-     (RuntimeError(), Kind.unclear), (Exception(), Kind.unclear), (AssertionError(), Kind.unclear)],
+     (RuntimeError(), Kind.unclear), (Exception(), Kind.unclear), (AssertionError(), Kind.unclear),
+     (json.JSONDecodeError("", "", 0), Kind.unclear)],
     ids=lambda given: given.value if isinstance(given, Kind) else f"{type(given).__module__}.{type(given).__name__}",
 )  # fmt: skip
 def test_kinds(error: Exception, kind: Kind) -> None:

@@ -102,7 +102,7 @@ def changed_in(key: str, *overrides: str) -> DictConfig:
     changed.algorithm.filter_groups.enable = "filter_groups" in key
     if key == "fail2fix.schedule":
         changed.algorithm.filter_groups = {"enable": True, "metric": "acc", "max_num_gen_batches": 2}
-    changed.algorithm.use_kl_in_reward = key == "algorithm.kl_ctrl"
+    changed.algorithm.use_kl_in_reward = key in ("algorithm.kl_ctrl", "algorithm.kl_penalty")
     if "dro_beta" in key:
         changed.actor_rollout_ref.actor.policy_loss.loss_mode = "dro"
     if "val_kwargs" in key:

@@ -16,7 +16,7 @@ from fail2fix.core.config import BadInput
 from fail2fix.verl_ext.checkpoint_state import FILE as STATE
 from fail2fix.verl_ext.checkpoints import Checkpoints
 from fail2fix.verl_ext.owner import FILE, read_owner
-from fail2fix.verl_ext.run_folder import hold_checkpoints, name_run, open_run
+from fail2fix.verl_ext.run_folder import NAME_OF_STARTS, hold, hold_checkpoints, name_run, open_run
 from tests.test_run_folder import config as config_of
 
 
@@ -31,13 +31,17 @@ def started(given: DictConfig, *steps: int) -> Path:
     """The folder of a run that opens, saves these steps, and ends."""
     folder = name_run(given)
     open_run(given, folder)
-    checkpoints = Checkpoints.of(given)
     for step in steps:
-        with checkpoints.writing(step) as made:
-            (made / "weights").write_text(f"{folder.name}'s")
-        checkpoints.commit(step, {"step": step})
-        checkpoints.name_newest()
+        save(given, step)
     return folder
+
+
+def save(given: DictConfig, step: int) -> None:
+    checkpoints = Checkpoints.of(given)
+    with checkpoints.writing(step) as made:
+        (made / "weights").write_text(f"{given.fail2fix.run.name}'s")
+    checkpoints.commit(step, {"step": step})
+    checkpoints.name_newest()
 
 
 def by_path(path: Path) -> dict[str, str]:
@@ -185,3 +189,41 @@ def test_a_checkpoint_is_complete_only_with_its_state(tmp_path: Path) -> None:
     (tmp_path / "shared" / "global_step_2" / STATE).unlink()
     (tmp_path / "shared" / "latest_checkpointed_iteration.txt").unlink()
     assert Checkpoints.of(given).complete() == []
+
+
+def test_a_run_that_waited_until_another_had_saved_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    first, second = config(tmp_path, "a"), config(tmp_path, "b")
+    started(first)
+    started(second)  # both are open, neither trains yet
+    with hold_checkpoints(first, started_folder := tmp_path / "test" / "a"):
+        save(first, 3)
+    assert started_folder.is_dir()
+    with unchanged(tmp_path / "shared"), pytest.raises(BadInput, match="global_step_3 in it was written by run"):
+        hold_checkpoints(second, tmp_path / "test" / "b")
+
+
+def test_checkpoints_may_lie_in_the_runs_folder_itself(tmp_path: Path) -> None:
+    given = config_of(tmp_path, "a")
+    given.trainer.default_local_dir = str(name_run(given))
+    folder = started(given)
+    with hold(folder), hold_checkpoints(given, folder):
+        save(given, 1)
+
+
+def test_a_copy_of_a_runs_folder_does_not_get_the_originals_checkpoints(tmp_path: Path) -> None:
+    folder = started(config(tmp_path, "a"), 2)
+    shutil.copytree(folder, folder.with_name("b"))
+    with unchanged(tmp_path / "shared"):
+        assert "is a copy of" in refused(config(tmp_path, "b"))
+    folder.rename(folder.with_name("c"))  # a run that was renamed is itself
+    name_run(config(tmp_path, "c"))
+
+
+def test_starts_that_share_a_name_resume_the_run_that_wrote_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = started(config(tmp_path, None), 2)
+    monkeypatch.setenv(NAME_OF_STARTS, "fresh")
+    assert name_run(config(tmp_path, None)) == folder
+    shutil.rmtree(tmp_path / "shared")
+    assert name_run(config(tmp_path, None)).name == "fresh"

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from fail2fix.core.faults import Exit
-from fail2fix.retry import can_help, named, pause_s
+from fail2fix.retry import can_help, pause_s
 
 RUN = """
 import sys
@@ -54,13 +54,6 @@ def test_only_what_a_restart_can_help_is_retried() -> None:
 
 def test_pauses_double_up_to_a_bound() -> None:
     assert [pause_s(restart) for restart in (1, 2, 3, 20)] == [10, 20, 40, 600]
-
-
-def test_a_run_keeps_its_own_name_and_gets_one_otherwise() -> None:
-    given = ["a=b", "fail2fix.run.name=mine"]
-    assert named(given) == given
-    (name,) = set(named(["a=b"])) - {"a=b"}
-    assert name.startswith("fail2fix.run.name=2")
 
 
 @pytest.mark.parametrize(

@@ -188,9 +188,9 @@ print(ray_node.Node("", []).run(), flush=True)
 
 def test_a_node_removes_the_segments_of_runs_that_have_ended() -> None:
     node, (first,) = launch(NODE)
-    (holder,) = psutil.Process(node.pid).children()
     try:
-        time.sleep(2)
+        time.sleep(2)  # what started the holder has ended
+        (holder,) = psutil.Process(node.pid).children()
         assert (FOLDER / first).exists()
         holder.kill()
         deadline = time.monotonic() + 30

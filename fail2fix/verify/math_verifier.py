@@ -8,8 +8,10 @@ from fail2fix.verify.gold import BadGold, parse_gold, within_tolerance
 from fail2fix.verify.math_answer import judge
 from fail2fix.verify.pool import Verdict, VerifierPool
 
-_MISSING = ("nan", "NaN", "null", "None")
-_PYTHON_VALUE = re.compile(r"\s*(?:\[\s*[{']|\{\s*')")
+_MISSING = frozenset({"nan", "null", "none", "nil", "n/a", "<na>", "undefined", "unknown"})
+# A dict, a list of texts, quoted text or bytes, a tuple of texts, an array, a tensor, a number of numpy. Lists of JSON
+# are answers.
+_PYTHON_VALUE = re.compile(r"""\s*(?:\[\s*[{']|\{\s*'|b?'.*'$|\(\s*['"]|(?:array|tensor|np\.\w+)\()""", re.DOTALL)
 
 
 class MathVerifier:
@@ -45,10 +47,10 @@ def ground_truth_problem(ground_truth: str) -> str:
         gold = parse_gold(ground_truth).answer
     except BadGold as error:
         return str(error)
-    if gold.strip() in _MISSING:
+    if gold.strip().lower() in _MISSING:
         return f"{gold!r} stands for a missing value, not for an answer"
     if _PYTHON_VALUE.match(gold):
-        return f"{gold!r:.80} is a Python list or dict written as text: write the bare answer"
+        return f"{gold!r:.80} is a Python value written as text: write the bare answer"
     if not accepts_itself(gold):
         return f"{gold!r:.80} is not accepted as an answer to itself: write the bare answer, without words around it"
     return ""

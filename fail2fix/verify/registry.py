@@ -14,6 +14,7 @@ Must not know: verl, rewards, what a verifier does.
 """
 
 import math
+import re
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -106,10 +107,11 @@ def verifier_of(data_source: str, settings: VerifierConfig) -> str:
     by_prefix = next((name for prefix, name in PREFIXES.items() if data_source.startswith(prefix)), None)
     name = (SOURCES | settings.sources).get(data_source, by_prefix)
     if name is None:
+        plain = re.fullmatch(r"[\w./-]+", data_source, re.ASCII)  # what Hydra reads on a command line
+        how = f"as '+fail2fix.verifier.sources={{{data_source}: math}}'" if plain else "in a config file"
         raise BadInput(
             f"data_source {data_source!r}: no verifier is known for it; name one of {known} in "
-            f"fail2fix.verifier.sources, as '+fail2fix.verifier.sources={{{data_source}: math}}', or set "
-            "reward.custom_reward_function.path"
+            f"fail2fix.verifier.sources, {how}, or set reward.custom_reward_function.path"
         )
     if name not in VERIFIERS:
         raise BadInput(f"fail2fix.verifier.sources: {data_source!r} is given to {name!r}: use one of {known}")

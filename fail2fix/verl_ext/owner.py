@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import re
 import secrets
 from dataclasses import asdict, dataclass, field
@@ -95,25 +96,29 @@ def check_owner(config: DictConfig, run_folder: Path) -> Owner:
     if owner is None:
         goes_on = theirs is not None and theirs.name == name and _resumes_in(config, folder)
         owner = theirs if goes_on and theirs is not None else Owner(secrets.token_hex(8), name)
-    if trainer.get("val_only", False):
-        return owner
-    for step in reversed(steps_in(folder)):
-        checkpoint = folder / f"global_step_{step}"
-        if not owns(run_folder, owner, checkpoint):
-            raise BadInput(_refusal(folder, step, read_owner(checkpoint)))
+    if not trainer.get("val_only", False):
+        _refuse_copies(owner, name, folder, run_folder)
+        _refuse_foreign_steps(folder, owner, run_folder)
     return owner
 
 
-def claim(folder: Path, owner: Owner) -> IO[str]:
-    """Lock a folder of checkpoints for this run until the file is closed, and let it say so.
+def claim(folder: Path, owner: Owner, run_folder: Path) -> IO[str]:
+    """Lock a folder of checkpoints for the run in ``run_folder`` until the file is closed, and let it say so.
 
     On a file system without locks the name in the folder is what keeps another run out.
 
     Raises:
-        BadInput: another run has the folder.
+        BadInput: another run has the folder, or has saved a checkpoint in it before this one had the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if folder.resolve() == run_folder.resolve():  # its lock is the run's own
+        return open(os.devnull)
     held, locked = lock(folder, "trainer.default_local_dir")
+    try:
+        _refuse_foreign_steps(folder, owner, run_folder)
+    except BadInput:
+        held.close()
+        raise
     there = read_owner(folder)
     if there == owner:
         return held
@@ -123,7 +128,7 @@ def claim(folder: Path, owner: Owner) -> IO[str]:
             f"trainer.default_local_dir={folder}: {_of(there)} has this folder, and its file system has no locks that "
             f"would show whether it still trains; choose another folder, or delete {folder / FILE} if it has ended"
         )
-    if locked:  # whoever had it has ended, and left no checkpoint: `check_owner` came first
+    if locked:  # whoever had it has ended, and left no checkpoint
         write_owner(folder, owner)
         return held
     with contextlib.suppress(FileExistsError), (folder / FILE).open("x") as file:
@@ -153,6 +158,23 @@ def lock(folder: Path, key: str) -> tuple[IO[str], bool]:
     return held, True
 
 
+def _refuse_foreign_steps(folder: Path, owner: Owner, run_folder: Path) -> None:
+    for step in reversed(steps_in(folder)):
+        checkpoint = folder / f"global_step_{step}"
+        if not owns(run_folder, owner, checkpoint):
+            raise BadInput(_refusal(folder, step, read_owner(checkpoint)))
+
+
+def _refuse_copies(owner: Owner, name: str, folder: Path, run_folder: Path) -> None:
+    """A copy of a run's folder has the run's id; outside it, both would have the same checkpoints."""
+    original = run_folder.parent.parent / owner.name
+    if owner.name != name and not is_inside(folder, run_folder) and read_owner(original) == owner:
+        raise BadInput(
+            f"{run_folder} is a copy of {original}, and trainer.default_local_dir={folder} belongs to the latter; "
+            f"delete {run_folder / FILE} and choose another trainer.default_local_dir"
+        )
+
+
 def _resumes_in(config: DictConfig, folder: Path) -> bool:
     """Whether the config asks to resume from this folder of checkpoints."""
     trainer = config.trainer
@@ -168,8 +190,8 @@ def _of(owner: Owner | None) -> str:
 def _refusal(folder: Path, step: int, other: Owner | None) -> str:
     place = f"trainer.default_local_dir={folder}: global_step_{step} in it was written by "
     elsewhere = (
-        "choose another folder; to start from this checkpoint, also set trainer.resume_mode=resume_path and "
-        f"trainer.resume_from_path={folder}/global_step_{step}"
+        "choose another folder; to start from this checkpoint, also set a new fail2fix.run.name, "
+        f"trainer.resume_mode=resume_path and trainer.resume_from_path={folder}/global_step_{step}"
     )
     if other is None:
         return f"{place}another run, or by stock verl; {elsewhere}"

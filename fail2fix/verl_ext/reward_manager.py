@@ -147,7 +147,7 @@ class RiskAverseRewardManager(NaiveRewardManager):
     def _failed(self, error: Exception) -> dict[str, Any]:
         """The fields of a rollout without a verdict: its group leaves the step."""
         self._log_error(error)
-        own = kind_of(error) is not Kind.service and not isinstance(error, MACHINE_ERRORS)
+        own = kind_of(error) is Kind.code and not isinstance(error, MACHINE_ERRORS)
         failed = {"score": 0.0, "pred": "", "verdict": 0, "verify_status": "error"} | self._failed_acc
         return self._known_extras | failed | {REWARD_ERROR: self._line(error) if own else ""}
 

@@ -39,6 +39,7 @@ from verl.utils.skip import SkipManager
 from verl.workers.rollout.llm_server import LLMServerClient
 
 from fail2fix.core.seeds import rollout_seeds
+from fail2fix.verl_ext.extra_info import fill_extra_info
 from fail2fix.verl_ext.reward_errors import (
     REWARD_ERROR,
     FirstVerdicts,
@@ -181,6 +182,7 @@ class Fail2FixAgentLoopManager(AgentLoopManager):
     @SkipManager.annotate(role="rollout")
     async def generate_sequences(self, prompts: DataProto) -> DataProto:
         """Generate one response a row, in row order; timings under ``meta_info["timing"]``."""
+        fill_extra_info(prompts)
         if "priority" not in prompts.non_tensor_batch:
             prompts.non_tensor_batch["priority"] = np.arange(len(prompts), dtype=np.int64)
         self._seed(prompts, self._validated(prompts.meta_info) if prompts.meta_info.get("validate") else None)

@@ -23,6 +23,7 @@ from fail2fix.verl_ext.owner import adopt_name, check_owner, claim, is_inside, l
 from fail2fix.versions import versions
 
 CONFIG = "config.yaml"
+NAME_OF_STARTS = "FAIL2FIX_RUN_NAME"  # the environment's: of a run without a name, whose starts share one
 FINISHED = "finished"  # an empty file: the run has ended by itself
 TRACKER = "latest_checkpointed_iteration.txt"  # verl's: names the newest complete checkpoint
 
@@ -40,7 +41,7 @@ def name_run(config: DictConfig) -> Path:
             shared.file = shared.file and os.path.abspath(shared.file)
         parent = Path(config.fail2fix.run.root) / config.trainer.experiment_name
         if config.fail2fix.run.name is None:
-            config.fail2fix.run.name = new_name()
+            config.fail2fix.run.name = os.environ.get(NAME_OF_STARTS) or new_name()
     folder = parent / config.fail2fix.run.name
     left = [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.exists() else []
     if left and not _resumes(config, folder):
@@ -69,7 +70,7 @@ def open_run(config: DictConfig, folder: Path) -> None:
     hold(folder).close()
     owner = check_owner(config, folder)
     if not config.trainer.get("val_only", False):
-        claim(Path(config.trainer.default_local_dir), owner).close()
+        claim(Path(config.trainer.default_local_dir), owner, folder).close()
     write_owner(folder, owner)
     (folder / FINISHED).unlink(missing_ok=True)
     _write_new(folder, CONFIG, OmegaConf.to_yaml(config, resolve=True))
@@ -94,7 +95,7 @@ def hold_checkpoints(config: DictConfig, folder: Path) -> IO[str]:
     checkpoints, owner = Path(config.trainer.default_local_dir), read_owner(folder)
     if owner is None or config.trainer.get("val_only", False):
         return open(os.devnull)
-    return claim(checkpoints, owner)
+    return claim(checkpoints, owner, folder)
 
 
 class MetricsFile:

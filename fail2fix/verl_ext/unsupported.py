@@ -24,8 +24,8 @@ from fail2fix.verl_ext.verl_names import (
 )
 
 OUR_MANAGER = "fail2fix.verl_ext.rollout.Fail2FixAgentLoopManager"
-# verl's policy losses that look at a micro-batch as a whole: geo_mean takes the mean of its rows, bypass_mode rejects
-# tokens of it and fails where it holds rows of one stream only.
+# verl's policy losses that weigh a micro-batch as a whole: geo_mean takes the mean of its rows, bypass_mode rejects
+# tokens of it and fails where it holds rows of one stream only. clip_cov and kl_cov choose tokens in one, as in verl.
 BY_MICRO_BATCH = ("geo_mean", "bypass_mode")
 
 
@@ -77,17 +77,19 @@ ALWAYS = (
     ),
     Refusal(
         "actor_rollout_ref.actor.policy_loss.dro_beta",
-        lambda c: _policy_loss(c).get("loss_mode") == "dro" and _policy_loss(c).get("dro_beta") is None,
-        "loss_mode=dro needs a number here; set it",
+        lambda c: _policy_loss(c).get("loss_mode") == "dro" and not (_policy_loss(c).get("dro_beta") or 0) > 0,
+        "loss_mode=dro needs a number above 0 here; set it",
     ),
     Refusal(
         "actor_rollout_ref.actor.kl_loss_type",
-        lambda c: not knows_kl_penalty(c.actor_rollout_ref.actor.kl_loss_type),
+        lambda c: (
+            c.actor_rollout_ref.actor.use_kl_loss and not knows_kl_penalty(c.actor_rollout_ref.actor.kl_loss_type)
+        ),
         NO_KL_ESTIMATE,
     ),
     Refusal(
         "algorithm.kl_penalty",
-        lambda c: not knows_kl_penalty(c.algorithm.kl_penalty),
+        lambda c: c.algorithm.use_kl_in_reward and not knows_kl_penalty(c.algorithm.kl_penalty),
         NO_KL_ESTIMATE,
     ),
     Refusal(

@@ -56,6 +56,7 @@ def test_other_ground_truths_are_refused(value: object) -> None:
 @pytest.mark.parametrize(
     "gold",
     ["The answer is 4.", "We add the numbers.\n#### 4", "<answer>4</answer>", "nan", "NaN", "None", "null", "['34']",
+     "'34'", "b'34'", "array([34])", "tensor(34)", "np.float64(34.0)", "N/A", "unknown",
      "{'target': ['4']}", '[{"input": "1", "output": "2"}]', '{"inputs": ["1"], "outputs": ["2"]}'],
 )  # fmt: skip
 def test_what_no_right_answer_equals_is_no_ground_truth_of_mathematics(gold: str) -> None:
