@@ -88,7 +88,7 @@ def test_two_runs_at_once_never_share_a_folder(bench: Bench) -> None:
     shared = bench.root / "at_once"
     ours = (*SAVE, f"trainer.default_local_dir={shared}")
     with Started([sys.executable, *bench.arguments("at_once_a", *ours)], bench.root) as first:
-        _wait(lambda: "Total training steps" in first.log.read_text(), first)
+        _wait(lambda: "Training Progress" in first.log.read_text(), first)
         second = bench.train("at_once_b", *ours)
         assert second.returncode == 2
         assert "another process trains" in second.output or "fail2fix.run.name=at_once_a" in second.output
