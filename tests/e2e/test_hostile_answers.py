@@ -36,8 +36,8 @@ HOSTILE = {
     "writes": f"```python\nopen('{CANARY}', 'w')\n```",
 }
 HONEST = {"right": r"\boxed{x+1}", "wrong": r"\boxed{x+2}", "program": "```python\ndef f(x): return x + 1\n```"}
-LIMITED = {"tower", "factorial", "loop", "memory"}
-"""Those that run into a limit; the others end by themselves, the fork bomb by the error its last fork gives it."""
+LIMITED = {"tower": "timeout", "factorial": "timeout", "loop": "over_limit", "memory": "over_limit"}
+"""How those end that run into a limit; the others end by themselves, the fork bomb by the error its last fork gives."""
 
 
 def is_code(answer: str) -> bool:
@@ -81,8 +81,10 @@ def test_the_run_goes_on_and_counts_every_answer_that_ran_into_a_limit(run: Run)
         for stream in ("base", "correction"):
             found = Counter(r["verify_status"] for r in rows if r["stream"] == stream)
             assert row[f"fail2fix/{stream}/verifier_timeouts"] == found["timeout"]
+            assert row[f"fail2fix/{stream}/verifier_over_limit"] == found["over_limit"]
             assert row[f"fail2fix/{stream}/verifier_errors"] == found["error"] == 0
-        assert row["fail2fix/base/verifier_timeouts"] >= len(LIMITED)
+        assert row["fail2fix/base/verifier_timeouts"] >= 2
+        assert row["fail2fix/base/verifier_over_limit"] >= 2
 
 
 def test_each_hostile_answer_has_the_verdict_it_earns(run: Run) -> None:
@@ -94,13 +96,15 @@ def test_each_hostile_answer_has_the_verdict_it_earns(run: Run) -> None:
     assert set(statuses) == set(names.values())
     for name, found in statuses.items():
         verdict = int(name in ("right", "program"))
-        assert set(found) == {("timeout" if name in LIMITED else "ok", verdict)}, (name, found)
+        assert set(found) == {(LIMITED.get(name, "ok"), verdict)}, (name, found)
 
 
-def test_what_ran_into_a_limit_is_not_replayed(run: Run) -> None:
+def test_an_answer_that_could_not_be_read_is_not_replayed(run: Run) -> None:
     corrections = [row["input"] for step in (1, 2) for row in run.rollouts(step) if row["stream"] == "correction"]
     assert corrections
-    assert not [text for text in corrections for name in LIMITED if HOSTILE[name] in text]
+    assert not [
+        text for text in corrections for name, end in LIMITED.items() if end == "timeout" and HOSTILE[name] in text
+    ]
 
 
 def test_the_machine_is_as_it_was(run: Run) -> None:
