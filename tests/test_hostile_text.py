@@ -140,7 +140,8 @@ def test_code_of_a_model_is_never_run_by_default() -> None:
     assert len(loads) >= 5
     for path, node in loads:
         said = {word.arg: ast.unparse(word.value) for word in node.keywords}
-        assert said.get("trust_remote_code") in ("False", "model.trust_remote_code"), path
+        # The last is the export's option, off where it is not given.
+        assert said.get("trust_remote_code") in ("False", "model.trust_remote_code", "trust_remote_code"), path
 
 
 def test_nothing_of_ours_unpickles_what_may_hold_code() -> None:

@@ -331,7 +331,7 @@ def _called(score: Score, row: Mapping[str, Any]) -> Any:
     try:
         return score(**row)
     except (StopIteration, SystemExit) as error:
-        raise RuntimeError(f"it raised {error!r}").with_traceback(error.__traceback__) from error
+        raise ValueError(f"it raised {error!r}").with_traceback(error.__traceback__) from error
 
 
 def _bounded(score: Score, call_s: float) -> Score:
