@@ -1,9 +1,9 @@
 """Shared memory of a run: recorded while its processes hold it, removed once they have ended.
 
 vLLM, verl and multiprocessing create files in /dev/shm and remove them themselves; a killed process cannot. `Record`
-keeps the names in a locked file in the same folder. A start removes the segments of records whose owner has died.
-Removed is only what a record names, under the same inode number, of the same user, and held by no visible process.
-Linux only.
+keeps inode numbers and names in a locked file in the same folder. A run's end removes what its own processes held. A
+start removes the segments of records whose owner has died: only what a record names, under the same inode number, of
+the same user, and held by no visible process. Linux only.
 """
 
 import contextlib

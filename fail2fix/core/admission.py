@@ -3,8 +3,8 @@
 Serial selection ranks all attempts of a step, so the first correction waits for the last rollout. Here every rollout
 has a priority, drawn before it is generated, and each side (correct, failed) a cutoff: how far down its line the step
 before would have had to go for its quota. A group is decided as soon as its own rollouts are verified: its attempts
-before the cutoffs are admitted, at most so many a problem; a side that misses its quota by that has a second cutoff,
-which the limit a problem does not hold. An admission depends on neither what other groups write nor
+before the cutoffs are admitted, up to a limit a problem; a side that misses its quota because of the limit has a second
+cutoff, to which the limit does not apply. An admission depends on neither what other groups write nor
 on who finishes first, and a short answer is no likelier than a long one.
 
 Length enters only here: a group with a rollout longer than the *patience*, in tokens, is late, and what it has admitted
@@ -59,7 +59,7 @@ class Cutoffs:
     Attributes:
         correct, failed: the last places of the two lines that are admitted.
         filled: the last place of those that fill what the other side cannot.
-        limit: attempts a problem, but for those that follow.
+        limit: attempts a problem; only ``correct_beyond`` and ``failed_beyond`` exceed it.
         correct_beyond, failed_beyond: the last places of the two lines that are admitted beyond the limit.
         patience: tokens; a group with a longer rollout is late.
         wanted: attempts that the step shall admit, without those owed.

@@ -97,7 +97,7 @@ def check_verified(step: int, stream: str, checks: Checks, limits: FaultsConfig)
 
     Raises:
         VerifierFault: more failures than ``limits`` allows.
-        BadInput: so many, and most are errors of the reward function itself.
+        BadInput: more failures than ``limits`` allows, most of them errors of the reward function itself.
     """
     if _too_many(checks.excluded, checks.groups, limits.max_excluded_groups, limits):
         raise verification_failure(
