@@ -28,3 +28,5 @@ class Cell:
 
 
 CELLS = [Cell(*axes) for axes in product(FAMILIES, (True, False), (False, True), ("sdpa", "eager"), (True, False))]
+DIES = [cell for cell in CELLS if cell.fused and not cell.tied]
+RUNS = [cell for cell in CELLS if cell not in DIES]
