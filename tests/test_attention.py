@@ -121,6 +121,7 @@ def test_an_architecture_without_sdpa_is_refused(cipo: DictConfig, monkeypatch: 
     assert said.startswith("refused")
     assert "set it to eager" in said
     assert outcome(changed(cipo, **{KEY: "eager"}), "gpt_oss", False).startswith("warned")
+    assert outcome(changed(cipo, **{KEY: None}), "gpt_oss", False) == "runs"  # transformers chooses
 
 
 @pytest.mark.parametrize("installed", FLAGS)

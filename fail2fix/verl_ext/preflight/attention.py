@@ -12,10 +12,10 @@ sdpa, and log-probabilities come from ``fail2fix.verl_ext.log_probs``.
 | use_fused_kernels | tied embeddings | untied |
 |---|---|---|
 | false | runs | runs |
-| true, fsdp2 | runs, equal in fp32 | refused: verl multiplies by a head that FSDP2 has not gathered |
+| true, fsdp2 | runs, equal to false in fp32 | refused: verl multiplies by a head that FSDP2 has not gathered |
 | true, fsdp | runs by verl's sources | runs by verl's sources: FSDP1 gathers the head with the root |
 
-tests/gradient/test_attention.py runs verl's engine in every cell that a CPU can: not flash_attention_2, not fsdp.
+tests/gradient/test_attention_cells.py runs verl's engine in every cell that a CPU can: not flash_attention_2, not fsdp.
 """
 
 from __future__ import annotations
@@ -76,10 +76,10 @@ def _is_set(config: DictConfig) -> bool:
 
 
 def _attention(config: DictConfig) -> str:
-    """What verl gives to transformers; sdpa where it gives null, for then transformers chooses."""
+    """What verl gives to transformers; empty where that is null, for then transformers chooses."""
     if not _is_set(config):
         return FLASH
-    return config.actor_rollout_ref.model.override_config.attn_implementation or SDPA
+    return config.actor_rollout_ref.model.override_config.attn_implementation or ""
 
 
 def _check_installed(config: DictConfig, wanted: str) -> None:
