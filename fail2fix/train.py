@@ -81,6 +81,7 @@ def prepare(config: DictConfig, dry_run: bool) -> bool:
         return False
     if removed := remove_abandoned():  # before the free shared memory is measured
         print(f"fail2fix: removed {removed} shared memory segments of a killed run from /dev/shm", flush=True)
+    preflight.settle_attention(config)
     warn(preflight.check_inputs(config))
     address = cluster.address_of(config, os.environ)
     open_run(config, folder)

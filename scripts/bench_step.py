@@ -49,7 +49,7 @@ ON_CPU = (
     "fail2fix.correction.attempts=4",
     "fail2fix.correction.rollouts=4",
     "actor_rollout_ref.rollout.n=4",
-    # Else a row takes as long as the longest could. On a CPU a packed row sees its neighbours: here only time counts.
+    # Packed: padded rows would all take as long as the longest.
     "actor_rollout_ref.model.use_remove_padding=true",
     "actor_rollout_ref.actor.use_dynamic_bsz=true",
     "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=2048",
@@ -132,7 +132,7 @@ def timed_steps(given: argparse.Namespace, overrides: list[str]) -> list[dict[st
     killing.LIMIT_S = LIMIT_S
     on_cpu = any(key.startswith("device=cpu") for key in overrides)
     on_gpu = {} if on_cpu else {"VERL_PLATFORM": os.environ.get("VERL_PLATFORM", "")}
-    env = {"PYTHONPATH": str(ROOT)} | on_gpu
+    env = {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)} | on_gpu
     with killing.Started([sys.executable, "-c", TRAIN, *arguments], ROOT, env) as run:
         run.finish()
     lines = (given.out / "runs" / name / "metrics.jsonl").read_text().splitlines()

@@ -18,7 +18,7 @@ import pyarrow
 import pyarrow.parquet as parquet
 import pytest
 import ray
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from fail2fix import train
 from fail2fix.core.config import BadInput
@@ -344,6 +344,19 @@ WRONG_VALUES = [
     "trainer.logger=[console,bogus]", "trainer.logger=bogus", "trainer.logger=null", "global_profiler=null",
     "~trainer.save_freq", "global_profiler.steps=5", "global_profiler.steps=[one]", "skip=null",
 ]  # fmt: skip
+
+
+def test_a_run_without_flash_attn_shows_in_its_config_what_runs(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where neither the user nor the device names an attention; with one line that says so."""
+    key = "actor_rollout_ref.model.override_config.attn_implementation"
+    packed = "actor_rollout_ref.model.use_remove_padding=true"
+    given = composed(folder, f"~{key}", packed, "fail2fix.run.name=without-flash-attn")
+    assert train.prepare(given, dry_run=False)
+    assert capsys.readouterr().err.count(f"{key}=sdpa (flash-attn is not installed)") == 1
+    written = OmegaConf.load(folder / "outputs" / "quickstart" / "without-flash-attn" / "config.yaml")
+    assert OmegaConf.select(written, key) == "sdpa"
 
 
 SDPA = "+actor_rollout_ref.model.override_config.attn_implementation=sdpa"

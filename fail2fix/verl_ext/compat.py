@@ -81,6 +81,7 @@ SEAMS: dict[str, tuple[str, ...]] = {
     "verl.workers.engine_workers.TrainingWorker.train_mini_batch": ("self", "data"),
     "verl.workers.rollout.llm_server.LLMServerManager.start_profile": ("self",),
     "verl.workers.rollout.llm_server.LLMServerManager.stop_profile": ("self",),
+    "verl.utils.torch_functional.logprobs_from_logits_v2": ("logits", "labels"),
     "verl.workers.utils.losses.ppo_loss": ("config", "model_output", "data", "dp_group"),
     "verl.workers.utils.padding.left_right_2_no_padding": ("data",),
     f"{AGENT_LOOP}.AgentLoopManager.generate_sequences": ("self", "prompts"),

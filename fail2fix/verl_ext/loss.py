@@ -24,6 +24,11 @@ from verl.workers.config import ActorConfig
 from verl.workers.utils.losses import ppo_loss
 
 from fail2fix.core.objective import BASE, CORRECTION
+from fail2fix.verl_ext.log_probs import use_chunks
+
+# Every worker imports this module with its loss (Fail2FixTrainer.init_workers), before its first log-probabilities; the
+# reference policy is in the same process.
+use_chunks()
 
 STREAM, SEQUENCES, TOKENS = "fail2fix_stream", "fail2fix_sequences", "fail2fix_tokens"
 

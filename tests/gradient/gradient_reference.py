@@ -28,7 +28,7 @@ from gradient_cases import (
     WEIGHT,
 )
 from tokenizers import Tokenizer, models
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from fail2fix.core.advantage import AdvantageRule, CorrectionGroups, correction_advantages
 from fail2fix.core.config import Baseline, Scale
@@ -59,10 +59,11 @@ class Rows:
 # --------------------------------------------------------------------------------------------------- the rows
 
 
-def save_model(folder: Path) -> LlamaForCausalLM:
-    """A random two-layer Llama and a tokenizer of numbers, as a Hugging Face folder."""
+def save_model(folder: Path, family: str = "llama", tied: bool = False) -> PreTrainedModel:
+    """A random two-layer Llama or Qwen2 and a tokenizer of numbers, as a Hugging Face folder."""
     torch.manual_seed(0)
-    config = LlamaConfig(
+    config = AutoConfig.for_model(
+        family,
         vocab_size=VOCABULARY,
         hidden_size=64,
         intermediate_size=128,
@@ -70,11 +71,11 @@ def save_model(folder: Path) -> LlamaForCausalLM:
         num_attention_heads=4,
         num_key_value_heads=2,
         initializer_range=0.15,
-        tie_word_embeddings=False,
+        tie_word_embeddings=tied,
         attn_implementation="eager",
         dtype="float32",
     )
-    model = LlamaForCausalLM(config).float()
+    model = AutoModelForCausalLM.from_config(config).float()
     model.save_pretrained(folder)
     words = models.WordLevel({str(i): i for i in range(VOCABULARY)}, unk_token="0")
     special = {"unk_token": "0", "pad_token": "0", "bos_token": "1", "eos_token": "2"}
@@ -82,7 +83,7 @@ def save_model(folder: Path) -> LlamaForCausalLM:
     return model
 
 
-def all_rows(model: LlamaForCausalLM) -> dict[str, Rows]:
+def all_rows(model: PreTrainedModel) -> dict[str, Rows]:
     """Every set of rows by name. Prompts and responses vary in length; corrections are longer on average."""
     random = np.random.default_rng(1)
     base = [_row(model, random, longest=RESPONSE_WIDTH // 2) for _ in range(PROBLEMS * ROLLOUTS)]
@@ -97,7 +98,7 @@ def all_rows(model: LlamaForCausalLM) -> dict[str, Rows]:
     return rows | {f"all_broken:{baseline}": _all_broken(plain, baseline) for baseline in BASELINES}
 
 
-def _row(model: LlamaForCausalLM, random: np.random.Generator, longest: int, length: int | None = None) -> Row:
+def _row(model: PreTrainedModel, random: np.random.Generator, longest: int, length: int | None = None) -> Row:
     """Old and reference log probabilities off by sigma .3, a few tokens far off: both clips and the KL clamp act."""
     prompt = random.integers(3, VOCABULARY, random.integers(3, PROMPT_WIDTH + 1)).tolist()
     response = random.integers(3, VOCABULARY, length or random.integers(1, longest + 1)).tolist()
@@ -147,7 +148,7 @@ def _with_advantages(rows: list[Row], advantages: Sequence[float]) -> list[Row]:
 # ---------------------------------------------------------------------------------------------- the objective
 
 
-def _forward(model: LlamaForCausalLM, prompt: list[int], response: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+def _forward(model: PreTrainedModel, prompt: list[int], response: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
     """Log probability and entropy of each response token."""
     logits = model(torch.tensor([prompt + response])).logits[0, len(prompt) - 1 : -1] / TEMPERATURE
     log_probs = logits.log_softmax(-1)
@@ -192,7 +193,7 @@ def stream_mean(losses: list[torch.Tensor], mode: str) -> torch.Tensor:
 class Reference:
     """Gradients of J = base + lambda * correction, one for each mini-batch; every row is forwarded once."""
 
-    def __init__(self, model: LlamaForCausalLM) -> None:
+    def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
         self.parameters = [parameter for _, parameter in sorted(model.named_parameters())]
         self.outputs: dict[tuple[int, ...], tuple[torch.Tensor, torch.Tensor]] = {}

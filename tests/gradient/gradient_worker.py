@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,8 @@ from tensordict import TensorDict
 from verl import DataProto
 from verl.trainer.ppo.ray_trainer import RayPPOTrainer
 from verl.utils import tensordict_utils as tu
+from verl.utils import torch_functional
+from verl.utils.torch_functional import logprobs_from_logits_v2 as VERL_LOG_PROBS  # before ours takes its place
 from verl.workers.config import (
     FSDPActorConfig,
     FSDPEngineConfig,
@@ -48,6 +52,7 @@ from fail2fix.core.config import Fail2FixConfig
 from fail2fix.core.faults import SkippedUpdates
 from fail2fix.core.ledger import Ledger
 from fail2fix.core.objective import BatchSplit
+from fail2fix.verl_ext.log_probs import use_chunks
 from fail2fix.verl_ext.loss import joint_loss
 from fail2fix.verl_ext.streams import JointBatch, Stream, join
 from fail2fix.verl_ext.trainer import Fail2FixTrainer, Step
@@ -87,13 +92,15 @@ def trainer_config(case: Case) -> DictConfig:
     )
 
 
-def actor_worker(model_path: str) -> TrainingWorker:
+def actor_worker(model_path: str, attention: str = "sdpa", fused: bool = False) -> TrainingWorker:
     """verl's actor, built as its ``ActorRolloutRefWorker.init_model`` builds it; lr 0, so that weights stay."""
     actor = actor_config(Case())
     model = HFModelConfig(
         path=model_path,
-        override_config={"attn_implementation": "sdpa"},
+        override_config={"attn_implementation": attention},
         enable_gradient_checkpointing=False,
+        use_fused_kernels=fused,
+        fused_kernel_options={"impl_backend": "torch"},  # verl's default
     )
     config = TrainingWorkerConfig(
         model_type="language_model",
@@ -182,12 +189,21 @@ def update(worker: TrainingWorker, case: Case, rows: Rows) -> dict[str, Any]:
     step = Step(number=1, epoch=0, last=False, profile=None)
     if case.stock:
         worker.set_loss_fn(partial(ppo_loss, config=actor))
-        RayPPOTrainer._update_actor(trainer, joint.rows)
+        with verl_log_probs():
+            RayPPOTrainer._update_actor(trainer, joint.rows)
     else:
         worker.set_loss_fn(partial(joint_loss, config=actor, correction_weight=case.weight))
         trainer.update_policy(joint, step)
     metrics = {name: float(value) for name, value in step.metrics.items()}
     return {"gradients": torch.stack(trainer.actor_rollout_wg.gradients), "metrics": metrics}
+
+
+@contextmanager
+def verl_log_probs() -> Iterator[None]:
+    """Log-probabilities as verl computes them without flash-attn."""
+    torch_functional.logprobs_from_logits_v2 = VERL_LOG_PROBS
+    yield
+    use_chunks()
 
 
 def main(folder: Path) -> None:

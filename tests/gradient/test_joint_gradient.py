@@ -75,13 +75,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     torch.set_num_threads(threads)
 
 
-def start_ranks(folder: Path, ranks: int) -> dict[Path, subprocess.Popen]:
+def start_ranks(folder: Path, ranks: int, worker: str = "gradient_worker.py") -> dict[Path, subprocess.Popen]:
     """One process a rank, by the log it writes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     shared = {"VERL_PLATFORM": "cpu", "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    command = [sys.executable, str(Path(__file__).with_name("gradient_worker.py")), str(folder)]
+    command = [sys.executable, str(Path(__file__).with_name(worker)), str(folder)]
     processes = {}
     for rank in range(ranks):
         environment = os.environ | shared | {"RANK": str(rank), "WORLD_SIZE": str(ranks)}

@@ -15,10 +15,11 @@ from verl.utils.config import omega_conf_to_dataclass, validate_config
 
 from fail2fix.core.config import BadInput, Fail2FixConfig
 from fail2fix.verl_ext.ground_truths import GroundTruths
+from fail2fix.verl_ext.preflight.attention import check_attention, dry_run_note, settle_attention
 from fail2fix.verl_ext.preflight.chat import Chat, check_correction_prompts
 from fail2fix.verl_ext.preflight.data_files import DataCheck
 from fail2fix.verl_ext.preflight.doubtful import doubts_of_config
-from fail2fix.verl_ext.preflight.model_folder import check_attention, check_model, check_reach, check_weights
+from fail2fix.verl_ext.preflight.model_folder import check_model, check_reach, check_weights
 from fail2fix.verl_ext.preflight.no_secrets import refuse_secrets
 from fail2fix.verl_ext.preflight.place import check_place
 from fail2fix.verl_ext.preflight.reward import check_reward_function, judged_by_us
@@ -31,6 +32,8 @@ from fail2fix.verl_ext.settings import fail2fix_settings, overlong_buffer, refus
 from fail2fix.verl_ext.sources import source_class
 from fail2fix.verl_ext.unsupported import refuse_unsupported
 from fail2fix.verl_ext.verl_keys import check_keys
+
+__all__ = ["check_config", "check_inputs", "doubts", "missing_inputs", "settle_attention"]
 
 
 def check_config(config: DictConfig) -> None:
@@ -60,9 +63,9 @@ def check_inputs(config: DictConfig) -> list[str]:
         BadInput: the file, row and field, or the variable, and what to do.
     """
     model_config = check_model(config)
-    check_attention(config)
+    notes = check_attention(config, model_config)
     check_reward_function(config)
-    notes = check_trackers(config)
+    notes += check_trackers(config)
     chat = Chat(config, model_config)
     weights = check_weights(config)
     check_reach(config, model_config)
@@ -83,9 +86,10 @@ def doubts(config: DictConfig) -> list[str]:
 
 
 def missing_inputs(config: DictConfig) -> list[str]:
-    """Files a dry run did not look into, and whether they are there."""
+    """Files and packages a dry run did not look into, and whether they are there."""
     files = [*paths(config.data.train_files), *paths(config.data.val_files), config.actor_rollout_ref.model.path]
-    return [f"{path} ({'present' if os.path.exists(os.path.expanduser(path)) else 'not here'})" for path in files]
+    notes = [f"{path} ({'present' if os.path.exists(os.path.expanduser(path)) else 'not here'})" for path in files]
+    return notes + dry_run_note(config)
 
 
 def _check_sources(config: DictConfig, settings: Fail2FixConfig) -> None:

@@ -5,7 +5,6 @@ Reads headers only. A model that is still on the hub is asked for its config; it
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -61,22 +60,6 @@ def check_model(config: DictConfig) -> Any:
             raise BadInput(f"{KEY}={path}: its config.json does not serve ({first_line(error)})") from error
         reason = str(error).split(".")[0]
         raise BadInput(f"{KEY}={path}: no such folder, and the hub does not give it ({reason})") from error
-
-
-def check_attention(config: DictConfig) -> None:
-    """verl's default attention needs flash-attn, which no lock can carry: it is built for one torch and CUDA.
-
-    Raises:
-        BadInput: it is not installed; how to do without.
-    """
-    overrides = config.actor_rollout_ref.model.get("override_config") or {}
-    wanted = overrides.get("attn_implementation", "flash_attention_2")
-    if wanted and wanted.startswith("flash_attention") and importlib.util.find_spec("flash_attn") is None:
-        raise BadInput(
-            f"actor_rollout_ref.model.override_config.attn_implementation={wanted}: flash-attn is not installed; run "
-            "pip install flash-attn==2.8.3 --no-build-isolation, or add "
-            "+actor_rollout_ref.model.override_config.attn_implementation=sdpa"
-        )
 
 
 def check_reach(config: DictConfig, model_config: Any) -> None:
