@@ -12,7 +12,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,8 +59,10 @@ def register_configs() -> None:
     Plugins.instance().register(VerlConfigs)
 
 
-def prepare(config: DictConfig, dry_run: bool) -> bool:
+def prepare(config: DictConfig, dry_run: bool, held: ExitStack) -> bool:
     """Check everything and open the run's folder; say whether there is something to train.
+
+    ``held``: frees the run's GPUs when it is closed.
 
     Raises:
         BadInput: naming the key or file, and what to do.
@@ -69,10 +71,14 @@ def prepare(config: DictConfig, dry_run: bool) -> bool:
 
     check_verl()
     from fail2fix.verl_ext import cluster, preflight
+    from fail2fix.verl_ext.cpus import check_cpus
+    from fail2fix.verl_ext.gpus import hold_gpus
     from fail2fix.verl_ext.run_folder import name_run, open_run
+    from fail2fix.verl_ext.settings import seeds_on_gpu, seeds_rollouts
 
     preflight.check_config(config)
     settle_length(config)
+    config.fail2fix.seeded_rollouts = seeds_rollouts(config)  # as the run's config.yaml shows it
     folder = name_run(config)
     warn(preflight.doubts(config))
     if dry_run:
@@ -83,8 +89,13 @@ def prepare(config: DictConfig, dry_run: bool) -> bool:
         print(f"fail2fix: removed {removed} shared memory segments of a killed run from /dev/shm", flush=True)
     warn(preflight.check_inputs(config))
     address = cluster.address_of(config, os.environ)
+    if address == cluster.OWN:
+        check_cpus(config)
+        warn(held.enter_context(hold_gpus(config, folder)))
     open_run(config, folder)
     cluster.use(config, address)
+    if line := seeds_on_gpu(config):
+        print(f"fail2fix: {line}", flush=True)
     print(f"run folder: {folder}", flush=True)
     return True
 
@@ -137,10 +148,11 @@ def main(task_runner: type[Fail2FixTaskRunner] | None = None) -> None:
         refuse_secret_words(sys.argv[1:], os.environ)  # before Hydra, whose errors repeat what they were given
         configs = compose()
     for config in configs:
-        with errors_in_one_line(wants_trace):
-            ready = prepare(config, dry_run)
-        if ready:
-            train(config, task_runner)
+        with ExitStack() as held:
+            with errors_in_one_line(wants_trace):
+                ready = prepare(config, dry_run, held)
+            if ready:
+                train(config, task_runner)
 
 
 @contextmanager
