@@ -114,13 +114,13 @@ def train(config: DictConfig, task_runner: type[Fail2FixTaskRunner] | None = Non
     import ray
     from verl.trainer.main_ppo import run_ppo
 
-    from fail2fix.verl_ext import cluster
+    from fail2fix.verl_ext import cluster, cpus
     from fail2fix.verl_ext.driver import Driver, end_process
     from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
 
     for name, value in RAY_DEFAULTS.items():
         os.environ.setdefault(name, value)
-    runner = ray.remote(num_cpus=1)(task_runner or Fail2FixTaskRunner)
+    runner = ray.remote(num_cpus=cpus.TRAINER)(task_runner or Fail2FixTaskRunner)
 
     def training() -> None:
         cluster.require_head(config)

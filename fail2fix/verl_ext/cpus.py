@@ -15,7 +15,7 @@ from fail2fix.core.config import BadInput
 
 KEY = "ray_kwargs.ray_init.num_cpus"
 WORKER = ResourcePoolManager.max_colocate_count
-TRAINER = 1  # `fail2fix.train.train`
+TRAINER = 1
 FREE = 1
 
 
@@ -35,7 +35,7 @@ def check_cpus(config: DictConfig) -> None:
     found = get_num_cpus(override_docker_cpu_warning=True) if given is None else given
     if not isinstance(found, int | float) or found < needed:
         raise BadInput(
-            f"{KEY}={'null' if given is None else given}: Ray would have {found} CPUs, needs {needed} ({WORKER} for each "
-            f"of {workers} workers, {TRAINER} for the trainer, {FREE} free), and would wait for ever; set {KEY}={needed}, "
-            "also on a machine with fewer cores"
+            f"{KEY}={'null' if given is None else given}: Ray would have {found} CPUs and wait for ever; it needs "
+            f"{needed} ({WORKER} for each of {workers} workers, {TRAINER} for the trainer, {FREE} free); set "
+            f"{KEY}={needed}, also on a machine with fewer cores"
         )

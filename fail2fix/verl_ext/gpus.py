@@ -43,7 +43,7 @@ class Gpu:
 
 @contextmanager
 def hold_gpus(
-    config: DictConfig, run: Path, environment: Mapping[str, str] = os.environ, folder: Path = FOLDER
+    config: DictConfig, run: Path, environment: Mapping[str, str] = os.environ, folder: Path | None = None
 ) -> Iterator[list[str]]:
     """Hold the GPUs of a run that starts its own Ray; yields what other processes hold of them, one line each.
 
@@ -55,7 +55,7 @@ def hold_gpus(
     with ExitStack() as held:
         for gpu in ours:
             try:
-                held.callback(os.close, hold(folder / f"fail2fix-{gpu.uuid}.held", run, shares))
+                held.callback(os.close, hold((folder or FOLDER) / f"fail2fix-{gpu.uuid}.held", run, shares))
             except Taken as other:
                 raise BadInput(_refusal(gpu, str(other))) from None
         yield [] if shares else [_in_use(gpu) for gpu in ours if gpu.used_mib > IDLE_MIB]
@@ -65,7 +65,7 @@ def stays_awake(config: DictConfig) -> bool:
     """Whether the run's engines never sleep and have a KV cache of a fixed size."""
     rollout = config.actor_rollout_ref.rollout
     fixed = OmegaConf.select(rollout, "engine_kwargs.vllm.kv_cache_memory_bytes")
-    return not rollout.free_cache_engine and not rollout.enable_sleep_mode and bool(fixed)
+    return not rollout.free_cache_engine and not rollout.get("enable_sleep_mode", True) and bool(fixed)
 
 
 def visible(environment: Mapping[str, str]) -> list[Gpu]:
@@ -103,8 +103,9 @@ def _refusal(gpu: Gpu, other: str) -> str:
     return (
         f"GPU {gpu.index} ({gpu.uuid}) belongs to another run ({other}), and vLLM ends a run when another process's "
         f"memory changes while an engine starts or sleeps; choose other GPUs with {VARIABLE}, wait until it ends, or "
-        f"give both runs {ROLLOUT}.free_cache_engine=false {ROLLOUT}.enable_sleep_mode=false "
-        f"+{ROLLOUT}.engine_kwargs.vllm.kv_cache_memory_bytes=BYTES"
+        f"give both runs {ROLLOUT}.free_cache_engine=false +{ROLLOUT}.enable_sleep_mode=false "
+        f"+{ROLLOUT}.engine_kwargs.vllm.kv_cache_memory_bytes=BYTES, and a gpu_memory_utilization below the share "
+        "that is free when they start"
     )
 
 
