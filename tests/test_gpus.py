@@ -1,4 +1,4 @@
-"""Two runs share a GPU only if their engines stay awake with a fixed KV cache; ``nvidia-smi`` is a script here."""
+"""A GPU belongs to one run; ``nvidia-smi`` is a script here."""
 
 from __future__ import annotations
 
@@ -18,11 +18,6 @@ from tests.test_contract import config
 
 __all__ = ["folder", "main"]
 
-AWAKE = [
-    "actor_rollout_ref.rollout.free_cache_engine=false",
-    "+actor_rollout_ref.rollout.enable_sleep_mode=false",
-    "+actor_rollout_ref.rollout.engine_kwargs.vllm.kv_cache_memory_bytes=1000000000",
-]
 UUIDS = [f"GPU-{name}" for name in ("a0-0", "a0-1", "b0-2", "c0-3")]
 
 
@@ -40,8 +35,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
 
 
-def run(*overrides: str, count: int = 1) -> DictConfig:
-    return config(f"trainer.n_gpus_per_node={count}", *overrides)
+def run(count: int = 1) -> DictConfig:
+    return config(f"trainer.n_gpus_per_node={count}")
 
 
 def held(place: Path, given: DictConfig, name: str, shown: str = "0") -> AbstractContextManager[list[str]]:
@@ -78,40 +73,24 @@ def test_a_slice_of_a_gpu_is_a_gpu() -> None:
     assert [gpu.uuid for gpu in gpus.visible({gpus.VARIABLE: "MIG-1,MIG-2"})] == ["MIG-1", "MIG-2"]
 
 
-def test_a_second_run_on_a_gpu_is_refused_with_the_first_one_and_the_ways_out(tmp_path: Path) -> None:
+def test_a_second_run_on_a_gpu_is_refused_with_the_first_ones_name_and_the_way_out(tmp_path: Path) -> None:
     with held(tmp_path, run(), "first"):
         with pytest.raises(BadInput, match=f"GPU 0 .*{tmp_path}/first") as refused, held(tmp_path, run(), "second"):
             pass
         assert may_start(tmp_path, run(), shown="1")
-    assert "CUDA_VISIBLE_DEVICES" in str(refused.value)
-    assert all(override in str(refused.value) for override in AWAKE[:2])
+    assert "RAY_ADDRESS=auto" in str(refused.value)
     assert may_start(tmp_path, run())
 
 
 def test_a_run_holds_the_first_gpus_that_it_sees_and_no_more(tmp_path: Path) -> None:
-    with held(tmp_path, run(count=2), "first", shown="3,1,0"):
+    with held(tmp_path, run(2), "first", shown="3,1,0"):
         assert [may_start(tmp_path, run(), shown=index) for index in "0123"] == [True, False, True, False]
 
 
 def test_a_refused_run_leaves_every_gpu_free(tmp_path: Path) -> None:
     with held(tmp_path, run(), "first", shown="1"):
-        assert not may_start(tmp_path, run(count=2), shown="0,1")
+        assert not may_start(tmp_path, run(2), shown="0,1")
         assert may_start(tmp_path, run(), shown="0")
-
-
-def test_runs_whose_engines_stay_awake_share_a_gpu_with_each_other_only(tmp_path: Path) -> None:
-    awake, sleeps = run(*AWAKE), run()
-    with held(tmp_path, awake, "first"), held(tmp_path, awake, "second"):
-        assert not may_start(tmp_path, sleeps)
-    with held(tmp_path, sleeps, "third"):
-        assert not may_start(tmp_path, awake)
-    assert may_start(tmp_path, sleeps)
-
-
-@pytest.mark.parametrize("left_out", range(len(AWAKE)))
-def test_an_engine_that_sleeps_or_measures_does_not_share(left_out: int) -> None:
-    assert gpus.stays_awake(run(*AWAKE))
-    assert not gpus.stays_awake(run(*AWAKE[:left_out], *AWAKE[left_out + 1 :]))
 
 
 def test_a_killed_run_leaves_its_gpus_free(tmp_path: Path) -> None:
@@ -149,13 +128,11 @@ def test_a_cpu_run_holds_no_gpu(tmp_path: Path) -> None:
         assert not list(tmp_path.glob("*.held"))
 
 
-def test_memory_that_others_hold_is_named_where_it_can_end_the_run(tmp_path: Path) -> None:
+def test_memory_that_others_hold_is_named(tmp_path: Path) -> None:
     list_gpus(tmp_path, used_mib=30_000)
     with held(tmp_path, run(), "first") as lines:
         (line,) = lines
     assert all(part in line for part in ("GPU 0 ", "30000 MiB", "CUDA_VISIBLE_DEVICES"))
-    with held(tmp_path, run(*AWAKE), "awake") as lines:
-        assert lines == []
 
 
 def test_training_is_refused_before_it_leaves_anything(

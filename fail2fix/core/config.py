@@ -306,13 +306,13 @@ class Fail2FixConfig:
     """The whole ``fail2fix:`` section.
 
     ``seeded_rollouts``: every request has its own seed, so that a resumed run samples what an uninterrupted one does:
-    true, false, or auto (true on a CPU, false on a GPU, where equal bits are not promised and vLLM may then sample
-    request by request). ``groups_share_engine``: all rollouts of a problem go to one engine, all
-    corrections of an attempt to one (in form ``turn`` to its problem's), whose prefix cache then holds what they have
-    in common; verl spreads them. ``skip_idle_rows``: rows without a gradient (no advantage, no KL loss, no entropy
-    bonus) stay out of the update's passes, not of what its loss is divided by; of fixed micro-batches (no
-    ``use_dynamic_bsz``) whole ones only. ``actor/ppo_kl``, clip fractions and ``actor/entropy_loss`` are then means
-    over the other rows, and in ``fail2fix/base/*`` and ``fail2fix/correction/*`` these rows count as zero.
+    true, false, or auto (true on a CPU; false on a GPU, where equal bits are not promised and vLLM may then sample
+    request by request). ``groups_share_engine``: all rollouts of a problem go to one engine, all corrections of an
+    attempt to one (in form ``turn`` to its problem's), whose prefix cache then holds what they have in common; verl
+    spreads them. ``skip_idle_rows``: rows without a gradient (no advantage, no KL loss, no entropy bonus) stay out of
+    the update's passes, not of what its loss is divided by; of fixed micro-batches (no ``use_dynamic_bsz``) whole ones
+    only. ``actor/ppo_kl``, clip fractions and ``actor/entropy_loss`` are then means over the other rows, and in
+    ``fail2fix/base/*`` and ``fail2fix/correction/*`` these rows count as zero.
     """
 
     seed: int = 0

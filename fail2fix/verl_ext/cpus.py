@@ -19,11 +19,6 @@ TRAINER = 1
 FREE = 1
 
 
-def cpus_needed(workers: int) -> int:
-    """CPUs of a whole run."""
-    return WORKER * workers + TRAINER + FREE
-
-
 def check_cpus(config: DictConfig) -> None:
     """Refuse a run that starts its own Ray with too few CPUs.
 
@@ -31,7 +26,7 @@ def check_cpus(config: DictConfig) -> None:
         BadInput: how many there are, how many are needed, and the key to set.
     """
     workers = config.trainer.nnodes * config.trainer.n_gpus_per_node
-    needed, given = cpus_needed(workers), OmegaConf.select(config, KEY)
+    needed, given = WORKER * workers + TRAINER + FREE, OmegaConf.select(config, KEY)
     found = get_num_cpus(override_docker_cpu_warning=True) if given is None else given
     if not isinstance(found, int | float) or found < needed:
         raise BadInput(

@@ -1,11 +1,11 @@
-"""Two runs share a GPU only if their engines stay awake with a fixed KV cache.
+"""A GPU belongs to one run.
 
-vLLM 0.24 measures the memory of a whole GPU, other processes' included. An engine that sleeps asserts that the free
-memory did not shrink meanwhile; an engine that starts without a fixed KV cache asserts that it did not grow while it
-profiled (`Worker.sleep` and `determine_available_memory` in vllm/v1/worker/gpu_worker.py). Two such runs end each
-other. So a run holds its GPUs, by their UUIDs, from before Ray starts until its process ends.
+vLLM 0.24 measures the memory of a whole GPU, other processes' included: an engine that sleeps asserts that the free
+memory has not shrunk meanwhile, and one that starts asserts that it has not grown while it profiled (`Worker.sleep` and
+`determine_available_memory` in vllm/v1/worker/gpu_worker.py). Two runs on one GPU end each other. So a run that starts
+its own Ray holds its GPUs, by their UUIDs, until its process ends; a joined Ray gives each of its runs other GPUs.
 
-Not seen: runs in other containers, runs in a Ray cluster that they join, and other programs. A warning names the
+Not seen: runs in other containers, a Ray cluster beside the run's own Ray, and other programs. A warning names the
 memory that any of them hold when the run starts.
 """
 
@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from fail2fix.core.config import BadInput
 from fail2fix.verl_ext.held import Taken, hold
@@ -29,7 +29,6 @@ VARIABLE = "CUDA_VISIBLE_DEVICES"
 QUERY = ["nvidia-smi", "--query-gpu=index,uuid,memory.used", "--format=csv,noheader,nounits"]
 ANSWER_S = 60.0
 IDLE_MIB = 1024  # what a driver and its services may hold of a GPU that no one computes on
-ROLLOUT = "actor_rollout_ref.rollout"
 
 
 @dataclass(frozen=True)
@@ -48,24 +47,20 @@ def hold_gpus(
     """Hold the GPUs of a run that starts its own Ray; yields what other processes hold of them, one line each.
 
     Raises:
-        BadInput: another run holds one of them, and either run's engines sleep.
+        BadInput: another run holds one of them.
     """
-    shares = stays_awake(config)
     ours = [] if config.trainer.device == "cpu" else visible(environment)[: config.trainer.n_gpus_per_node]
     with ExitStack() as held:
         for gpu in ours:
             try:
-                held.callback(os.close, hold((folder or FOLDER) / f"fail2fix-{gpu.uuid}.held", run, shares))
+                held.callback(os.close, hold((folder or FOLDER) / f"fail2fix-{gpu.uuid}.held", run))
             except Taken as other:
-                raise BadInput(_refusal(gpu, str(other))) from None
-        yield [] if shares else [_in_use(gpu) for gpu in ours if gpu.used_mib > IDLE_MIB]
-
-
-def stays_awake(config: DictConfig) -> bool:
-    """Whether the run's engines never sleep and have a KV cache of a fixed size."""
-    rollout = config.actor_rollout_ref.rollout
-    fixed = OmegaConf.select(rollout, "engine_kwargs.vllm.kv_cache_memory_bytes")
-    return not rollout.free_cache_engine and not rollout.get("enable_sleep_mode", True) and bool(fixed)
+                raise BadInput(
+                    f"GPU {gpu.index} ({gpu.uuid}) belongs to another run ({other}), and vLLM ends a run when another "
+                    "process's memory changes while an engine starts or sleeps; wait until it ends, or start one Ray "
+                    "for both, which gives each its own GPUs (ray start --head, then RAY_ADDRESS=auto)"
+                ) from None
+        yield [_in_use(gpu) for gpu in ours if gpu.used_mib > IDLE_MIB]
 
 
 def visible(environment: Mapping[str, str]) -> list[Gpu]:
@@ -97,16 +92,6 @@ def _listed() -> list[Gpu]:
         return []
     rows = re.findall(r"^(\d+), (GPU-\S+), (\d*)", printed, re.MULTILINE)
     return [Gpu(index, uuid, int(used or 0)) for index, uuid, used in rows]
-
-
-def _refusal(gpu: Gpu, other: str) -> str:
-    return (
-        f"GPU {gpu.index} ({gpu.uuid}) belongs to another run ({other}), and vLLM ends a run when another process's "
-        f"memory changes while an engine starts or sleeps; choose other GPUs with {VARIABLE}, wait until it ends, or "
-        f"give both runs {ROLLOUT}.free_cache_engine=false +{ROLLOUT}.enable_sleep_mode=false "
-        f"+{ROLLOUT}.engine_kwargs.vllm.kv_cache_memory_bytes=BYTES, and a gpu_memory_utilization below the share "
-        "that is free when they start"
-    )
 
 
 def _in_use(gpu: Gpu) -> str:

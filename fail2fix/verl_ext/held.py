@@ -11,20 +11,19 @@ class Taken(Exception):
     """Another run holds the name; the message is that run's folder."""
 
 
-def hold(path: Path, run: Path, shared: bool = False) -> int:
+def hold(path: Path, run: Path) -> int:
     """Hold a file as long as this process lives; a file descriptor, which frees it when closed.
 
     Args:
         path: the file, made if it is missing, and never removed.
         run: the run's folder, named to whoever comes second.
-        shared: beside others that share it.
 
     Raises:
-        Taken: another run holds it, and one of the two does not share it.
+        Taken: another run holds it.
     """
     held = _open(path)
     try:
-        fcntl.flock(held, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         other = os.read(held, 4096).decode(errors="replace").strip()
         os.close(held)
