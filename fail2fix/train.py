@@ -85,12 +85,13 @@ def prepare(config: DictConfig, dry_run: bool, held: ExitStack) -> bool:
         print(OmegaConf.to_yaml(config, resolve=True))
         print("\n".join(f"# not checked: {note}" for note in preflight.missing_inputs(config)))
         return False
-    if removed := remove_abandoned():  # before the free shared memory is measured
-        print(f"fail2fix: removed {removed} shared memory segments of a killed run from /dev/shm", flush=True)
-    warn(preflight.check_inputs(config))
     address = cluster.address_of(config, os.environ)
     if address == cluster.OWN:
         check_cpus(config)
+    if removed := remove_abandoned():  # before the free shared memory is measured
+        print(f"fail2fix: removed {removed} shared memory segments of a killed run from /dev/shm", flush=True)
+    warn(preflight.check_inputs(config))
+    if address == cluster.OWN:
         warn(held.enter_context(hold_gpus(config, folder)))
     open_run(config, folder)
     cluster.use(config, address)
