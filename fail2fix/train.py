@@ -12,7 +12,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,8 +59,10 @@ def register_configs() -> None:
     Plugins.instance().register(VerlConfigs)
 
 
-def prepare(config: DictConfig, dry_run: bool) -> bool:
+def prepare(config: DictConfig, dry_run: bool, held: ExitStack) -> bool:
     """Check everything and open the run's folder; say whether there is something to train.
+
+    ``held``: frees the run's GPUs when it is closed.
 
     Raises:
         BadInput: naming the key or file, and what to do.
@@ -69,23 +71,33 @@ def prepare(config: DictConfig, dry_run: bool) -> bool:
 
     check_verl()
     from fail2fix.verl_ext import cluster, preflight
+    from fail2fix.verl_ext.cpus import check_cpus
+    from fail2fix.verl_ext.gpus import hold_gpus
     from fail2fix.verl_ext.run_folder import name_run, open_run
+    from fail2fix.verl_ext.settings import seeds_on_gpu, seeds_rollouts
 
     preflight.check_config(config)
     settle_length(config)
+    config.fail2fix.seeded_rollouts = seeds_rollouts(config)  # as the run's config.yaml shows it
     folder = name_run(config)
     warn(preflight.doubts(config))
     if dry_run:
         print(OmegaConf.to_yaml(config, resolve=True))
         print("\n".join(f"# not checked: {note}" for note in preflight.missing_inputs(config)))
         return False
+    address = cluster.address_of(config, os.environ)
+    if address == cluster.OWN:
+        check_cpus(config)
     if removed := remove_abandoned():  # before the free shared memory is measured
         print(f"fail2fix: removed {removed} shared memory segments of a killed run from /dev/shm", flush=True)
     preflight.settle_attention(config)
     warn(preflight.check_inputs(config))
-    address = cluster.address_of(config, os.environ)
+    if address == cluster.OWN:
+        warn(held.enter_context(hold_gpus(config, folder)))
     open_run(config, folder)
     cluster.use(config, address)
+    if line := seeds_on_gpu(config):
+        print(f"fail2fix: {line}", flush=True)
     print(f"run folder: {folder}", flush=True)
     return True
 
@@ -104,13 +116,13 @@ def train(config: DictConfig, task_runner: type[Fail2FixTaskRunner] | None = Non
     import ray
     from verl.trainer.main_ppo import run_ppo
 
-    from fail2fix.verl_ext import cluster
+    from fail2fix.verl_ext import cluster, cpus
     from fail2fix.verl_ext.driver import Driver, end_process
     from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
 
     for name, value in RAY_DEFAULTS.items():
         os.environ.setdefault(name, value)
-    runner = ray.remote(num_cpus=1)(task_runner or Fail2FixTaskRunner)
+    runner = ray.remote(num_cpus=cpus.TRAINER)(task_runner or Fail2FixTaskRunner)
 
     def training() -> None:
         cluster.require_head(config)
@@ -138,10 +150,11 @@ def main(task_runner: type[Fail2FixTaskRunner] | None = None) -> None:
         refuse_secret_words(sys.argv[1:], os.environ)  # before Hydra, whose errors repeat what they were given
         configs = compose()
     for config in configs:
-        with errors_in_one_line(wants_trace):
-            ready = prepare(config, dry_run)
-        if ready:
-            train(config, task_runner)
+        with ExitStack() as held:
+            with errors_in_one_line(wants_trace):
+                ready = prepare(config, dry_run, held)
+            if ready:
+                train(config, task_runner)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,10 @@ CASES = {
         ["fail2fix.correction.attempts=7", "6"],
     ),
     "indivisible mini-batches": (["actor_rollout_ref.actor.ppo_mini_batch_size=4"], ["ppo_mini_batch_size=4"]),
+    "seeds, perhaps": (["fail2fix.seeded_rollouts=on"], ["fail2fix.seeded_rollouts=on", "auto, true or false"]),
+    "too few of Ray's CPUs": (
+        ["ray_kwargs.ray_init.num_cpus=4"], ["ray_kwargs.ray_init.num_cpus=4", "set ray_kwargs.ray_init.num_cpus=5"],
+    ),
     "G' = 1": (["fail2fix.correction.rollouts=1"], ["fail2fix.correction.rollouts=1", "at least 2"]),
     "unsupported feature": (["algorithm.adv_estimator=gae"], ["algorithm.adv_estimator"]),
     "legacy reward key": (
@@ -1041,7 +1046,7 @@ DOUBTS = {
 @pytest.mark.parametrize("case", DOUBTS)
 def test_what_is_hardly_meant_is_warned_of_once(folder: Path, case: str, capsys: pytest.CaptureFixture[str]) -> None:
     overrides, named = DOUBTS[case]
-    assert train.prepare(composed(folder, *overrides), dry_run=True) is False
+    assert train.prepare(composed(folder, *overrides), dry_run=True, held=ExitStack()) is False
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("fail2fix: warning: ")]
     assert len(lines) == bool(named), lines
     assert all(part in lines[0] for part in named)

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import zipfile
-from contextlib import redirect_stdout
+from contextlib import ExitStack, redirect_stdout
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -35,7 +35,7 @@ def composed(name: str, *overrides: str, cpu: bool = False) -> DictConfig:
             from fail2fix.verl_ext.cpu import patches, platform  # noqa: F401  (registers the platform)
 
             patches.install()
-        assert train.prepare(config(*overrides, name=name), dry_run=True) is False
+        assert train.prepare(config(*overrides, name=name), dry_run=True, held=ExitStack()) is False
     return parsed(printed.getvalue())
 
 

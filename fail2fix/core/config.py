@@ -16,6 +16,7 @@ import math
 import re
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 DEFAULT_HEADER = "Below is an attempt at this problem, quoted as it was written."
 DEFAULT_INSTRUCTION = (
@@ -304,17 +305,18 @@ class RunConfig:
 class Fail2FixConfig:
     """The whole ``fail2fix:`` section.
 
-    ``seeded_rollouts``: every request has a seed of its own, so that a resumed run samples what an uninterrupted one
-    does; vLLM then draws request by request. ``groups_share_engine``: all rollouts of a problem go to one engine, all
-    corrections of an attempt to one (in form ``turn`` to its problem's), whose prefix cache then holds what they have
-    in common; verl spreads them. ``skip_idle_rows``: rows without a gradient (no advantage, no KL loss, no entropy
-    bonus) stay out of the update's passes, not of what its loss is divided by; of fixed micro-batches (no
-    ``use_dynamic_bsz``) whole ones only. ``actor/ppo_kl``, clip fractions and ``actor/entropy_loss`` are then means
-    over the other rows, and in ``fail2fix/base/*`` and ``fail2fix/correction/*`` these rows count as zero.
+    ``seeded_rollouts``: every request has its own seed, so that a resumed run samples what an uninterrupted one does:
+    true, false, or auto (true on a CPU; false on a GPU, where equal bits are not promised and vLLM may then sample
+    request by request). ``groups_share_engine``: all rollouts of a problem go to one engine, all corrections of an
+    attempt to one (in form ``turn`` to its problem's), whose prefix cache then holds what they have in common; verl
+    spreads them. ``skip_idle_rows``: rows without a gradient (no advantage, no KL loss, no entropy bonus) stay out of
+    the update's passes, not of what its loss is divided by; of fixed micro-batches (no ``use_dynamic_bsz``) whole ones
+    only. ``actor/ppo_kl``, clip fractions and ``actor/entropy_loss`` are then means over the other rows, and in
+    ``fail2fix/base/*`` and ``fail2fix/correction/*`` these rows count as zero.
     """
 
     seed: int = 0
-    seeded_rollouts: bool = True
+    seeded_rollouts: Any = "auto"  # or a bool; `check` refuses all else
     groups_share_engine: bool = True
     skip_idle_rows: bool = True
     schedule: Schedule = Schedule.serial
@@ -371,6 +373,8 @@ def check(config: Fail2FixConfig) -> None:
         BadInput: naming the key, its value and what is allowed.
     """
     c, r, q, v = config.correction, config.replay, config.ratio, config.verifier
+    seeded = config.seeded_rollouts
+    _require(isinstance(seeded, bool) or seeded == "auto", "seeded_rollouts", seeded, "auto, true or false")
     _require(
         c.attempts >= 1,
         "correction.attempts",

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from fail2fix.core.config import BadInput
 from fail2fix.core.faults import Exit, TrainingFault
+from fail2fix.verl_ext import cpus
 
 VARIABLE = "RAY_ADDRESS"
 KEY = "ray_kwargs.ray_init.address"
@@ -106,12 +107,12 @@ class Head:
 
 
 def wait_for_devices(
-    nodes: int, each: int, free: Callable[[], list[int]], wait_s: float = WAIT_S, look_s: float = LOOK_S
+    nodes: int, each: int, free: Callable[[], list[tuple[int, int]]], wait_s: float = WAIT_S, look_s: float = LOOK_S
 ) -> None:
-    """Wait until ``nodes`` nodes have ``each`` devices free.
+    """Wait until ``nodes`` nodes have ``each`` devices free, and Ray the CPUs that verl reserves beside them.
 
     Args:
-        free: the free devices of every node that is alive.
+        free: the free devices and CPUs of every node that is alive; the trainer holds its own CPU.
 
     Raises:
         ClusterFault: they had not in ``wait_s`` seconds.
@@ -119,9 +120,13 @@ def wait_for_devices(
     since, said = time.monotonic(), False
     while True:
         now = free()
-        if sum(found // each for found in now) >= nodes:
+        room = sum(min(devices // each, found // (cpus.WORKER * each)) for devices, found in now)
+        if room >= nodes and sum(found for _, found in now) >= cpus.WORKER * nodes * each + cpus.FREE:
             return
-        have = f"{nodes} x {each} devices wanted (trainer.nnodes x n_gpus_per_node), free on each node: {sorted(now)}"
+        have = (
+            f"{nodes} x {each} devices wanted (trainer.nnodes x n_gpus_per_node), {cpus.WORKER} CPUs beside each, and "
+            f"{cpus.FREE} more; free devices and CPUs of each node: {sorted(now)}"
+        )
         if time.monotonic() - since > wait_s:
             raise ClusterFault(f"the Ray cluster is too small: {have}")
         if not said:

@@ -1,4 +1,4 @@
-"""Rollouts through verl's agent loop: every request with a seed of its own, corrections as token ids.
+"""Rollouts through verl's agent loop: every request with its own seed where asked for, corrections as token ids.
 
 verl builds a prompt by rendering messages. A correction prompt must reach the engine as the ids we built, or text
 in the attempt could become chat markup. ``PromptIdsAgentLoop`` takes the ids from the row; the worker class here is
@@ -47,6 +47,7 @@ from fail2fix.verl_ext.reward_errors import (
     refuse_no_number,
     reward_name,
 )
+from fail2fix.verl_ext.settings import seeds_rollouts
 
 PROMPT_IDS_AGENT = "fail2fix_prompt_ids"
 PROMPT_IDS = "fail2fix_prompt_ids"
@@ -220,7 +221,7 @@ class Fail2FixAgentLoopManager(AgentLoopManager):
         return output
 
     def _seed(self, prompts: DataProto, samples: Counter[str] | None) -> None:
-        if self.config.fail2fix.seeded_rollouts:
+        if seeds_rollouts(self.config):
             prompts.non_tensor_batch[SEED] = request_seeds(prompts, self.config.fail2fix.seed, samples)
 
     @cached_property

@@ -54,6 +54,32 @@ def fail2fix_settings(config: DictConfig) -> Fail2FixConfig:
     return settings
 
 
+def seeds_rollouts(config: DictConfig) -> bool:
+    """Whether every request has its own seed (``fail2fix.seeded_rollouts``); auto: on a CPU."""
+    asked = config.fail2fix.seeded_rollouts
+    return bool(config.trainer.device == "cpu" if asked == "auto" else asked)
+
+
+def seeds_on_gpu(config: DictConfig) -> str:
+    """What a run on a GPU pays for seeds, or does without; empty on a CPU.
+
+    Source: ``VllmConfig.use_v2_model_runner``, ``random_sample`` (v1/sample/ops/topk_topp_sampler.py) and
+    ``gumbel_sample`` (v1/worker/gpu/sample/gumbel.py) of vLLM 0.24.
+    """
+    if config.trainer.device == "cpu":
+        return ""
+    if not seeds_rollouts(config):
+        return (
+            "rollouts have no seeds (fail2fix.seeded_rollouts=false): a resumed run samples other rollouts than an "
+            "uninterrupted one; equal bits are promised on CPUs only"
+        )
+    return (
+        "fail2fix.seeded_rollouts=true: vLLM's first model runner (Qwen2 and others) then samples request by request "
+        "in Python, an estimated 2 to 3 times as long a decode step at 256 requests (not measured); its second (Llama, "
+        "Qwen3 and others) draws from the seeds in its kernel; equal bits are promised on CPUs only"
+    )
+
+
 def refuse_legacy_reward_keys(config: DictConfig) -> None:
     """Refuse reward keys of older verl versions by name.
 

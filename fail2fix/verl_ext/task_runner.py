@@ -21,10 +21,10 @@ from fail2fix.verl_ext.watchdog import Watchdog
 from fail2fix.verl_ext.weight_sync import hold_weight_sync
 
 
-def free_devices() -> list[int]:
-    """The free devices of every node of the Ray cluster, counted as verl counts them before it starts its workers."""
-    kind = get_resource_name()
-    return [int(node.get(kind, 0)) for node in ray._private.state.available_resources_per_node().values()]
+def free_devices() -> list[tuple[int, int]]:
+    """The free devices and CPUs of every node of the Ray cluster, counted as verl counts before it starts workers."""
+    kind, nodes = get_resource_name(), ray._private.state.available_resources_per_node().values()
+    return [(int(node.get(kind, 0)), int(node.get("CPU", 0))) for node in nodes]
 
 
 class Fail2FixTaskRunner(BaseTaskRunner):

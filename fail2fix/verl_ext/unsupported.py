@@ -14,7 +14,7 @@ from verl.trainer.ppo.utils import need_critic
 
 from fail2fix.core.config import BadInput, Fail2FixConfig, Schedule
 from fail2fix.verl_ext.dynamic_sampling import METRICS
-from fail2fix.verl_ext.settings import OUR_REWARD
+from fail2fix.verl_ext.settings import OUR_REWARD, seeds_rollouts
 from fail2fix.verl_ext.verl_names import (
     advantage_estimators,
     knows_kl_controller,
@@ -39,7 +39,7 @@ class Refusal:
 
 
 def _on_cpu_with_seeds(config: DictConfig) -> bool:
-    return config.trainer.device == "cpu" and config.fail2fix.seeded_rollouts
+    return config.trainer.device == "cpu" and seeds_rollouts(config)
 
 
 def _policy_loss(config: DictConfig) -> DictConfig:

@@ -8,11 +8,10 @@ run's weights, and says nothing if their shapes agree.
 
 from __future__ import annotations
 
-import fcntl
-import os
 from pathlib import Path
 
 from fail2fix.core.config import BadInput
+from fail2fix.verl_ext.held import Taken, hold
 
 FOLDER = Path("/tmp")
 
@@ -28,25 +27,11 @@ def hold_weight_sync(job: str, run: Path, folder: Path = FOLDER) -> int:
     Raises:
         BadInput: another run holds them.
     """
-    path = folder / f"rl-colocate-zmq-{job}.held"
-    held = _open(path)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        other = os.read(held, 4096).decode(errors="replace").strip()
-        os.close(held)
+        return hold(folder / f"rl-colocate-zmq-{job}.held", run)
+    except Taken as other:
         raise BadInput(
             f"another run on this machine ({other}) syncs its weights under the same names, {folder}/rl-colocate-zmq-"
             f"{job}-*, and either could get the other's weights; wait until it ends, or start one Ray for both "
             "(ray start --head, then RAY_ADDRESS=auto)"
         ) from None
-    if os.access(path, os.W_OK):
-        path.write_text(f"{run}\n")
-    return held
-
-
-def _open(path: Path) -> int:
-    """Open the file, made if it is not there; another user's, in a folder like /tmp, may be read only."""
-    if path.exists():
-        return os.open(path, os.O_RDONLY)
-    return os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)

@@ -46,7 +46,7 @@ SYMBOLS = {  # METHOD.md, "Symbols", and the constants its items name, with thei
     "budget.matched_prompts": (256, "paper"),
 }
 CHOICES = {
-    "seeded_rollouts": True,
+    "seeded_rollouts": "auto",
     "groups_share_engine": True,
     "skip_idle_rows": True,
     "schedule": Schedule.serial,
@@ -67,6 +67,7 @@ CHOICES = {
     "verifier.code.backend": CodeBackend.local,
 }
 REFUSED = {
+    "seeded_rollouts": ["on", "", "AUTO", 1, None, []],
     "correction.attempts": [0, -1],
     "correction.rollouts": [1, 0],
     "correction.weight": [-0.1],
@@ -118,7 +119,7 @@ def with_value(key: str, value: Any) -> Fail2FixConfig:
     """The defaults with one key changed."""
     config = Fail2FixConfig()
     section, _, name = key.rpartition(".")
-    setattr(value_at(config, section), name, value)
+    setattr(value_at(config, section) if section else config, name, value)
     return config
 
 

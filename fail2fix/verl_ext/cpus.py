@@ -1,0 +1,36 @@
+"""How many of Ray's CPUs a run needs; with fewer, Ray waits for ever without a word.
+
+verl reserves `WORKER` CPUs for each GPU's worker, and the trainer holds one. The engines' servers, agent loops and
+reward workers hold none, but Ray starts each of them on a free CPU: that is one more. These CPUs only count what Ray
+may place: they start no threads, and there may be more of them than cores.
+"""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig, OmegaConf
+from ray._private.utils import get_num_cpus
+from verl.single_controller.ray.base import ResourcePoolManager
+
+from fail2fix.core.config import BadInput
+
+KEY = "ray_kwargs.ray_init.num_cpus"
+WORKER = ResourcePoolManager.max_colocate_count
+TRAINER = 1
+FREE = 1
+
+
+def check_cpus(config: DictConfig) -> None:
+    """Refuse a run that starts its own Ray with too few CPUs.
+
+    Raises:
+        BadInput: how many there are, how many are needed, and the key to set.
+    """
+    workers = config.trainer.nnodes * config.trainer.n_gpus_per_node
+    needed, given = WORKER * workers + TRAINER + FREE, OmegaConf.select(config, KEY)
+    found = get_num_cpus(override_docker_cpu_warning=True) if given is None else given
+    if not isinstance(found, int | float) or found < needed:
+        raise BadInput(
+            f"{KEY}={'null' if given is None else given}: Ray would have {found} CPUs and wait for ever; it needs "
+            f"{needed} ({WORKER} for each of {workers} workers, {TRAINER} for the trainer, {FREE} free); set "
+            f"{KEY}={needed}, also on a machine with fewer cores"
+        )
