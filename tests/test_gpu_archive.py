@@ -222,3 +222,11 @@ def test_start_hands_the_check_what_was_unpacked(tmp_path: Path) -> None:
     out, _, carried, _, limit, *options = json.loads(done.stdout.splitlines()[-1])
     assert (out, carried, options) == (str(work / "out"), str(work / "carried"), ["--only", "main"])
     assert 380 < int(limit) <= 400
+
+
+def test_a_build_without_the_environment_says_so_in_one_line() -> None:
+    done = subprocess.run(
+        ["bash", FOLDER / "build.sh"], env=os.environ | {"PYTHON": "/none"}, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr == "gpu_archive: /none is missing: run scripts/setup_env.sh, or set PYTHON\n"

@@ -18,7 +18,7 @@ die() { echo "gpu_archive: $*" >&2; exit 1; }
 site_stamp() { { echo "$*"; cat "$LOCK" "$here"/{packages,contents,fat_binary,slim,wheels,pack}.py "$here"/lists/*; } | sha256sum; }
 is_current() { [[ -f .gpu/site.tar.xz && -f .gpu-build/stamp && $(< .gpu-build/stamp) == "$(site_stamp "$@")" ]]; }
 
-[[ -x $PYTHON ]] || die "$PYTHON is missing: run scripts/setup_env.sh, or set PYTHON"
+command -v "$PYTHON" > /dev/null || die "$PYTHON is missing: run scripts/setup_env.sh, or set PYTHON"
 command -v strip > /dev/null || die "strip is missing: install binutils"
 mkdir -p .gpu/words .gpu-build
 
