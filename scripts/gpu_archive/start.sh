@@ -13,6 +13,7 @@ GPU_WORK=${GPU_WORK:-$HOME/gpu-work}
 OUT=${OUT:-$GPU_WORK/out}
 LIMIT=${LIMIT:-575}
 CHECK=${CHECK:-scripts/gpu/check.py}
+export CUDA_MODULE_LOADING=LAZY # the archive has zeros for modules that are not needed
 export VLLM_CACHE_ROOT=${VLLM_CACHE_ROOT:-$GPU_WORK/vllm}
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
 
