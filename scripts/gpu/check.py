@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 # `gpu` is this folder, `fail2fix` and `tests` are beside it.
-sys.path[:0] = [str(Path(__file__).resolve().parents[number]) for number in (1, 2)]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gpu.bench import Bench, variables
 from gpu.checks import checks

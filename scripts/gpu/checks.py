@@ -1,4 +1,4 @@
-"""Two items without an engine, at once: what a run stands on (probe.py), and lambda = 0 on the device (lambda_zero.py)."""
+"""Two items without an engine, at once: what a run stands on (probe.py); lambda = 0 on the device (lambda_zero.py)."""
 
 from __future__ import annotations
 

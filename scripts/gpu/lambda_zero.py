@@ -1,9 +1,9 @@
-"""lambda = 0 is GRPO, on this device: gradients of the project's own update and of verl's, on the same rows.
+"""Check on this device that lambda = 0 is GRPO: gradients of our update and of verl's, on the same rows.
 
     python lambda_zero.py OUT.json     in the project's folder; one rank, NCCL on a GPU, gloo with VERL_PLATFORM=cpu
 
-The cases, the rows and the worker are those of tests/gradient, fixed and dynamic micro-batches, packed and padded rows;
-no Ray and no engine. Single precision throughout: what is left is the order of sums.
+Cases, rows and worker are those of tests/gradient: fixed and dynamic micro-batches, packed and padded rows. No Ray, no
+engine. In single precision throughout, only the order of sums differs.
 """
 
 from __future__ import annotations

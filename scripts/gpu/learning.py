@@ -1,7 +1,7 @@
 """The learning item: cipo against grpo_bs256 over seeds, at equal rollouts, on a set that the model solves in part.
 
-All trainings run at once on one device, so their engines stay awake, each with a fixed share of the memory and its own
-/tmp: verl's weight-sync names there are the same in every run. Where a process cannot have its own /tmp, one seed's runs
+All trainings run at once on one device: engines stay awake with a fixed share of its memory, and each process has its
+own /tmp, where verl's weight-sync names are the same in every run. Where a process cannot have one, one seed's runs
 follow one another.
 """
 
@@ -74,7 +74,8 @@ def arguments(bench: Bench, config: str, seed: int, steps: int) -> list[str]:
     run = bench.training(
         run_name(config, seed), f"fail2fix.seed={seed}", f"actor_rollout_ref.model.path={tiny}/model",
         f"data.train_files={tiny}/data/train.parquet", f"data.val_files={tiny}/data/test.parquet",
-        "data.train_batch_size=16", "actor_rollout_ref.rollout.n=8",
+        *(["data.train_batch_size=16"] if config == "cipo" else []),  # grpo_bs256 takes `matched_prompts`
+        "actor_rollout_ref.rollout.n=8",
         "fail2fix.correction.attempts=16", "fail2fix.correction.rollouts=8", "fail2fix.budget.matched_prompts=32",
         "data.max_prompt_length=96", "fail2fix.correction.max_prompt_length=256",
         "actor_rollout_ref.rollout.max_model_len=288", "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=8192",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 NO_GRAPHS = ("actor_rollout_ref.rollout.enforce_eager=true",)
-AWAKE = ("actor_rollout_ref.rollout.free_cache_engine=false", "+actor_rollout_ref.rollout.enable_sleep_mode=false")
+AWAKE = ("actor_rollout_ref.rollout.free_cache_engine=false", "++actor_rollout_ref.rollout.enable_sleep_mode=false")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ REMEDIES = {
     "ipc": Remedy("CUDA IPC: weights go through shared memory",
                   variables={"VERL_USE_EXTERNAL_MODULES": "gpu.shared_memory_weights"}),
     "attention": Remedy("FlashAttention 3 and vLLM's second model runner: Triton's attention, the first runner",
-                        ("+actor_rollout_ref.rollout.engine_kwargs.vllm.attention_backend=TRITON_ATTN",),
+                        ("++actor_rollout_ref.rollout.engine_kwargs.vllm.attention_backend=TRITON_ATTN",),
                         {"VLLM_USE_V2_MODEL_RUNNER": "0"}),
     "update": Remedy("the default way to compute log-probabilities: sdpa and verl's fused kernel",
                      ("++actor_rollout_ref.model.override_config.attn_implementation=sdpa",

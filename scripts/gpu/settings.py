@@ -64,7 +64,7 @@ CPU = ("device=cpu_fp32", "actor_rollout_ref.model.use_remove_padding=true",
 GRAPHS = "actor_rollout_ref.rollout.cudagraph_capture_sizes=[1,2,4,8,16,32,64,96,128,192,256]"
 
 # One device for several trainings at once: each engine has a fixed share of its memory.
-SHARED_DEVICE = ("+actor_rollout_ref.rollout.engine_kwargs.vllm.kv_cache_memory_bytes=1000000000",
+SHARED_DEVICE = ("++actor_rollout_ref.rollout.engine_kwargs.vllm.kv_cache_memory_bytes=1000000000",
                  "actor_rollout_ref.rollout.gpu_memory_utilization=0.1")  # fmt: skip
 
 VARIABLES = {

@@ -2,9 +2,10 @@
 
 ``main`` takes what ``fail2fix.train`` takes, with ``+timing.mean``, ``+timing.sigma`` and ``+timing.cap`` (tokens) and
 ``+timing.only_generation``: ``scripts/bench_step.py`` calls it. ``+timing.schedules`` names the schedules of a round;
-``+timing.seeded``, a flag for each round, says whether its requests have seeds (``scripts/gpu_check``). Trainer, engine,
-reward and update are the real ones; a rollout ends where a draw says, whatever it writes. With ``only_generation`` no
-step has log-probs or an update.
+``+timing.seeded``, a flag for each round, says whether its requests have seeds (``scripts/gpu_check``).
+
+Trainer, engine, reward and update are the real ones; a rollout ends where a draw says, whatever it writes. With
+``only_generation`` no step has log-probs or an update.
 """
 
 from __future__ import annotations
