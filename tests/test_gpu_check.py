@@ -240,3 +240,16 @@ def test_sizes_of_both_devices_have_a_warm_up_and_a_counted_round() -> None:
     for sizes in (settings.ON_GPU, settings.ON_CPU):
         assert sizes.rounds >= 3
         assert replace(sizes, tested=sizes.steps).steps % sizes.tested == 0, "the last step is validated"
+
+
+def test_a_training_that_is_watched_reports_each_step(tmp_path: Path) -> None:
+    bench = a_bench(tmp_path)
+    report, folder = bench.report("main", 60.0), bench.place.run("main1")
+    folder.mkdir(parents=True)
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(step) + "\n" for step in steps_of(3)[:7]))
+    process = bench.processes.start("main1", ["sleep", "2"])
+    main_training.watch(bench, report, process, folder)
+    left = json.loads((bench.place.out / "main.json").read_text())
+    assert left["verdict"] == "interrupted"
+    assert len(left["figures"]["all_steps"]) == 7
+    bench.processes.end_all()

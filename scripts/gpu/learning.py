@@ -60,6 +60,8 @@ def train(bench: Bench, report: Report, group: list[tuple[str, int]], apart: boo
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline and any(process.poll() is None for process in processes.values()):
         time.sleep(1)
+        report.figures |= {folder.name: learned(folder) for folder in processes}
+        report.save()
         if time.monotonic() > deadline - LAST_STEP_S:
             for folder in processes:
                 ask_to_stop(folder)

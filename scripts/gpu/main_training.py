@@ -50,7 +50,7 @@ def turns(bench: Bench, report: Report, run: str) -> Path:
     """One try; the training's run folder."""
     command = bench.python("-c", TRAIN, "--config-name", "cipo", *overrides(bench, run))
     folder, process = bench.place.run(run), bench.start(report, run, command)
-    watch(bench, process, folder)
+    watch(bench, report, process, folder)
     end(process)
     steps = figures.rows(folder)
     report.figures[run] = {"steps": len(steps), "exit": process.returncode}
@@ -61,14 +61,21 @@ def turns(bench: Bench, report: Report, run: str) -> Path:
     return folder
 
 
-def watch(bench: Bench, process: psutil.Popen, folder: Path) -> None:
-    """Wait for the end; ends a training that does not get through its first step, stops one whose time is over."""
-    limits, began = bench.sizes, time.monotonic()
+def watch(bench: Bench, report: Report, process: psutil.Popen, folder: Path) -> None:
+    """Wait for the end, and report each step: a killed check leaves its figures.
+
+    Returns early if the training does not get through its first step; asks it to stop when its time is over.
+    """
+    limits, began, reported = bench.sizes, time.monotonic(), 0
     while process.poll() is None and bench.clock.left > 10:
         time.sleep(1)
         spent, steps = time.monotonic() - began, figures.rows(folder)
         if not steps and spent > limits.start_s:
             return
+        if len(steps) > reported:
+            report.figures |= summary(steps, seeded(bench))
+            report.save()
+            reported = len(steps)
         if steps and (spent > limits.main_s or bench.clock.left < RESERVE_S):
             ask_to_stop(folder)
 
