@@ -141,7 +141,7 @@ def test_matched_rollouts_are_matched_under_every_setup(setup: str) -> None:
 
 @pytest.mark.parametrize("setup", ["arithmetic", "gsm8k", "deepscaler", "leetcode"])
 def test_step_times_have_room_for_their_lengths_under_every_setup(setup: str) -> None:
-    """``scripts/gpu_check.sh`` without an override."""
+    """``scripts/bench_step.py --config cipo`` on one GPU."""
     given = (f"setup={setup}", "trainer.nnodes=1", "trainer.n_gpus_per_node=1")
     rollout = composed("cipo", *room("cipo", 512, list(given)), *given).actor_rollout_ref.rollout
     assert rollout.response_length == 512

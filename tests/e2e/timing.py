@@ -1,8 +1,11 @@
 """A run whose steps take turns between the schedules, with response lengths drawn from a heavy-tailed distribution.
 
 ``main`` takes what ``fail2fix.train`` takes, with ``+timing.mean``, ``+timing.sigma`` and ``+timing.cap`` (tokens) and
-``+timing.only_generation``: ``scripts/bench_step.py`` calls it. Trainer, engine, reward and update are the real ones; a
-rollout ends where a draw says, whatever it writes. With ``only_generation`` no step has log-probs or an update.
+``+timing.only_generation``: ``scripts/bench_step.py`` calls it. ``+timing.schedules`` names the schedules of a round;
+``+timing.seeded``, a flag for each round, says whether its requests have seeds (``scripts/gpu_check``).
+
+Trainer, engine, reward and update are the real ones; a rollout ends where a draw says, whatever it writes. With
+``only_generation`` no step has log-probs or an update.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from collections import Counter
 from typing import Any
 
 import ray
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 from verl import DataProto
 
 from fail2fix import train
@@ -26,7 +29,11 @@ from fail2fix.verl_ext.streams import JointBatch
 from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
 from fail2fix.verl_ext.training_prompts import drawn_prompts
-from tests.e2e.turns import round_of, schedule_of
+from tests.e2e.turns import SCHEDULES, round_of, schedule_of
+
+
+def schedules_of(timing: DictConfig) -> tuple[str, ...]:
+    return tuple(timing.get("schedules") or SCHEDULES)
 
 
 @ray.remote(num_cpus=0)
@@ -37,7 +44,7 @@ class Lengths:
         self.timing, self.started = timing, Counter[int]()
 
     def next(self, step: int) -> int:
-        draw = random.Random(f"{round_of(step)}:{self.started[step]}")
+        draw = random.Random(f"{round_of(step, schedules_of(self.timing))}:{self.started[step]}")
         self.started[step] += 1
         tokens = draw.lognormvariate(math.log(self.timing.mean) - self.timing.sigma**2 / 2, self.timing.sigma)
         return max(1, min(self.timing.cap, round(tokens)))
@@ -65,7 +72,8 @@ class SchedulesInTurn(Fail2FixTrainer):
         self.online, self.lagged = OnlineAttempts(self.config), LaggedAttempts(self.config)
 
     def train_step(self, prompts: DataProto, step: Step) -> JointBatch:
-        schedule = schedule_of(step.number)
+        self.seed_requests(step.number)
+        schedule = schedule_of(step.number, schedules_of(self.config.timing))
         self.settings.schedule = Schedule.streaming if schedule == "streaming" else Schedule.serial
         self.settings.correction.enabled = schedule != "plain"
         self.source = self.lagged if schedule == "lagged" else self.online
@@ -78,6 +86,13 @@ class SchedulesInTurn(Fail2FixTrainer):
         if schedule in ("serial", "streaming"):
             self.lagged.end_step(joint.base)
         return joint
+
+    def seed_requests(self, step: int) -> None:
+        """Requests of this step's round have seeds where ``timing.seeded`` says so."""
+        if seeded := self.config.timing.get("seeded"):
+            config = self.async_rollout_manager.config
+            with open_dict(config):
+                config.fail2fix.seeded_rollouts = seeded[round_of(step, schedules_of(self.config.timing))]
 
     def log_probs(self, joint: JointBatch, step: Step) -> None:
         if self.config.timing.only_generation:
