@@ -4,7 +4,7 @@
 #   [PYTHON=/path/to/python3.11] [TORCH_CPU_INDEX=URL] scripts/setup_env.sh
 #       .venv, for quickstart.sh and test.sh (both call this): about 2 minutes and 3 GB
 #   [PYTHON=/path/to/python3.12] scripts/setup_env.sh official
-#       .venv-official, for test.sh --official: the GPU lock with vLLM's CPU build; MINUTES and SIZE
+#       .venv-official, for test.sh --official: the GPU lock with vLLM's CPU build; about 7 minutes and 7 GB
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -15,7 +15,7 @@ TORCH_CPU_INDEX=${TORCH_CPU_INDEX:-https://download.pytorch.org/whl/cpu}
 GPU_LOCK=scripts/locks/gpu-py312.txt
 case $* in
   "") VENV=.venv LOCK=scripts/locks/cpu-py311.txt LOCK_PYTHON=3.11 TAKES="2 minutes" ;;
-  official) VENV=.venv-official LOCK=scripts/locks/official-cpu-py312.txt LOCK_PYTHON=3.12 TAKES="MINUTES" ;;
+  official) VENV=.venv-official LOCK=scripts/locks/official-cpu-py312.txt LOCK_PYTHON=3.12 TAKES="7 minutes" ;;
   *) die "$* is not an environment: give none for .venv, or official for .venv-official" ;;
 esac
 LOG=$VENV/setup.log

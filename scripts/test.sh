@@ -13,6 +13,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 RUNS=(
   tests/e2e/test_training.py
   tests/e2e/test_streaming.py
+  tests/e2e/test_shipped_configs.py::test_lagged_replays_the_step_before
+  tests/e2e/test_variants.py::test_two_ranks_and_two_replicas_with_the_turn_form
+  "tests/e2e/test_variants.py::test_stock_verl_trains_with_our_reward_manager_by_configuration[RayPPOTrainer]"
+  tests/e2e/test_export.py::test_an_exported_checkpoint_repeats_the_validation_in_vllm
 )
 
 ENVIRONMENT=()

@@ -151,6 +151,42 @@ def test_setup_leaves_an_environment_of_somebody_else_alone(tmp_path: Path) -> N
     assert (tmp_path / ".venv" / "mine").exists()
 
 
+def checks(folder: Path, *arguments: str) -> list[str]:
+    """What test.sh asks of setup_env.sh, ruff, mypy and pytest, with the folder of the environment they come from."""
+    asked, scripts = folder / "asked", folder / "scripts"
+    shutil.rmtree(folder, ignore_errors=True)
+    scripts.mkdir(parents=True)
+    shutil.copy(ROOT / "scripts" / "test.sh", scripts)
+    record = f'#!/bin/sh\necho "$(basename "$(dirname "$(dirname "$0")")")" "$(basename "$0")" "$@" >> {asked}\n'
+    environments = [folder / name / "bin" for name in (".venv", ".venv-official")]
+    tools = [bin / name for bin in environments for name in ("ruff", "mypy", "pytest", "bwrap")]
+    for tool in [scripts / "setup_env.sh", *tools]:
+        tool.parent.mkdir(parents=True, exist_ok=True)
+        tool.write_text(record)
+        tool.chmod(0o755)
+    assert call(scripts / "test.sh", *arguments).returncode == 0
+    return [line.partition(" ")[2] if "setup_env" in line else line for line in asked.read_text().splitlines()]
+
+
+def test_the_official_pair_has_its_own_selection_unless_one_is_given(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    assert checks(tree) == [
+        "setup_env.sh", ".venv ruff check .", ".venv ruff format --check .", ".venv mypy", ".venv pytest -m not slow",
+    ]  # fmt: skip
+    first, *_, unit, runs = checks(tree, "--official")
+    assert (first, unit) == ("setup_env.sh official", ".venv-official pytest -m not slow and not e2e")
+    assert runs.startswith(".venv-official pytest tests/gradient tests/e2e/")
+    assert checks(tree, "--official", "--all")[-1] == ".venv-official pytest -m "
+    assert checks(tree, "--official", "-k", "x")[-1] == ".venv-official pytest -m not slow -k x"
+
+
+def test_the_official_runs_exist() -> None:
+    named = re.findall(r"tests/e2e/(\w+\.py)(?:::(\w+))?", (ROOT / "scripts" / "test.sh").read_text())
+    assert len(named) >= 3
+    for file, test in named:
+        assert f"def {test}" in (ROOT / "tests" / "e2e" / file).read_text()
+
+
 LOCKS = ["cpu-py311.txt", "gpu-py312.txt", "official-cpu-py312.txt"]
 
 
