@@ -1,22 +1,36 @@
 #!/usr/bin/env bash
-# Build .venv, the CPU environment of quickstart.sh and test.sh (both call this). About 2 minutes and 3 GB, once;
-# after that it only compares stamps. Safe to call from anywhere and twice at a time.
+# Build a CPU environment, once; after that only compare stamps. Safe to call from anywhere and twice at a time.
 #
 #   [PYTHON=/path/to/python3.11] [TORCH_CPU_INDEX=URL] scripts/setup_env.sh
+#       .venv, for quickstart.sh and test.sh (both call this): about 2 minutes and 3 GB
+#   [PYTHON=/path/to/python3.12] scripts/setup_env.sh official
+#       .venv-official, for test.sh --official: the GPU lock with vLLM's CPU build; about 7 minutes and 7 GB
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-
-LOCK=scripts/locks/cpu-py311.txt
-LOCK_PYTHON=3.11
-VENV=.venv
-LOG=$VENV/setup.log
-TORCH_CPU_INDEX=${TORCH_CPU_INDEX:-https://download.pytorch.org/whl/cpu}
 
 say() { echo "setup_env: $*" >&2; }
 die() { say "$@"; exit 1; }
 
+TORCH_CPU_INDEX=${TORCH_CPU_INDEX:-https://download.pytorch.org/whl/cpu}
+GPU_LOCK=scripts/locks/gpu-py312.txt
+case $* in
+  "") VENV=.venv LOCK=scripts/locks/cpu-py311.txt LOCK_PYTHON=3.11 TAKES="2 minutes" ;;
+  official) VENV=.venv-official LOCK=scripts/locks/official-cpu-py312.txt LOCK_PYTHON=3.12 TAKES="7 minutes" ;;
+  *) die "$* is not an environment: give none for .venv, or official for .venv-official" ;;
+esac
+LOG=$VENV/setup.log
+
+# The packages to install: those of the lock, and of the GPU lock for the official pair.
+packages() {
+  local without
+  cat "$LOCK"
+  [[ $VENV == .venv-official ]] || return 0
+  without=$(sed -n 's/^# without: //p' "$LOCK" | tr -s ' \n' '|')
+  grep -vE "^(${without%|})==" "$GPU_LOCK"
+}
+
 # The folder is part of the stamp because a virtual environment cannot be moved.
-packages_stamp() { { pwd -P; cat "$LOCK"; } | sha256sum; }
+packages_stamp() { { pwd -P; packages; } | sha256sum; }
 project_stamp() { sha256sum < pyproject.toml; }
 is_current() { [[ -x $VENV/bin/python && -f $VENV/$1.stamp && $(< "$VENV/$1.stamp") == "$("$1_stamp")" ]]; }
 set_stamp() { "$1_stamp" > "$VENV/$1.stamp"; }
@@ -43,7 +57,7 @@ pip_install() {
 }
 
 # install_locked PACKAGE [PIP OPTION...]: as the lock has it, or not at all.
-install_locked() { pip_install --require-hashes "${@:2}" -r <(grep "^$1==" "$LOCK"); }
+install_locked() { pip_install --require-hashes "${@:2}" -r <(packages | grep "^$1=="); }
 
 fail_with_log() {
   grep -v 'is ignored: it is' "$LOG" | tail -n 5 >&2 || true
@@ -51,7 +65,7 @@ fail_with_log() {
 }
 
 # The lock's torch line names the CPU build, so no index can slip in the CUDA build of the same version.
-install_torch() {
+install_cpu_torch() {
   say "installing $(grep -o '^torch==[^ ]*' "$LOCK")"
   install_locked torch || install_locked torch --index-url "$TORCH_CPU_INDEX" || fail_with_log "installing torch"
 }
@@ -59,15 +73,15 @@ install_torch() {
 install_packages() {
   local python
   python=$(find_python)
-  say "building $VENV with $python (about 2 minutes)"
+  say "building $VENV with $python (about $TAKES)"
   rm -rf "$VENV"
   mkdir "$VENV"
   : > "$LOG"
   "$python" -m venv "$VENV" >> "$LOG" 2>&1 || fail_with_log "python -m venv"
-  install_torch
-  say "installing $(grep -c '==' "$LOCK") locked packages"
+  if grep -q '^torch==.*+cpu ' "$LOCK"; then install_cpu_torch; fi
+  say "installing $(packages | grep -c '==') locked packages"
   install_locked setuptools || fail_with_log "installing setuptools"
-  pip_install --require-hashes -r "$LOCK" || fail_with_log "installing $LOCK"
+  pip_install --require-hashes -r <(packages) || fail_with_log "installing $LOCK"
   set_stamp packages
 }
 

