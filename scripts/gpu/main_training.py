@@ -25,6 +25,7 @@ from gpu.stopping import ask_to_stop
 
 TRAIN = "from tests.e2e.timing import main; main()"
 SYNCED = 0.99  # least correlation of rollout and actor probabilities: the engine has the actor's weights
+PROBLEM, WORDS = 96, 256  # most tokens of a problem, and of what stands around an attempt
 RESERVE_S = 45.0  # of the whole check, to stop after a step and to write reports
 
 
@@ -87,7 +88,7 @@ def seeded(bench: Bench) -> list[bool]:
 
 def overrides(bench: Bench, run: str) -> list[str]:
     sizes, place = bench.sizes, bench.place
-    prompt = sizes.cap + 256
+    prompt = PROBLEM + sizes.cap + WORDS
     flags = ",".join(map(str, seeded(bench))).lower()
     return merged(bench.training(
         run, f"actor_rollout_ref.model.path={place.random}", f"data.train_files={place.arithmetic}/train.parquet",
@@ -95,7 +96,7 @@ def overrides(bench: Bench, run: str) -> list[str]:
         f"reward.custom_reward_function.path={ROOT}/tests/e2e/rewards.py",
         f"data.train_batch_size={sizes.problems}", f"fail2fix.correction.attempts={sizes.problems}",
         f"actor_rollout_ref.rollout.n={sizes.rollouts}", f"fail2fix.correction.rollouts={sizes.rollouts}",
-        "data.max_prompt_length=96", f"data.max_response_length={sizes.cap}",
+        f"data.max_prompt_length={PROBLEM}", f"data.max_response_length={sizes.cap}",
         f"fail2fix.correction.max_prompt_length={prompt}",
         f"actor_rollout_ref.rollout.max_model_len={prompt + sizes.cap}", "actor_rollout_ref.rollout.max_num_seqs=256",
         f"actor_rollout_ref.actor.ppo_max_token_len_per_gpu={sizes.tokens_per_gpu}",
