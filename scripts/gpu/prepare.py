@@ -16,26 +16,28 @@ def prepare(bench: Bench) -> Report:
     """Make the small model and its set, the arithmetic set, and the model of random weights."""
     report = bench.report("prepare", bench.sizes.prepare_s)
     place = bench.place
+    arithmetic = bench.python("-m", "fail2fix.tasks.arithmetic", place.arithmetic, "--seed", "0")
+    words = tokenizer(bench, report)
+    random = bench.script("random_model", place.random, words or place.tiny / "model", bench.sizes.layers)
     made = {
         "tiny": (place.tiny / "model" / "made.json", tiny(bench)),
-        "arithmetic": (place.arithmetic / "test.parquet",
-                       bench.python("-m", "fail2fix.tasks.arithmetic", place.arithmetic, "--seed", "0")),
-    }  # fmt: skip
-    missing = {name: command for name, (file, command) in made.items() if not file.exists()}
-    processes = {name: bench.start(report, name, command) for name, command in missing.items()}
-    words = tokenizer(bench, report)
+        "arithmetic": (place.arithmetic / "test.parquet", arithmetic),
+        "random": (place.random / "tokenizer_config.json", random),
+    }
+    # Without words, the random model waits for the small model's tokenizer.
+    for names in [["tiny", "arithmetic", "random"]] if words else [["tiny", "arithmetic"], ["random"]]:
+        make(bench, report, {name: made[name] for name in names if not made[name][0].exists()})
+    report.end()
+    return report
+
+
+def make(bench: Bench, report: Report, missing: dict[str, tuple[Path, list[str]]]) -> None:
+    """Run the commands at once; each must leave its file, the last that it writes."""
+    processes = {name: bench.start(report, name, command) for name, (_, command) in missing.items()}
     wait_all(processes.values(), report.clock.left)
     for name, process in processes.items():
         end(process)
-        report.require(made[name][0].exists(), f"{name}: not made, see {bench.processes.log(name)}")
-    if not (place.random / "config.json").exists():
-        command = bench.script("random_model", place.random, words or place.tiny / "model", bench.sizes.layers)
-        process = bench.start(report, "random", command)
-        status = wait(process, report.clock.left)
-        end(process)
-        report.require(status == 0, f"random model: exit status {status}, see {bench.processes.log('random')}")
-    report.end()
-    return report
+        report.require(missing[name][0].exists(), f"{name}: not made, see {bench.processes.log(name)}")
 
 
 def tiny(bench: Bench) -> list[str]:
@@ -45,7 +47,7 @@ def tiny(bench: Bench) -> list[str]:
 
 
 def tokenizer(bench: Bench, report: Report) -> Path | None:
-    """A folder with a real tokenizer: carried, or SmolLM2's; None for the small model's own."""
+    """A folder with a real tokenizer: carried, or SmolLM2's; None for that of the small model."""
     if bench.place.carried:
         return bench.place.carried / "words"
     if bench.cpu:

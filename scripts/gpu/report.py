@@ -71,10 +71,14 @@ def table(reports: list[Report]) -> str:
 
 def _lines(report: Report, width: int) -> list[str]:
     seconds = report.seconds if report.seconds is not None else report.clock.spent
-    shown = ", ".join(f"{name} {value}" for name, value in report.shown.items())
+    shown = ", ".join(f"{name} {brief(value)}" for name, value in report.shown.items())
     indent = " " * (width + 2)
     return [
         f"{report.name:{width}}  {report.verdict:11}  {seconds:5.0f} s  {shown}".rstrip(),
         *(f"{indent}given up: {what}" for what in report.given_up),
         *(f"{indent}failure: {what}" for what in report.failures),
     ]
+
+
+def brief(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
