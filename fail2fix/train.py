@@ -77,8 +77,11 @@ def prepare(config: DictConfig, dry_run: bool, held: ExitStack) -> bool:
     from fail2fix.verl_ext.settings import seeds_on_gpu, seeds_rollouts
 
     preflight.check_config(config)
+    # What the run's config.yaml shows; before the folder of a run that is started again is compared with it.
     settle_length(config)
-    config.fail2fix.seeded_rollouts = seeds_rollouts(config)  # as the run's config.yaml shows it
+    config.fail2fix.seeded_rollouts = seeds_rollouts(config)
+    if not dry_run:
+        preflight.settle_attention(config)
     folder = name_run(config)
     warn(preflight.doubts(config))
     if dry_run:
@@ -90,7 +93,6 @@ def prepare(config: DictConfig, dry_run: bool, held: ExitStack) -> bool:
         check_cpus(config)
     if removed := remove_abandoned():  # before the free shared memory is measured
         print(f"fail2fix: removed {removed} shared memory segments of a killed run from /dev/shm", flush=True)
-    preflight.settle_attention(config)
     warn(preflight.check_inputs(config))
     if address == cluster.OWN:
         warn(held.enter_context(hold_gpus(config, folder)))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
+import stat
 import subprocess
 import sys
 from contextlib import AbstractContextManager
@@ -13,6 +16,7 @@ from omegaconf import DictConfig
 
 from fail2fix.core.config import BadInput
 from fail2fix.verl_ext import gpus, preflight
+from fail2fix.verl_ext.held import hold
 from tests.test_bad_input import Main, folder, main
 from tests.test_contract import config
 
@@ -107,6 +111,26 @@ def test_a_killed_run_leaves_its_gpus_free(tmp_path: Path) -> None:
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert may_start(tmp_path, run())
+
+
+def test_every_user_may_lock_the_file_whatever_its_makers_umask(tmp_path: Path) -> None:
+    """The file outlives the run that made it."""
+    path, before = tmp_path / "one.held", os.umask(0o077)
+    try:
+        os.close(hold(path, tmp_path / "first"))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666
+
+
+def test_a_link_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    """Whoever may write to /tmp must not have another user's run write elsewhere."""
+    other, path = tmp_path / "other", tmp_path / "one.held"
+    other.write_text("keep")
+    path.symlink_to(other)
+    with pytest.raises(BadInput, match=re.escape(str(path))):
+        hold(path, tmp_path / "first")
+    assert other.read_text() == "keep"
 
 
 @pytest.mark.parametrize("answer", [None, "exit 9", "echo No devices were found"])

@@ -128,7 +128,9 @@ def wait_for_devices(
             f"{cpus.FREE} more; free devices and CPUs of each node: {sorted(now)}"
         )
         if time.monotonic() - since > wait_s:
-            raise ClusterFault(f"the Ray cluster is too small: {have}")
+            raise ClusterFault(
+                f"the Ray cluster is too small: {have}; ray start --num-cpus=N says how many CPUs a node has"
+            )
         if not said:
             print(f"fail2fix: waiting for the Ray cluster: {have}", flush=True)
             said = True

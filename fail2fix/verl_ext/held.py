@@ -6,6 +6,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from fail2fix.core.config import BadInput
+
 
 class Taken(Exception):
     """Another run holds the name; the message is that run's folder."""
@@ -20,6 +22,7 @@ def hold(path: Path, run: Path) -> int:
 
     Raises:
         Taken: another run holds it.
+        BadInput: the file cannot be opened.
     """
     held = _open(path)
     try:
@@ -28,13 +31,22 @@ def hold(path: Path, run: Path) -> int:
         other = os.read(held, 4096).decode(errors="replace").strip()
         os.close(held)
         raise Taken(other) from None
-    if os.access(path, os.W_OK):
-        path.write_text(f"{run}\n")
+    os.ftruncate(held, 0)
+    os.pwrite(held, f"{run}\n".encode(), 0)
     return held
 
 
 def _open(path: Path) -> int:
-    """Open the file, made if it is not there; another user's, in a folder like /tmp, may be read only."""
-    if path.exists():
-        return os.open(path, os.O_RDONLY)
-    return os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
+    """Open the file, made if it is not there, for every user of the machine; a link is not followed."""
+    try:
+        made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        os.fchmod(made, 0o666)  # whatever the umask
+        return made
+    except FileExistsError:
+        pass
+    try:
+        return os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    except OSError as error:
+        raise BadInput(
+            f"{path}: {error.strerror}; every run on this machine locks this file: let its owner remove it"
+        ) from error

@@ -2,7 +2,7 @@
 
 verl 0.9.1 computes them with flash-attn's cross-entropy (``verl.utils.torch_functional.logprobs_from_logits``). Without
 it, it loops over single tokens of packed rows in Python, in the logits' own precision. ``log_probs`` takes that loop's
-place: chunks of tokens, in fp32. Where flash-attn is installed, verl never calls it.
+place: chunks of tokens, in fp32. Where flash-attn is installed, verl calls it only under VERL_DISABLE_FLASH_ATTN_CE=1.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ from fail2fix.verl_ext.sizes import sequence_parallel
 KEY = "actor_rollout_ref.model.override_config.attn_implementation"
 FUSED = "actor_rollout_ref.model.use_fused_kernels"
 FLASH, SDPA, EAGER = "flash_attention_2", "sdpa", "eager"
+MASK_BYTES = 3  # a pair of tokens: transformers' mask of one byte, torch's of two (bf16), which the backward pass keeps
 INSTALL = "pip install flash-attn==2.8.3 --no-build-isolation"
 
 
@@ -68,7 +69,8 @@ def dry_run_note(config: DictConfig) -> list[str]:
 
 
 def _has_flash_attention() -> bool:
-    return importlib.util.find_spec("flash_attn") is not None
+    spec = importlib.util.find_spec("flash_attn")
+    return spec is not None and spec.origin is not None  # flash-attn 4 leaves a folder of this name without a module
 
 
 def _is_set(config: DictConfig) -> bool:
@@ -128,12 +130,13 @@ def _cost_of_the_square(config: DictConfig, wanted: str) -> list[str]:
     line = f"{KEY}={wanted}{'' if _has_flash_attention() else ' (flash-attn is not installed)'}: attention computes "
     line += "every pair of a packed micro-batch's tokens"
     if wanted == EAGER:
-        line += f" and keeps them for every head; {SDPA} keeps none"
+        line += f" and keeps them for every head; {SDPA} keeps one mask for all"
     longest = config.actor_rollout_ref.rollout.prompt_length + config.actor_rollout_ref.rollout.response_length
     tokens = actor.ppo_max_token_len_per_gpu
     if actor.use_dynamic_bsz and tokens > longest:
         line += (
-            f", {2 * tokens / longest:.1f} times flash attention's work or more; "
+            f", {2 * tokens / longest:.1f} times flash attention's work or more, under a mask of "
+            f"{MASK_BYTES * tokens**2 / 2**30:.2f} GiB for each layer whose activations are kept; "
             f"actor_rollout_ref.actor.ppo_max_token_len_per_gpu={tokens} can be as low as the longest row, {longest}"
         )
     return [line]
