@@ -149,6 +149,73 @@ def test_an_item_has_its_own_limit_and_never_more_than_is_left() -> None:
     assert whole.left == 5.0
 
 
+@pytest.mark.parametrize("left", [285.0, 150.0, 20.0])
+def test_learning_leaves_resume_its_share(tmp_path: Path, left: float) -> None:
+    bench = a_bench(tmp_path, cpu=False)
+    bench.clock = Clock(left, Now())
+    assert learning.limit_s(bench) == min(left, bench.sizes.learning_s), "nothing follows"
+    bench.wanted = ("learning", "resume")
+    assert left - learning.limit_s(bench) >= min(bench.sizes.engine_s, left / 2)
+    assert learning.limit_s(bench) >= left / 2
+
+
+def test_a_start_that_hangs_leaves_time_for_another_try_while_one_is_possible(tmp_path: Path) -> None:
+    bench = a_bench(tmp_path, cpu=False)
+    bench.clock = Clock(300.0, Now())
+    assert main_training.start_limit_s(bench) == 150
+    bench.clock = Clock(150.0, Now())
+    assert main_training.start_limit_s(bench) == 150, "half is too little for an engine"
+    bench.clock = Clock(3600.0, Now())
+    assert main_training.start_limit_s(bench) == bench.sizes.start_s
+    bench.remedies.take(list(REMEDIES))
+    bench.clock = Clock(205.0, Now())
+    assert main_training.start_limit_s(bench) == 205, "no remedy is left"
+
+
+def test_children_join_no_other_cluster_and_no_other_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    monkeypatch.setenv("FAIL2FIX_RUN_NAME", "another")
+    processes = Processes(a_bench(tmp_path).place, {"OWN": "given"})
+    assert processes.run("env", ["env"], 10.0) == 0
+    names = {line.split("=")[0] for line in processes.tail("env", 1000)}
+    assert {"OWN", "PATH"} <= names
+    assert not names & {"RAY_ADDRESS", "FAIL2FIX_RUN_NAME"}
+    processes.end_all()
+
+
+def test_a_check_without_figures_reports_the_end_of_its_log(tmp_path: Path) -> None:
+    bench = a_bench(tmp_path)
+    report = bench.report("lambda_zero", 60.0)
+    bench.processes.log("lambda_zero").write_text("began\nout of memory\n")
+    checks.read(bench, report, None)
+    left = json.loads((bench.place.out / "lambda_zero.json").read_text())
+    assert left["verdict"] == "failed"
+    assert left["figures"]["error"] == ["began", "out of memory"]
+
+
+SIGNALS = """
+import os, signal, sys
+sys.path[:0] = ["scripts", "."]
+from gpu.check import on_end
+if sys.argv[1] == "nohup":
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+on_end(lambda number, _: sys.exit(128 + number))
+try:
+    os.kill(os.getpid(), getattr(signal, sys.argv[2]))
+finally:
+    print("finished")
+"""
+
+
+@pytest.mark.parametrize(
+    ("start", "name", "status"), [("plain", "SIGTERM", 143), ("plain", "SIGHUP", 129), ("nohup", "SIGHUP", 0)]
+)
+def test_a_signal_ends_a_check_in_order(start: str, name: str, status: int) -> None:
+    command = [sys.executable, "-c", SIGNALS, start, name]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (status, "finished\n"), done.stderr
+
+
 def test_a_report_is_there_from_its_start_and_says_that_it_has_not_ended(tmp_path: Path) -> None:
     bench = a_bench(tmp_path)
     report = bench.report("main", 60.0)

@@ -27,6 +27,7 @@ class Bench:
     """One check.
 
     Attributes:
+        wanted: names of this check's items.
         probe: whether each check of ``probe.py`` passed; empty without a GPU.
     """
 
@@ -36,6 +37,7 @@ class Bench:
     origin: dict[str, Any]
     processes: Processes
     remedies: Remedies
+    wanted: tuple[str, ...] = ()
     reports: list[Report] = field(default_factory=list)
 
     @property

@@ -17,7 +17,9 @@ import signal
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 # `gpu` is this folder, `fail2fix` and `tests` are beside it.
@@ -46,15 +48,23 @@ def main() -> int:
     place = place_of(given)
     place.make()
     processes, remedies = Processes(place, variables(given.cpu, place)), Remedies(place.work / "remedies.json")
-    bench = Bench(place, given.cpu, Clock(given.limit), origin(place, given.cpu), processes, remedies)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    wanted = tuple(given.only)
+    bench = Bench(place, given.cpu, Clock(given.limit), origin(place, given.cpu), processes, remedies, wanted)
+    on_end(lambda number, _: sys.exit(128 + number))
     try:
-        run(bench, given.only)
+        run(bench)
     except KeyboardInterrupt:
         return 130
     finally:
         finish(bench)
     return int(any(report.verdict != "passed" for report in bench.reports))
+
+
+def on_end(handler: Callable[[int, FrameType | None], object] | signal.Handlers) -> None:
+    """Handle the signals that end a check; one that is ignored (nohup) stays ignored."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def arguments() -> argparse.Namespace:
@@ -79,11 +89,11 @@ def place_of(given: argparse.Namespace) -> Place:
     return Place(out, work.resolve(), carried)
 
 
-def run(bench: Bench, wanted: list[str]) -> None:
+def run(bench: Bench) -> None:
     """The items in their order, as far as the time goes."""
     prepare(bench)
     for name, item in ITEMS.items():
-        if name not in wanted:
+        if name not in bench.wanted:
             continue
         if bench.clock.left > ENOUGH_S[name]:
             item(bench)
@@ -95,7 +105,7 @@ def run(bench: Bench, wanted: list[str]) -> None:
 
 def finish(bench: Bench) -> None:
     """End every child, write every report, print the table."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    on_end(signal.SIG_IGN)
     bench.processes.end_all()
     for report in bench.reports:
         report.save()

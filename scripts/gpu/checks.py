@@ -31,6 +31,8 @@ def read(bench: Bench, report: Report, status: int | None) -> None:
     report.require(status == 0, ended(status, bench, report.name))
     judge = {"probe": probe, "lambda_zero": lambda_zero}[report.name]
     judge(report, report.figures)
+    if status != 0:
+        report.figures["error"] = bench.processes.tail(report.name, 40)
     report.end()
     bench.say(f"{report.name}: {report.verdict} {report.failures or ''}")
 

@@ -29,7 +29,7 @@ LAST_STEP_S = 25.0
 
 def learning(bench: Bench) -> None:
     """Train every config with every seed."""
-    report = bench.report("learning", bench.sizes.learning_s)
+    report = bench.report("learning", limit_s(bench))
     apart = has_own_tmp(bench.place)
     if not apart:
         report.given_up.append("trainings at once (no /tmp of their own): one seed, in turn")
@@ -42,6 +42,13 @@ def learning(bench: Bench) -> None:
     report.figures = {run_name(*run): learned(bench.place.run(run_name(*run))) for run in runs}
     judge(bench, report)
     report.end()
+
+
+def limit_s(bench: Bench) -> float:
+    """Seconds of this item; resume gets its share of what is left, at most half."""
+    share = bench.sizes.engine_s if "resume" in bench.wanted else 0.0
+    left = bench.clock.left
+    return min(bench.sizes.learning_s, max(left - share, left / 2))
 
 
 def run_name(config: str, seed: int) -> str:

@@ -37,7 +37,7 @@ def main_training(bench: Bench) -> None:
     while bench.clock.left >= min(bench.sizes.start_s, 60) or not attempt:
         attempt += 1
         folder = turns(bench, report, f"main{attempt}-{int(time.time())}")
-        remedies = [] if bench.cpu else bench.remedies.next(bench.probe)
+        remedies = further(bench)
         if len(figures.rows(folder)) >= len(SCHEDULES) or not remedies:
             break
         bench.remedies.take(remedies)
@@ -45,6 +45,18 @@ def main_training(bench: Bench) -> None:
     report.given_up += bench.remedies.words
     judge(bench, report, figures.rows(folder))
     report.end()
+
+
+def further(bench: Bench) -> list[str]:
+    """Remedies for another try; a CPU has none."""
+    return [] if bench.cpu else bench.remedies.next(bench.probe)
+
+
+def start_limit_s(bench: Bench) -> float:
+    """Seconds until a first step; where another try is possible, half of what is left stays for it."""
+    half = bench.clock.left / 2
+    another = half >= bench.sizes.engine_s and further(bench)
+    return min(bench.sizes.start_s, half if another else bench.clock.left)
 
 
 def turns(bench: Bench, report: Report, run: str) -> Path:
@@ -68,10 +80,11 @@ def watch(bench: Bench, report: Report, process: psutil.Popen, folder: Path) -> 
     Returns early if the training does not get through its first step; asks it to stop when its time is over.
     """
     limits, began, reported = bench.sizes, time.monotonic(), 0
+    start_s = start_limit_s(bench)
     while process.poll() is None and bench.clock.left > 10:
         time.sleep(1)
         spent, steps = time.monotonic() - began, figures.rows(folder)
-        if not steps and spent > limits.start_s:
+        if not steps and spent > start_s:
             return
         if len(steps) > reported:
             report.figures |= summary(steps, seeded(bench))

@@ -36,7 +36,7 @@ class Processes:
     def start(self, name: str, command: Iterable[object], prefix: tuple[str, ...] = ()) -> psutil.Popen:
         """Start a command in the repository; output goes to ``logs/NAME.log``."""
         scratch = tempfile.mkdtemp(prefix="g", dir="/tmp")  # Ray's sockets need a short path
-        environment = os.environ | self.environment | {"RAY_TMPDIR": "/tmp" if prefix else scratch}
+        environment = inherited() | self.environment | {"RAY_TMPDIR": "/tmp" if prefix else scratch}
         with self.log(name).open("w") as log:
             process = psutil.Popen(
                 [*prefix, *map(str, command)], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT,
@@ -66,6 +66,11 @@ class Processes:
             end(process)
         for folder in self.scratch:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def inherited() -> dict[str, str]:
+    """This process's environment, without what names another cluster or another run to join."""
+    return {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS" and not key.startswith("FAIL2FIX_")}
 
 
 def wait(process: psutil.Popen, limit_s: float) -> int | None:

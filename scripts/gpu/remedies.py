@@ -24,7 +24,7 @@ REMEDIES = {
     "graphs": Remedy("CUDA graphs and compilation", NO_GRAPHS),
     "ipc": Remedy("CUDA IPC: weights go through shared memory",
                   variables={"VERL_USE_EXTERNAL_MODULES": "gpu.shared_memory_weights"}),
-    "attention": Remedy("FlashAttention 3 and vLLM's second model runner: Triton's attention, the first runner",
+    "attention": Remedy("FlashAttention and vLLM's second model runner: Triton's attention, the first runner",
                         ("++actor_rollout_ref.rollout.engine_kwargs.vllm.attention_backend=TRITON_ATTN",),
                         {"VLLM_USE_V2_MODEL_RUNNER": "0"}),
     "update": Remedy("the default way to compute log-probabilities: sdpa and verl's fused kernel",

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-LIMIT = 60 << 20  # bytes; the loan takes 64 MiB
+LIMIT = 60 << 20  # bytes of both together
 
 
 def main() -> int:
