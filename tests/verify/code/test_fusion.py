@@ -148,7 +148,7 @@ def test_a_service_that_breaks_is_asked_again_and_then_an_error(service: Service
 def test_a_busy_service_loses_no_verdict(service: Service, status: int) -> None:
     free = time.monotonic() + 2
     service.replies = [lambda request: run(request) if time.monotonic() > free else (status, {})]
-    backend = FusionBackend(service.endpoint, concurrency=4, limits=Limits(test_s=2, total_s=4))
+    backend = FusionBackend(service.endpoint, concurrency=4, limits=Limits(test_s=20, total_s=40))
     tests = parse_ground_truth(ADD)
 
     async def all_at_once() -> list[Outcome]:
