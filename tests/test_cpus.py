@@ -1,4 +1,4 @@
-"""A run whose Ray would wait for ever for CPUs is refused before Ray starts."""
+"""A run whose Ray may wait for ever for CPUs is refused before Ray starts."""
 
 from __future__ import annotations
 

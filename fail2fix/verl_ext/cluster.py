@@ -121,11 +121,11 @@ def wait_for_devices(
     while True:
         now = free()
         room = sum(min(devices // each, found // (cpus.WORKER * each)) for devices, found in now)
-        if room >= nodes and sum(found for _, found in now) >= cpus.WORKER * nodes * each + cpus.FREE:
+        if room >= nodes:
             return
         have = (
-            f"{nodes} x {each} devices wanted (trainer.nnodes x n_gpus_per_node), {cpus.WORKER} CPUs beside each, and "
-            f"{cpus.FREE} more; free devices and CPUs of each node: {sorted(now)}"
+            f"{nodes} x {each} devices wanted (trainer.nnodes x n_gpus_per_node), {cpus.WORKER} CPUs beside each; "
+            f"free devices and CPUs of each node: {sorted(now)}"
         )
         if time.monotonic() - since > wait_s:
             raise ClusterFault(

@@ -1,8 +1,9 @@
-"""How many of Ray's CPUs a run needs; with fewer, Ray waits for ever without a word.
+"""How many of Ray's CPUs a run is given; with too few, Ray waits for ever without a word.
 
 verl reserves `WORKER` CPUs for each GPU's worker, and the trainer holds one. The engines' servers, agent loops and
-reward workers hold none, but Ray starts each of them on a free CPU: that is one more. These CPUs only count what Ray
-may place: they start no threads, and there may be more of them than cores.
+reward workers hold none, but Ray starts each of them on a free CPU: one more is asked for. Ray also lends the trainer's
+while that waits for an answer, so a run may get through without the free one; that is a matter of timing. These CPUs
+only count what Ray may place: they start no threads, and there may be more of them than cores.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def check_cpus(config: DictConfig) -> None:
     found = get_num_cpus(override_docker_cpu_warning=True) if given is None else given
     if not isinstance(found, int | float) or found < needed:
         raise BadInput(
-            f"{KEY}={'null' if given is None else given}: Ray would have {found} CPUs and wait for ever; it needs "
-            f"{needed} ({WORKER} for each of {workers} workers, {TRAINER} for the trainer, {FREE} free); set "
+            f"{KEY}={'null' if given is None else given}: Ray would have {found} CPUs and may wait for ever; a run "
+            f"is given {needed} ({WORKER} for each of {workers} workers, {TRAINER} for the trainer, {FREE} free); set "
             f"{KEY}={needed}, also on a machine with fewer cores"
         )
