@@ -3,7 +3,7 @@
 vLLM 0.24 measures the memory of a whole GPU, other processes' included: an engine that sleeps asserts that the free
 memory has not shrunk meanwhile, and one that starts asserts that it has not grown while it profiled (`Worker.sleep` and
 `determine_available_memory` in vllm/v1/worker/gpu_worker.py). Two runs on one GPU end each other. So a run that starts
-its own Ray holds its GPUs, by their UUIDs, until its process ends; a joined Ray gives each of its runs other GPUs.
+its own Ray locks its GPUs, by their UUIDs, until its process ends. A joined Ray assigns each GPU to one run.
 
 Not seen: runs in other containers, a Ray cluster beside the run's own Ray, and other programs. A warning names the
 memory that any of them hold when the run starts.
@@ -44,7 +44,7 @@ class Gpu:
 def hold_gpus(
     config: DictConfig, run: Path, environment: Mapping[str, str] = os.environ, folder: Path | None = None
 ) -> Iterator[list[str]]:
-    """Hold the GPUs of a run that starts its own Ray; yields what other processes hold of them, one line each.
+    """Lock the GPUs of a run that starts its own Ray; yield a warning for each one whose memory others use.
 
     Raises:
         BadInput: another run holds one of them.

@@ -1,4 +1,4 @@
-"""What every item of the check shares: paths, sizes, clock, children, remedies, and one way to start a training."""
+"""What the items of the check share: paths, sizes, time limits, child processes, remedies, the start of a training."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Bench:
         return self.processes.start(name, command, prefix)
 
     def training(self, run: str, *overrides: str) -> list[str]:
-        """Overrides of a training: device, run folder, the item's, those of the remedies."""
+        """Hydra overrides of a training: for the device, the run folder, the item and the remedies."""
         device = settings.CPU if self.cpu else settings.GPU
         return [
             *device, "trainer.logger=[console]", f"fail2fix.run.root={self.place.work}/runs",

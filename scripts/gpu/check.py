@@ -114,7 +114,7 @@ def finish(bench: Bench) -> None:
 
 
 def keep(place: Place) -> None:
-    """Reports for a later call's OUT, and the logs for this one's where the work folder stays behind."""
+    """Keep the reports for a later call, and pack the logs into OUT if the work folder is elsewhere."""
     if place.work.is_relative_to(place.out):
         return
     reports = place.work / "reports"

@@ -22,5 +22,5 @@ class Clock:
         return self.limit_s - self.spent
 
     def part(self, limit_s: float) -> Clock:
-        """A clock for one item: its own limit, or what is left of this one where that is less."""
+        """A clock for one item, with the smaller of its own limit and the time left here."""
         return Clock(min(limit_s, self.left), self.now)

@@ -1,4 +1,4 @@
-"""Figures of a training from the rows of its ``metrics.jsonl``. Knows neither processes nor devices."""
+"""Figures of a training, computed from the rows of its ``metrics.jsonl``."""
 
 from __future__ import annotations
 

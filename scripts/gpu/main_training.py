@@ -30,7 +30,7 @@ RESERVE_S = 45.0  # of the whole check, to stop after a step and to write report
 
 
 def main_training(bench: Bench) -> None:
-    """Train, under ever more remedies, until a training gets through every schedule."""
+    """Train until every schedule has had a step; after a failed try, add a remedy and try again."""
     report = bench.report("main", bench.clock.left)
     bench.remedies.take(bench.remedies.asked_for(bench.probe))
     attempt, folder = 0, None
