@@ -1,7 +1,7 @@
 """Train, and start again after a fault: ``python -m fail2fix.retry N [any argument of fail2fix.train]``
 
 At most ``N`` restarts, each under the same run name and from the run's last checkpoint, after a pause that doubles.
-Only what a restart can help is retried (`fail2fix.core.faults.Exit`): a fault, or a process killed from outside. Bad
+Only what a restart can help is retried (`fail2fix.run.faults.Exit`): a fault, or a process killed from outside. Bad
 input, a full disk, a diverged model, an unforeseen error and a signal to this process end it with the run's status.
 """
 
@@ -14,9 +14,9 @@ import sys
 import threading
 from types import FrameType
 
-from fail2fix.core.faults import Exit
-from fail2fix.processes import become_subreaper, end_descendants
-from fail2fix.verl_ext.run_folder import NAME_OF_STARTS, new_name
+from fail2fix.cluster.processes import become_subreaper, end_descendants
+from fail2fix.run.faults import Exit
+from fail2fix.run.folder import NAME_OF_STARTS, new_name
 
 FIRST_PAUSE_S = 10.0
 LONGEST_PAUSE_S = 600.0

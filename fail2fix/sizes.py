@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from fail2fix.command_line import OneLineParser
+from fail2fix.console.command_line import OneLineParser
 
 GIB = 1 << 30
 BF16, FP32 = 2, 4

@@ -3,7 +3,7 @@
 A Hydra application on verl's own ``ppo_trainer`` config with one section of ours, ``fail2fix:``. Every verl
 override works. ``--dry-run`` composes and validates the whole config and prints it; nothing is started.
 Bad input ends in one line and exit status 2, before Ray starts. An error of the training itself keeps its traceback
-and ends in one line too; `fail2fix.core.faults.Exit` lists the statuses.
+and ends in one line too; `fail2fix.run.faults.Exit` lists the statuses.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fail2fix.core.config import BadInput, Fail2FixConfig
-from fail2fix.core.faults import Exit
-from fail2fix.core.printable import one_line
-from fail2fix.core.secret_text import refuse_secret_words
-from fail2fix.misspelt import explained
-from fail2fix.shared_memory import remove_abandoned
-from fail2fix.shipped_configs import config_dir, register_resolvers
+from fail2fix.cluster.shared_memory import remove_abandoned
+from fail2fix.console.printable import one_line
+from fail2fix.console.secret_text import refuse_secret_words
+from fail2fix.console.suggestions import explained
+from fail2fix.method.errors import InputError
+from fail2fix.run.config import Fail2FixConfig
+from fail2fix.run.faults import Exit
+from fail2fix.run.shipped_configs import config_dir, register_resolvers
 from fail2fix.verl_ext.cpu import environment
 from fail2fix.verl_ext.run_length import settle_length
 
@@ -65,16 +66,17 @@ def prepare(config: DictConfig, dry_run: bool, held: ExitStack) -> bool:
     ``held``: frees the run's GPUs when it is closed.
 
     Raises:
-        BadInput: naming the key or file, and what to do.
+        InputError: naming the key or file, and what to do.
     """
     from fail2fix.verl_ext.compat import check_verl
 
     check_verl()
-    from fail2fix.verl_ext import cluster, preflight
-    from fail2fix.verl_ext.cpus import check_cpus
-    from fail2fix.verl_ext.gpus import hold_gpus
-    from fail2fix.verl_ext.run_folder import name_run, open_run
-    from fail2fix.verl_ext.settings import seeds_on_gpu, seeds_rollouts
+    from fail2fix import preflight
+    from fail2fix.cluster import joining as cluster
+    from fail2fix.cluster.cpus import check_cpus
+    from fail2fix.cluster.gpus import hold_gpus
+    from fail2fix.run.folder import name_run, open_run
+    from fail2fix.run.settings import seeds_on_gpu, seeds_rollouts
 
     preflight.check_config(config)
     # What the run's config.yaml shows; before the folder of a run that is started again is compared with it.
@@ -118,8 +120,9 @@ def train(config: DictConfig, task_runner: type[Fail2FixTaskRunner] | None = Non
     import ray
     from verl.trainer.main_ppo import run_ppo
 
-    from fail2fix.verl_ext import cluster, cpus
-    from fail2fix.verl_ext.driver import Driver, end_process
+    from fail2fix.cluster import cpus
+    from fail2fix.cluster import joining as cluster
+    from fail2fix.run.driver import Driver, end_process
     from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
 
     for name, value in RAY_DEFAULTS.items():
@@ -183,7 +186,7 @@ def message_of(error: Exception) -> str:
 
     Data and models may have a say in it, so nothing in it reaches the terminal as a control sequence.
     """
-    if not isinstance(error, BadInput | HydraException | OmegaConfBaseException):
+    if not isinstance(error, InputError | HydraException | OmegaConfBaseException):
         message = one_line(str(error)) or "no message"
         return f"unexpected {type(error).__name__}: {message}; run again with HYDRA_FULL_ERROR=1 for the traceback"
     parts = [str(error)]

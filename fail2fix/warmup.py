@@ -3,7 +3,7 @@ r"""A short supervised warm-up: verl's own SFT trainer on worked solutions, for 
     python -m fail2fix.warmup --model MODEL --data FOLDER --out OUT --seed 0 --steps 12 --batch-size 16 --lr 5e-5 \
         --corrections configs/setup/arithmetic.yaml
 
-FOLDER holds train.parquet and test.parquet of a task family (`fail2fix.tasks`). The worked solutions of
+FOLDER holds train.parquet and test.parquet of a task family (`fail2fix.data.tasks`). The worked solutions of
 *training* problems become chats; a training problem that is also a held-out one is refused. The seed orders
 them, each problem coming up once before any comes up again. OUT becomes a Hugging Face folder for
 `actor_rollout_ref.model.path`: weights, tokenizer, chat template, generation config. It also holds
@@ -31,10 +31,10 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from fail2fix.core.config import BadInput
-from fail2fix.core.prompts import block_text
-from fail2fix.files import model_files, sha256
-from fail2fix.tasks.family import family_of
+from fail2fix.data.files import model_files, sha256
+from fail2fix.data.tasks.family import family_of
+from fail2fix.method.errors import InputError
+from fail2fix.method.prompts import block_text
 
 STAMP = "warmup.json"
 PACKAGES = ("verl", "torch", "transformers")
@@ -53,15 +53,15 @@ class Words:
 
     @classmethod
     def of(cls, config: Path) -> "Words":
-        """Those a YAML file says. Raises BadInput where it says none."""
+        """Those a YAML file says. Raises InputError where it says none."""
         from omegaconf import OmegaConf
 
         if not config.is_file():
-            raise BadInput(f"--corrections {config}: no such file: give a config that says fail2fix.correction")
+            raise InputError(f"--corrections {config}: no such file: give a config that says fail2fix.correction")
         said = OmegaConf.load(config)
         words = [OmegaConf.select(said, f"fail2fix.correction.{name}") for name in cls.__annotations__]
         if not all(isinstance(word, str) for word in words):
-            raise BadInput(f"--corrections {config}: want fail2fix.correction.header and .instruction in it")
+            raise InputError(f"--corrections {config}: want fail2fix.correction.header and .instruction in it")
         return cls(*words)
 
 
@@ -81,13 +81,13 @@ class Warmup:
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch_size < 1 or self.lr <= 0:
-            raise BadInput(f"--steps {self.steps} --batch-size {self.batch_size} --lr {self.lr}: each must be positive")
+            raise InputError(f"--steps {self.steps} --batch-size {self.batch_size} --lr {self.lr}: all must be above 0")
 
 
 def read_template(path: Path) -> str:
-    """The Jinja text of a file. Raises BadInput if there is no such file."""
+    """The Jinja text of a file. Raises InputError if there is no such file."""
     if not path.is_file():
-        raise BadInput(f"--chat-template {path}: no such file: give a Jinja chat template")
+        raise InputError(f"--chat-template {path}: no such file: give a Jinja chat template")
     return path.read_text(encoding="utf-8-sig")
 
 
@@ -95,7 +95,7 @@ def warm_up(model: Path, data: Path, out: Path, settings: Warmup) -> bool:
     """Make `out` the warmed-up model; True if that took training, False if it was there already."""
     for folder, name in ((model, "config.json"), (data, "train.parquet"), (data, "test.parquet")):
         if not (folder / name).is_file():
-            raise BadInput(f"{folder}: no {name} in it: give a Hugging Face folder as --model, a task's as --data")
+            raise InputError(f"{folder}: no {name} in it: give a Hugging Face folder as --model, a task's as --data")
     chats = worked_chats(data, settings)
     inputs = inputs_of(model, chats, settings)
     if is_made(out, inputs):
@@ -134,18 +134,18 @@ def inputs_of(model: Path, chats: Sequence[Chat], settings: Warmup) -> dict[str,
 
 
 def is_made(out: Path, inputs: dict[str, object]) -> bool:
-    """Whether `out` is what these inputs give. Raises BadInput if it is something else."""
+    """Whether `out` is what these inputs give. Raises InputError if it is something else."""
     stamp = out / STAMP
     if not stamp.is_file():
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise BadInput(f"{out}: is there, and no warm-up made it (no {STAMP}): choose another --out")
+            raise InputError(f"{out}: is there, and no warm-up made it (no {STAMP}): choose another --out")
         return False
     made: dict[str, object] = json.loads(stamp.read_text())["inputs"]
     differing = [
         f"{name} {made.get(name)} there, {value} now" for name, value in inputs.items() if made.get(name) != value
     ]
     if differing:
-        raise BadInput(f"{out}: made from other inputs ({'; '.join(differing)}): delete it or choose another --out")
+        raise InputError(f"{out}: made from other inputs ({'; '.join(differing)}): delete it or choose another --out")
     return True
 
 
@@ -153,7 +153,7 @@ def worked_chats(data: Path, settings: Warmup) -> list[Chat]:
     """`steps * batch_size` chats: a training question, and its worked solution.
 
     Raises:
-        BadInput: a row of no task family, a held-out problem among the training problems, or a worked solution
+        InputError: a row of no task family, a held-out problem among the training problems, or a worked solution
             that its own reward does not accept.
     """
     import pyarrow.parquet
@@ -166,12 +166,12 @@ def worked_chats(data: Path, settings: Warmup) -> list[Chat]:
         family = family_of(source)
         solution = family.worked_solution(question)
         if question in forbidden:
-            raise BadInput(f"{data}: row {index} of train.parquet is in test.parquet too: write the set again")
+            raise InputError(f"{data}: row {index} of train.parquet is in test.parquet too: write the set again")
         if family.compute_score(source, solution, truth)["acc"] != 1.0:
-            raise BadInput(f"{data}: row {index} of train.parquet has a wrong ground_truth: write the set again")
+            raise InputError(f"{data}: row {index} of train.parquet has a wrong ground_truth: write the set again")
         chats.append([{"role": "user", "content": question}, {"role": "assistant", "content": solution}])
     if not chats:
-        raise BadInput(f"{data}: train.parquet holds no problem: write the set again")
+        raise InputError(f"{data}: train.parquet holds no problem: write the set again")
     wanted = settings.steps * settings.batch_size
     generator = random.Random(settings.seed)
     drawn = [chat for chat, _ in zip(_passes(chats, generator), range(wanted), strict=False)]
@@ -194,7 +194,7 @@ def _correction(chat: Chat, solutions: Sequence[str], right: bool, words: Words,
     question, solution = (turn["content"] for turn in chat)
     others = [other for other in solutions if other != solution]
     if not (right or others):
-        raise BadInput("--corrections: all training problems have one solution: no attempt would be wrong")
+        raise InputError("--corrections: all training problems have one solution: no attempt would be wrong")
     attempt = solution if right else generator.choice(others)
     content = block_text(question, attempt, words.header, words.instruction)
     return [{"role": "user", "content": content}, {"role": "assistant", "content": solution}]
@@ -270,7 +270,7 @@ def train(model: Path, work: Path, settings: Warmup) -> list[float]:
                 print(f"warm-up step {found[1]}/{settings.steps}: loss {losses[-1]:.4f}", flush=True)
     if process.returncode or len(losses) != settings.steps:
         sys.stderr.writelines(log[-40:])
-        raise BadInput(f"verl's SFT trainer ended with status {process.returncode} after step {len(losses)}: see above")
+        raise InputError(f"verl's SFT trainer: status {process.returncode} after step {len(losses)}; see above")
     return losses
 
 
@@ -295,7 +295,7 @@ def main(argv: list[str] | None = None) -> None:
             chat_template=read_template(template) if template else None,
         )
         trained = warm_up(model, data, out, settings)
-    except BadInput as error:
+    except InputError as error:
         sys.exit(str(error))
     print(f"{out}: {'warmed up' if trained else 'was there already'}")
 

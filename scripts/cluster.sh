@@ -33,13 +33,13 @@ is_up() {
   local line
   [[ -f $NODE/pid ]] || return 1
   line=$(tr '\0' ' ' 2> /dev/null < "/proc/$(< "$NODE/pid")/cmdline") || return 1
-  [[ $line == *fail2fix.verl_ext.ray_node* || $line == *cluster.sh* ]]
+  [[ $line == *fail2fix.cluster.node* || $line == *cluster.sh* ]]
 }
 
 # up WORD...: start a node in the background and wait until it is ready.
 up() {
   local command=() word dry=
-  for word in "$PYTHON" -m fail2fix.verl_ext.ray_node "$@"; do
+  for word in "$PYTHON" -m fail2fix.cluster.node "$@"; do
     if [[ $word == --dry-run ]]; then dry=1; else command+=("$word"); fi
   done
   if [[ $dry ]]; then echo "${command[*]@Q}"; return; fi
@@ -50,7 +50,7 @@ up() {
   : > "$NODE/log" # before the start: an earlier node was ready too
   setsid nohup "${command[@]}" >> "$NODE/log" 2>&1 < /dev/null &
   echo $! > "$NODE/pid"
-  until grep -q "fail2fix.verl_ext.ray_node: ready" "$NODE/log"; do
+  until grep -q "fail2fix.cluster.node: ready" "$NODE/log"; do
     if ! is_up; then tail -n 5 "$NODE/log" >&2; rm "$NODE/pid"; die "the node did not start: see $NODE/log"; fi
     sleep 0.5
   done
@@ -67,9 +67,9 @@ down() {
 
 train() {
   if (($# < 4)); then die "usage: scripts/cluster.sh train RUN SETUP NAME CONFIG [--retry N] [any Hydra override]"; fi
-  "$PYTHON" -m fail2fix.core.secret_text "$JOBS" "$@" > /dev/null
+  "$PYTHON" -m fail2fix.console.secret_text "$JOBS" "$@" > /dev/null
   local command=(scripts/train_setup.sh "${@:2}" fail2fix.run.name="$1")
-  local job=("$PYTHON" -m fail2fix.verl_ext.ray_job ${DETACH:+--no-wait} "$JOBS" env PYTHON="$PYTHON")
+  local job=("$PYTHON" -m fail2fix.cluster.job ${DETACH:+--no-wait} "$JOBS" env PYTHON="$PYTHON")
   if [[ ${DATA:-} ]]; then job+=(DATA="$DATA"); fi
   if [[ " $* " == *" --dry-run "* ]]; then
     echo "# ${job[*]@Q} ${command[*]@Q}"

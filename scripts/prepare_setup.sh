@@ -24,7 +24,7 @@ warm_up() { # MODEL DATA options. The template leaves out SmolLM2's system messa
 }
 
 case $NAME in
-  arithmetic | two_digit | chain | sorting | programs) "$PYTHON" -m fail2fix.tasks.smollm2 "$SMOLLM2" ;;
+  arithmetic | two_digit | chain | sorting | programs) "$PYTHON" -m fail2fix.data.tasks.smollm2 "$SMOLLM2" ;;
   gsm8k | deepscaler | leetcode) # the model is the hub's
     [[ -f data/$NAME/train.parquet ]] || "$PYTHON" -m fail2fix.prepare "$NAME" --out data ;;
   *)
@@ -34,16 +34,16 @@ esac
 
 case $NAME in
   arithmetic) # its own folder: the quickstart's SEED may change between two calls
-    "$PYTHON" -m fail2fix.tasks.arithmetic data/arithmetic-seed0 --seed 0 ;;
+    "$PYTHON" -m fail2fix.data.tasks.arithmetic data/arithmetic-seed0 --seed 0 ;;
   programs)
-    "$PYTHON" -m fail2fix.tasks.programs data/programs --seed 0 --train 256 --held-out 64 ;;
+    "$PYTHON" -m fail2fix.data.tasks.programs data/programs --seed 0 --train 256 --held-out 64 ;;
   two_digit)
-    "$PYTHON" -m fail2fix.tasks.two_digit data/two_digit --seed 0 --low 10 --high 99 --train 1024 --held-out 200
+    "$PYTHON" -m fail2fix.data.tasks.two_digit data/two_digit --seed 0 --low 10 --high 99 --train 1024 --held-out 200
     warm_up .models/smollm2-135m-two_digit data/two_digit --steps 12 --lr 5e-5 ;;
   chain)
-    "$PYTHON" -m fail2fix.tasks.chain data/chain --seed 0 --steps 2 --low 2 --high 50 --train 1024 --held-out 200
+    "$PYTHON" -m fail2fix.data.tasks.chain data/chain --seed 0 --steps 2 --low 2 --high 50 --train 1024 --held-out 200
     warm_up .models/smollm2-135m-chain data/chain --steps 8 --lr 5e-5 ;;
   sorting)
-    "$PYTHON" -m fail2fix.tasks.sorting data/sorting --seed 0 --items letters --length 3 --train 1024 --held-out 200
+    "$PYTHON" -m fail2fix.data.tasks.sorting data/sorting --seed 0 --items letters --length 3 --train 1024 --held-out 200
     warm_up .models/smollm2-135m-sorting data/sorting --steps 12 --lr 5e-5 ;;
 esac

@@ -24,9 +24,9 @@ export VERL_PLATFORM=cpu
 
 if [[ -z $MODEL ]]; then
   MODEL=$PWD/.models/smollm2-135m-instruct
-  [[ $DRY_RUN ]] || python -m fail2fix.tasks.smollm2 "$MODEL"
+  [[ $DRY_RUN ]] || python -m fail2fix.data.tasks.smollm2 "$MODEL"
 fi
-[[ $DRY_RUN ]] || python -m fail2fix.tasks.arithmetic "$DATA" --seed "$SEED"
+[[ $DRY_RUN ]] || python -m fail2fix.data.tasks.arithmetic "$DATA" --seed "$SEED"
 
 ARGS=(
   device="$(scripts/cpu_device.sh)"

@@ -26,7 +26,7 @@ PYTHON=${PYTHON:-python}
 REQUEUES=${REQUEUES:-10}
 GPUS=${GPUS:-${SLURM_GPUS_ON_NODE:-}}   # of each node
 NODE_OPTIONS=${NODE_OPTIONS:-}          # more options of `ray start` on each node
-FAULT=75                                # fail2fix/core/faults.py: a restart can help
+FAULT=75                                # fail2fix/run/faults.py: a restart can help
 KILLED=137                              # from outside: it can, too
 STOPPED=143                             # the run has done as SIGTERM asks
 
@@ -48,7 +48,7 @@ submit() {
   done
   shift || true
   (($# >= 3)) || die "usage: scripts/slurm_train.sh [any option of sbatch] -- SETUP NAME CONFIG [any Hydra override]"
-  "$PYTHON" -m fail2fix.core.secret_text "${options[@]}" "$@" > /dev/null
+  "$PYTHON" -m fail2fix.console.secret_text "${options[@]}" "$@" > /dev/null
   local command=(sbatch --chdir="$root" "${options[@]}" "$root/scripts/slurm_train.sh" run "$@")
   if [[ " $* " != *" --dry-run "* ]]; then exec "${command[@]}"; fi
   echo "# ${command[*]@Q}"
@@ -63,9 +63,9 @@ node() {
   options+=($NODE_OPTIONS)
   mkdir -p "$RAY_TMPDIR"
   if ((SLURM_PROCID == 0)); then
-    exec "$PYTHON" -m fail2fix.verl_ext.ray_node --port "${1##*:}" --include-dashboard false "${options[@]}"
+    exec "$PYTHON" -m fail2fix.cluster.node --port "${1##*:}" --include-dashboard false "${options[@]}"
   fi
-  exec "$PYTHON" -m fail2fix.verl_ext.ray_node "$1" "${options[@]}"
+  exec "$PYTHON" -m fail2fix.cluster.node "$1" "${options[@]}"
 }
 
 # run WORD...: what SLURM runs on the first node.

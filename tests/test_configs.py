@@ -13,11 +13,11 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from bench_step import room
 from omegaconf import DictConfig, OmegaConf
 
 from fail2fix import train
-from tests.test_contract import config
+from scripts.bench.step import room
+from tests.verl_ext.test_contract import config
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.yaml") if path.stem != "base")
@@ -141,7 +141,7 @@ def test_matched_rollouts_are_matched_under_every_setup(setup: str) -> None:
 
 @pytest.mark.parametrize("setup", ["arithmetic", "gsm8k", "deepscaler", "leetcode"])
 def test_step_times_have_room_for_their_lengths_under_every_setup(setup: str) -> None:
-    """``scripts/bench_step.py --config cipo`` on one GPU."""
+    """``scripts/bench/step.py --config cipo`` on one GPU."""
     given = (f"setup={setup}", "trainer.nnodes=1", "trainer.n_gpus_per_node=1")
     rollout = composed("cipo", *room("cipo", 512, list(given)), *given).actor_rollout_ref.rollout
     assert rollout.response_length == 512
@@ -245,11 +245,12 @@ def test_a_wheel_carries_every_module_and_config(tmp_path: Path) -> None:
 
     unpacked = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(unpacked)
-    ask = "import fail2fix.shipped_configs as t; print(t.__file__); print(t.config_dir())"
+    ask = "import fail2fix.run.shipped_configs as t; print(t.__file__); print(t.config_dir())"
     env = os.environ | {"PYTHONPATH": str(unpacked)}
     told = subprocess.run(
         [sys.executable, "-c", ask], capture_output=True, text=True, env=env, cwd=tmp_path, timeout=60
     )
-    assert told.stdout.split() == [str(unpacked / "fail2fix/shipped_configs.py"), str(unpacked / "fail2fix/configs")], (
-        told.stderr
-    )
+    assert told.stdout.split() == [
+        str(unpacked / "fail2fix/run/shipped_configs.py"),
+        str(unpacked / "fail2fix/configs"),
+    ], told.stderr

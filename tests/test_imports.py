@@ -17,7 +17,7 @@ VERL = PACKAGE / "verl_ext"
 HEAVY = {"torch", "verl", "ray", "vllm", "transformers", "hydra"}
 BOUNDARY = {"verl", "ray", "vllm"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
-CORE = [f"fail2fix.core.{path.stem}" for path in sorted((PACKAGE / "core").glob("*.py")) if path.stem != "__init__"]
+CORE = [f"fail2fix.method.{path.stem}" for path in sorted((PACKAGE / "core").glob("*.py")) if path.stem != "__init__"]
 
 
 def loaded_by(*modules: str) -> set[str]:
@@ -72,7 +72,7 @@ def test_the_core_knows_nothing_of_the_rest(path: Path) -> None:
     assert "torch" not in imported(path, lazy=True)
     modules = {node.module for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)}
     ours = {module for module in modules if module and module.startswith("fail2fix")}
-    assert all(module.startswith("fail2fix.core") for module in ours)
+    assert all(module.startswith("fail2fix.method") for module in ours)
 
 
 def test_the_scan_sees_what_it_looks_for() -> None:

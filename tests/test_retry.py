@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fail2fix.core.faults import Exit
 from fail2fix.retry import can_help, pause_s
+from fail2fix.run.faults import Exit
 
 RUN = """
 import sys

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from fail2fix.sizes import GIB, RUNTIME, SETUPS, Model, Plan, main, read_model, sizes, table, token_bytes
-from tests.test_contract import config
+from tests.verl_ext.test_contract import config
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = Model(2, 8, 16, 4, 2, 2, 100, tied=False)  # A = 8, K = 4; a layer: 2*8*12 + 3*8*16 + 16 = 592

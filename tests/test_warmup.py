@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fail2fix import warmup
-from fail2fix.core.config import BadInput
-from fail2fix.data import Row, verl_row, write_splits
-from fail2fix.tasks import arithmetic, chain
+from fail2fix.data.rows import Row, verl_row, write_splits
+from fail2fix.data.tasks import arithmetic, chain
+from fail2fix.method.errors import InputError
 from fail2fix.warmup import STAMP, Warmup, Words, inputs_of, is_made, quoted, worked_chats, write_chats
 
 pytest.importorskip("pyarrow")
@@ -92,9 +92,9 @@ def test_the_words_of_a_correction_come_from_a_config(tmp_path: Path) -> None:
     config.write_text('fail2fix: {correction: {header: "An attempt:", instruction: Check it.}}')
     assert Words.of(config) == WORDS
     config.write_text("fail2fix: {correction: {header: A}}")
-    with pytest.raises(BadInput, match=r"want fail2fix.correction.header and .instruction"):
+    with pytest.raises(InputError, match=r"want fail2fix.correction.header and .instruction"):
         Words.of(config)
-    with pytest.raises(BadInput, match="no such file"):
+    with pytest.raises(InputError, match="no such file"):
         Words.of(tmp_path / "other.yaml")
 
 
@@ -121,14 +121,14 @@ def row(source: str = "fail2fix/chain", question: str = QUESTION, answer: str = 
 )
 def test_rows_it_cannot_learn_from_are_refused(train: Row, message: str, tmp_path: Path) -> None:
     write_splits(tmp_path, [train], [row()])
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(InputError, match=message):
         worked_chats(tmp_path, Warmup())
 
 
 def test_a_leak_is_refused_where_the_model_is_made_already(data: Path, model: Path, tmp_path: Path) -> None:
     make(tmp_path / "out", inputs_of(model, worked_chats(data, Warmup()), Warmup()))
     (data / "test.parquet").write_bytes((data / "train.parquet").read_bytes())
-    with pytest.raises(BadInput, match="is in test.parquet too"):
+    with pytest.raises(InputError, match="is in test.parquet too"):
         warmup.warm_up(model, data, tmp_path / "out", Warmup())
 
 
@@ -154,7 +154,7 @@ CHANGES: dict[str, Callable[[Path, Path], object]] = {
 def test_changed_contents_are_refused(changed: str, data: Path, model: Path, tmp_path: Path) -> None:
     make(tmp_path / "out", inputs_of(model, worked_chats(data, Warmup()), Warmup()))
     CHANGES[changed](model, data)
-    with pytest.raises(BadInput, match=rf"made from other inputs \({changed} .*delete it or choose another --out"):
+    with pytest.raises(InputError, match=rf"made from other inputs \({changed} .*delete it or choose another --out"):
         is_made(tmp_path / "out", inputs_of(model, worked_chats(data, Warmup()), Warmup()))
 
 
@@ -169,18 +169,18 @@ def test_other_settings_are_refused_in_one_line(option: str, data: Path, model: 
 
 def test_a_folder_no_warm_up_made_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("mine")
-    with pytest.raises(BadInput, match=r"no warm-up made it \(no warmup.json\): choose another --out"):
+    with pytest.raises(InputError, match=r"no warm-up made it \(no warmup.json\): choose another --out"):
         is_made(tmp_path, {})
 
 
 @pytest.mark.parametrize("missing", ["model/config.json", "data/train.parquet", "data/test.parquet"])
 def test_missing_files_are_named(missing: str, data: Path, model: Path, tmp_path: Path) -> None:
     (tmp_path / missing).unlink()
-    with pytest.raises(BadInput, match=f"no {Path(missing).name} in it"):
+    with pytest.raises(InputError, match=f"no {Path(missing).name} in it"):
         warmup.warm_up(model, data, tmp_path / "out", Warmup())
 
 
 @pytest.mark.parametrize("option", [{"steps": 0}, {"batch_size": 0}, {"lr": 0.0}])
 def test_settings_that_train_nothing_are_refused(option: dict[str, float]) -> None:
-    with pytest.raises(BadInput, match="each must be positive"):
+    with pytest.raises(InputError, match="each must be positive"):
         Warmup(**option)  # type: ignore[arg-type]

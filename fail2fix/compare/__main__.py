@@ -21,17 +21,17 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from fail2fix.atomic import write_whole
-from fail2fix.command_line import OneLineParser
 from fail2fix.compare.equal_cost import unequal
 from fail2fix.compare.plan import TRAIN, Plan
 from fail2fix.compare.records import read_record
-from fail2fix.compare.run import RunFailed, remaining, train_remaining
+from fail2fix.compare.run import RunError, remaining, train_remaining
 from fail2fix.compare.summary import summarise
 from fail2fix.compare.table import print_comparison
-from fail2fix.core.config import BadInput
-from fail2fix.core.printable import one_line
-from fail2fix.shipped_configs import config_dir
+from fail2fix.console.command_line import OneLineParser
+from fail2fix.console.printable import one_line
+from fail2fix.data.atomic import write_whole
+from fail2fix.method.errors import InputError
+from fail2fix.run.shipped_configs import config_dir
 
 
 def main(argv: Sequence[str] | None = None, train: Sequence[str] = TRAIN) -> int:
@@ -39,10 +39,10 @@ def main(argv: Sequence[str] | None = None, train: Sequence[str] = TRAIN) -> int
     arguments = parse(argv)
     try:
         return compare(arguments, plan_of(arguments, tuple(train)))
-    except BadInput as error:
+    except InputError as error:
         print(f"compare: error: {one_line(str(error))}", file=sys.stderr)
         return 2
-    except RunFailed as error:
+    except RunError as error:
         print(f"compare: error: {one_line(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -70,7 +70,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def plan_of(arguments: argparse.Namespace, train: tuple[str, ...]) -> Plan:
-    """The plan that the arguments ask for. Raises ``BadInput`` as ``Plan`` does."""
+    """The plan that the arguments ask for. Raises ``InputError`` as ``Plan`` does."""
     overrides = tuple(word for word in arguments.words if _is_override(word))
     configs = tuple(word for word in arguments.words if not _is_override(word))
     return Plan(arguments.out.resolve(), configs, arguments.seeds, arguments.rollouts, overrides, train)
@@ -81,7 +81,7 @@ def _is_override(word: str) -> bool:
 
 
 def compare(arguments: argparse.Namespace, plan: Plan) -> int:
-    """Run and report as the arguments ask. Raises ``BadInput`` and ``RunFailed``."""
+    """Run and report as the arguments ask. Raises ``InputError`` and ``RunError``."""
     if plan.train == TRAIN:
         require_configs(plan)
     if arguments.dry_run:
@@ -89,7 +89,7 @@ def compare(arguments: argparse.Namespace, plan: Plan) -> int:
         return 0
     if arguments.only_report:
         if left := remaining(plan):
-            raise BadInput(f"{left[0].record}: no such record, and --only-report runs nothing ({len(left)} missing)")
+            raise InputError(f"{left[0].record}: no such record, and --only-report runs nothing ({len(left)} missing)")
     elif left := train_remaining(plan, arguments.time_limit, arguments.run_limit):
         names = ", ".join(run.name for run in left)
         print(f"compare: out of time, {len(left)} of {len(plan.runs)} runs remain: {names}; the same call goes on")
@@ -99,18 +99,18 @@ def compare(arguments: argparse.Namespace, plan: Plan) -> int:
 
 
 def require_configs(plan: Plan) -> None:
-    """Refuse a config that is not there before the others are trained. Raises ``BadInput``."""
+    """Refuse a config that is not there before the others are trained. Raises ``InputError``."""
     if any(override.lstrip("+").startswith("hydra.searchpath") for override in plan.overrides):
         return  # Hydra looks in more places than this
     folder = Path(config_dir())
     for config in plan.configs:
         if not (folder / f"{config}.yaml").is_file():
             known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "base"))
-            raise BadInput(f"{config}: no {config}.yaml in {folder}: use one of {known}, or add it there")
+            raise InputError(f"{config}: no {config}.yaml in {folder}: use one of {known}, or add it there")
 
 
 def print_plan(plan: Plan) -> None:
-    """Print each run's command, or that its record is kept. Raises ``BadInput`` where a record is of another run."""
+    """Print each run's command, or that its record is kept. Raises ``InputError`` where a record is of another run."""
     todo = remaining(plan)
     for run in plan.runs:
         print(shlex.join(run.command) if run in todo else f"# {run.name}: kept, {run.record}")
@@ -120,13 +120,13 @@ def report(plan: Plan, allow_unequal: bool) -> None:
     """Print the table, write the JSON and the picture.
 
     Raises:
-        BadInput: rollouts differ by more than 1 % and that is not allowed; or runs that cannot be compared.
+        InputError: rollouts differ by more than 1 % and that is not allowed; or runs that cannot be compared.
     """
     records = [read_record(run.record) for run in plan.runs]
     difference = unequal({record.name: record.ledger["total/rollouts"] for record in records})
     if difference and not allow_unequal:
         budget = "give all runs one budget" if plan.rollouts is None else "give a larger budget"
-        raise BadInput(f"not equal: {difference}; {budget} (--rollouts), or compare them as they are (--unequal)")
+        raise InputError(f"not equal: {difference}; {budget} (--rollouts), or compare them as they are (--unequal)")
     comparison = summarise(records, [f"not at equal cost: {difference}"] if difference else [])
     # matplotlib takes a while to load, and no other path needs it.
     from fail2fix.compare.picture import draw_picture

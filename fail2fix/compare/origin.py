@@ -19,8 +19,8 @@ from typing import Any
 
 import yaml
 
-from fail2fix.core.config import BadInput
-from fail2fix.files import model_files, sha256
+from fail2fix.data.files import model_files, sha256
+from fail2fix.method.errors import InputError
 
 DIGITS = 16
 MODEL = "model"
@@ -58,15 +58,15 @@ def origin_of(folder: Path) -> Origin:
     """The origin of the run in ``folder``, on the machine that has its data and model.
 
     Raises:
-        BadInput: no config in it, or a resumption with other settings, by section.
+        InputError: no config in it, or a resumption with other settings, by section.
     """
     starts = [_read(path) for path in sorted(folder.glob("config*.yaml"))]
     if not starts:
-        raise BadInput(f"{folder}: no config.yaml in it")
+        raise InputError(f"{folder}: no config.yaml in it")
     settings = [_settings(config, folder) for config in starts]
     for resumed in settings[1:]:
         if sections := differing(settings[0], resumed):
-            raise BadInput(
+            raise InputError(
                 f"{folder}: was resumed with other settings ({', '.join(sections)}): delete it and train again"
             )
     inputs = {name: _contents(_at(starts[0], keys)) for name, keys in INPUTS.items()}
@@ -86,7 +86,7 @@ def require_same(members: Mapping[str, Member]) -> None:
     """Refuse runs that a comparison cannot take together, by their names.
 
     Raises:
-        BadInput: two seeds of a config with different settings, two runs with different data, or two runs of one
+        InputError: two seeds of a config with different settings, two runs with different data, or two runs of one
             seed with different models.
     """
     for name, member in members.items():
@@ -99,7 +99,7 @@ def require_same(members: Mapping[str, Member]) -> None:
 def _require_pair(name: str, member: Member, other: str, first: Member) -> None:
     mine, theirs = member.origin, first.origin
     if member.config == first.config and (sections := differing(theirs.settings, mine.settings)):
-        raise BadInput(
+        raise InputError(
             f"{name} and {other}: the settings of {member.config} were changed between them ({', '.join(sections)}): "
             "compare under another --out, or delete the older runs' records"
         )
@@ -107,7 +107,7 @@ def _require_pair(name: str, member: Member, other: str, first: Member) -> None:
     if member.seed != first.seed:
         inputs = [what for what in inputs if what != MODEL]
     if inputs:
-        raise BadInput(
+        raise InputError(
             f"{name} and {other}: not the same {', '.join(inputs)}: compare under another --out, or delete the "
             "older runs' records"
         )
@@ -131,7 +131,7 @@ def differing(mine: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
 def _read(path: Path) -> dict[str, Any]:
     config = yaml.safe_load(path.read_text())
     if not isinstance(config, dict):
-        raise BadInput(f"{path}: not a config")
+        raise InputError(f"{path}: not a config")
     return config
 
 

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import fail2fix
-from fail2fix.core.config import BadInput
+from fail2fix.method.errors import InputError
 
 TRAIN = (sys.executable, "-m", "fail2fix.train")
 RESERVED = {
@@ -82,8 +82,8 @@ class Plan:
     """A comparison: ``configs`` in the order given, the first being the reference; seeds 0 to ``seeds`` - 1.
 
     Raises:
-        BadInput: a name that cannot be a folder's, a config given twice, fewer than two configs, no seed, no rollouts,
-            or an override of a key that the comparison sets.
+        InputError: a name that cannot be a folder's, a config given twice, fewer than two configs, no seed, no
+            rollouts, or an override of a key that the comparison sets.
     """
 
     out: Path
@@ -96,12 +96,12 @@ class Plan:
     def __post_init__(self) -> None:
         _check_configs(self.configs)
         if self.seeds < 1:
-            raise BadInput(f"--seeds {self.seeds}: give 1 or more; 3 means seeds 0, 1 and 2")
+            raise InputError(f"--seeds {self.seeds}: give 1 or more; 3 means seeds 0, 1 and 2")
         if self.rollouts is not None and self.rollouts < 1:
-            raise BadInput(f"--rollouts {self.rollouts}: give 1 or more")
+            raise InputError(f"--rollouts {self.rollouts}: give 1 or more")
         for override in self.overrides:
             if option := RESERVED.get(key_of(override)):
-                raise BadInput(f"{override}: the comparison sets this key; use {option} instead")
+                raise InputError(f"{override}: the comparison sets this key; use {option} instead")
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -157,11 +157,11 @@ def key_of(override: str) -> str:
 def _check_configs(configs: tuple[str, ...]) -> None:
     for config in configs:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", config):
-            raise BadInput(f"{config}: not a config's name: give letters, digits, '.', '_' and '-'")
+            raise InputError(f"{config}: not a config's name: give letters, digits, '.', '_' and '-'")
         if configs.count(config) > 1:
-            raise BadInput(f"{config}: given twice: a comparison takes each config once")
+            raise InputError(f"{config}: given twice: a comparison takes each config once")
     if len(configs) < 2:
-        raise BadInput(f"{len(configs)} config given: a comparison takes two or more")
+        raise InputError(f"{len(configs)} config given: a comparison takes two or more")
 
 
 def _shown(value: object) -> str:

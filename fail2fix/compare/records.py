@@ -21,11 +21,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fail2fix.atomic import write_whole
 from fail2fix.compare.origin import Member, Origin, origin_of, require_same
 from fail2fix.compare.plan import Fingerprint
-from fail2fix.core.config import BadInput
-from fail2fix.report import NUMBER, TEXT, Kind, Row, is_right, read_lines, read_metrics
+from fail2fix.data.atomic import write_whole
+from fail2fix.method.errors import InputError
+from fail2fix.report.figures import NUMBER, TEXT, Kind, Row, is_right, read_lines, read_metrics
 
 FORMAT = 1
 LEDGER = "fail2fix/ledger/"
@@ -116,19 +116,19 @@ def make_record(folder: Path, fingerprint: Fingerprint) -> Record:
     """The record of the finished run in ``folder``.
 
     Raises:
-        BadInput: a file or a field that is missing or malformed, by file; or a last step that was not validated.
+        InputError: a file or a field that is missing or malformed, by file; or a last step that was not validated.
     """
     rows = {row["step"]: row for row in read_metrics(folder)}
     steps = _validated_steps(folder)
     if steps[-1] != max(rows):
-        raise BadInput(
+        raise InputError(
             f"{folder}: trained to step {max(rows)}, last validated at step {steps[-1]}: only a run that ends with a "
             "validation can be compared"
         )
     points, details = [], {}
     for step in steps:
         if step not in rows:
-            raise BadInput(f"{folder / 'metrics.jsonl'}: no line for step {step}, which was validated")
+            raise InputError(f"{folder / 'metrics.jsonl'}: no line for step {step}, which was validated")
         found, errors = _read_validation(folder, step)
         points.append(_point(folder, rows[step], found, errors))
         if step in (steps[0], steps[-1]):
@@ -140,7 +140,7 @@ def make_record(folder: Path, fingerprint: Fingerprint) -> Record:
 def _validated_steps(folder: Path) -> list[int]:
     steps = sorted(int(path.stem) for path in (folder / "validation").glob("*.jsonl") if path.stem.isdigit())
     if not steps:
-        raise BadInput(f"{folder / 'validation'}: no <step>.jsonl in it: was the run validated?")
+        raise InputError(f"{folder / 'validation'}: no <step>.jsonl in it: was the run validated?")
     return steps
 
 
@@ -148,7 +148,7 @@ def _point(folder: Path, row: Row, found: Validation, verifier_errors: int) -> P
     ledger = {name.removeprefix(LEDGER): value for name, value in _measured(row, LEDGER)}
     for name in REQUIRED:
         if name not in ledger:
-            raise BadInput(f"{folder / 'metrics.jsonl'}: step {row['step']} has no '{LEDGER}{name}'")
+            raise InputError(f"{folder / 'metrics.jsonl'}: step {row['step']} has no '{LEDGER}{name}'")
     return Point(
         step=row["step"],
         ledger=ledger,
@@ -226,7 +226,7 @@ def _hash(text: str) -> str:
 
 
 def require_same_origin(records: Iterable[Record]) -> None:
-    """Refuse runs that no comparison can take together. Raises ``BadInput`` as ``require_same``."""
+    """Refuse runs that no comparison can take together. Raises ``InputError`` as ``require_same``."""
     require_same({record.name: record.member for record in records})
 
 
@@ -243,11 +243,11 @@ def read_record(path: Path) -> Record:
     """Read a record.
 
     Raises:
-        BadInput: not a record, or one of another format, by file.
+        InputError: not a record, or one of another format, by file.
     """
     parts = _read_json(path)
     if parts.get("format") != FORMAT:
-        raise BadInput(f"{path}: not a record of format {FORMAT}")
+        raise InputError(f"{path}: not a record of format {FORMAT}")
     try:
         record = Record(
             fingerprint=_fingerprint(parts["fingerprint"]),
@@ -260,7 +260,7 @@ def read_record(path: Path) -> Record:
         _require_sound(record)
         return record
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"{path}: not a whole record: {type(error).__name__}: {error}") from error
+        raise InputError(f"{path}: not a whole record: {type(error).__name__}: {error}") from error
 
 
 def _require_sound(record: Record) -> None:
@@ -307,11 +307,11 @@ def _validation(part: Row) -> Validation:
 
 
 def read_fingerprint(path: Path) -> Fingerprint:
-    """The fingerprint in a file of its own, as ``write_fingerprint`` leaves it. Raises ``BadInput`` by file."""
+    """The fingerprint in a file of its own, as ``write_fingerprint`` leaves it. Raises ``InputError`` by file."""
     try:
         return _fingerprint(_read_json(path))
     except (KeyError, TypeError) as error:
-        raise BadInput(f"{path}: not a fingerprint: {type(error).__name__}: {error}") from error
+        raise InputError(f"{path}: not a fingerprint: {type(error).__name__}: {error}") from error
 
 
 def write_fingerprint(path: Path, fingerprint: Fingerprint) -> None:
@@ -327,7 +327,7 @@ def _read_json(path: Path) -> Row:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict):
-        raise BadInput(f"{path}: not an object")
+        raise InputError(f"{path}: not an object")
     return found

@@ -31,13 +31,13 @@ from fail2fix.compare.records import (
     write_fingerprint,
     write_record,
 )
-from fail2fix.core.config import BadInput
-from fail2fix.verl_ext.run_folder import FINISHED, TRACKER
+from fail2fix.method.errors import InputError
+from fail2fix.run.folder import FINISHED, TRACKER
 
 GRACE_S = 30  # a stopped training may take this long to end by itself
 
 
-class RunFailed(RuntimeError):
+class RunError(RuntimeError):
     """A run ended with an error or at its limit. The message is one line, and says where the log is."""
 
 
@@ -45,7 +45,7 @@ def remaining(plan: Plan) -> list[Run]:
     """The runs without a record, in order.
 
     Raises:
-        BadInput: a record or a checkpoint of another fingerprint, saying what differs.
+        InputError: a record or a checkpoint of another fingerprint, saying what differs.
     """
     for run in plan.runs:
         if run.record.exists():
@@ -69,7 +69,7 @@ def is_finished(run: Run) -> bool:
 
 def _require_same(run: Run, path: Path, found: Fingerprint) -> None:
     if found != run.fingerprint:
-        raise BadInput(f"{path}: of another run ({found.difference(run.fingerprint)}): use another --out")
+        raise InputError(f"{path}: of another run ({found.difference(run.fingerprint)}): use another --out")
 
 
 def train_remaining(plan: Plan, time_limit: float | None, run_limit: float | None) -> list[Run]:
@@ -78,8 +78,8 @@ def train_remaining(plan: Plan, time_limit: float | None, run_limit: float | Non
     ``time_limit``: seconds after which no new run is started. ``run_limit``: seconds a run may take in this call.
 
     Raises:
-        BadInput: as ``remaining``; another call at work in the same folder; or a run folder that cannot be recorded.
-        RunFailed: a run ended with an error or at its limit. The same call again goes on with it.
+        InputError: as ``remaining``; another call at work in the same folder; or a run folder that cannot be recorded.
+        RunError: a run ended with an error or at its limit. The same call again goes on with it.
     """
     begin = time.monotonic()
     with only_one(plan.out) as lock:
@@ -102,12 +102,12 @@ def only_one(out: Path) -> Iterator[int]:
         out.mkdir(parents=True, exist_ok=True)
         lock = (out / ".lock").open("w")
     except OSError as error:
-        raise BadInput(f"--out {out}: cannot be a folder to write in ({error.strerror}): choose another") from error
+        raise InputError(f"--out {out}: cannot be a folder to write in ({error.strerror}): choose another") from error
     with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise BadInput(f"{out}: another comparison, or a training it left behind, is at work in it") from error
+            raise InputError(f"{out}: another comparison, or a training it left behind, is at work in it") from error
         yield file.fileno()
 
 
@@ -132,13 +132,13 @@ def _train(run: Run, limit: float | None, lock: int) -> float:
         try:
             status = process.wait(limit)
         except subprocess.TimeoutExpired:
-            raise RunFailed(
+            raise RunError(
                 f"{run.name}: stopped after {limit:g} s (--run-limit); the same call goes on with it"
             ) from None
         finally:
             _end(process)
     if status != 0:
-        raise RunFailed(f"{run.name}: training ended with status {status}: {_last_line(run.log)} (log: {run.log})")
+        raise RunError(f"{run.name}: training ended with status {status}: {_last_line(run.log)} (log: {run.log})")
     return time.monotonic() - begin
 
 

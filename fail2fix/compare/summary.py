@@ -16,12 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fail2fix.compare import statistics
 from fail2fix.compare.equal_cost import Cost, mean_cost, ratios, tokens
 from fail2fix.compare.origin import different_models
 from fail2fix.compare.records import Attempts, Record, Validation, counts, require_same_origin
-from fail2fix.compare.statistics import Band, Curve, Draws, Estimate, Measure, pass_at_k
-from fail2fix.core.config import BadInput
+from fail2fix.method.errors import InputError
+from fail2fix.report import statistics
+from fail2fix.report.statistics import Band, Curve, Draws, Estimate, Measure, pass_at_k
 
 CURVES = ("accuracy", "fix_rate", "break_rate")
 AXES = ("rollouts", "tokens")
@@ -91,7 +91,7 @@ def summarise(records: Sequence[Record], warnings: Sequence[str] = ()) -> Compar
     """Compare records, at least two configs with the same seeds; the first record's config is the reference.
 
     Raises:
-        BadInput: two seeds of a config had other settings, or two runs other data, another model, other validation
+        InputError: two seeds of a config had other settings, or two runs other data, another model, other validation
             problems or other held-out attempts.
     """
     by_config: dict[str, list[Record]] = {}
@@ -228,7 +228,7 @@ def _same_problems(records: Sequence[Record]) -> list[str]:
     for record in records:
         for validation in (record.first, record.last):
             if different := len(expected ^ validation.problems.keys()):
-                raise BadInput(
+                raise InputError(
                     f"{record.name} and {records[0].name}: {different} problems were validated in one of them only: "
                     "all runs of a comparison take the same data.val_files"
                 )
@@ -248,7 +248,7 @@ def _same_attempts(records: Sequence[Record]) -> frozenset[tuple[str, str, bool]
     first_name, first = found[0]
     for name, attempts in found:
         if different := len(first.identity ^ attempts.identity):
-            raise BadInput(
+            raise InputError(
                 f"{name} and {first_name}: {different} held-out attempts were corrected in one of them only: all runs "
                 "of a comparison take the same fail2fix.held_out.file"
             )

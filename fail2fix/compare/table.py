@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fail2fix.compare.statistics import Estimate, Interval
 from fail2fix.compare.summary import Comparison, Difference
-from fail2fix.console import shown
+from fail2fix.console.markup import shown
+from fail2fix.report.statistics import Estimate, Interval
 
 MEASURES = {"accuracy": "accuracy", "fix_rate": "fix rate", "break_rate": "break rate"}
 COSTS = {

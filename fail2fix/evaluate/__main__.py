@@ -20,15 +20,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from fail2fix.command_line import OneLineParser
-from fail2fix.core.config import BadInput, VerifierConfig
-from fail2fix.core.config import Channel as ConfigChannel
-from fail2fix.core.printable import one_line
+from fail2fix.console.command_line import OneLineParser
+from fail2fix.console.printable import one_line
+from fail2fix.data.files import MODEL_FILES, model_files, refuse_unmerged, require_writable, sha256
 from fail2fix.evaluate.benchmarks import BENCHMARKS, Benchmark, find_benchmark
 from fail2fix.evaluate.questions import Question, digest, load_questions
 from fail2fix.evaluate.settings import Settings, check
-from fail2fix.files import MODEL_FILES, model_files, refuse_unmerged, require_writable, sha256
-from fail2fix.versions import versions
+from fail2fix.method.errors import InputError
+from fail2fix.run.versions import versions
+from fail2fix.verify.config import Channel as ConfigChannel
+from fail2fix.verify.config import VerifierConfig
 
 PROG = "python -m fail2fix.evaluate"
 OVERRIDES = ("samples", "temperature", "top_p", "max_tokens")
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return compare(arguments[1:])
         given = _parser().parse_args(arguments)
         return evaluate(_settings(given), given.data, given.folder, given.out)
-    except BadInput as error:
+    except InputError as error:
         print(f"evaluate: error: {one_line(str(error))}", file=sys.stderr)
         return 2
 
@@ -54,7 +55,7 @@ def evaluate(settings: Settings, data: Path, folder: Path | None, out: Path) -> 
     """Run one evaluation, or what is left of it, and print its table.
 
     Raises:
-        BadInput: anything that was given and is wrong, before the engine takes a GPU where that can be seen.
+        InputError: anything that was given and is wrong, before the engine takes a GPU where that can be seen.
     """
     from rich.console import Console
 
@@ -96,14 +97,14 @@ def find_model(model: str) -> tuple[str, str]:
     """A model's folder, downloaded where it is a hub id, and the digest of its files.
 
     Raises:
-        BadInput: it is neither, or holds an adapter that is not merged.
+        InputError: it is neither, or holds an adapter that is not merged.
     """
     folder = Path(model).expanduser()
     if not folder.is_dir():
         folder = _downloaded(model)
     refuse_unmerged(folder, f"--model {model}")
     if not (folder / "config.json").is_file():
-        raise BadInput(f"--model {model}: no config.json in it: give a Hugging Face folder or hub id")
+        raise InputError(f"--model {model}: no config.json in it: give a Hugging Face folder or hub id")
     return str(folder), sha256(model_files(folder))
 
 
@@ -113,7 +114,7 @@ def _downloaded(model: str) -> Path:
     try:
         return Path(snapshot_download(model, allow_patterns=[*MODEL_FILES]))
     except Exception as error:  # offline, gone, gated, malformed: the hub's client has an exception for each
-        raise BadInput(
+        raise InputError(
             f"--model {model}: no such folder, and not to be had from the hub ({type(error).__name__}): check the path"
         ) from error
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from fail2fix.core.config import BadInput
-from fail2fix.sets.livecodebench import WINDOW
+from fail2fix.data.sets.livecodebench import WINDOW
+from fail2fix.method.errors import InputError
 
 MAX_TOKENS = 8192
 
@@ -41,8 +41,8 @@ def _in_window(tags: Mapping[str, str]) -> bool:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """`set_name`: of `fail2fix.sets`. `task`: answer its problems, correct the attempts that it holds, or say of each
-    attempt whether it is right."""
+    """`set_name`: of `fail2fix.data.sets`. `task`: answer its problems, correct the attempts that it holds, or say of
+    each attempt whether it is right."""
 
     name: str
     set_name: str
@@ -73,7 +73,7 @@ BENCHMARKS = {each.name: each for each in _ALL}
 
 
 def find_benchmark(name: str) -> Benchmark:
-    """The benchmark called `name`. Raises `BadInput` where there is none."""
+    """The benchmark called `name`. Raises `InputError` where there is none."""
     if name not in BENCHMARKS:
-        raise BadInput(f"--benchmarks {name}: not a benchmark: use one of {', '.join(BENCHMARKS)}")
+        raise InputError(f"--benchmarks {name}: not a benchmark: use one of {', '.join(BENCHMARKS)}")
     return BENCHMARKS[name]

@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from fail2fix.command_line import OneLineParser
-from fail2fix.compare.statistics import Interval
-from fail2fix.console import shown
-from fail2fix.core.config import BadInput
+from fail2fix.console.command_line import OneLineParser
+from fail2fix.console.markup import shown
+from fail2fix.data.files import require_writable
 from fail2fix.evaluate import intervals, scores
 from fail2fix.evaluate.scores import Bools, Records
 from fail2fix.evaluate.store import RESULT, read_records, write_json
-from fail2fix.files import require_writable
+from fail2fix.method.errors import InputError
+from fail2fix.report.statistics import Interval
 
 ById = dict[str, list[Mapping[str, Any]]]
 """{id: its records}."""
@@ -56,16 +56,16 @@ class Round:
 
 
 def load_side(folder: Path) -> Side:
-    """A finished evaluation. Raises `BadInput` where it is none."""
+    """A finished evaluation. Raises `InputError` where it is none."""
     path = folder / RESULT
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
         names = [name for name, each in result["benchmarks"].items() if each["rounds"]]
         missing = set(names) - result["settings"]["sampling"].keys()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(f"{path}: no finished evaluation ({error}): run it, or run it again to the end") from error
+        raise InputError(f"{path}: no finished evaluation ({error}): run it, or run it again to the end") from error
     if missing:
-        raise BadInput(f"{path}: its settings lack {', '.join(sorted(missing))}: run the evaluation again")
+        raise InputError(f"{path}: its settings lack {', '.join(sorted(missing))}: run the evaluation again")
     return Side(folder, result, {name: read_records(folder, name) for name in names})
 
 
@@ -73,11 +73,11 @@ def compare(a: Side, b: Side) -> tuple[list[Round], list[str]]:
     """Every round that both sides have, and what to know of the comparison.
 
     Raises:
-        BadInput: they have no benchmark in common, or a benchmark's questions are others.
+        InputError: they have no benchmark in common, or a benchmark's questions are others.
     """
     shared = [name for name in a.records if name in b.records]
     if not shared:
-        raise BadInput(f"{a.folder} and {b.folder} have no benchmark in common: nothing to compare")
+        raise InputError(f"{a.folder} and {b.folder} have no benchmark in common: nothing to compare")
     warnings = _warnings(a, b, shared)
     rounds = []
     for name in shared:
@@ -116,7 +116,7 @@ def _of_round(side: Side, name: str, number: int) -> ById:
 def _round(name: str, number: int, a: ById, b: ById, corrected: bool) -> Round:
     both = [key for key in a if key in b]
     if not both:
-        raise BadInput(
+        raise InputError(
             f"{name}: the two evaluations have no problem in common: prepare the same set, and give both the same "
             "--limit and --seed"
         )
@@ -153,7 +153,7 @@ def _rate_differences(
 
 
 def main(argv: Sequence[str]) -> int:
-    """The command line. Raises `BadInput`."""
+    """The command line. Raises `InputError`."""
     from rich.console import Console
 
     from fail2fix.evaluate.page import write_page

@@ -55,7 +55,7 @@ def open_engine(settings: Settings) -> Engine:
     """The engine that the settings ask for, ready to answer.
 
     Raises:
-        BadInput: it cannot be had; what to install or set.
+        InputError: it cannot be had; what to install or set.
     """
     if settings.engine == "openai":
         from fail2fix.evaluate.openai_engine import OpenAIEngine

@@ -20,7 +20,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from fail2fix.compare.statistics import Interval, student_975
+from fail2fix.report.statistics import Interval, student_975
 
 Floats = NDArray[np.float64]
 

@@ -12,11 +12,11 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any
 
-from fail2fix.core.config import BadInput, VerifierConfig
 from fail2fix.evaluate.critique import RIGHT, WRONG, said
 from fail2fix.evaluate.questions import Question
-from fail2fix.verify.code.fields import BadGroundTruth
-from fail2fix.verify.gold import BadGold
+from fail2fix.method.errors import InputError
+from fail2fix.verify.config import VerifierConfig
+from fail2fix.verify.errors import GroundTruthError
 from fail2fix.verify.registry import Verifier, open_verifier, verifier_of
 
 AT_A_TIME = 256
@@ -53,7 +53,7 @@ class Judge:
         """Open the verifiers that these questions need.
 
         Raises:
-            BadInput: one cannot run here; what to install or set.
+            InputError: one cannot run here; what to install or set.
         """
         for source in dict.fromkeys(each.data_source for each in questions if each.task != "critique"):
             name = verifier_of(source, self._settings)
@@ -61,7 +61,7 @@ class Judge:
                 self._open[name] = open_verifier(name, self._settings)
 
     def submit(self, answers: Sequence[Answer]) -> Future[Verdicts]:
-        """Judge a batch; its verdicts come in its order. The future raises `BadInput` for a bad ground truth."""
+        """Judge a batch; its verdicts come in its order. The future raises `InputError` for a bad ground truth."""
         return asyncio.run_coroutine_threadsafe(self._all(answers), self._loop)
 
     async def _all(self, answers: Sequence[Answer]) -> Verdicts:
@@ -77,8 +77,8 @@ class Judge:
         try:
             async with gate:
                 verdict = await verifier.verify(text, question.ground_truth)
-        except (BadGold, BadGroundTruth) as error:
-            raise BadInput(
+        except GroundTruthError as error:
+            raise InputError(
                 f"{question.data_source}, id {question.id}: its ground truth {error}: prepare it again"
             ) from error
         return {"correct": verdict.correct, "status": verdict.status, "pred": verdict.pred}

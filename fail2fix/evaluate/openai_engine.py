@@ -1,7 +1,7 @@
 """Any OpenAI-compatible endpoint: chat messages, a seed a request, many requests at a time.
 
 The key comes from OPENAI_API_KEY and goes nowhere else. A service that is busy or down is asked again
-(`fail2fix.backoff`); a failure that lasts ends the evaluation, which resumes when it is started again.
+(`fail2fix.verify.backoff`); a failure that lasts ends the evaluation, which resumes when it is started again.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 
 from tenacity import AsyncRetrying
 
-from fail2fix.backoff import LIMIT_S, retry_policy
-from fail2fix.core.config import BadInput
 from fail2fix.evaluate.engine import Completion, Finish, Request
 from fail2fix.evaluate.prompts import ChatPrompts
 from fail2fix.evaluate.settings import Settings
+from fail2fix.method.errors import InputError
+from fail2fix.verify.backoff import LIMIT_S, retry_policy
 
 CONCURRENT = 64
 TIMEOUT_S = 3600.0
@@ -36,22 +36,22 @@ def without_key(text: str) -> str:
 
 
 class OpenAIEngine:
-    """Raises `BadInput` where the client is missing."""
+    """Raises `InputError` where the client is missing."""
 
     def __init__(self, settings: Settings) -> None:
         if find_spec("openai") is None:
-            raise BadInput("--endpoint: its client is missing: pip install openai")
+            raise InputError("--endpoint: its client is missing: pip install openai")
         self._settings = settings
         self.prompts = ChatPrompts(settings)
 
     def generate(self, requests: Sequence[Request], label: str) -> list[Completion]:
-        """Raises `BadInput` where the service cannot be reached or wants another key or model."""
+        """Raises `InputError` where the service cannot be reached or wants another key or model."""
         import openai
 
         try:
             return asyncio.run(self._all(requests, label))
         except openai.OpenAIError as error:
-            raise BadInput(
+            raise InputError(
                 f"--endpoint {self._settings.endpoint}: {type(error).__name__}: {without_key(str(error))[:300]}; "
                 f"check the address, --model and {KEY}; the same command goes on where this one stopped"
             ) from error

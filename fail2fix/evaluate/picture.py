@@ -14,7 +14,7 @@ from matplotlib.ticker import PercentFormatter
 
 from fail2fix.compare.picture import COLOURS, MARKERS
 from fail2fix.evaluate.compare import Round, Side
-from fail2fix.report import TRANSITIONS
+from fail2fix.report.figures import TRANSITIONS
 
 TRANSITION_COLOURS = {"fixed": "#2E9E4F", "kept": "#2F6FBF", "broken": "#C8342B", "still_wrong": "#E0A92E"}
 PANEL_INCHES = (5.4, 2.9)

@@ -1,6 +1,6 @@
 """The prompts of an evaluation: a problem as it is, or with an attempt to be corrected, as in training.
 
-Knows: `core.prompts`, a tokenizer. Must not know: engines, verdicts. `TokenPrompts` gives vLLM the very ids that
+Knows: `method.prompts`, a tokenizer. Must not know: engines, verdicts. `TokenPrompts` gives vLLM the very ids that
 training would; `ChatPrompts` gives an endpoint, whose template is its own, the same words as messages.
 """
 
@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fail2fix.core.config import DEFAULT_HEADER, DEFAULT_INSTRUCTION
-from fail2fix.core.markers import Markers
-from fail2fix.core.prompts import AttemptContext, CorrectionPromptBuilder, block_text
-from fail2fix.core.templates import ChatTemplate
-from fail2fix.core.thinking import ThinkingMarks
 from fail2fix.evaluate.critique import RIGHT, WRONG
 from fail2fix.evaluate.questions import Question
 from fail2fix.evaluate.settings import Settings
+from fail2fix.method.config import DEFAULT_HEADER, DEFAULT_INSTRUCTION
+from fail2fix.method.markers import Markers
+from fail2fix.method.prompts import AttemptContext, CorrectionPromptBuilder, block_text
+from fail2fix.method.templates import ChatTemplate
+from fail2fix.method.thinking import ThinkingMarks
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fail2fix.core.config import BadInput
+from fail2fix.data.files import require_writable
+from fail2fix.data.prepare.command import prepare
+from fail2fix.data.sets import find_set
+from fail2fix.data.sets.spec import Attempt
 from fail2fix.evaluate.benchmarks import Benchmark, Task
-from fail2fix.files import require_writable
-from fail2fix.prepare.__main__ import prepare
-from fail2fix.sets import find_set
-from fail2fix.sets.spec import Attempt
+from fail2fix.method.errors import InputError
 from fail2fix.verify.registry import ground_truth_text
 
 FILE = "test.parquet"
@@ -47,7 +47,7 @@ def load_questions(
     """The questions of a benchmark, in the set's order; of more than `limit` so many, drawn by `seed`.
 
     Raises:
-        BadInput: a set that cannot be prepared, a malformed row, or no row that counts.
+        InputError: a set that cannot be prepared, a malformed row, or no row that counts.
     """
     path = data / benchmark.set_name / FILE
     if not path.is_file():
@@ -55,9 +55,9 @@ def load_questions(
         prepare(find_set(benchmark.set_name), path.parent, folder)
     found = [question for question in read_questions(path) if benchmark.keep(question.tags)]
     if not found:
-        raise BadInput(f"{path}: no row of it counts for {benchmark.name}: prepare it again")
+        raise InputError(f"{path}: no row of it counts for {benchmark.name}: prepare it again")
     if benchmark.task != "solve" and not all(question.attempt for question in found):
-        raise BadInput(f"{path}: rows without an attempt to be corrected: prepare it again")
+        raise InputError(f"{path}: rows without an attempt to be corrected: prepare it again")
     if limit is not None and limit < len(found):
         found = [found[index] for index in sorted(random.Random(seed).sample(range(len(found)), limit))]
     return [replace(question, task=benchmark.task) for question in found]
@@ -67,7 +67,7 @@ def read_questions(path: Path) -> list[Question]:
     """Every row of a prepared file.
 
     Raises:
-        BadInput: the file, and the row and column that are not as `fail2fix.prepare` writes them; equal ids.
+        InputError: the file, and the row and column that are not as `fail2fix.prepare` writes them; equal ids.
     """
     import pyarrow
     import pyarrow.parquet
@@ -75,12 +75,12 @@ def read_questions(path: Path) -> list[Question]:
     try:
         rows = pyarrow.parquet.read_table(path).to_pylist()
     except (OSError, pyarrow.ArrowInvalid) as error:
-        raise BadInput(f"{path}: not a parquet file ({error}): prepare it again") from error
+        raise InputError(f"{path}: not a parquet file ({error}): prepare it again") from error
     questions = [_question(f"{path}, row {index}", row) for index, row in enumerate(rows)]
     seen: set[str] = set()
     for index, question in enumerate(questions):
         if question.id in seen:
-            raise BadInput(f"{path}, row {index}: id {question.id!r} occurs twice: give each row an id of its own")
+            raise InputError(f"{path}, row {index}: id {question.id!r} occurs twice: give each row an id of its own")
         seen.add(question.id)
     return questions
 
@@ -98,8 +98,8 @@ def _question(place: str, row: dict[str, Any]) -> Question:
             attempt=None if attempt is None else Attempt(str(attempt), bool(info["attempt_correct"])),
             tags={name: value for name, value in (info.get("tags") or {}).items() if value is not None},
         )
-    except (KeyError, TypeError, AttributeError, BadInput) as error:
-        raise BadInput(f"{place}: {error!r}: not as fail2fix.prepare writes it; prepare it again") from error
+    except (KeyError, TypeError, AttributeError, InputError) as error:
+        raise InputError(f"{place}: {error!r}: not as fail2fix.prepare writes it; prepare it again") from error
 
 
 def digest(questions: Sequence[Question]) -> str:

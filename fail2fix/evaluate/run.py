@@ -36,7 +36,7 @@ class Evaluation:
         """Answer and judge what has no file yet; the records of each benchmark, question by question in each round.
 
         Raises:
-            BadInput: an engine or verifier that cannot run here, or a bad ground truth.
+            InputError: an engine or verifier that cannot run here, or a bad ground truth.
         """
         judged: deque[tuple[Batch, Future[Verdicts]]] = deque()
         for batch in self._batches:

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fail2fix.compare.statistics import Interval, pass_at_k
 from fail2fix.evaluate import intervals
 from fail2fix.evaluate.critique import RIGHT, WRONG, f1
 from fail2fix.evaluate.questions import Question
+from fail2fix.report.statistics import Interval, pass_at_k
 
 Records = Sequence[Mapping[str, Any]]
 Bools = NDArray[np.bool_]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from fail2fix.core.config import BadInput
-from fail2fix.core.seeds import derived_seed
 from fail2fix.evaluate.benchmarks import BENCHMARKS, Sampling
+from fail2fix.method.errors import InputError
+from fail2fix.method.seeds import derived_seed
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def check(settings: Settings) -> None:
     """Refuse values that make no sense.
 
     Raises:
-        BadInput: naming the option, its value and what is allowed.
+        InputError: naming the option, its value and what is allowed.
     """
     for name, value in (
         ("limit", settings.limit),
@@ -79,7 +79,7 @@ def _check_sampling(name: str, sampling: Sampling) -> None:
 
 def _require(holds: bool, option: str, value: object, allowed: str) -> None:
     if not holds:
-        raise BadInput(f"--{option} {value}: must be {allowed}")
+        raise InputError(f"--{option} {value}: must be {allowed}")
 
 
 def request_seed(settings: Settings, benchmark: str, question: str, sample: int, round_: int) -> int | None:

@@ -19,9 +19,9 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet as parquet
 
-from fail2fix.atomic import write_whole
-from fail2fix.core.config import BadInput
+from fail2fix.data.atomic import write_whole
 from fail2fix.evaluate.plan import Batch
+from fail2fix.method.errors import InputError
 
 Rows = list[dict[str, Any]]
 
@@ -60,14 +60,14 @@ class Store:
         """Create the folder, or go on in it.
 
         Raises:
-            BadInput: it holds another evaluation, and which field differs; or a plan that cannot be read.
+            InputError: it holds another evaluation, and which field differs; or a plan that cannot be read.
         """
         path = self.folder / PLAN
         if path.exists():
             self._require_same(_read_plan(path), plan)
             return
         if self.folder.exists() and any(self.folder.iterdir()):
-            raise BadInput(f"--out {self.folder}: has files in it that are of no evaluation: choose another folder")
+            raise InputError(f"--out {self.folder}: has files in it that are of no evaluation: choose another folder")
         (self.folder / BATCHES).mkdir(parents=True, exist_ok=True)
         write_json(path, plan)
 
@@ -75,7 +75,7 @@ class Store:
         ours = json.loads(json.dumps(ours))
         for name in dict.fromkeys([*theirs, *ours]):
             if theirs.get(name) != ours.get(name):
-                raise BadInput(
+                raise InputError(
                     f"--out {self.folder}: holds an evaluation with another {name} "
                     f"({_short(theirs.get(name))}, now {_short(ours.get(name))}): choose another folder, or the same "
                     f"{name} to go on"
@@ -104,7 +104,7 @@ def _read_plan(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise BadInput(f"{path}: no plan of an evaluation ({error}): choose another --out") from error
+        raise InputError(f"{path}: no plan of an evaluation ({error}): choose another --out") from error
 
 
 def records_file(folder: Path, benchmark: str) -> Path:
@@ -112,12 +112,12 @@ def records_file(folder: Path, benchmark: str) -> Path:
 
 
 def read_records(folder: Path, benchmark: str) -> Rows:
-    """The rows of a finished evaluation. Raises `BadInput` where the file is missing or not one."""
+    """The rows of a finished evaluation. Raises `InputError` where the file is missing or not one."""
     path = records_file(folder, benchmark)
     try:
         return parquet.read_table(path).to_pylist()
     except (OSError, pyarrow.ArrowInvalid) as error:
-        raise BadInput(f"{path}: cannot be read ({error}): run the evaluation again") from error
+        raise InputError(f"{path}: cannot be read ({error}): run the evaluation again") from error
 
 
 def write_json(path: Path, fields: dict[str, Any]) -> None:

@@ -9,8 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from fail2fix.console import shown
-from fail2fix.report import COLOURS, TRANSITIONS
+from fail2fix.console.markup import shown
+from fail2fix.report.figures import COLOURS, TRANSITIONS
 
 HEADINGS = ("benchmark", "answers", "accuracy", "pass@k", "fixed", "broken", "tokens", "cut off", "lost")
 NOTHING = "-"

@@ -11,19 +11,19 @@ from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from typing import Any
 
-from fail2fix.core.config import BadInput
 from fail2fix.evaluate.engine import Completion, Finish, Request
 from fail2fix.evaluate.prompts import Prompt, TokenPrompts, load_tokenizer
 from fail2fix.evaluate.settings import Settings
+from fail2fix.method.errors import InputError
 from fail2fix.verl_ext.cpu.environment import set_defaults
 
 
 class VllmEngine:
-    """Raises `BadInput` where vLLM or the model cannot be had."""
+    """Raises `InputError` where vLLM or the model cannot be had."""
 
     def __init__(self, settings: Settings) -> None:
         if find_spec("vllm") is None:
-            raise BadInput("vLLM is not installed: install the project's lock file, or give --endpoint of a service")
+            raise InputError("vLLM is not installed: install the project's lock file, or give --endpoint of a service")
         options = _cpu_options() if _is_cpu_build() else {}
         from vllm import LLM
 
@@ -41,7 +41,7 @@ class VllmEngine:
                 **options | settings.engine_options,
             )
         except (OSError, ValueError, TypeError, RuntimeError) as error:
-            raise BadInput(f"--model {settings.model}: cannot be served: {_one_line(error)}") from error
+            raise InputError(f"--model {settings.model}: cannot be served: {_one_line(error)}") from error
         self._room = self.llm.llm_engine.model_config.max_model_len
         longest = max(sampling.max_tokens for sampling in settings.sampling.values())
         # Where the model's window cannot hold the longest answer besides, prompts get half of it.

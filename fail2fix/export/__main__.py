@@ -20,13 +20,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from fail2fix.atomic import sync, write_whole
-from fail2fix.command_line import OneLineParser
-from fail2fix.core.config import BadInput
-from fail2fix.core.faults import Exit
-from fail2fix.core.printable import one_line
-from fail2fix.files import require_writable
-from fail2fix.verl_ext.checkpoints import UNFINISHED
+from fail2fix.console.command_line import OneLineParser
+from fail2fix.console.printable import one_line
+from fail2fix.data.atomic import sync, write_whole
+from fail2fix.data.files import require_writable
+from fail2fix.method.errors import InputError
+from fail2fix.run.checkpoints import UNFINISHED
+from fail2fix.run.faults import Exit
 
 PROG = "python -m fail2fix.export"
 DTYPES = ("float32", "bfloat16", "float16")
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(argv)
     try:
         export(given.checkpoint, given.out, given.run, given.dtype, given.trust_remote_code)
-    except BadInput as error:
+    except InputError as error:
         print(f"export: error: {one_line(str(error))}", file=sys.stderr)
         return Exit.BAD_INPUT
     except OSError as error:
@@ -55,12 +55,12 @@ def export(
     """Write the policy of a checkpoint to the folder `out`, which appears when it is complete.
 
     Raises:
-        BadInput: anything that was given and is wrong.
+        InputError: anything that was given and is wrong.
         OSError: `out` could not be written.
     """
     actor = _actor_folder(checkpoint)
     if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
-        raise BadInput(f"{out}: exists and is not empty: choose another folder or remove it")
+        raise InputError(f"{out}: exists and is not empty: choose another folder or remove it")
     require_writable(out, "OUT")
 
     from fail2fix.export.card import Weights, model_card
@@ -87,18 +87,18 @@ def _actor_folder(checkpoint: Path) -> Path:
     """The folder of the policy's files in a checkpoint.
 
     Raises:
-        BadInput: it is missing or incomplete.
+        InputError: it is missing or incomplete.
     """
     from fail2fix.export.shards import shard_files
 
     if not checkpoint.is_dir():
-        raise BadInput(f"{checkpoint}: no such folder: give .../global_step_N")
+        raise InputError(f"{checkpoint}: no such folder: give .../global_step_N")
     actor = checkpoint / "actor" if (checkpoint / "actor").is_dir() else checkpoint
     if (actor.resolve().parent / UNFINISHED).exists():
-        raise BadInput(f"{checkpoint}: this checkpoint was never completed: give another one")
+        raise InputError(f"{checkpoint}: this checkpoint was never completed: give another one")
     shard_files(actor)
     if not (actor / "huggingface" / "config.json").is_file():
-        raise BadInput(f"{actor}: no huggingface/config.json in it: the checkpoint is incomplete")
+        raise InputError(f"{actor}: no huggingface/config.json in it: the checkpoint is incomplete")
     return actor
 
 

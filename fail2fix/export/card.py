@@ -14,7 +14,7 @@ from pathlib import Path
 from huggingface_hub import ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from fail2fix.core.secret_text import kind_of_secret
+from fail2fix.console.secret_text import kind_of_secret
 from fail2fix.export.correction import CorrectionWords
 from fail2fix.export.run import TrainingRun
 

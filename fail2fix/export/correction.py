@@ -2,7 +2,7 @@
 
 A prompt of form `block` is `problem + before_attempt + attempt + after_attempt` in one user turn; of form `turn`, the
 problem, the attempt as the assistant's turn, and `instruction`. Both give the text that training asked with
-(`core.prompts.CorrectionPromptBuilder`) for an attempt that spells none of the prompt's own marks.
+(`method.prompts.CorrectionPromptBuilder`) for an attempt that spells none of the prompt's own marks.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from fail2fix.core.markers import CLOSE_DELIMITER, OPEN_DELIMITER
-from fail2fix.core.prompts import block_text
-from fail2fix.core.secret_text import refuse_secret
-from fail2fix.core.thinking import KNOWN_MARKS
+from fail2fix.console.secret_text import refuse_secret
 from fail2fix.export.run import TrainingRun, data_instruction
+from fail2fix.method.markers import CLOSE_DELIMITER, OPEN_DELIMITER
+from fail2fix.method.prompts import block_text
+from fail2fix.method.thinking import KNOWN_MARKS
 
 FILE = "correction_prompt.json"
 FORMAT = 1
@@ -63,7 +63,7 @@ def correction_words(run: TrainingRun) -> CorrectionWords | None:
     """A run's correction prompt; None for a run without corrections.
 
     Raises:
-        BadInput: one of the words holds a secret.
+        InputError: one of the words holds a secret.
     """
     if run.text(f"{SECTION}.enabled") != "True":
         return None

@@ -1,6 +1,6 @@
 """What a run's folder says of a checkpoint: its config, versions, and the metrics of its step.
 
-Knows: the files of `verl_ext.run_folder`. Must not know: weights, the card's wording. Every text of a config is checked
+Knows: the files of `run.folder`. Must not know: weights, the card's wording. Every text of a config is checked
 for secrets before it leaves this module.
 """
 
@@ -16,11 +16,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from fail2fix.core.config import BadInput
-from fail2fix.core.printable import one_line
-from fail2fix.core.secret_text import kind_of_secret, refuse_secret
+from fail2fix.console.printable import one_line
+from fail2fix.console.secret_text import kind_of_secret, refuse_secret
 from fail2fix.export.weights import Origin
-from fail2fix.verl_ext.run_folder import CONFIG
+from fail2fix.method.errors import InputError
+from fail2fix.run.folder import CONFIG
 
 MODEL = "actor_rollout_ref.model"
 SHOWN_PACKAGES = ("fail2fix", "verl", "vllm", "torch", "transformers")
@@ -47,7 +47,7 @@ class TrainingRun:
         """A text of the config that must be exported as it is.
 
         Raises:
-            BadInput: it holds a secret.
+            InputError: it holds a secret.
         """
         value = str(OmegaConf.select(self.config, key, default=""))
         refuse_secret(key, value, os.environ)
@@ -57,7 +57,7 @@ class TrainingRun:
         """A section of the config that must be exported as it is; {} where there is none.
 
         Raises:
-            BadInput: it holds a secret.
+            InputError: it holds a secret.
         """
         found = OmegaConf.select(self.config, key)
         options = OmegaConf.to_container(found, resolve=True) if found is not None else {}
@@ -96,10 +96,10 @@ def find_run(checkpoint: Path, given: Path | None) -> TrainingRun | None:
     """The run that wrote a checkpoint: as given, or the folder above `checkpoints/global_step_N`; None if unknown.
 
     Raises:
-        BadInput: the given folder is no run's, or its config.yaml is damaged.
+        InputError: the given folder is no run's, or its config.yaml is damaged.
     """
     if given is not None and not (given / CONFIG).is_file():
-        raise BadInput(f"--run {given}: no {CONFIG} in it: give the run's folder (outputs/EXPERIMENT/RUN)")
+        raise InputError(f"--run {given}: no {CONFIG} in it: give the run's folder (outputs/EXPERIMENT/RUN)")
     above = checkpoint.resolve().parents[:3]
     folder = given or next((each for each in above if _is_run(each)), None)
     if folder is None:
@@ -107,7 +107,7 @@ def find_run(checkpoint: Path, given: Path | None) -> TrainingRun | None:
     try:
         config = OmegaConf.load(folder / CONFIG)
     except Exception as error:  # PyYAML and OmegaConf have an exception for each kind of damage
-        raise BadInput(f"{folder / CONFIG}: cannot be read: restore it, or name another folder with --run") from error
+        raise InputError(f"{folder / CONFIG}: cannot be read: restore it, or name another folder with --run") from error
     assert isinstance(config, DictConfig)
     return TrainingRun(folder, config, _json(folder / "versions.json"), dict(_metrics(folder / "metrics.jsonl")))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch.distributed.tensor import DTensor, Shard
 
-from fail2fix.core.config import BadInput
+from fail2fix.method.errors import InputError
 
 # It warns that a mesh was read before any process group; there is none here.
 logging.getLogger("torch.distributed.device_mesh").setLevel(logging.ERROR)
@@ -30,7 +30,7 @@ def read_state(actor: Path) -> State:
     """The state dict of a checkpoint's `actor` folder, every tensor whole.
 
     Raises:
-        BadInput: no shards, a rank is missing, a file is damaged, or the shards do not fit together.
+        InputError: no shards, a rank is missing, a file is damaged, or the shards do not fit together.
     """
     return join_shards([_load(path) for path in shard_files(actor)], actor)
 
@@ -39,7 +39,7 @@ def shard_files(actor: Path) -> list[Path]:
     """The model's file of each rank, in the order of ranks.
 
     Raises:
-        BadInput: there is none, or a rank's is missing.
+        InputError: there is none, or a rank's is missing.
     """
     found = {
         (int(match[1]), int(match[2])): path
@@ -47,13 +47,13 @@ def shard_files(actor: Path) -> list[Path]:
         if (match := _FILE.fullmatch(path.name))
     }
     if not found:
-        raise BadInput(
+        raise InputError(
             f"{actor}: no model_world_size_*_rank_*.pt in it: give .../global_step_N of a run that saved its model"
         )
     ranks = _ranks(actor, {world for world, _ in found})
     missing = [rank for rank in range(ranks) if (ranks, rank) not in found]
     if missing:
-        raise BadInput(
+        raise InputError(
             f"{actor}: model_world_size_{ranks}_rank_{missing[0]}.pt is missing ({len(missing)} of {ranks} ranks are): "
             "copy the files of all ranks into this folder, those of other machines too"
         )
@@ -67,24 +67,24 @@ def _ranks(actor: Path, named: set[int]) -> int:
     except FileNotFoundError:
         if len(named) == 1:
             return named.pop()
-        raise BadInput(
+        raise InputError(
             f"{actor}: files of {' and of '.join(map(str, sorted(named)))} ranks and no fsdp_config.json: remove the "
             "files that are not this checkpoint's"
         ) from None
     except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{actor}: fsdp_config.json does not name a world_size: the checkpoint is damaged") from error
+        raise InputError(f"{actor}: fsdp_config.json does not name a world_size: the checkpoint is damaged") from error
 
 
 def _load(path: Path) -> State:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
-        raise BadInput(f"{path}: holds more than weights, or is damaged: give a checkpoint of verl's FSDP") from error
+        raise InputError(f"{path}: holds more than weights, or is damaged: give a checkpoint of verl's FSDP") from error
     except (OSError, RuntimeError, EOFError, ValueError) as error:  # cut short, or no file of torch's
         reason = " ".join(str(error).split())[:100]
-        raise BadInput(f"{path}: cannot be read ({reason}): copy it again or give another checkpoint") from error
+        raise InputError(f"{path}: cannot be read ({reason}): copy it again or give another checkpoint") from error
     if not isinstance(state, dict):
-        raise BadInput(f"{path}: holds no state dict: give a checkpoint of verl's FSDP")
+        raise InputError(f"{path}: holds no state dict: give a checkpoint of verl's FSDP")
     return {str(name): value for name, value in state.items() if isinstance(value, torch.Tensor)}
 
 
@@ -92,11 +92,11 @@ def join_shards(states: Sequence[Mapping[str, torch.Tensor]], actor: Path) -> St
     """Whole tensors from the state dict of every rank.
 
     Raises:
-        BadInput: ranks hold different tensors, or a placement is not supported.
+        InputError: ranks hold different tensors, or a placement is not supported.
     """
     for rank, state in enumerate(states):
         if state.keys() != states[0].keys():
-            raise BadInput(f"{actor}: ranks 0 and {rank} hold different tensors: the files are of two checkpoints")
+            raise InputError(f"{actor}: ranks 0 and {rank} hold different tensors: the files are of two checkpoints")
     with torch.no_grad():
         return {name: _join(name, [state[name] for state in states], actor) for name in states[0]}
 
@@ -106,18 +106,18 @@ def _join(name: str, parts: Sequence[torch.Tensor], actor: Path) -> torch.Tensor
     if not isinstance(first, DTensor):  # not sharded: each rank has all of it
         if all(torch.equal(first, part) for part in parts[1:]):
             return first
-        raise BadInput(f"{actor}: {name} differs between ranks: the files are of two checkpoints")
+        raise InputError(f"{actor}: {name} differs between ranks: the files are of two checkpoints")
     sharded = [(dim, each) for dim, each in enumerate(first.placements) if not each.is_replicate()]
     if not sharded:
         return first.to_local()
     dim, placement = sharded[0]
     if len(sharded) > 1 or type(placement) is not Shard:
-        raise BadInput(f"{actor}: {name} is placed as {first.placements}: FSDP with or without replicas is supported")
+        raise InputError(f"{actor}: {name} is placed as {first.placements}: FSDP with or without replicas is supported")
     # Along the sharded dimension of the mesh, in the first of its replicas.
     mesh = first.device_mesh.mesh
     ranks = mesh.movedim(dim, 0).reshape(mesh.shape[dim], -1)[:, 0].tolist()
     pieces = [parts[rank].to_local() for rank in ranks]  # type: ignore[attr-defined]
     whole = pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=placement.dim)
     if whole.shape != first.shape:
-        raise BadInput(f"{actor}: {name} has {tuple(whole.shape)} of {tuple(first.shape)}: files of two checkpoints")
+        raise InputError(f"{actor}: {name} has {tuple(whole.shape)} of {tuple(first.shape)}: files of two checkpoints")
     return whole

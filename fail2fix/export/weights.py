@@ -18,8 +18,8 @@ from peft import LoraConfig, PeftConfig, get_peft_model
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, PreTrainedModel
 
-from fail2fix.core.config import BadInput
 from fail2fix.export.shards import State
+from fail2fix.method.errors import InputError
 
 PREFIX = "base_model.model."
 _ADAPTER = re.compile(re.escape(PREFIX) + r"(.+?)\.lora_")
@@ -44,7 +44,7 @@ def save_policy(
     """Write the policy to `folder`; how it was trained in words, its number format and count of parameters.
 
     Raises:
-        BadInput: as `trained_model`.
+        InputError: as `trained_model`.
         OSError: it could not be written.
     """
     adapter = adapter_config(state, actor, origin)
@@ -71,11 +71,11 @@ def trained_model(
     """The policy that a checkpoint holds, adapter merged, in `dtype` (None: in the checkpoint's own).
 
     Raises:
-        BadInput: the tensors do not fit the checkpoint's config.json, or the base model of an adapter is missing.
+        InputError: the tensors do not fit the checkpoint's config.json, or the base model of an adapter is missing.
     """
     stored = {tensor.dtype for tensor in state.values() if tensor.is_floating_point()}
     if not stored:
-        raise BadInput(f"{actor}: its model files hold no weights: the checkpoint is incomplete")
+        raise InputError(f"{actor}: its model files hold no weights: the checkpoint is incomplete")
     dtype = dtype or max(stored, key=lambda each: each.itemsize)
     if adapter is None:
         model = _empty_model(actor, trust_remote_code)
@@ -101,7 +101,7 @@ def adapter_config(state: Mapping[str, Any], actor: Path, origin: Origin) -> Lor
     verl saves rank and alpha. All other settings are its defaults, unless training started from a user's adapter.
 
     Raises:
-        BadInput: the settings cannot be known; what to do.
+        InputError: the settings cannot be known; what to do.
     """
     names = [name for name in state if ".lora_" in name]
     if not names:
@@ -112,12 +112,12 @@ def adapter_config(state: Mapping[str, Any], actor: Path, origin: Origin) -> Lor
     alpha = meta.get("lora_alpha", origin.alpha)
     ranks = {state[name].shape[0] for name in names if re.search(r"\.lora_(embedding_)?A\.", name)}
     if alpha is None:
-        raise BadInput(
+        raise InputError(
             f"{actor}: holds a LoRA adapter without {LORA_META}, so its scale (alpha) is unknown: copy that file from "
             "the run, or name the run's folder with --run"
         )
     if len(ranks) != 1:
-        raise BadInput(f"{actor}: holds a LoRA adapter of ranks {sorted(ranks)}: name the run's folder with --run")
+        raise InputError(f"{actor}: holds a LoRA adapter of ranks {sorted(ranks)}: name the run's folder with --run")
     modules = sorted({match[1] for name in names if (match := _ADAPTER.match(name))})
     return LoraConfig(r=ranks.pop(), lora_alpha=alpha, target_modules=modules, task_type="CAUSAL_LM")
 
@@ -128,7 +128,7 @@ def _lora_meta(actor: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (ValueError, TypeError) as error:
-        raise BadInput(f"{actor}: {LORA_META} is damaged: copy it from the run again") from error
+        raise InputError(f"{actor}: {LORA_META} is damaged: copy it from the run again") from error
 
 
 def _users_adapter(path: str) -> LoraConfig:
@@ -136,9 +136,9 @@ def _users_adapter(path: str) -> LoraConfig:
     try:
         config = PeftConfig.from_pretrained(path)
     except Exception as error:  # PEFT and the hub have an exception for each of gone, offline, malformed
-        raise BadInput(f"{key}: training started from this adapter, and its adapter_config.json is gone") from error
+        raise InputError(f"{key}: training started from this adapter, and its adapter_config.json is gone") from error
     if not isinstance(config, LoraConfig):
-        raise BadInput(f"{key}: is of type {config.peft_type}; LoRA adapters alone can be exported")
+        raise InputError(f"{key}: is of type {config.peft_type}; LoRA adapters alone can be exported")
     config.inference_mode = False
     return config
 
@@ -150,7 +150,7 @@ def _merged(
     try:
         model = get_peft_model(base, adapter)
     except ValueError as error:
-        raise BadInput(f"{actor}: its LoRA adapter does not fit its huggingface/config.json: {_line(error)}") from error
+        raise InputError(f"{actor}: its LoRA adapter does not fit huggingface/config.json: {_line(error)}") from error
     _fill(model, base, state, actor, only_adapter=only_adapter)
     if _ties_embeddings(base):  # an adapter of one of the two must not change the other
         head = _layer(base.get_output_embeddings())
@@ -168,7 +168,7 @@ def _empty_model(actor: Path, trust_remote_code: bool) -> PreTrainedModel:
             return kind.from_config(config, trust_remote_code=trust_remote_code)
     except Exception as error:  # transformers and a model's own code may raise anything
         code = "" if trust_remote_code else " (a model with code of its own needs --trust-remote-code)"
-        raise BadInput(f"{folder}: its config.json cannot be used{code}: {_line(error)}") from error
+        raise InputError(f"{folder}: its config.json cannot be used{code}: {_line(error)}") from error
 
 
 def _base_model(actor: Path, origin: Origin, trust_remote_code: bool) -> PreTrainedModel:
@@ -180,7 +180,7 @@ def _base_model(actor: Path, origin: Origin, trust_remote_code: bool) -> PreTrai
         kind = _auto_class(AutoConfig.from_pretrained(origin.model, trust_remote_code=trust_remote_code))
         return kind.from_pretrained(origin.model, dtype=torch.float32, trust_remote_code=trust_remote_code)
     except Exception as error:  # the hub's client and transformers have an exception for each cause
-        raise BadInput(
+        raise InputError(
             f"{actor}: holds the adapter alone, and the base model is needed too: {asked} ({_line(error)})"
         ) from error
 
@@ -205,7 +205,7 @@ def _fill(
         lost = [name for name in lost if name not in filled]
     for fault, names in (("lacks", lost), ("has besides", result.unexpected_keys)):
         if names:
-            raise BadInput(
+            raise InputError(
                 f"{actor}: does not fit its huggingface/config.json: {fault} {_some(names)}; plain models and LoRA "
                 "adapters can be exported"
             )

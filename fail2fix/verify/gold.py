@@ -16,14 +16,11 @@ from fractions import Fraction
 from typing import Any
 
 from fail2fix.verify.answer_text import AnswerText
+from fail2fix.verify.errors import GroundTruthError
 from fail2fix.verify.exact_number import Number, number
 from fail2fix.verify.math_answer import different_units, values
 
 _FIELDS = ("answer", "tolerance", "relative_tolerance")
-
-
-class BadGold(ValueError):
-    """A ground truth that no answer could be judged by; one line."""
 
 
 @dataclass(frozen=True)
@@ -38,34 +35,34 @@ def parse_gold(text: str) -> Gold:
     """Read a ground truth.
 
     Raises:
-        BadGold: empty, an unknown or malformed field, or a tolerance round an answer that is no number.
+        GroundTruthError: empty, an unknown or malformed field, or a tolerance round an answer that is no number.
     """
     if not text.strip():
-        raise BadGold("is empty")
+        raise GroundTruthError("is empty")
     if not text.lstrip().startswith('{"'):
         return Gold(text)
     try:
         fields = json.loads(text)
     except ValueError as error:
-        raise BadGold(f"begins like JSON and is not: {error}") from None
+        raise GroundTruthError(f"begins like JSON and is not: {error}") from None
     if unknown := sorted(fields.keys() - set(_FIELDS)):
-        raise BadGold(f"unknown field {unknown[0]!r}: use {', '.join(_FIELDS)}")
+        raise GroundTruthError(f"unknown field {unknown[0]!r}: use {', '.join(_FIELDS)}")
     answer = fields.get("answer")
     if not isinstance(answer, str) or not answer.strip():
-        raise BadGold(f"answer={answer!r} must be a text")
+        raise GroundTruthError(f"answer={answer!r} must be a text")
     absolute, relative = (_tolerance(fields, name) for name in _FIELDS[1:])
     if not absolute and not relative:
         return Gold(answer)
     value = number(answer)
     if value is None:
-        raise BadGold(f"a tolerance, and answer={answer!r} is not a number")
+        raise GroundTruthError(f"a tolerance, and answer={answer!r} is not a number")
     return Gold(answer, max(absolute, relative * abs(value.value)))
 
 
 def _tolerance(fields: dict[str, Any], name: str) -> Fraction:
     value = fields.get(name, 0)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise BadGold(f"{name}={value!r} must be a number of at least 0")
+        raise GroundTruthError(f"{name}={value!r} must be a number of at least 0")
     return Fraction(str(value))
 
 

@@ -2,9 +2,10 @@
 
 import re
 
-from fail2fix.core.config import VerifierConfig
 from fail2fix.verify.answer_text import Channel, find_answer
-from fail2fix.verify.gold import BadGold, parse_gold, within_tolerance
+from fail2fix.verify.config import VerifierConfig
+from fail2fix.verify.errors import GroundTruthError
+from fail2fix.verify.gold import parse_gold, within_tolerance
 from fail2fix.verify.math_answer import judge
 from fail2fix.verify.pool import Verdict, VerifierPool
 
@@ -24,7 +25,7 @@ class MathVerifier:
         """Never raises for anything in `response`.
 
         Raises:
-            BadGold: a row's fault, not the response's.
+            GroundTruthError: a row's fault, not the response's.
         """
         gold = parse_gold(ground_truth)
         if gold.margin:
@@ -45,7 +46,7 @@ def open_verifier(settings: VerifierConfig) -> MathVerifier:
 def ground_truth_problem(ground_truth: str) -> str:
     try:
         gold = parse_gold(ground_truth).answer
-    except BadGold as error:
+    except GroundTruthError as error:
         return str(error)
     if gold.strip().lower() in _MISSING:
         return f"{gold!r} stands for a missing value, not for an answer"

@@ -18,7 +18,8 @@ import re
 from importlib import import_module
 from typing import Any, Protocol
 
-from fail2fix.core.config import BadInput, VerifierConfig
+from fail2fix.method.errors import InputError
+from fail2fix.verify.config import VerifierConfig
 
 VERIFIERS = {
     "math": "fail2fix.verify.math_verifier",
@@ -101,7 +102,7 @@ def verifier_of(data_source: str, settings: VerifierConfig) -> str:
     """The name of the verifier that judges rows of `data_source`.
 
     Raises:
-        BadInput: no verifier is known for it, or `verifier.sources` names one that is not registered.
+        InputError: no verifier is known for it, or `verifier.sources` names one that is not registered.
     """
     known = ", ".join(VERIFIERS)
     by_prefix = next((name for prefix, name in PREFIXES.items() if data_source.startswith(prefix)), None)
@@ -109,12 +110,12 @@ def verifier_of(data_source: str, settings: VerifierConfig) -> str:
     if name is None:
         plain = re.fullmatch(r"[\w./-]+", data_source, re.ASCII)  # what Hydra reads on a command line
         how = f"as '+fail2fix.verifier.sources={{{data_source}: math}}'" if plain else "in a config file"
-        raise BadInput(
+        raise InputError(
             f"data_source {data_source!r}: no verifier is known for it; name one of {known} in "
             f"fail2fix.verifier.sources, {how}, or set reward.custom_reward_function.path"
         )
     if name not in VERIFIERS:
-        raise BadInput(f"fail2fix.verifier.sources: {data_source!r} is given to {name!r}: use one of {known}")
+        raise InputError(f"fail2fix.verifier.sources: {data_source!r} is given to {name!r}: use one of {known}")
     return name
 
 
@@ -122,7 +123,7 @@ def ground_truth_text(value: Any) -> str:
     """A ground truth as verifiers read it: text, a number, or a list (an array) of one of them.
 
     Raises:
-        BadInput: it is something else; what it is.
+        InputError: it is something else; what it is.
     """
     if hasattr(value, "tolist"):  # numpy's arrays and numbers
         value = value.tolist()
@@ -133,14 +134,14 @@ def ground_truth_text(value: Any) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return str(value)
     given = f"a list of {len(value)}" if isinstance(value, list | tuple) else f"{type(value).__name__} {value!r:.80}"
-    raise BadInput(f"ground_truth is {given}; it must be text or a number (a list of one is read too)")
+    raise InputError(f"ground_truth is {given}; it must be text or a number (a list of one is read too)")
 
 
 def open_verifier(name: str, settings: VerifierConfig) -> Verifier:
     """A verifier ready to judge.
 
     Raises:
-        BadInput: it cannot run here; what to install or set.
+        InputError: it cannot run here; what to install or set.
     """
     verifier: Verifier = import_module(VERIFIERS[name]).open_verifier(settings)
     return verifier

@@ -19,9 +19,10 @@ import json
 import re
 from dataclasses import dataclass
 
-from fail2fix.core.config import VerifierConfig
 from fail2fix.verify.answer_text import Channel, find_answer
-from fail2fix.verify.code.fields import BadGroundTruth, Fields
+from fail2fix.verify.code.fields import Fields
+from fail2fix.verify.config import VerifierConfig
+from fail2fix.verify.errors import GroundTruthError
 from fail2fix.verify.pool import Verdict
 
 _TEXT_COMMAND = re.compile(r"\\(?:text|textbf|mathrm|mbox)\s*\{([^{}]*)\}")
@@ -48,7 +49,7 @@ class TextVerifier:
         """Never raises for anything in `response`.
 
         Raises:
-            BadGroundTruth: naming the field; a row's fault, not the response's.
+            GroundTruthError: naming the field; a row's fault, not the response's.
         """
         gold = parse_text_gold(ground_truth)
         answer = find_answer(response, self._channel)
@@ -77,18 +78,18 @@ def parse_text_gold(ground_truth: str) -> TextGold:
     """The answers in a ground truth.
 
     Raises:
-        BadGroundTruth: naming the field that is missing, unknown or malformed.
+        GroundTruthError: naming the field that is missing, unknown or malformed.
     """
     try:
         content = json.loads(ground_truth)
     except ValueError as error:
-        raise BadGroundTruth(f"ground truth is not JSON: {error}") from None
+        raise GroundTruthError(f"ground truth is not JSON: {error}") from None
     fields = Fields(content)
     answers, exact = tuple(fields.items("answers", str)), bool(fields.take("exact", bool, False))
     fields.refuse_rest()
     for index, answer in enumerate(answers):
         if not same(answer, answer, exact):
-            raise BadGroundTruth(f"answers[{index}]={answer!r} says nothing")
+            raise GroundTruthError(f"answers[{index}]={answer!r} says nothing")
     return TextGold(answers, exact)
 
 
@@ -99,6 +100,6 @@ def open_verifier(settings: VerifierConfig) -> TextVerifier:
 def ground_truth_problem(ground_truth: str) -> str:
     try:
         parse_text_gold(ground_truth)
-    except BadGroundTruth as error:
+    except GroundTruthError as error:
         return str(error)
     return ""

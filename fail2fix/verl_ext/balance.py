@@ -1,11 +1,11 @@
-"""A step's books (`core.conservation`) from verl's batches: who is in the update, and what became of the others."""
+"""A step's books (`method.accounting`) from verl's batches: who is in the update, and what became of the others."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from fail2fix.core.conservation import Account
-from fail2fix.core.objective import BASE, CORRECTION
+from fail2fix.method.accounting import Account
+from fail2fix.method.objective import BASE, CORRECTION
 from fail2fix.verl_ext.streams import JointBatch, Stream
 
 

@@ -10,7 +10,7 @@ import inspect
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from fail2fix.core.config import BadInput
+from fail2fix.method.errors import InputError
 
 SUPPORTED_VERL = "0.9.1"
 
@@ -103,17 +103,17 @@ def check_verl() -> None:
     """Refuse another verl, or one whose seams differ.
 
     Raises:
-        BadInput: naming the version found, or the seam.
+        InputError: naming the version found, or the seam.
     """
     try:
         found = version("verl")
     except PackageNotFoundError:
-        raise BadInput(f"verl is not installed; install verl=={SUPPORTED_VERL}") from None
+        raise InputError(f"verl is not installed; install verl=={SUPPORTED_VERL}") from None
     if found != SUPPORTED_VERL:
-        raise BadInput(f"verl {found} is installed; this recipe supports verl=={SUPPORTED_VERL} only")
+        raise InputError(f"verl {found} is installed; this recipe supports verl=={SUPPORTED_VERL} only")
     broken = [problem for name, parameters in SEAMS.items() if (problem := seam_problem(name, parameters))]
     if broken:
-        raise BadInput(f"verl {found} differs from the released one: {'; '.join(broken)}")
+        raise InputError(f"verl {found} differs from the released one: {'; '.join(broken)}")
 
 
 def seam_problem(name: str, parameters: tuple[str, ...]) -> str:

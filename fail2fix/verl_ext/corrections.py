@@ -9,8 +9,8 @@ from itertools import groupby
 
 import numpy as np
 
-from fail2fix.core.prompts import AttemptContext, CorrectionPrompt, CorrectionPromptBuilder
-from fail2fix.core.selection import Attempt, PromptGroup, Selection
+from fail2fix.method.prompts import AttemptContext, CorrectionPrompt, CorrectionPromptBuilder
+from fail2fix.method.selection import Attempt, PromptGroup, Selection
 from fail2fix.verl_ext.extra_info import fill_extra_info
 from fail2fix.verl_ext.rollout import GROUP, PROMPT_IDS, PROMPT_IDS_AGENT
 from fail2fix.verl_ext.streams import Bools, Floats, Source, Stream, joined_sources, objects

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fail2fix.core.advantage import ZERO_VARIANCE
+from fail2fix.method.advantage import ZERO_VARIANCE
 from fail2fix.verl_ext.streams import Bools, Stream, concatenated
 
 # filter_groups.metric -> what a group's spread is taken of: its rewards or its verdicts.

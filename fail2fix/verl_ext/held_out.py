@@ -17,14 +17,14 @@ from typing import Protocol
 import numpy as np
 from omegaconf import DictConfig
 
-from fail2fix.core.config import BadInput
-from fail2fix.core.metrics import Metrics, held_out_metrics
-from fail2fix.core.prompts import CorrectionPromptBuilder
-from fail2fix.core.selection import Attempt, PromptGroup
+from fail2fix.method.errors import InputError
+from fail2fix.method.metrics import Metrics, held_out_metrics
+from fail2fix.method.prompts import CorrectionPromptBuilder
+from fail2fix.method.selection import Attempt, PromptGroup
+from fail2fix.run.folder import folder_of
+from fail2fix.run.provenance import check_provenance
+from fail2fix.run.settings import fail2fix_settings
 from fail2fix.verl_ext.corrections import build_replays, correction_source
-from fail2fix.verl_ext.provenance import check_provenance
-from fail2fix.verl_ext.run_folder import folder_of
-from fail2fix.verl_ext.settings import fail2fix_settings
 from fail2fix.verl_ext.stream_file import read_stream, write_stream
 from fail2fix.verl_ext.streams import Floats, Source, Stream
 
@@ -128,7 +128,7 @@ def load_held_out(
     """The run's held-out corrections: from their file, which the first run to look for it writes.
 
     Raises:
-        BadInput: the file is of another validation set, model or tokenizer.
+        InputError: the file is of another validation set, model or tokenizer.
     """
     settings = fail2fix_settings(config)
     path = held_out_file(config)
@@ -145,7 +145,7 @@ def _require_same_problems(path: Path, pool: Stream, problems: list[Messages]) -
     frozen = [list(row) for row in pool.source.request.non_tensor_batch["raw_prompt"][:: pool.rollouts]]
     for place, (theirs, ours) in enumerate(zip_longest(frozen, problems)):
         if theirs != ours:
-            raise BadInput(
+            raise InputError(
                 f"fail2fix.held_out.file={path}: problem {place} is not this run's validation problem {place}: "
                 "data.val_max_samples draws them by data.seed, and data.max_prompt_length leaves some out; make them "
                 "the same, or name another file"

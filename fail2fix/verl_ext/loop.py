@@ -29,24 +29,24 @@ from verl.utils.checkpoint.checkpoint_manager import should_save_ckpt_esi
 from verl.utils.debug import marked_timer
 from verl.utils.skip import SkipManager
 
-from fail2fix.core.conservation import Account
-from fail2fix.core.faults import SkippedUpdates, TrainingFault
-from fail2fix.core.ledger import Ledger
-from fail2fix.verl_ext.best import Best
-from fail2fix.verl_ext.checkpoint_state import load_state
-from fail2fix.verl_ext.checkpoints import Checkpoints
-from fail2fix.verl_ext.data_position import restore_epoch_end
-from fail2fix.verl_ext.last_resort import Rest, rest_after
-from fail2fix.verl_ext.profiling import ProfilePlan, plan_profiling
-from fail2fix.verl_ext.run_folder import FINISHED, MetricsFile, as_json, folder_of, hold, hold_checkpoints
+from fail2fix.method.accounting import Account
+from fail2fix.method.ledger import Ledger
+from fail2fix.run.best import Best
+from fail2fix.run.checkpoint_state import load_state
+from fail2fix.run.checkpoints import Checkpoints
+from fail2fix.run.data_position import restore_epoch_end
+from fail2fix.run.faults import SkippedUpdates, TrainingError
+from fail2fix.run.folder import FINISHED, MetricsFile, as_json, folder_of, hold, hold_checkpoints
+from fail2fix.run.last_resort import Rest, rest_after
+from fail2fix.run.profiling import ProfilePlan, plan_profiling
+from fail2fix.run.settings import fail2fix_settings
+from fail2fix.run.step_sizes import rollouts_a_step
+from fail2fix.run.stop import StopRequest
+from fail2fix.run.watchdog import Watchdog
 from fail2fix.verl_ext.run_length import bound_by_epochs
-from fail2fix.verl_ext.settings import fail2fix_settings
-from fail2fix.verl_ext.sizes import rollouts_a_step
-from fail2fix.verl_ext.stop import StopRequest
 from fail2fix.verl_ext.streaming import Decided
 from fail2fix.verl_ext.streams import JointBatch
 from fail2fix.verl_ext.trackers import open_trackers
-from fail2fix.verl_ext.watchdog import Watchdog
 
 # What verl's compute_data_metrics reads.
 DATA_METRICS_TENSORS = (
@@ -141,7 +141,7 @@ class TrainingLoop(RayPPOTrainer):
                 self._around_step(step, prompts)
         self._end_run()
         if self.updates.too_many:
-            raise TrainingFault(f"step {self.global_steps}: {self.updates.too_many}")
+            raise TrainingError(f"step {self.global_steps}: {self.updates.too_many}")
 
     def _begin_run(self) -> None:
         """Checkpoint, first weight sync, trackers, validation before training."""

@@ -6,7 +6,7 @@
 with the stream's size in the mini-batch where verl puts the batch's. So every ``loss_agg_mode`` with a mean and
 every policy loss keep verl's meaning, and lambda = 0 is stock GRPO on the base rows.
 
-The trainer puts three columns on every row (METHOD.md, item 6; ``core.objective.stream_sizes``):
+The trainer puts three columns on every row (METHOD.md, item 6; ``method.objective.stream_sizes``):
 ``fail2fix_stream`` (0 base, 1 correction), ``fail2fix_sequences`` and ``fail2fix_tokens``, the sequences and
 valid tokens of the row's stream in the row's mini-batch, over all ranks.
 """
@@ -23,7 +23,7 @@ from verl.utils.metric import AggregationType, Metric
 from verl.workers.config import ActorConfig
 from verl.workers.utils.losses import ppo_loss
 
-from fail2fix.core.objective import BASE, CORRECTION
+from fail2fix.method.objective import BASE, CORRECTION
 from fail2fix.verl_ext.log_probs import use_chunks
 
 # Every worker imports this module with its loss (Fail2FixTrainer.init_workers), before its first log-probabilities; the

@@ -43,14 +43,15 @@ from tenacity import AsyncRetrying
 from verl import DataProto
 from verl.experimental.reward_loop.reward_manager.naive import NaiveRewardManager
 
-from fail2fix.backoff import Kind, kind_of, retry_policy
-from fail2fix.core.config import BadInput, VerifierConfig
-from fail2fix.core.shaping import overlong_penalty, shape_reward
-from fail2fix.core.verdict import reaches
+from fail2fix.method.errors import InputError
+from fail2fix.method.shaping import overlong_penalty, shape_reward
+from fail2fix.method.verdict import reaches
+from fail2fix.run.settings import fail2fix_settings, inert_penalty, overlong_buffer, refuse_legacy_reward_keys
+from fail2fix.verify.backoff import Kind, kind_of, retry_policy
+from fail2fix.verify.config import VerifierConfig
 from fail2fix.verify.registry import PROGRAMS, Verifier, ground_truth_text, open_verifier, verifier_of
+from fail2fix.verify.reward_errors import REWARD_ERROR, FirstVerdicts, error_line, error_place, reward_name
 from fail2fix.verl_ext.extra_info import fill_extra_info
-from fail2fix.verl_ext.reward_errors import REWARD_ERROR, FirstVerdicts, error_line, error_place, reward_name
-from fail2fix.verl_ext.settings import fail2fix_settings, inert_penalty, overlong_buffer, refuse_legacy_reward_keys
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ class RiskAverseRewardManager(NaiveRewardManager):
         """Score one rollout: ``{"reward_score": R~, "reward_extra_info": {...}}``.
 
         Raises:
-            BadInput: the row's ``extra_info["fail2fix"]`` or the reward function's result is malformed.
+            InputError: the row's ``extra_info["fail2fix"]`` or the reward function's result is malformed.
         """
         fill_extra_info(data)
         row = RowContext.of(data[-1:][0].non_tensor_batch.get("extra_info"))
@@ -118,10 +119,10 @@ class RiskAverseRewardManager(NaiveRewardManager):
         return {"reward_score": shaped, "reward_extra_info": extra}
 
     async def _verdict(self, **row: Any) -> dict[str, Any]:
-        """The reward function's result with a verdict; a failing service is asked again (`fail2fix.backoff`).
+        """The reward function's result with a verdict; a failing service is asked again (`fail2fix.verify.backoff`).
 
         Raises:
-            BadInput: the function cannot be used, or has failed on all of the worker's first rollouts.
+            InputError: the function cannot be used, or has failed on all of the worker's first rollouts.
         """
         settings, calls = self.settings.verifier, 0
 
@@ -136,7 +137,7 @@ class RiskAverseRewardManager(NaiveRewardManager):
         policy = retry_policy(settings.retry_s, settings.retries + 1, self._log_error)
         try:
             scored: dict[str, Any] = await AsyncRetrying(**policy)(judged)
-        except BadInput:
+        except InputError:
             raise
         except Exception as error:  # a reward function may raise anything
             scored = self._failed(error)
@@ -161,7 +162,7 @@ class RiskAverseRewardManager(NaiveRewardManager):
             logger.warning(warning)
 
     def _line(self, error: BaseException) -> str:
-        return f"{self._name} {error}" if isinstance(error, BadReward) else error_line(error, self._source)
+        return f"{self._name} {error}" if isinstance(error, RewardError) else error_line(error, self._source)
 
     def _log_error(self, error: BaseException) -> None:
         """Log each distinct error once: its type and the line that raised it."""
@@ -176,14 +177,14 @@ class RiskAverseRewardManager(NaiveRewardManager):
             self._warning = ""
 
 
-class CallLimit(RuntimeError):
+class CallLimitError(RuntimeError):
     """A call of the reward function beyond its limit. No service's failure: each repetition may cost a thread."""
 
     def __init__(self, call_s: float) -> None:
         super().__init__(f"no answer after {call_s:g} s (fail2fix.verifier.call_s)")
 
 
-MACHINE_ERRORS = (CallLimit, MemoryError, BrokenExecutor)  # not the function's own, and a restart may help
+MACHINE_ERRORS = (CallLimitError, MemoryError, BrokenExecutor)  # not the function's own, and a restart may help
 
 
 class ThreadedScore:
@@ -199,14 +200,14 @@ class ThreadedScore:
         self._idle: list[ThreadPoolExecutor] = []  # of one thread each
 
     async def __call__(self, **row: Any) -> Any:
-        """Raises `CallLimit` where the function does not come back."""
+        """Raises `CallLimitError` where the function does not come back."""
         async with self._places:
             thread = self._idle.pop() if self._idle else ThreadPoolExecutor(max_workers=1)
             call = asyncio.get_running_loop().run_in_executor(thread, lambda: _called(self._score, row))
             done, _ = await asyncio.wait({call}, timeout=self._call_s)
             if not done:
                 thread.shutdown(wait=False)
-                raise CallLimit(self._call_s)
+                raise CallLimitError(self._call_s)
             self._idle.append(thread)
             return call.result()
 
@@ -227,18 +228,18 @@ class RowContext:
         """Read a row's contract; a row without one is a base row.
 
         Raises:
-            BadInput: naming the field.
+            InputError: naming the field.
         """
         given = (extra_info or {}).get("fail2fix")
         # A table's struct column has every row's fields; a row without the contract has them all empty.
         if given is None or (isinstance(given, Mapping) and all(value is None for value in given.values())):
             return cls()
         if not isinstance(given, Mapping) or given.get("stream") not in ("base", "correction"):
-            raise BadInput(f'extra_info["fail2fix"]={given!r}: "stream" must be "base" or "correction"')
+            raise InputError(f'extra_info["fail2fix"]={given!r}: "stream" must be "base" or "correction"')
         if given["stream"] == "base":
             return cls()
         if given.get("attempt_correct") not in (True, False):
-            raise BadInput(f'extra_info["fail2fix"]={given!r}: "attempt_correct" must be true or false')
+            raise InputError(f'extra_info["fail2fix"]={given!r}: "attempt_correct" must be true or false')
         return cls("correction", str(given.get("attempt_id", "")), bool(given["attempt_correct"]))
 
 
@@ -250,7 +251,7 @@ class VerifierScore:
         self._open: dict[str, Verifier] = {}
 
     async def __call__(self, data_source: str, solution_str: str, ground_truth: Any, **_: Any) -> dict[str, Any]:
-        """Raises `BadInput` where a verifier cannot run here."""
+        """Raises `InputError` where a verifier cannot run here."""
         name = verifier_of(data_source, self._settings)
         if name not in self._open:
             self._open[name] = open_verifier(name, self._settings)
@@ -284,7 +285,7 @@ class ThresholdWatch:
         )
 
 
-class BadReward(ValueError):
+class RewardError(ValueError):
     """A reward function returned something that is no reward; the message continues the function's name."""
 
 
@@ -295,12 +296,12 @@ def with_verdict(result: Any, correct_threshold: float) -> dict[str, Any]:
     ``acc`` is as verl's naive manager has it: a dict's own, if it has one, and a plain reward itself.
 
     Raises:
-        BadInput: a dict without ``score``.
-        BadReward: a reward or ``acc`` that is not a finite number.
+        InputError: a dict without ``score``.
+        RewardError: a reward or ``acc`` that is not a finite number.
     """
     fields = dict(result) if isinstance(result, Mapping) else {"score": result}
     if "score" not in fields:
-        raise BadInput(f"reward function returned {sorted(fields)}: the dict must have the key 'score'")
+        raise InputError(f"reward function returned {sorted(fields)}: the dict must have the key 'score'")
     score = _finite(fields, "score")
     fields.pop("reward", None)  # verl's validation adds a key of this name and would count it twice
     if fields.get("acc") is None:
@@ -322,7 +323,7 @@ def _finite(fields: Mapping[str, Any], name: str) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
-        raise BadReward(f"returned {name}={fields[name]!r:.100}: it must be a finite number")
+        raise RewardError(f"returned {name}={fields[name]!r:.100}: it must be a finite number")
     return number
 
 
@@ -346,7 +347,7 @@ def _bounded(score: Score, call_s: float) -> Score:
         finally:
             call.cancel()
         if not done:
-            raise CallLimit(call_s)
+            raise CallLimitError(call_s)
         return call.result()
 
     return bounded

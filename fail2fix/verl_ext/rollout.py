@@ -5,7 +5,7 @@ in the attempt could become chat markup. ``PromptIdsAgentLoop`` takes the ids fr
 imported in every agent-loop process, which registers the loop there and leaves
 ``rollout.agent.agent_loop_config_path`` to the user.
 
-A rollout's seed says which one it is (``core.seeds``), so that neither the order in which requests finish nor a
+A rollout's seed says which one it is (``method.seeds``), so that neither the order in which requests finish nor a
 resumption changes what is sampled. verl's ``rollout.full_determinism`` alone gives all requests of a replica one seed,
 and a group's samples come out alike.
 """
@@ -38,16 +38,16 @@ from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentL
 from verl.utils.skip import SkipManager
 from verl.workers.rollout.llm_server import LLMServerClient
 
-from fail2fix.core.seeds import rollout_seeds
-from fail2fix.verl_ext.extra_info import fill_extra_info
-from fail2fix.verl_ext.reward_errors import (
+from fail2fix.method.seeds import rollout_seeds
+from fail2fix.run.settings import seeds_rollouts
+from fail2fix.verify.reward_errors import (
     REWARD_ERROR,
     FirstVerdicts,
     failed_under_verl,
     refuse_no_number,
     reward_name,
 )
-from fail2fix.verl_ext.settings import seeds_rollouts
+from fail2fix.verl_ext.extra_info import fill_extra_info
 
 PROMPT_IDS_AGENT = "fail2fix_prompt_ids"
 PROMPT_IDS = "fail2fix_prompt_ids"

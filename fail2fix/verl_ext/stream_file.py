@@ -22,7 +22,7 @@ import pyarrow.parquet as parquet
 import torch
 from verl import DataProto
 
-from fail2fix.core.config import BadInput
+from fail2fix.method.errors import InputError
 from fail2fix.verl_ext.streams import Source, Stream, objects
 
 
@@ -68,7 +68,7 @@ def write_stream(path: Path, stream: Stream, provenance: dict[str, Any]) -> None
     """Write a stream atomically.
 
     Raises:
-        BadInput: a column of the data set holds something that is not plain data (an image, say).
+        InputError: a column of the data set holds something that is not plain data (an image, say).
     """
     rows = stream.rows
     table = {
@@ -100,7 +100,7 @@ def read_provenance(path: Path) -> dict[str, Any]:
     """Where a file's rollouts came from.
 
     Raises:
-        BadInput: the file is not one of ours.
+        InputError: the file is not one of ours.
     """
     return dict(_shape(path)["provenance"])
 
@@ -109,7 +109,7 @@ def read_stream(path: Path) -> Stream:
     """A stream as it was written: the same attempts, verdicts, rewards and requests.
 
     Raises:
-        BadInput: the file is damaged or not one of ours.
+        InputError: the file is damaged or not one of ours.
     """
     shape = _shape(path)
     table = parquet.read_table(path).to_pydict()
@@ -135,9 +135,9 @@ def _shape(path: Path) -> dict[str, Any]:
     try:
         shape = json.loads((parquet.read_schema(path).metadata or {})[KEY])
     except (OSError, KeyError, ValueError, pyarrow.ArrowException) as error:
-        raise BadInput(f"{path}: not a file of rollouts written by fail2fix; name another, or a new one") from error
+        raise InputError(f"{path}: not a file of rollouts written by fail2fix; name another, or a new one") from error
     if shape.get("schema") != SCHEMA:
-        raise BadInput(f"{path}: schema {shape.get('schema')}, this version reads {SCHEMA}; write it again")
+        raise InputError(f"{path}: schema {shape.get('schema')}, this version reads {SCHEMA}; write it again")
     return dict(shape)
 
 
@@ -195,7 +195,7 @@ def check_storable(row: Mapping[str, Any]) -> None:
     """Refuse a row of a data set that no file of rollouts can hold.
 
     Raises:
-        BadInput: the column and what to do.
+        InputError: the column and what to do.
     """
     for column, value in row.items():
         if not isinstance(value, torch.Tensor):
@@ -216,7 +216,7 @@ def _plain(value: Any, column: str = "") -> Any:
         return value
     if codec := CODECS.get(type(value).__name__):
         return {TYPED: type(value).__name__, "value": codec.write(value)}
-    raise BadInput(
+    raise InputError(
         f"column {column!r} holds a {type(value).__name__}: rollouts with it cannot be stored in a file; "
         "use fail2fix.replay.source=online and fail2fix.schedule=serial, or drop the column"
     )

@@ -1,4 +1,4 @@
-"""The streaming schedule: a group's corrections are written while other groups still are (ours; `core.admission`).
+"""The streaming schedule: a group's corrections are written while other groups still are (ours; `method.admission`).
 
 ``StreamedStep`` decides each group as it ends and asks for the corrections of what it admits; ``Streaming`` keeps, from
 step to step, the cutoffs and what late groups have admitted. A batch is in the order of its problems and attempts,
@@ -18,7 +18,7 @@ import numpy as np
 import ray
 from verl import DataProto
 
-from fail2fix.core.admission import (
+from fail2fix.method.admission import (
     Cutoffs,
     Wanted,
     admitted,
@@ -27,9 +27,10 @@ from fail2fix.core.admission import (
     next_cutoffs,
     still_owed,
 )
-from fail2fix.core.config import BadInput, Fail2FixConfig
-from fail2fix.core.prompts import CorrectionPromptBuilder
-from fail2fix.core.selection import Attempt, PromptGroup, Selection, distinct_candidates, in_band, wanted_correct
+from fail2fix.method.errors import InputError
+from fail2fix.method.prompts import CorrectionPromptBuilder
+from fail2fix.method.selection import Attempt, PromptGroup, Selection, distinct_candidates, in_band, wanted_correct
+from fail2fix.run.config import Fail2FixConfig
 from fail2fix.verl_ext.corrections import Replay, build_replays, correction_source
 from fail2fix.verl_ext.rollout import Fail2FixAgentLoopManager, prompt_texts
 from fail2fix.verl_ext.stream_file import essentials, read_provenance, read_stream, write_stream
@@ -94,7 +95,7 @@ class Carried:
             saved: how many there were; without any there is no file.
 
         Raises:
-            BadInput: there are not as many.
+            InputError: there are not as many.
         """
         attempts = []
         if saved and path.exists():
@@ -104,7 +105,7 @@ class Carried:
                 (group,) = groups(pool)
                 attempts.append((pool, group.attempts[sample]))
         if len(attempts) != saved:
-            raise BadInput(
+            raise InputError(
                 f"{path}: {len(attempts)} attempts wait for their corrections, the checkpoint was saved with {saved}: "
                 "restore the file, or resume from another step"
             )

@@ -1,7 +1,7 @@
 """A stream's rollouts in verl's batch, read as the core's plain values; and both streams as one batch.
 
 Natural order is group by group, base rows first. The joint batch is laid out for ranks and mini-batches
-(``core.objective.joint_layout``) and remembers where each natural row went.
+(``method.objective.joint_layout``) and remembers where each natural row went.
 
 Legend: N rows, B problems, K correction groups, G rollouts a group, P and R prompt and response width.
 """
@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from verl import DataProto
 from verl.utils.seqlen_balancing import get_seqlen_balanced_partitions
 
-from fail2fix.core.faults import Checks
-from fail2fix.core.ledger import Cost
-from fail2fix.core.metrics import Rollouts
-from fail2fix.core.objective import BASE, CORRECTION, BatchSplit, joint_layout
-from fail2fix.core.selection import Attempt, PromptGroup
-from fail2fix.core.verdict import reaches
-from fail2fix.verl_ext.reward_errors import REWARD_ERROR
+from fail2fix.method.ledger import Cost
+from fail2fix.method.metrics import Rollouts
+from fail2fix.method.objective import BASE, CORRECTION, BatchSplit, joint_layout
+from fail2fix.method.selection import Attempt, PromptGroup
+from fail2fix.method.verdict import reaches
+from fail2fix.run.faults import Checks
+from fail2fix.verify.reward_errors import REWARD_ERROR
 from fail2fix.verl_ext.rollout import STREAM_NAME, same_reward_extras
 
 Bools = NDArray[np.bool_]

@@ -10,15 +10,15 @@ from verl.utils.config import omega_conf_to_dataclass
 from verl.utils.dataset.rl_dataset import collate_fn
 from verl.utils.device import get_resource_name
 
-from fail2fix.shipped_configs import register_resolvers
-from fail2fix.verl_ext.cluster import joins, wait_for_devices
-from fail2fix.verl_ext.last_resort import saving_what_is_left
-from fail2fix.verl_ext.run_folder import folder_of
-from fail2fix.verl_ext.settings import fail2fix_settings, writes_streams
+from fail2fix.cluster.joining import joins, wait_for_devices
+from fail2fix.cluster.weight_sync import hold_weight_sync
+from fail2fix.run.folder import folder_of
+from fail2fix.run.last_resort import saving_what_is_left
+from fail2fix.run.settings import fail2fix_settings, writes_streams
+from fail2fix.run.shipped_configs import register_resolvers
+from fail2fix.run.watchdog import Watchdog
 from fail2fix.verl_ext.stream_file import check_storable
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
-from fail2fix.verl_ext.watchdog import Watchdog
-from fail2fix.verl_ext.weight_sync import hold_weight_sync
 
 
 def free_devices() -> list[tuple[int, int]]:

@@ -7,8 +7,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from transformers import GenerationConfig
 
-from fail2fix.core.prompts import CorrectionPromptBuilder
-from fail2fix.verl_ext.settings import fail2fix_settings
+from fail2fix.method.prompts import CorrectionPromptBuilder
+from fail2fix.run.settings import fail2fix_settings
 
 
 def correction_prompt_builder(config: DictConfig, tokenizer: Any) -> CorrectionPromptBuilder:

@@ -18,10 +18,10 @@ from omegaconf import DictConfig, OmegaConf
 from tenacity import Retrying
 from verl.utils.tracking import Tracking
 
-from fail2fix.atomic import write_whole
-from fail2fix.backoff import retry_policy
-from fail2fix.core.printable import one_line
-from fail2fix.verl_ext.settings import fail2fix_settings
+from fail2fix.console.printable import one_line
+from fail2fix.data.atomic import write_whole
+from fail2fix.run.settings import fail2fix_settings
+from fail2fix.verify.backoff import retry_policy
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ ID_BYTES = 11  # swanlab wants 21 characters of 0-9 and a-z, or fewer
 
 
 class PersistentTracking(Tracking):
-    """verl's trackers; a service that does not take a step's metrics is asked again (`fail2fix.backoff`)."""
+    """verl's trackers; a service that does not take a step's metrics is asked again (`fail2fix.verify.backoff`)."""
 
     def __init__(self, limit_s: float, **given: Any) -> None:
         self._limit_s = limit_s

@@ -1,7 +1,7 @@
 """The trainer: METHOD.md's step on verl's workers.
 
 ``train_step`` is the method, top to bottom; each of its lines is a method of this class or a function of
-``fail2fix.core``. What surrounds a step (checkpoints, dumps, trackers, profiling) is ``loop.py``'s and
+``fail2fix.method``. What surrounds a step (checkpoints, dumps, trackers, profiling) is ``loop.py``'s and
 ``validation.py``'s.
 
 Legend: B problems, G rollouts each; K attempts, G' corrections each; M mini-batches; R response width.
@@ -34,17 +34,15 @@ from verl.utils.metric import reduce_metrics
 from verl.utils.py_functional import rename_dict
 from verl.workers.utils.padding import left_right_2_no_padding
 
-from fail2fix.core.advantage import (
+from fail2fix.method.advantage import (
     ZERO_VARIANCE,
     AdvantageRule,
     CorrectionGroups,
     correction_advantages,
     risk_effect,
 )
-from fail2fix.core.config import Schedule
-from fail2fix.core.faults import check_verified, verification_failure
-from fail2fix.core.ledger import INITIAL, Ledger
-from fail2fix.core.metrics import (
+from fail2fix.method.ledger import INITIAL, Ledger
+from fail2fix.method.metrics import (
     changed_share,
     constant_policy_metrics,
     group_metrics,
@@ -52,9 +50,13 @@ from fail2fix.core.metrics import (
     stream_metrics,
     transition_metrics,
 )
-from fail2fix.core.objective import BASE, CORRECTION, feasible_attempts, rows_to_update, stream_sizes
-from fail2fix.core.ratio import ReplayRatio
-from fail2fix.core.selection import PromptGroup, Selection, distinct_candidates, select_attempts
+from fail2fix.method.objective import BASE, CORRECTION, feasible_attempts, rows_to_update, stream_sizes
+from fail2fix.method.ratio import ReplayRatio
+from fail2fix.method.selection import PromptGroup, Selection, distinct_candidates, select_attempts
+from fail2fix.run.config import Schedule
+from fail2fix.run.faults import check_verified, verification_failure
+from fail2fix.run.provenance import provenance
+from fail2fix.run.step_sizes import batch_split, mini_batches
 from fail2fix.verl_ext.balance import close_base, close_correction, verified
 from fail2fix.verl_ext.corrections import Replay, Replays, correction_source, fill_replays
 from fail2fix.verl_ext.dynamic_sampling import refilled
@@ -62,9 +64,7 @@ from fail2fix.verl_ext.extra_info import fill_extra_info
 from fail2fix.verl_ext.held_out import Messages, load_held_out
 from fail2fix.verl_ext.loop import Step
 from fail2fix.verl_ext.loss import SEQUENCES, STREAM, TOKENS, joint_loss
-from fail2fix.verl_ext.provenance import provenance
 from fail2fix.verl_ext.rollout import GROUP
-from fail2fix.verl_ext.sizes import batch_split, mini_batches
 from fail2fix.verl_ext.sources import source_class
 from fail2fix.verl_ext.streaming import CORRECTION_REQUESTS, Carried, Decided, StreamedStep, Streaming
 from fail2fix.verl_ext.streaming import FILE as CARRIED_FILE

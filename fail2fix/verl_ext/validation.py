@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fail2fix.core.verdict import reaches
+from fail2fix.method.verdict import reaches
 from fail2fix.verl_ext.held_out import DUMPS, HeldOutCorrections, validated_accuracy
 from fail2fix.verl_ext.loop import TrainingLoop
 from fail2fix.verl_ext.rollout import ROW_EXTRAS

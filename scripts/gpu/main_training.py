@@ -23,7 +23,7 @@ from gpu.report import Report
 from gpu.settings import GRAPHS, SCHEDULES
 from gpu.stopping import ask_to_stop
 
-TRAIN = "from tests.e2e.timing import main; main()"
+TRAIN = "from tests.e2e.support.timing import main; main()"
 SYNCED = 0.99  # least correlation of rollout and actor probabilities: the engine has the actor's weights
 PROBLEM, WORDS = 96, 256  # most tokens of a problem, and of what stands around an attempt
 RESERVE_S = 45.0  # of the whole check, to stop after a step and to write reports
@@ -106,7 +106,7 @@ def overrides(bench: Bench, run: str) -> list[str]:
     return merged(bench.training(
         run, f"actor_rollout_ref.model.path={place.random}", f"data.train_files={place.arithmetic}/train.parquet",
         f"data.val_files={place.arithmetic}/test.parquet",
-        f"reward.custom_reward_function.path={ROOT}/tests/e2e/rewards.py",
+        f"reward.custom_reward_function.path={ROOT}/tests/e2e/support/rewards.py",
         f"data.train_batch_size={sizes.problems}", f"fail2fix.correction.attempts={sizes.problems}",
         f"actor_rollout_ref.rollout.n={sizes.rollouts}", f"fail2fix.correction.rollouts={sizes.rollouts}",
         f"data.max_prompt_length={PROBLEM}", f"data.max_response_length={sizes.cap}",

@@ -16,7 +16,7 @@ def prepare(bench: Bench) -> Report:
     """Make the small model and its set, the arithmetic set, and the model of random weights."""
     report = bench.report("prepare", bench.sizes.prepare_s)
     place = bench.place
-    arithmetic = bench.python("-m", "fail2fix.tasks.arithmetic", place.arithmetic, "--seed", "0")
+    arithmetic = bench.python("-m", "fail2fix.data.tasks.arithmetic", place.arithmetic, "--seed", "0")
     words = tokenizer(bench, report)
     random = bench.script("random_model", place.random, words or place.tiny / "model", bench.sizes.layers)
     made = {
@@ -52,7 +52,7 @@ def tokenizer(bench: Bench, report: Report) -> Path | None:
         return bench.place.carried / "words"
     if bench.cpu:
         return None
-    process = bench.start(report, "words", bench.python("-m", "fail2fix.tasks.smollm2", WORDS))
+    process = bench.start(report, "words", bench.python("-m", "fail2fix.data.tasks.smollm2", WORDS))
     status = wait(process, report.clock.left)
     end(process)
     if status != 0:

@@ -27,7 +27,7 @@ if ! is_current "$@"; then
   site_stamp "$@" > .gpu-build/stamp
 fi
 [[ -f .gpu/tiny/model/made.json ]] || "$PYTHON" scripts/gpu/make_model.py .gpu/tiny
-"$PYTHON" -m fail2fix.tasks.smollm2 "$SMOLLM2"
+"$PYTHON" -m fail2fix.data.tasks.smollm2 "$SMOLLM2"
 cp "$SMOLLM2"/{tokenizer.json,tokenizer_config.json,chat_template.jinja,config.json} .gpu/words/
 git describe --always --abbrev=40 --dirty > .gpu/commit
 "$PYTHON" -m gpu_archive.size . .gpu

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from fail2fix.compare.origin import Member, Origin, different_models, origin_of, require_same
-from fail2fix.core.config import BadInput
+from fail2fix.method.errors import InputError
 
 
 def run_folder(root: Path, name: str, **changes: object) -> Path:
@@ -34,7 +34,7 @@ def test_seeds_names_and_places_are_no_difference(tmp_path: Path) -> None:
 
 def test_a_changed_setting_names_its_section(tmp_path: Path) -> None:
     a, b = (origin_of(run_folder(tmp_path / name, name, total_epochs=e)) for name, e in (("x", 1), ("y", 2)))
-    with pytest.raises(BadInput, match=r"y and x: the settings of cipo were changed between them \(trainer\)"):
+    with pytest.raises(InputError, match=r"y and x: the settings of cipo were changed between them \(trainer\)"):
         require_same({"x": Member("cipo", 0, a), "y": Member("cipo", 1, b)})
     require_same({"x": Member("cipo", 0, a), "y": Member("grpo", 0, b)})
 
@@ -46,21 +46,21 @@ def test_other_contents_under_the_same_path_are_another_input(tmp_path: Path, fi
         folder = run_folder(tmp_path / name, "seed0")
         (tmp_path / name / file).write_text(name)
         origins[name] = Member(name, 0, origin_of(folder))
-    with pytest.raises(BadInput, match=f"y and x: not the same {what}"):
+    with pytest.raises(InputError, match=f"y and x: not the same {what}"):
         require_same(origins)
 
 
 def test_a_run_resumed_with_other_settings_is_refused(tmp_path: Path) -> None:
     folder, other = run_folder(tmp_path / "x", "seed0"), run_folder(tmp_path / "x", "y", total_epochs=2)
     (other / "config.yaml").rename(folder / "config.resume-2.yaml")
-    with pytest.raises(BadInput, match=r"resumed with other settings \(trainer\)"):
+    with pytest.raises(InputError, match=r"resumed with other settings \(trainer\)"):
         origin_of(folder)
 
 
 def test_what_lies_on_a_hub_is_known_by_its_name() -> None:
     a, b = Origin({}, {"model": "1"}), Origin({}, {"model": "2"})
     require_same({"x": Member("c", 0, a), "y": Member("d", 0, a)})
-    with pytest.raises(BadInput, match="not the same model"):
+    with pytest.raises(InputError, match="not the same model"):
         require_same({"x": Member("c", 0, a), "y": Member("d", 0, b)})
 
 
@@ -70,5 +70,5 @@ def test_seeds_may_start_from_models_of_their_own_and_that_is_said() -> None:
     require_same(runs)
     assert different_models(runs.values()) == "1: seed 0; 2: seed 1"
     assert different_models(run for run in runs.values() if run.seed == 0) == ""
-    with pytest.raises(BadInput, match="v and z: not the same model"):
+    with pytest.raises(InputError, match="v and z: not the same model"):
         require_same(runs | {"v": Member("e", 1, a)})

@@ -8,7 +8,7 @@ import pytest
 import fail2fix
 from fail2fix.compare.__main__ import main
 from fail2fix.compare.plan import Fingerprint, Plan, fingerprint, key_of
-from fail2fix.core.config import BadInput
+from fail2fix.method.errors import InputError
 
 
 def plan(out: Path, **changes: object) -> Plan:
@@ -105,7 +105,7 @@ def test_keys_of_overrides(override: str, key: str) -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused(tmp_path: Path, changes: dict[str, object], message: str) -> None:
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(InputError, match=message):
         plan(tmp_path, **changes)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from fail2fix.compare.plan import Fingerprint
 from fail2fix.compare.records import counts, make_record, read_record, write_record
-from fail2fix.core.config import BadInput
+from fail2fix.method.errors import InputError
 from tests.compare.run_folder import ledger_row, write_lines, write_run
 
 FINGERPRINT = Fingerprint("cipo", 2, 400, ("a=1",), "0.1.0")
@@ -129,7 +129,7 @@ def malformed_correction(folder: Path) -> None:
 )
 def test_what_is_missing_is_named_in_one_line(folder: Path, damage: Callable[[Path], None], message: str) -> None:
     damage(folder)
-    with pytest.raises(BadInput, match=message) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         make_record(folder, FINGERPRINT)
     assert "\n" not in str(caught.value)
 
@@ -146,7 +146,7 @@ def test_what_is_missing_is_named_in_one_line(folder: Path, damage: Callable[[Pa
 def test_what_is_no_record_is_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "record.json"
     path.write_text(text)
-    with pytest.raises(BadInput, match=f"^{path}: {message}"):
+    with pytest.raises(InputError, match=f"^{path}: {message}"):
         read_record(path)
 
 
@@ -213,6 +213,6 @@ def test_a_record_that_no_run_could_have_left_is_refused(
     parts = json.loads(path.read_text())
     edit(parts)
     path.write_text(json.dumps(parts))
-    with pytest.raises(BadInput, match=f"^{path}: not a whole record: ") as caught:
+    with pytest.raises(InputError, match=f"^{path}: not a whole record: ") as caught:
         read_record(path)
     assert "\n" not in str(caught.value)

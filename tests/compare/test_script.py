@@ -39,8 +39,8 @@ def call(tree: Path, *arguments: str, **environment: str) -> list[str]:
 
 def test_a_cpu_compares_on_arithmetic_unless_told_otherwise(tree: Path) -> None:
     assert call(tree, "grpo", "cipo", "--seeds", "3", DEVICE="cpu") == [
-        "cpu -m fail2fix.tasks.smollm2 .models/smollm2-135m-instruct",
-        "cpu -m fail2fix.tasks.arithmetic data/arithmetic-seed0 --seed 0",
+        "cpu -m fail2fix.data.tasks.smollm2 .models/smollm2-135m-instruct",
+        "cpu -m fail2fix.data.tasks.arithmetic data/arithmetic-seed0 --seed 0",
         "cpu -m fail2fix.compare device=cpu setup=arithmetic grpo cipo --seeds 3",
     ]
 
@@ -53,7 +53,7 @@ def test_a_cpu_setup_gets_the_model_and_the_data_it_names(tree: Path, setup: str
     made = [line.split() for line in said[:-1]]
     assert said[-1] == f"cpu -m fail2fix.compare device=cpu grpo cipo setup={setup}"
     assert model == (made[-1][made[-1].index("--out") + 1] if len(made) == 3 else made[0][-1])
-    data = next(words[3] for words in made if words[2] == f"fail2fix.tasks.{setup}")
+    data = next(words[3] for words in made if words[2] == f"fail2fix.data.tasks.{setup}")
     assert [config.data.train_files, config.data.val_files] == [f"{data}/train.parquet", f"{data}/test.parquet"]
 
 
@@ -99,7 +99,7 @@ def test_what_a_setup_names_can_be_made_alone(tree: Path) -> None:
     clean = {name: value for name, value in os.environ.items() if name not in ("VERL_PLATFORM", "PYTHON")}
     command = [tree / "scripts" / "prepare_setup.sh", "arithmetic"]
     done = subprocess.run(command, env=clean, capture_output=True, text=True, timeout=60, cwd="/", check=True)
-    assert all(line.startswith("cpu -m fail2fix.tasks.") for line in done.stdout.splitlines())
+    assert all(line.startswith("cpu -m fail2fix.data.tasks.") for line in done.stdout.splitlines())
     command[-1] = "mine"
     refused = subprocess.run(command, env=clean, capture_output=True, text=True, timeout=60)
     assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)

@@ -18,14 +18,14 @@ from typing import Any
 import psutil
 import pytest
 
-from fail2fix.tasks import arithmetic
+from fail2fix.data.tasks import arithmetic
 
 # In the environment of every run, as a user's keys are.
 PLANTED = {
     name: f"canary{number}b1d7e04bdonottellcanary{number}b1d7e04bdonottell"
     for number, name in enumerate(("WANDB_API_KEY", "HF_TOKEN", "OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY"))
 }
-REWARDS = Path(__file__).with_name("rewards.py")
+REWARDS = Path(__file__).with_name("support") / "rewards.py"
 FP32 = "device=cpu_fp32"
 
 
@@ -182,7 +182,7 @@ def shared_memory() -> set[Path]:
 
 def make_bench(root: Path) -> Bench:
     """A bench in a folder, made unless it is there."""
-    from tests.e2e.tiny import make_model
+    from tests.e2e.support.tiny import make_model
 
     if not (root / "ready").exists():
         arithmetic.main([str(root / "arithmetic"), "--seed", "0"])

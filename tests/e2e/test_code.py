@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from fail2fix.tasks import programs, smollm2
+from fail2fix.data.tasks import programs, smollm2
 from tests.e2e.conftest import Bench
 
 pytestmark = [

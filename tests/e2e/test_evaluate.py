@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from fail2fix.data import verl_row, write_splits
+from fail2fix.data.rows import verl_row, write_splits
 from fail2fix.evaluate.store import read_records
 from tests.e2e.conftest import Bench, kill_group, shared_memory
 

@@ -19,7 +19,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.e2e.conftest import Bench, Run
-from tests.e2e.rewards import compute_score
+from tests.e2e.support.rewards import compute_score
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -115,7 +115,7 @@ def test_an_exported_checkpoint_repeats_the_validation_in_vllm(once: Callable[..
     out = bench.root / "hf"
     export(checkpoint_of(run), out)
     data = bench.root / "arithmetic" / "test.parquet"
-    generate = Path(__file__).with_name("generate.py")
+    generate = Path(__file__).with_name("support") / "generate.py"
     answered = bench.python([str(generate), str(out), str(data)], run.folder).ok()
     line = next(line for line in answered.output.splitlines() if line.startswith('{"answers"'))
     answers = json.loads(line)["answers"]

@@ -1,4 +1,4 @@
-"""Broken runs of the real stack end as they must (`tests.e2e.faults`); each in a process of its own, which kills it."""
+"""Broken runs of the real stack end as they must (`tests.e2e.support.faults`); each in its own process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Bench
-from tests.e2e.faults import FAULTS, ROOT
+from tests.e2e.support.faults import FAULTS, ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fail2fix.data import verl_row, write_splits
+from fail2fix.data.rows import verl_row, write_splits
 from tests.e2e.conftest import Bench, Run
-from tests.e2e.tiny import make_model, teach
+from tests.e2e.support.tiny import make_model, teach
 
 pytestmark = [
     pytest.mark.e2e,

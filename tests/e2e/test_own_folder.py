@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.e2e.conftest import Bench
-from tests.e2e.killing import Started
+from tests.e2e.support.killing import Started
 
 pytestmark = pytest.mark.e2e
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.conftest import Bench
-from tests.e2e.killing import kill_and_resume, run_alone
+from tests.e2e.support.killing import kill_and_resume, run_alone
 
 pytestmark = pytest.mark.e2e
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import slurm
 from tests.e2e.conftest import PLANTED, Bench
-from tests.e2e.slurm import Slurm
+from tests.e2e.support import slurm
+from tests.e2e.support.slurm import Slurm
 
 pytestmark = [
     pytest.mark.e2e, pytest.mark.slow, pytest.mark.skipif(bool(slurm.missing()), reason=slurm.missing()),
@@ -28,12 +28,12 @@ SCRIPT = str(ROOT / "scripts" / "slurm_train.sh")
 STAND_IN = """#!{python}
 import json, os, signal, socket, sys, time
 module, words = sys.argv[2], sys.argv[3:]
-if module == "fail2fix.core.secret_text":
+if module == "fail2fix.console.secret_text":
     sys.exit(0)
 def note(what):
     with open({notes!r}, "a") as file:
         file.write(json.dumps([what, words]) + chr(10))
-if module == "fail2fix.verl_ext.ray_node":
+if module == "fail2fix.cluster.node":
     signal.signal(signal.SIGUSR1, lambda *_: (note("node ended"), os._exit(0)))
     server = socket.create_server(("", int(words[1])))
     note("node")

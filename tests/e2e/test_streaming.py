@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Bench
-from tests.e2e.killing import Started
+from tests.e2e.support.killing import Started
 
 pytestmark = pytest.mark.e2e
 
@@ -31,7 +31,7 @@ def shuffled(bench: Bench) -> list[dict[str, Any]]:
     """Steps done several times over, their rollouts finishing in another order each time."""
     report = bench.root / "orders.jsonl"
     _, _, *arguments = bench.arguments("shuffled", *SETTINGS, config="cipo_streaming")  # without "-m fail2fix.train"
-    script = "from tests.e2e.shuffling import main; main()"
+    script = "from tests.e2e.support.shuffling import main; main()"
     command = [sys.executable, "-c", script, str(ORDERS), str(report), *arguments]
     with Started(command, bench.root, {"PYTHONPATH": str(ROOT)}) as run:
         run.finish()

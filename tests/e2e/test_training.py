@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import PLANTED, Bench, Run, holding
-from tests.e2e.held import HELD, STEP
-from tests.e2e.killing import Started, await_file
-from tests.e2e.same_run import differences
+from tests.e2e.support.held import HELD, STEP
+from tests.e2e.support.killing import Started, await_file
+from tests.e2e.support.same_run import differences
 
 pytestmark = pytest.mark.e2e
 
@@ -132,8 +132,8 @@ def test_metrics_keep_verls_names_and_ours(run: Run) -> None:
 
 
 def test_the_ratio_can_be_followed_from_the_metrics_alone(run: Run) -> None:
-    from fail2fix.core.config import RatioConfig
-    from fail2fix.core.ratio import RatioState, next_state
+    from fail2fix.method.config import RatioConfig
+    from fail2fix.method.ratio import RatioState, next_state
 
     state = RatioState(RatioConfig().initial)
     for step in range(1, 5):
@@ -182,7 +182,7 @@ def killed(run: Run, bench: Bench) -> Run:
     trackers.mkdir()
     env = {"WANDB_MODE": "offline", "WANDB_DIR": str(trackers), "VERL_FILE_LOGGER_PATH": str(trackers / "log.jsonl")}
     _, _, *arguments = bench.arguments("killed", *MAIN)  # without "-m fail2fix.train"
-    command = [sys.executable, "-c", "from tests.e2e.held import main; main()", *arguments]
+    command = [sys.executable, "-c", "from tests.e2e.support.held import main; main()", *arguments]
     with Started(command, bench.root, env | {"PYTHONPATH": str(Path(__file__).parents[2])}) as started:
         await_file(started, last / HELD)
     assert not (last / "fail2fix_state.json").exists()

@@ -84,7 +84,7 @@ def test_grpo_is_the_same_loop_with_the_correction_stream_off(once: Callable[...
 @pytest.mark.slow
 def test_groups_whose_verifier_fails_leave_the_step_and_are_counted(once: Callable[..., Run], bench: Bench) -> None:
     """The reward function raises on one problem in four; an expiring instance saves a checkpoint at once."""
-    failing = Path(__file__).with_name("failing_rewards.py")
+    failing = Path(__file__).with_name("support") / "failing_rewards.py"
     run = once(
         "failing",
         f"reward.custom_reward_function.path={failing}",
@@ -115,7 +115,7 @@ def test_a_broken_weight_sync_shows(once: Callable[..., Run]) -> None:
     run = once(
         "broken",
         "trainer.total_training_steps=3",
-        "+actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls=tests.e2e.broken_sync.BrokenSync",
+        "+actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls=tests.e2e.support.broken_sync.BrokenSync",
         env={"PYTHONPATH": str(Path(__file__).parents[2])},
     )
     corr = {step: row["training/rollout_actor_probs_pearson_corr"] for step, row in run.metrics().items()}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fail2fix.tasks import chain
+from fail2fix.data.tasks import chain
 from fail2fix.warmup import STAMP
 from tests.e2e.conftest import Bench
 

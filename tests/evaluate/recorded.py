@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from fail2fix.core.config import CodeConfig, VerifierConfig
+from fail2fix.data.sets import find_set
+from fail2fix.data.sets.humaneval import fenced
+from fail2fix.data.sets.spec import Record
 from fail2fix.evaluate.judging import Judge
 from fail2fix.evaluate.questions import Question
-from fail2fix.sets import find_set
-from fail2fix.sets.humaneval import fenced
-from fail2fix.sets.spec import Record
+from fail2fix.verify.config import CodeConfig, VerifierConfig
 from tests.shared import DATA
 
 Ending = Literal["right", "wrong", "timeout", "error"]

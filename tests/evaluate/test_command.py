@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from fail2fix.core.config import BadInput
-from fail2fix.data import verl_row, write_splits
+from fail2fix.data.rows import verl_row, write_splits
+from fail2fix.data.sets import all_sets
 from fail2fix.evaluate.__main__ import main
 from fail2fix.evaluate.benchmarks import BENCHMARKS, Sampling
 from fail2fix.evaluate.plan import plan_batches
 from fail2fix.evaluate.questions import load_questions, read_questions
 from fail2fix.evaluate.settings import Settings, request_seed
 from fail2fix.evaluate.store import Store
-from fail2fix.sets import all_sets
+from fail2fix.method.errors import InputError
 from tests.evaluate.rows import question
 
 
@@ -123,15 +123,15 @@ def test_a_folder_goes_on_with_the_same_evaluation_only(tmp_path: Path) -> None:
     plan = {"seed": 0, "sampling": {"gsm8k": {"samples": 2}}}
     Store(tmp_path / "out").open(plan)
     Store(tmp_path / "out").open(plan)
-    with pytest.raises(BadInput, match=r"another seed \(0, now 1\): choose another folder"):
+    with pytest.raises(InputError, match=r"another seed \(0, now 1\): choose another folder"):
         Store(tmp_path / "out").open(plan | {"seed": 1})
     for text in ("{", "[1]"):
         (tmp_path / "out" / "plan.json").write_text(text)
-        with pytest.raises(BadInput, match=r"plan\.json: no plan of an evaluation"):
+        with pytest.raises(InputError, match=r"plan\.json: no plan of an evaluation"):
             Store(tmp_path / "out").open(plan)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
-    with pytest.raises(BadInput, match="of no evaluation"):
+    with pytest.raises(InputError, match="of no evaluation"):
         Store(tmp_path / "mine").open(plan)
 
 
@@ -148,13 +148,13 @@ def test_rows_of_equal_ids_are_refused(data: Path) -> None:
     for row in rows:
         row["extra_info"]["id"] = "same"
     write_splits(data / "twice", [], rows)
-    with pytest.raises(BadInput, match=r"row 1: id 'same' occurs twice"):
+    with pytest.raises(InputError, match=r"row 1: id 'same' occurs twice"):
         read_questions(data / "twice" / "test.parquet")
 
 
 def test_malformed_rows_are_named(data: Path) -> None:
     write_splits(data / "bad", [], [verl_row("openai/gsm8k", "?", "1", "test", 0)])
-    with pytest.raises(BadInput, match=r"row 0: KeyError\('id'\)"):
+    with pytest.raises(InputError, match=r"row 0: KeyError\('id'\)"):
         read_questions(data / "bad" / "test.parquet")
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from fail2fix.core.config import BadInput
 from fail2fix.evaluate.compare import compare, load_side, main
 from fail2fix.evaluate.scores import score_rounds
 from fail2fix.evaluate.store import Store, write_json
+from fail2fix.method.errors import InputError
 from tests.evaluate.rows import question, records
 
 HOSTILE = "</pre><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }}{% raw %}\x1b[31m\u202e"
@@ -65,9 +65,9 @@ def test_other_ways_of_asking_are_named(tmp_path: Path) -> None:
 def test_nothing_in_common_is_refused(tmp_path: Path) -> None:
     a = evaluation(tmp_path / "a", "gsm8k", records([[True]]))
     b = evaluation(tmp_path / "b", "math500", records([[True]]))
-    with pytest.raises(BadInput, match="no benchmark in common"):
+    with pytest.raises(InputError, match="no benchmark in common"):
         compare(load_side(a), load_side(b))
-    with pytest.raises(BadInput, match="no finished evaluation"):
+    with pytest.raises(InputError, match="no finished evaluation"):
         load_side(tmp_path)
 
 

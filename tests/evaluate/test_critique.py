@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from fail2fix.core.config import BadInput, VerifierConfig
+from fail2fix.data.sets.spec import Attempt
 from fail2fix.evaluate.benchmarks import Sampling
 from fail2fix.evaluate.critique import f1, said
 from fail2fix.evaluate.judging import Judge
 from fail2fix.evaluate.scores import score
 from fail2fix.evaluate.settings import Settings, check
-from fail2fix.sets.spec import Attempt
+from fail2fix.method.errors import InputError
+from fail2fix.verify.config import VerifierConfig
 from tests.evaluate.rows import question, records
 
 
@@ -61,5 +62,5 @@ def test_a_critique_is_judged_by_the_label() -> None:
 
 
 def test_a_critique_is_not_corrected(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="--self-correction 1: must be 0 with criticbench_critique"):
+    with pytest.raises(InputError, match="--self-correction 1: must be 0 with criticbench_critique"):
         check(Settings("m", {"criticbench_critique": Sampling()}, rounds=1))

@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from fail2fix.core.config import BadInput
 from fail2fix.evaluate.benchmarks import Sampling
 from fail2fix.evaluate.engine import Request
 from fail2fix.evaluate.openai_engine import OpenAIEngine
 from fail2fix.evaluate.settings import Settings
+from fail2fix.method.errors import InputError
 from tests.evaluate.rows import question
 from tests.services import Service, down, serving
 
@@ -42,6 +42,6 @@ def test_an_endpoint_that_starts_late_is_waited_for() -> None:
 
 def test_a_refused_key_ends_the_evaluation_at_once() -> None:
     started = time.monotonic()
-    with serving(401, for_s=600) as service, pytest.raises(BadInput, match="AuthenticationError"):
+    with serving(401, for_s=600) as service, pytest.raises(InputError, match="AuthenticationError"):
         ask(service, 2)
     assert time.monotonic() - started < 60

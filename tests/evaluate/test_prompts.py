@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fail2fix.core.config import DEFAULT_HEADER, DEFAULT_INSTRUCTION
-from fail2fix.core.prompts import AttemptContext, CorrectionPromptBuilder
 from fail2fix.evaluate.benchmarks import Sampling
 from fail2fix.evaluate.prompts import CODE_HEADER, CODE_INSTRUCTION, Answered, ChatPrompts, TokenPrompts
 from fail2fix.evaluate.settings import Settings
-from tests.e2e.tiny import make_tokenizer
+from fail2fix.method.config import DEFAULT_HEADER, DEFAULT_INSTRUCTION
+from fail2fix.method.prompts import AttemptContext, CorrectionPromptBuilder
+from tests.e2e.support.tiny import make_tokenizer
 from tests.evaluate.rows import question
 
 SETTINGS = Settings("m", {"gsm8k": Sampling()})

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from fail2fix.core.config import BadInput
+from fail2fix.data.prepare.command import prepare
+from fail2fix.data.sets import find_set
 from fail2fix.evaluate.questions import read_questions
-from fail2fix.prepare.__main__ import prepare
-from fail2fix.sets import find_set
+from fail2fix.method.errors import InputError
 from tests.evaluate.recorded import Answer, Questions, failures, judged, passes, results, seeds
 from tests.shared import DATA
 
@@ -58,7 +58,7 @@ def differing(answers: Sequence[Answer]) -> dict[str, str]:
     """{answer: how it did here}, of those for which others say otherwise."""
     try:
         endings = judged(answers)
-    except BadInput as error:
+    except InputError as error:
         pytest.skip(str(error))
     pairs = zip(answers, endings, strict=True)
     return {answer.id: ending for answer, ending in pairs if ending not in answer.endings}

@@ -15,9 +15,9 @@ import pytest
 from huggingface_hub import ModelCard
 from omegaconf import OmegaConf
 
-from fail2fix.core.prompts import AttemptContext, CorrectionPromptBuilder
 from fail2fix.export.__main__ import main
-from tests.e2e.tiny import make_tokenizer
+from fail2fix.method.prompts import AttemptContext, CorrectionPromptBuilder
+from tests.e2e.support.tiny import make_tokenizer
 
 TOKENIZER = make_tokenizer()
 HEADER = 'An attempt with a "quote", a {brace}, a |pipe| and ```:'

@@ -11,11 +11,11 @@ import torch
 from omegaconf import OmegaConf
 from safetensors.torch import save_file
 
-from fail2fix.core.config import BadInput
+from fail2fix.data.files import unmerged_adapter
 from fail2fix.evaluate.__main__ import find_model
 from fail2fix.export.__main__ import main as export
-from fail2fix.files import unmerged_adapter
-from fail2fix.verl_ext.preflight.model_folder import check_model
+from fail2fix.method.errors import InputError
+from fail2fix.preflight.model_folder import check_model
 
 FILE = "model.safetensors"
 PEFT = "base_model.model."
@@ -71,10 +71,10 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("kind", UNMERGED)
 def test_evaluation_and_training_refuse_it_in_one_line(kind: str, folder: Path) -> None:
     UNMERGED[kind](folder)
-    with pytest.raises(BadInput, match="a LoRA adapter that is not merged") as evaluating:
+    with pytest.raises(InputError, match="a LoRA adapter that is not merged") as evaluating:
         find_model(str(folder))
     model = {"path": str(folder), "trust_remote_code": False}
-    with pytest.raises(BadInput, match="a LoRA adapter that is not merged") as training:
+    with pytest.raises(InputError, match="a LoRA adapter that is not merged") as training:
         check_model(OmegaConf.create({"actor_rollout_ref": {"model": model}}))
     assert str(evaluating.value).startswith(f"--model {folder}: ")
     assert str(training.value).startswith(f"actor_rollout_ref.model.path={folder}: ")

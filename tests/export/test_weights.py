@@ -12,8 +12,8 @@ from peft import LoraConfig
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from fail2fix.data.files import model_files, sha256
 from fail2fix.export.__main__ import main
-from fail2fix.files import model_files, sha256
 from tests.export.write_checkpoints import CASES, logits, make_base
 
 NAMES = [f"{case.name}-{ranks}" for case in CASES for ranks in (1, 2) if ranks % case.replicas == 0]

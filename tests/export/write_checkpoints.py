@@ -19,7 +19,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from tests.e2e.tiny import make_tokenizer
+from tests.e2e.support.tiny import make_tokenizer
 
 RANK, ALPHA = 3, 12
 

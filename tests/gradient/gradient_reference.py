@@ -30,8 +30,8 @@ from gradient_cases import (
 from tokenizers import Tokenizer, models
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
-from fail2fix.core.advantage import AdvantageRule, CorrectionGroups, correction_advantages
-from fail2fix.core.config import Baseline, Scale
+from fail2fix.method.advantage import AdvantageRule, CorrectionGroups, correction_advantages
+from fail2fix.method.config import Baseline, Scale
 
 VOCABULARY = 512
 
@@ -124,7 +124,7 @@ def _idle(rows: list[Row], size: int, groups: set[int]) -> list[Row]:
 
 
 def _shaped(rows: Rows, scale: str, risk: float) -> Rows:
-    """Corrections of three right attempts (one all broken) and of a wrong one, with core.advantage's numbers."""
+    """Corrections of three right attempts (one all broken) and of a wrong one, with method.advantage's numbers."""
     correct = np.array([1.0, 1.0, 0.0, 1.0])
     plain = np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
     groups = CorrectionGroups(plain, plain == 1, correct, correct == 1)

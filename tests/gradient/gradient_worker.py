@@ -48,10 +48,10 @@ from verl.workers.config import (
 from verl.workers.engine_workers import TrainingWorker
 from verl.workers.utils.losses import ppo_loss
 
-from fail2fix.core.config import Fail2FixConfig
-from fail2fix.core.faults import SkippedUpdates
-from fail2fix.core.ledger import Ledger
-from fail2fix.core.objective import BatchSplit
+from fail2fix.method.ledger import Ledger
+from fail2fix.method.objective import BatchSplit
+from fail2fix.run.config import Fail2FixConfig
+from fail2fix.run.faults import SkippedUpdates
 from fail2fix.verl_ext.log_probs import use_chunks
 from fail2fix.verl_ext.loss import joint_loss
 from fail2fix.verl_ext.streams import JointBatch, Stream, join

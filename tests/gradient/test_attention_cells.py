@@ -18,10 +18,10 @@ from omegaconf import OmegaConf
 from test_joint_gradient import TOLERANCE, difference, run_to_the_end, start_ranks
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from fail2fix.core.config import BadInput
-from fail2fix.shipped_configs import config_dir
+from fail2fix.method.errors import InputError
+from fail2fix.preflight.attention import check_attention
+from fail2fix.run.shipped_configs import config_dir
 from fail2fix.train import register_configs
-from fail2fix.verl_ext.preflight.attention import check_attention
 
 pytestmark = pytest.mark.e2e
 
@@ -61,7 +61,7 @@ def test_what_preflight_accepts_runs_and_what_it_refuses_dies(cells: Cells, cell
     try:
         check_attention(config, AutoConfig.from_pretrained(model.path))
         refused = False
-    except BadInput:
+    except InputError:
         refused = True
     assert refused == ("error" in cells.outcomes[cell]), cells.outcomes[cell].get("error")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fail2fix.core.config import BadInput
+from fail2fix.method.errors import InputError
 from fail2fix.verify.attacks.corpus import Attack, corpus, drawn
 from fail2fix.verify.certify import __main__ as certify
 from fail2fix.verify.certify import peers
@@ -58,7 +58,7 @@ BAD: list[tuple[list[Any], str]] = [
 
 @pytest.mark.parametrize(("rows", "said"), BAD)
 def test_bad_rows_are_named(tmp_path: Path, rows: list[Any], said: str) -> None:
-    with pytest.raises(BadInput, match=said) as caught:
+    with pytest.raises(InputError, match=said) as caught:
         read_truth(write(tmp_path / "bad.jsonl", rows))
     assert "bad.jsonl" in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "fuzz_verifier.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "faults" / "fuzz_verifier.py"
 
 
 def test_fuzzed_strings_neither_crash_nor_hang_nor_leak() -> None:

@@ -7,8 +7,9 @@ import json
 
 import pytest
 
-from fail2fix.core.config import Channel, VerifierConfig
-from fail2fix.verify.gold import BadGold, Gold, parse_gold
+from fail2fix.verify.config import Channel, VerifierConfig
+from fail2fix.verify.errors import GroundTruthError
+from fail2fix.verify.gold import Gold, parse_gold
 from fail2fix.verify.math_verifier import ground_truth_problem, open_verifier
 
 ABSOLUTE = json.dumps({"answer": "4.2", "tolerance": 0.1})
@@ -74,5 +75,5 @@ def test_without_a_tolerance_values_are_exact() -> None:
 )
 def test_a_malformed_ground_truth_is_told_before_training(text: str, said: str) -> None:
     assert ground_truth_problem(text).startswith(said)
-    with pytest.raises(BadGold):
+    with pytest.raises(GroundTruthError):
         parse_gold(text)

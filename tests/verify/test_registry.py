@@ -6,10 +6,11 @@ import math
 import numpy as np
 import pytest
 
-from fail2fix.core.config import BadInput, VerifierConfig
-from fail2fix.sets import all_sets
-from fail2fix.sets.spec import PublicSet
-from fail2fix.tasks.family import FAMILIES
+from fail2fix.data.sets import all_sets
+from fail2fix.data.sets.spec import PublicSet
+from fail2fix.data.tasks.family import FAMILIES
+from fail2fix.method.errors import InputError
+from fail2fix.verify.config import VerifierConfig
 from fail2fix.verify.registry import (
     SOURCES,
     VERIFIERS,
@@ -25,7 +26,7 @@ def test_the_data_source_decides_and_an_unknown_one_is_refused_with_both_ways_ou
     assert {verifier_of(source, settings) for source in SOURCES} == set(VERIFIERS)
     assert verifier_of("openai/gsm8k", settings) == verifier_of("aime2026", settings) == "math"
     for unknown in ("openai/gsm8K", "gsm8k", "", "searchR1_nq"):
-        with pytest.raises(BadInput, match=r"fail2fix\.verifier\.sources.*reward\.custom_reward_function\.path"):
+        with pytest.raises(InputError, match=r"fail2fix\.verifier\.sources.*reward\.custom_reward_function\.path"):
             verifier_of(unknown, settings)
 
 
@@ -49,7 +50,7 @@ def test_text_numbers_and_lists_of_one_are_read(value: object) -> None:
 
 @pytest.mark.parametrize("value", [["3", "4"], [], {"target": ["4"]}, None, True, math.nan, math.inf, b"4", [None]])
 def test_other_ground_truths_are_refused(value: object) -> None:
-    with pytest.raises(BadInput, match="must be text or a number"):
+    with pytest.raises(InputError, match="must be text or a number"):
         ground_truth_text(value)
 
 
@@ -76,7 +77,7 @@ def test_a_runs_own_list_outweighs_the_registrys() -> None:
 
 
 def test_an_unknown_verifier_is_refused_by_name() -> None:
-    with pytest.raises(BadInput, match=r"verifier\.sources: 'mine' is given to 'maths': use one of math, code, text"):
+    with pytest.raises(InputError, match=r"verifier\.sources: 'mine' is given to 'maths': use one of math, code, text"):
         verifier_of("mine", VerifierConfig(sources={"mine": "maths"}))
 
 
@@ -92,7 +93,7 @@ def test_every_verifier_judges_ground_truths(name: str) -> None:
 
 
 def test_the_math_verifier_reads_the_declared_channel() -> None:
-    from fail2fix.core.config import Channel
+    from fail2fix.verify.config import Channel
 
     for channel, correct in ((Channel.auto, True), (Channel.boxed, False)):
         verifier = open_verifier("math", VerifierConfig(channel=channel))
@@ -101,16 +102,16 @@ def test_the_math_verifier_reads_the_declared_channel() -> None:
 
 
 def test_a_service_without_its_client_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fail2fix.core.config import CodeBackend, CodeConfig
     from fail2fix.verify.code import verifier
+    from fail2fix.verify.config import CodeBackend, CodeConfig
 
     monkeypatch.setattr(verifier, "find_spec", lambda _: None)
     service = CodeConfig(backend=CodeBackend.sandbox_fusion, endpoint="http://localhost:1")
-    with pytest.raises(BadInput, match="pip install sandbox-fusion"):
+    with pytest.raises(InputError, match="pip install sandbox-fusion"):
         open_verifier("code", VerifierConfig(code=service))
 
 
 def test_a_machine_without_a_sandbox_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(BadInput, match=r"fail2fix\.verifier\.code\.backend=local: .*bwrap is missing"):
+    with pytest.raises(InputError, match=r"fail2fix\.verifier\.code\.backend=local: .*bwrap is missing"):
         open_verifier("code", VerifierConfig())

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from fail2fix.core.config import Channel, VerifierConfig
+from fail2fix.verify.config import Channel, VerifierConfig
 from fail2fix.verify.text_verifier import ground_truth_problem, open_verifier
 
 NAMES = {"answers": ["Mount Fuji", "Fujisan"]}

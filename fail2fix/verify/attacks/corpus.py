@@ -29,7 +29,7 @@ def corpus(canary: Path, file: Path | None = None, seed: int = SEED) -> list[Att
     """All attacks, or those of `file`; responses that write a file would write `canary`.
 
     Raises:
-        BadInput: a row of `file` cannot be read.
+        InputError: a row of `file` cannot be read.
     """
     written = file or Path(str(files("fail2fix.verify.attacks") / "written.jsonl"))
     rows = [

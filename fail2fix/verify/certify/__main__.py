@@ -26,11 +26,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from fail2fix.command_line import OneLineParser
-from fail2fix.core.config import BadInput
-from fail2fix.core.printable import one_line
-from fail2fix.files import require_writable
-from fail2fix.progress import stage
+from fail2fix.console.command_line import OneLineParser
+from fail2fix.console.printable import one_line
+from fail2fix.console.progress import stage
+from fail2fix.data.files import require_writable
+from fail2fix.method.errors import InputError
 from fail2fix.verify.answer_text import Channel
 from fail2fix.verify.attacks.corpus import Attack, corpus, drawn
 from fail2fix.verify.attacks.generated import SEED
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(argv)
     try:
         certificate = certify(arguments)
-    except BadInput as error:
+    except InputError as error:
         print(f"certify: error: {one_line(str(error))}", file=sys.stderr)
         return 2
     text = markdown(certificate)
@@ -100,11 +100,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def certify(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The certificate. Raises `BadInput` before anything is judged."""
+    """The certificate. Raises `InputError` before anything is judged."""
     files = [*arguments.files, *(truth_files(arguments.truth) if arguments.truth else [])]
     truth = {_label(path, files): read_truth(path) for path in files}
     if CANARY.exists():
-        raise BadInput(f"{CANARY}: an earlier run's attack made it, or something else did: look, then delete it")
+        raise InputError(f"{CANARY}: an earlier run's attack made it, or something else did: look, then delete it")
     attacks = [] if arguments.no_attacks else corpus(CANARY, arguments.attacks)
     require_writable(arguments.out, "--out")
     arguments.out.mkdir(parents=True, exist_ok=True)

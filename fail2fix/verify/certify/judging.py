@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from fail2fix.progress import Done, unseen
+from fail2fix.console.progress import Done, unseen
 from fail2fix.verify.answer_text import Channel
 from fail2fix.verify.math_verifier import MathVerifier
 from fail2fix.verify.pool import Verdict, VerifierPool

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from fail2fix.progress import Done, unseen
+from fail2fix.console.progress import Done, unseen
 from fail2fix.verify.certify.judging import Pair
 from fail2fix.verify.gold import parse_gold
 from fail2fix.verify.pool import limit_memory

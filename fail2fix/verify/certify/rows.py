@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fail2fix.core.config import BadInput
-from fail2fix.verify.gold import BadGold, parse_gold
+from fail2fix.method.errors import InputError
+from fail2fix.verify.errors import GroundTruthError
+from fail2fix.verify.gold import parse_gold
 
 
 @dataclass(frozen=True)
@@ -30,45 +31,45 @@ class TruthRow:
 
 
 def truth_files(folder: Path) -> list[Path]:
-    """The truth sets of a folder. Raises `BadInput` where there is none."""
+    """The truth sets of a folder. Raises `InputError` where there is none."""
     found = sorted(path for path in folder.glob("*") if path.name.endswith((".jsonl", ".jsonl.gz")))
     if not found:
-        raise BadInput(f"{folder}: no .jsonl or .jsonl.gz file in it")
+        raise InputError(f"{folder}: no .jsonl or .jsonl.gz file in it")
     return found
 
 
 def read_truth(path: Path) -> list[TruthRow]:
-    """All rows of a truth set. Raises `BadInput` naming file and row."""
+    """All rows of a truth set. Raises `InputError` naming file and row."""
     rows = [_truth_row(row, path, line) for line, row in read_jsonl(path)]
     if not rows:
-        raise BadInput(f"{path}: holds no row")
+        raise InputError(f"{path}: holds no row")
     return rows
 
 
 def read_jsonl(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    """Line numbers from 1 and objects. Raises `BadInput` naming file and line."""
+    """Line numbers from 1 and objects. Raises `InputError` naming file and line."""
     try:
         content = path.read_bytes()
         lines = (gzip.decompress(content) if path.suffix == ".gz" else content).splitlines()
     except (OSError, EOFError, zlib.error) as error:
-        raise BadInput(f"{path}: cannot be read: {error}") from None
+        raise InputError(f"{path}: cannot be read: {error}") from None
     return [(number, _object(line, path, number)) for number, line in enumerate(lines, 1) if line.strip()]
 
 
 def text_of(row: Mapping[str, Any], key: str, path: Path, line: int) -> str:
-    """The text under `key`. Raises `BadInput` where it is missing or no text."""
+    """The text under `key`. Raises `InputError` where it is missing or no text."""
     if not isinstance(row.get(key), str):
-        raise BadInput(f"{path}, line {line}: `{key}` must be a text, got {row.get(key)!r:.60}")
+        raise InputError(f"{path}, line {line}: `{key}` must be a text, got {row.get(key)!r:.60}")
     return str(row[key])
 
 
 def gold_of(row: Mapping[str, Any], path: Path, line: int) -> str:
-    """The ground truth of a row. Raises `BadInput` where `gold` is none."""
+    """The ground truth of a row. Raises `InputError` where `gold` is none."""
     gold = text_of(row, "gold", path, line)
     try:
         parse_gold(gold)
-    except BadGold as error:
-        raise BadInput(f"{path}, line {line}: `gold` {error}") from None
+    except GroundTruthError as error:
+        raise InputError(f"{path}, line {line}: `gold` {error}") from None
     return gold
 
 
@@ -76,15 +77,15 @@ def _object(line: bytes, path: Path, number: int) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except ValueError as error:
-        raise BadInput(f"{path}, line {number}: not JSON: {error}") from None
+        raise InputError(f"{path}, line {number}: not JSON: {error}") from None
     if not isinstance(row, dict):
-        raise BadInput(f"{path}, line {number}: not a JSON object")
+        raise InputError(f"{path}, line {number}: not a JSON object")
     return row
 
 
 def _truth_row(row: dict[str, Any], path: Path, line: int) -> TruthRow:
     if not isinstance(row.get("equal"), bool):
-        raise BadInput(f"{path}, line {line}: `equal` must be true or false, got {row.get('equal')!r:.60}")
+        raise InputError(f"{path}, line {line}: `equal` must be true or false, got {row.get('equal')!r:.60}")
     if isinstance(row.get("gold"), list):
         row["gold"] = ", ".join(map(str, row["gold"]))
     key = "response" if "response" in row else "pred"

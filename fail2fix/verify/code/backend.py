@@ -15,7 +15,7 @@ from fail2fix.verify.code.verdict import Outcome
 Report = dict[str, Any]
 
 
-class SandboxUnavailable(RuntimeError):
+class SandboxUnavailableError(RuntimeError):
     """Programs cannot be run here; the message says what to install or switch on."""
 
 

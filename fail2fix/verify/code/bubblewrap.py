@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 
-from fail2fix.verify.code.backend import SandboxUnavailable
+from fail2fix.verify.code.backend import SandboxUnavailableError
 from fail2fix.verify.code.interpreter import Interpreter
 
 NOBODY = 65534
@@ -35,14 +35,14 @@ ENVIRONMENT = {
 
 
 def find_bwrap() -> str:
-    """Raises `SandboxUnavailable` where bwrap is not installed or too old."""
+    """Raises `SandboxUnavailableError` where bwrap is not installed or too old."""
     bwrap = shutil.which("bwrap")
     if bwrap is None:
-        raise SandboxUnavailable(f"programs are only run in a sandbox, and bwrap is missing: {INSTALL}")
+        raise SandboxUnavailableError(f"programs are only run in a sandbox, and bwrap is missing: {INSTALL}")
     told = subprocess.run([bwrap, "--version"], capture_output=True, text=True, check=False).stdout.split()
     version = tuple(int(part) for part in told[-1].split(".")[:2]) if told else (0, 0)
     if version < (0, 8):
-        raise SandboxUnavailable(f"{bwrap} is version {'.'.join(map(str, version))}, 0.8 is needed: {INSTALL}")
+        raise SandboxUnavailableError(f"{bwrap} is version {'.'.join(map(str, version))}, 0.8 is needed: {INSTALL}")
     return bwrap
 
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from fail2fix.verify.code.ground_truth import Comparison
-from fail2fix.verify.code.inside.values import NotData, decode
+from fail2fix.verify.code.inside.values import NotDataError, decode
 
 _NUMBERS = (bool, int, float)
 _MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
@@ -77,13 +77,13 @@ class _Walk:
         """The parts of the node that `ref` names.
 
         Raises:
-            NotData: the node is of another kind.
+            NotDataError: the node is of another kind.
         """
         mark, index = ref
         tag, content = self.nodes[index]
         if mark == "@" and (tag == kind or self._may_stand_for(tag, kind)):
             return list(content)
-        raise NotData(f"{tag} where {kind} is expected")
+        raise NotDataError(f"{tag} where {kind} is expected")
 
     def _may_stand_for(self, tag: str, kind: str) -> bool:
         if self.how.tuples_as_lists and {tag, kind} == {"list", "tuple"}:
@@ -123,7 +123,7 @@ class _Walk:
         if isinstance(ref, list) and ref[0] == "@":
             node = self.nodes[ref[1]]
             if node[0] not in ("bytes", "complex"):
-                raise NotData(f"{node[0]} where a scalar is expected")
+                raise NotDataError(f"{node[0]} where a scalar is expected")
             return decode({"root": ["@", 0], "nodes": [node]})
         return decode({"root": ref, "nodes": []})
 

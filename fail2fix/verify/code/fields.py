@@ -10,9 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-
-class BadGroundTruth(ValueError):
-    """A ground truth that is not one; the message names the field."""
+from fail2fix.verify.errors import GroundTruthError
 
 
 class Fields:
@@ -20,26 +18,26 @@ class Fields:
 
     def __init__(self, fields: Any, where: str = "") -> None:
         if not isinstance(fields, Mapping):
-            raise BadGroundTruth(f"{where or 'ground truth'} must be an object, not {type(fields).__name__}")
+            raise GroundTruthError(f"{where or 'ground truth'} must be an object, not {type(fields).__name__}")
         self._rest = dict(fields)
         self._where = f"{where}." if where else ""
 
     def take(self, name: str, kind: type | tuple[type, ...], *default: Any) -> Any:
         if name not in self._rest and not default:
-            raise BadGroundTruth(f"{self._where}{name} is missing")
+            raise GroundTruthError(f"{self._where}{name} is missing")
         if name not in self._rest:
             return default[0]
         value = self._rest.pop(name)
         is_number_as_bool = isinstance(value, bool) and kind is not bool and kind is not object
         if not isinstance(value, kind) or is_number_as_bool:
             wanted = " or ".join(each.__name__ for each in (kind if isinstance(kind, tuple) else (kind,)))
-            raise BadGroundTruth(f"{self._where}{name} must be {wanted}, not {type(value).__name__}")
+            raise GroundTruthError(f"{self._where}{name} must be {wanted}, not {type(value).__name__}")
         return value
 
     def choice(self, name: str, *choices: str) -> str:
         value = self.take(name, str)
         if value not in choices:
-            raise BadGroundTruth(f"{self._where}{name}={value!r} must be one of {', '.join(choices)}")
+            raise GroundTruthError(f"{self._where}{name}={value!r} must be one of {', '.join(choices)}")
         return str(value)
 
     def optional_choice(self, name: str, *choices: str) -> str:
@@ -51,17 +49,17 @@ class Fields:
         for index, item in enumerate(items):
             if not isinstance(item, kind):
                 place = f"{self._where}{name}[{index}]"
-                raise BadGroundTruth(f"{place} must be {kind.__name__}, not {type(item).__name__}")
+                raise GroundTruthError(f"{place} must be {kind.__name__}, not {type(item).__name__}")
         if not items and not default:
-            raise BadGroundTruth(f"{self._where}{name} is empty")
+            raise GroundTruthError(f"{self._where}{name} is empty")
         return list(items)
 
     def name(self, name: str, pattern: re.Pattern[str], *default: str) -> str:
         value = self.take(name, str, *default)
         if value not in default and not pattern.fullmatch(value):
-            raise BadGroundTruth(f"{self._where}{name}={value!r} is not a name like f or Solution().f")
+            raise GroundTruthError(f"{self._where}{name}={value!r} is not a name like f or Solution().f")
         return str(value)
 
     def refuse_rest(self) -> None:
         if self._rest:
-            raise BadGroundTruth(f"unknown field {self._where}{min(self._rest)}")
+            raise GroundTruthError(f"unknown field {self._where}{min(self._rest)}")

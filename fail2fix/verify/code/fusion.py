@@ -18,8 +18,8 @@ from typing import Any
 
 from tenacity import AsyncRetrying
 
-from fail2fix.backoff import LIMIT_S, retry_policy
-from fail2fix.core.printable import one_line
+from fail2fix.console.printable import one_line
+from fail2fix.verify.backoff import LIMIT_S, retry_policy
 from fail2fix.verify.code.backend import judge, read_report
 from fail2fix.verify.code.ground_truth import Limits, Tests
 from fail2fix.verify.code.harness import harness_source, job_text

@@ -47,7 +47,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from fail2fix.verify.code.fields import BadGroundTruth, Fields
+from fail2fix.verify.code.fields import Fields
+from fail2fix.verify.errors import GroundTruthError
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _ENTRY_POINT = re.compile(r"[A-Za-z_]\w*(\(\))?(\.[A-Za-z_]\w*(\(\))?)*")
@@ -138,15 +139,15 @@ def parse_ground_truth(ground_truth: str | Mapping[str, Any]) -> Tests:
     """The tests in a ground truth, JSON text or the same already read.
 
     Raises:
-        BadGroundTruth: naming the field that is missing, unknown or malformed.
+        GroundTruthError: naming the field that is missing, unknown or malformed.
     """
     if isinstance(ground_truth, str):
         try:
             ground_truth = json.loads(_expanded(ground_truth))
         except (ValueError, RecursionError, zlib.error) as error:
-            raise BadGroundTruth(f"ground truth is not JSON: {error}") from None
+            raise GroundTruthError(f"ground truth is not JSON: {error}") from None
     if not isinstance(ground_truth, Mapping):
-        raise BadGroundTruth(f"ground truth must be a JSON object, not {type(ground_truth).__name__}")
+        raise GroundTruthError(f"ground truth must be a JSON object, not {type(ground_truth).__name__}")
     fields = Fields(ground_truth)
     readers: dict[str, Callable[[Fields, dict[str, Any]], Tests]] = {
         "calls": _call_tests,
@@ -181,7 +182,7 @@ def _common(fields: Fields) -> dict[str, Any]:
     for name, default in vars(Limits()).items():
         value = given.take(name, int if isinstance(default, int) else (int, float), math.inf)
         if not value > 0:
-            raise BadGroundTruth(f"limits.{name}={value} must be greater than 0")
+            raise GroundTruthError(f"limits.{name}={value} must be greater than 0")
         if value != math.inf:
             wanted[name] = value
     given.refuse_rest()
@@ -215,7 +216,7 @@ def _literal(text: Any, where: str) -> Any:
     try:
         return ast.literal_eval(text if isinstance(text, str) else "")
     except (ValueError, SyntaxError, RecursionError, MemoryError):
-        raise BadGroundTruth(f"{where}: {str(text)[:80]!r} is not the text of a Python literal") from None
+        raise GroundTruthError(f"{where}: {str(text)[:80]!r} is not the text of a Python literal") from None
 
 
 def _comparison(fields: Fields) -> Comparison:
@@ -224,14 +225,14 @@ def _comparison(fields: Fields) -> Comparison:
     any_order, tuples = fields.take("any_order", bool, False), fields.take("tuples_as_lists", bool, False)
     fields.refuse_rest()
     if not 0 <= tolerance < 1:
-        raise BadGroundTruth(f"compare.tolerance={tolerance} must be at least 0 and below 1")
+        raise GroundTruthError(f"compare.tolerance={tolerance} must be at least 0 and below 1")
     return Comparison("python" if equality == "python" else "exact", tolerance, any_order, tuples)
 
 
 def _refuse_long(expected: Any, any_order: bool, where: str) -> None:
     unordered = (set, frozenset, dict, list) if any_order else (set, frozenset, dict)
     if isinstance(expected, unordered) and len(expected) > MAX_UNORDERED:
-        raise BadGroundTruth(f"{where}: at most {MAX_UNORDERED} items whose order is free, not {len(expected)}")
+        raise GroundTruthError(f"{where}: at most {MAX_UNORDERED} items whose order is free, not {len(expected)}")
     parts = list(expected.values()) if isinstance(expected, dict) else expected
     for part in parts if isinstance(parts, (list, tuple)) else ():
         _refuse_long(part, False, where)
@@ -258,10 +259,10 @@ def _assertion_tests(fields: Fields, common: dict[str, Any]) -> AssertionTests:
         together=fields.optional_choice("isolation", "split", "together") == "together",
     )
     if not tests.functions and not tests.entry_point:
-        raise BadGroundTruth("assertions need entry_point (for check(candidate)) or functions (the names tests call)")
+        raise GroundTruthError("assertions need entry_point (for check(candidate)) or functions (the names tests call)")
     for name in (*tests.functions, *tests.records):
         if not _NAME.fullmatch(name):
-            raise BadGroundTruth(f"functions and records hold names, not {name!r}")
+            raise GroundTruthError(f"functions and records hold names, not {name!r}")
     for index, source in enumerate(tests.tests):
         _check_source(source, f"tests[{index}]", needs_assert=True)
     return tests
@@ -272,6 +273,6 @@ def _check_source(source: str, where: str, needs_assert: bool) -> None:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise BadGroundTruth(f"{where} is not Python: {error}") from None
+        raise GroundTruthError(f"{where} is not Python: {error}") from None
     if needs_assert and not any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
-        raise BadGroundTruth(f"{where} holds no assertion")
+        raise GroundTruthError(f"{where} holds no assertion")

@@ -37,7 +37,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 
-from fail2fix.verify.code.backend import InfrastructureError, SandboxUnavailable, judge
+from fail2fix.verify.code.backend import InfrastructureError, SandboxUnavailableError, judge
 from fail2fix.verify.code.bubblewrap import REMEDY, bwrap_command, find_bwrap, sandbox_uid
 from fail2fix.verify.code.cgroup import new_group, usable_hierarchies
 from fail2fix.verify.code.ground_truth import Limits, Tests
@@ -79,7 +79,7 @@ class LocalBackend:
     breaks before its program was started.
 
     Raises:
-        SandboxUnavailable: no sandbox can be made here; one line says what to install or switch on.
+        SandboxUnavailableError: no sandbox can be made here; one line says what to install or switch on.
     """
 
     def __init__(
@@ -114,13 +114,13 @@ class LocalBackend:
         try:
             interpreter = find_interpreter(python, self._uid)
         except FileNotFoundError as error:
-            raise SandboxUnavailable(str(error)) from None
+            raise SandboxUnavailableError(str(error)) from None
         self._command = partial(bwrap_command, bwrap, interpreter, harness_source(), self._tmp_mb * 2**20)
         self._seccomp = filter_program()
         self._hierarchies = usable_hierarchies()
         counts_per_namespace = _kernel() >= (5, 14)
         if not counts_per_namespace and not self._hierarchies:
-            raise SandboxUnavailable(
+            raise SandboxUnavailableError(
                 f"Linux {platform.release()} cannot bound a sandbox's processes: use 5.14 or newer, or give this"
                 " process a writable control group (memory and pids)"
             )
@@ -128,11 +128,11 @@ class LocalBackend:
         try:
             sandbox = self._start()
         except OSError as error:
-            raise SandboxUnavailable(f"bubblewrap cannot be started: {error}") from None
+            raise SandboxUnavailableError(f"bubblewrap cannot be started: {error}") from None
         try:
             sandbox.wait_ready()
         except InfrastructureError as error:
-            raise SandboxUnavailable(
+            raise SandboxUnavailableError(
                 f"bubblewrap cannot make a sandbox for user {self._uid} ({error}): {REMEDY}"
             ) from None
         finally:

@@ -11,14 +11,16 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
-from fail2fix.core.config import BadInput, VerifierConfig
-from fail2fix.core.config import CodeBackend as Backend
-from fail2fix.verify.code.backend import CodeBackend, SandboxUnavailable
+from fail2fix.method.errors import InputError
+from fail2fix.verify.code.backend import CodeBackend, SandboxUnavailableError
 from fail2fix.verify.code.fusion import FusionBackend
-from fail2fix.verify.code.ground_truth import BadGroundTruth, Limits, parse_ground_truth
+from fail2fix.verify.code.ground_truth import Limits, parse_ground_truth
 from fail2fix.verify.code.local import LocalBackend
 from fail2fix.verify.code.program_text import find_program
 from fail2fix.verify.code.verdict import CodeVerdict
+from fail2fix.verify.config import CodeBackend as Backend
+from fail2fix.verify.config import VerifierConfig
+from fail2fix.verify.errors import GroundTruthError
 
 BACKEND = "fail2fix.verifier.code.backend"
 
@@ -33,7 +35,7 @@ class CodeVerifier:
         """The verdict on the program in `response`. Never raises for anything in `response`.
 
         Raises:
-            BadGroundTruth: naming the field; a row's fault, not the response's.
+            GroundTruthError: naming the field; a row's fault, not the response's.
             RuntimeError: once closed.
         """
         tests = parse_ground_truth(ground_truth)
@@ -55,23 +57,23 @@ def open_verifier(settings: VerifierConfig) -> CodeVerifier:
     """The verifier over the back-end that ``fail2fix.verifier.code`` asks for.
 
     Raises:
-        BadInput: the back-end cannot run here; what to install or switch on.
+        InputError: the back-end cannot run here; what to install or switch on.
     """
     code = settings.code
     limits = Limits(test_s=code.test_s, total_s=code.total_s, memory_mb=code.memory_mb)
     if code.backend is Backend.sandbox_fusion:
         if find_spec("sandbox_fusion") is None:
-            raise BadInput(f"{BACKEND}=sandbox_fusion: its client is missing: pip install sandbox-fusion==0.3.7")
+            raise InputError(f"{BACKEND}=sandbox_fusion: its client is missing: pip install sandbox-fusion==0.3.7")
         return CodeVerifier(FusionBackend(code.endpoint, code.workers, limits, settings.retry_s))
     try:
         return CodeVerifier(LocalBackend(code.workers, limits, retries=settings.retries))
-    except SandboxUnavailable as error:
-        raise BadInput(f"{BACKEND}=local: {error}") from error
+    except SandboxUnavailableError as error:
+        raise InputError(f"{BACKEND}=local: {error}") from error
 
 
 def ground_truth_problem(ground_truth: str) -> str:
     try:
         parse_ground_truth(ground_truth)
-    except BadGroundTruth as error:
+    except GroundTruthError as error:
         return str(error)
     return ""

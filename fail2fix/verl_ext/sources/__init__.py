@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from omegaconf import DictConfig
 
-from fail2fix.core.config import SOURCES_ALLOWED, BadInput
+from fail2fix.method.config import SOURCES_ALLOWED
+from fail2fix.method.errors import InputError
 
 if TYPE_CHECKING:
     from fail2fix.verl_ext.streams import Stream
@@ -81,13 +82,13 @@ def source_class(name: str) -> type[AttemptSource]:
     """The class of a source.
 
     Raises:
-        BadInput: an unknown name, or a path that is not an ``AttemptSource``.
+        InputError: an unknown name, or a path that is not an ``AttemptSource``.
     """
     module, _, attribute = SOURCES.get(name, name).rpartition(".")
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        raise BadInput(f"fail2fix.replay.source={name}: must be {SOURCES_ALLOWED} ({error})") from error
+        raise InputError(f"fail2fix.replay.source={name}: must be {SOURCES_ALLOWED} ({error})") from error
     if not (isinstance(found, type) and issubclass(found, AttemptSource)):
-        raise BadInput(f"fail2fix.replay.source={name}: is not a fail2fix.verl_ext.sources.AttemptSource")
+        raise InputError(f"fail2fix.replay.source={name}: is not a fail2fix.verl_ext.sources.AttemptSource")
     return found

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from fail2fix.verl_ext.provenance import check_provenance
-from fail2fix.verl_ext.run_folder import folder_of
-from fail2fix.verl_ext.settings import fail2fix_settings
-from fail2fix.verl_ext.sizes import pool_problems
+from fail2fix.run.folder import folder_of
+from fail2fix.run.provenance import check_provenance
+from fail2fix.run.settings import fail2fix_settings
+from fail2fix.run.step_sizes import pool_problems
 from fail2fix.verl_ext.sources import AttemptSource, StartingPolicy
 from fail2fix.verl_ext.stream_file import read_provenance, read_stream, write_stream
 from fail2fix.verl_ext.streams import Stream

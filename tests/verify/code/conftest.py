@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fail2fix.verify.code.backend import SandboxUnavailable
+from fail2fix.verify.code.backend import SandboxUnavailableError
 from fail2fix.verify.code.ground_truth import Limits, parse_ground_truth
 from fail2fix.verify.code.local import LocalBackend
 from fail2fix.verify.code.verdict import Outcome
@@ -21,7 +21,7 @@ Run = Callable[[str, dict[str, Any]], Outcome]
 def backend() -> Iterator[LocalBackend]:
     try:
         backend = LocalBackend(workers=1, limits=Limits(test_s=TEST_S, total_s=2 * TEST_S, memory_mb=512))
-    except SandboxUnavailable as error:
+    except SandboxUnavailableError as error:
         pytest.skip(f"no sandbox here: {error}")
     yield backend
     backend.close()

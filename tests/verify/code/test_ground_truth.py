@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from fail2fix.verify.code.ground_truth import BadGroundTruth, CallTests, Limits, compressed, parse_ground_truth
+from fail2fix.verify.code.ground_truth import CallTests, Limits, compressed, parse_ground_truth
+from fail2fix.verify.errors import GroundTruthError
 
 CALLS = {"kind": "calls", "entry_point": "f", "calls": [{"args": [1], "expected": 2}]}
 STDIO = {"kind": "stdio", "tests": [{"stdin": "", "stdout": "1"}]}
@@ -47,7 +48,7 @@ MALFORMED: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("ground_truth", "message"), MALFORMED)
 def test_malformed(ground_truth: Any, message: str) -> None:
-    with pytest.raises(BadGroundTruth, match=message):
+    with pytest.raises(GroundTruthError, match=message):
         parse_ground_truth(ground_truth)
 
 
@@ -78,5 +79,5 @@ def test_a_compressed_ground_truth_is_the_same() -> None:
 
 def test_a_compressed_ground_truth_does_not_fill_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fail2fix.verify.code.ground_truth.MAX_EXPANDED_BYTES", 1000)
-    with pytest.raises(BadGroundTruth, match="larger than 1000 bytes"):
+    with pytest.raises(GroundTruthError, match="larger than 1000 bytes"):
         parse_ground_truth(compressed(STDIO | {"tests": STDIO["tests"] * 1000}))

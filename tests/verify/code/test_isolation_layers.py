@@ -77,7 +77,7 @@ def thinner(request: Any) -> Iterator[local.LocalBackend]:
             patch.setattr(local, "filter_program", lambda: b"")
         try:
             backend = local.LocalBackend(workers=1, limits=Limits(1.0, 1.0, 128, 64), processes=16, tmp_mb=8)
-        except local.SandboxUnavailable as error:
+        except local.SandboxUnavailableError as error:
             pytest.skip(f"no sandbox here: {error}")
         yield backend
         backend.close()

@@ -1,4 +1,4 @@
-"""Rows of the public sets: a few by default, whole sets with --all (`scripts/bench_code_sandbox.py` prints them)."""
+"""Rows of the public sets: a few by default, whole sets with --all (`scripts/bench/code_sandbox.py` prints them)."""
 
 import asyncio
 import importlib.util
@@ -11,7 +11,7 @@ import pytest
 from fail2fix.verify.code.ground_truth import parse_ground_truth
 from fail2fix.verify.code.local import LocalBackend
 from fail2fix.verify.code.public_sets import assertions, criticbench, leetcode, mbpp
-from tests.prepare.sets import sample_problems
+from tests.data.prepare.sets import sample_problems
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
@@ -23,7 +23,7 @@ KNOWN_EXCEPTIONS = {
 
 @pytest.fixture(scope="module")
 def bench() -> Any:
-    spec = importlib.util.spec_from_file_location("bench", REPOSITORY / "scripts" / "bench_code_sandbox.py")
+    spec = importlib.util.spec_from_file_location("bench", REPOSITORY / "scripts" / "bench/code_sandbox.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -12,12 +12,13 @@ from typing import Any
 import psutil
 import pytest
 
-from fail2fix.verify.code.backend import SandboxUnavailable
-from fail2fix.verify.code.ground_truth import BadGroundTruth, Limits, parse_ground_truth
+from fail2fix.verify.code.backend import SandboxUnavailableError
+from fail2fix.verify.code.ground_truth import Limits, parse_ground_truth
 from fail2fix.verify.code.local import LocalBackend
 from fail2fix.verify.code.sandbox import Sandbox
 from fail2fix.verify.code.verdict import CodeVerdict, Outcome
 from fail2fix.verify.code.verifier import CodeVerifier
+from fail2fix.verify.errors import GroundTruthError
 
 TEST_S = 4.0
 ADD = {"kind": "calls", "entry_point": "add", "calls": [{"args": [1, 2], "expected": 3}]}
@@ -265,7 +266,7 @@ def test_from_response_to_verdict(backend: LocalBackend) -> None:
     right = asyncio.run(verifier.verify(f"So:\n```python\n{RIGHT}```", ADD))
     assert right == CodeVerdict(True, RIGHT, "ok", 1, 1)
     assert asyncio.run(verifier.verify(RIGHT, ADD)) == CodeVerdict(False, "", "no_answer")
-    with pytest.raises(BadGroundTruth, match="kind is missing"):
+    with pytest.raises(GroundTruthError, match="kind is missing"):
         asyncio.run(verifier.verify(f"```\n{RIGHT}```", "{}"))
 
 
@@ -360,7 +361,7 @@ def _left_once_settled(backend: LocalBackend) -> tuple[int, int]:
 
 def test_without_bubblewrap_nothing_is_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SandboxUnavailable, match="bwrap is missing: install bubblewrap"):
+    with pytest.raises(SandboxUnavailableError, match="bwrap is missing: install bubblewrap"):
         LocalBackend()
 
 
@@ -378,7 +379,9 @@ def test_where_bubblewrap_makes_no_namespace_the_reason_is_said(
         if folder.stat().st_uid == os.getuid() and folder.is_relative_to("/tmp/pytest-of-root"):
             folder.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    with pytest.raises(SandboxUnavailable, match="No permissions to create new namespace.*user namespaces") as refused:
+    with pytest.raises(
+        SandboxUnavailableError, match="No permissions to create new namespace.*user namespaces"
+    ) as refused:
         LocalBackend()
     for remedy in (
         "--security-opt seccomp=unconfined",
@@ -394,7 +397,7 @@ def test_where_bubblewrap_makes_no_namespace_the_reason_is_said(
 
 @pytest.mark.usefixtures("backend")  # skips where sandboxes cannot run
 def test_a_python_no_sandbox_may_read_is_refused() -> None:
-    with pytest.raises(SandboxUnavailable, match="no Python that user"):
+    with pytest.raises(SandboxUnavailableError, match="no Python that user"):
         LocalBackend(python="/nonexistent/python3")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fail2fix.verify.code.inside.scripts import ProgramFailed, same_error
+from fail2fix.verify.code.inside.scripts import ProgramError, same_error
 
 TOLD = [
     ValueError("negative"),
@@ -23,7 +23,7 @@ def test_an_error_has_its_class_and_text(error: Exception) -> None:
 
 @pytest.mark.parametrize("name", ["SystemExit", "KeyboardInterrupt", "ExceptionGroup", "print", "no such", 7, None])
 def test_what_is_no_exception_ends_no_supervisor(name: object) -> None:
-    assert type(same_error(name, "text")) is ProgramFailed
+    assert type(same_error(name, "text")) is ProgramError
 
 
 @pytest.mark.parametrize("text", [None, 7, ["x"], {"a": 1}])

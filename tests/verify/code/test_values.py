@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fail2fix.verify.code.comparison import same_output, same_value
 from fail2fix.verify.code.ground_truth import Comparison
-from fail2fix.verify.code.inside.values import NotData, decode, encode
+from fail2fix.verify.code.inside.values import NotDataError, decode, encode
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
 HASHABLE = st.recursive(SCALARS, lambda part: st.tuples(part, part) | st.frozensets(part, max_size=3), max_leaves=6)
@@ -67,15 +67,15 @@ def test_subclasses_travel_as_what_they_extend() -> None:
 def test_types_of_data_are_data_and_other_types_are_not() -> None:
     assert decode(encode([int, dict, (str, float)])) == [int, dict, (str, float)]
     for kind in (object, type, Node):
-        with pytest.raises(NotData):
+        with pytest.raises(NotDataError):
             encode(kind)
-    with pytest.raises(NotData):
+    with pytest.raises(NotDataError):
         decode({"root": ["@", 0], "nodes": [["type", "object"]]})
 
 
 @pytest.mark.parametrize("value", [object(), print, iter([]), math, Node(1), [object()], range(3)])
 def test_other_objects_are_no_data(value: Any) -> None:
-    with pytest.raises(NotData):
+    with pytest.raises(NotDataError):
         encode(value)
 
 
@@ -90,7 +90,7 @@ MALFORMED = [
 
 @pytest.mark.parametrize("message", MALFORMED)
 def test_a_malformed_message_is_refused_and_equals_nothing(message: Any) -> None:
-    with pytest.raises(NotData):
+    with pytest.raises(NotDataError):
         decode(message)
     for expected in (1, "a", [1], (1,), {1}, {1: 1}, b"a", 1j):
         assert not same_value(expected, message, PYTHON)

@@ -14,7 +14,7 @@ from fail2fix.verify.code.inside.pipes import End
 Space = dict[str, Any]
 
 
-class ProgramFailed(Exception):
+class ProgramError(Exception):
     """The program raised something that is no built-in exception, or none that can be made from a text."""
 
 
@@ -22,7 +22,7 @@ def same_error(name: object, text: object) -> Exception:
     """An exception of the built-in class the program raised, saying `text`, for tests that expect one."""
     kind = getattr(builtins, name, None) if isinstance(name, str) else None
     if not isinstance(kind, type) or not issubclass(kind, Exception):
-        return ProgramFailed(name, text)
+        return ProgramError(name, text)
     # Made as they are, some say another text than they are given (KeyError quotes it) or need more than one.
     saying = {"__init__": lambda self, *_: None, "__str__": lambda self: str(text)}
     for each in (kind, type(kind.__name__, (kind,), saying)):
@@ -30,7 +30,7 @@ def same_error(name: object, text: object) -> Exception:
             error = each(text)
             if str(error) == text:
                 return error
-    return ProgramFailed(name, text)
+    return ProgramError(name, text)
 
 
 def run_scripts(tests: dict[str, Any], space: Space, tally: Callable[[bool], None]) -> None:

@@ -25,7 +25,7 @@ SEQUENCES: dict[str, Any] = {"list": list, "tuple": tuple, "set": set, "frozense
 TYPES = {kind.__name__: kind for kind in (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict)}
 
 
-class NotData(ValueError):
+class NotDataError(ValueError):
     """A value, or a message, that this format cannot carry."""
 
 
@@ -35,7 +35,7 @@ def encode(value: Any, records: Iterable[type] = ()) -> Message:
     `records`: classes whose instances may be sent, by name and attributes.
 
     Raises:
-        NotData: for any other object.
+        NotDataError: for any other object.
     """
     nodes: list[Any] = []
     index_of: dict[int, int] = {}
@@ -78,19 +78,19 @@ def _node(item: Any, ref: Callable[[Any], Any], records: Iterable[type]) -> Node
     if type(item) in records:
         attributes = object.__getattribute__(item, "__dict__")
         return ["object", [type(item).__name__, [[key, ref(part)] for key, part in dict.items(attributes)]]]
-    raise NotData(f"a {type(item).__name__} is not data")
+    raise NotDataError(f"a {type(item).__name__} is not data")
 
 
 def decode(message: Message, records: dict[str, type] | None = None) -> Any:
     """The value of a message; `records` maps names to the classes its objects may have.
 
     Raises:
-        NotData: for a message this format does not allow, nothing of which has been executed.
+        NotDataError: for a message this format does not allow, nothing of which has been executed.
     """
     try:
         return _Decoder(message, records or {}).value()
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise NotData(f"not a value message: {type(error).__name__}: {error}") from None
+        raise NotDataError(f"not a value message: {type(error).__name__}: {error}") from None
 
 
 class _Decoder:
@@ -139,11 +139,11 @@ class _Decoder:
             elif tag in ("tuple", "frozenset"):
                 self.built[index] = SEQUENCES[tag](self._ref(part) for part in content)
             else:
-                raise NotData(f"unknown tag {tag!r}")
+                raise NotDataError(f"unknown tag {tag!r}")
         return self.built[index]
 
 
 def scalar(ref: Any) -> Any:
     if ref is None or isinstance(ref, (bool, int, float, str)):
         return ref
-    raise NotData(f"{type(ref).__name__} is not a ref")
+    raise NotDataError(f"{type(ref).__name__} is not a ref")

@@ -1,0 +1,1 @@
+"""The machines of a run: Ray, CPUs, GPUs, processes, shared memory."""

@@ -1,0 +1,185 @@
+"""Turn public sets into verl's parquet files, each with a card.
+
+    python -m fail2fix.prepare NAME... --out DIR [--from FOLDER]
+
+Writes DIR/NAME/{train,test}.parquet (an evaluation set: test.parquet only), card.json and README.md. Rows come from the
+Hugging Face hub, or with --from from a folder of local copies (.json, .jsonl, .gz of these, .parquet), where each set
+looks for FOLDER/NAME/* and for its mirrors' names. Prompts are the problem plus an instruction; ground truths are what
+the reward's verifier reads.
+
+By rule, and counted in the card: rows whose answer cannot be judged by, repeats, problems with different answers, of
+training sets problems of the evaluation benchmarks, and of some code sets rows whose reference program fails its tests,
+which are run in sandboxes (bubblewrap). A missing column, an empty download or an unknown set ends the run with one
+line, and writes nothing of that set. Exit status: 0 done, 2 bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from fail2fix.console.command_line import OneLineParser
+from fail2fix.console.printable import one_line
+from fail2fix.data.files import require_writable, sha256
+from fail2fix.data.prepare.card import Made, write_card
+from fail2fix.data.prepare.cleaning import (
+    Dropped,
+    Marks,
+    Placed,
+    hold_out,
+    marks,
+    problem_id,
+    read_all,
+    without_overlap,
+    without_repeats,
+)
+from fail2fix.data.prepare.overlap import EVALUATED_SPLITS, Near, exact_overlaps, near_overlaps, shipped_hashes
+from fail2fix.data.prepare.references import confirmed, sandbox
+from fail2fix.data.prepare.sources import beside_files, is_at_hand, local_files, reader_of, rows_of
+from fail2fix.data.rows import Row, verl_row, write_splits
+from fail2fix.data.sets import all_sets, find_set
+from fail2fix.data.sets.spec import INSTRUCTIONS, PublicSet, Record
+from fail2fix.method.errors import InputError
+
+Splits = dict[str, list[Placed]]
+Confirm = Callable[[list[Placed]], list[Placed]]
+
+
+def prepare(chosen: PublicSet, out: Path, folder: Path | None = None) -> Made:
+    """Write a set's files to `out`.
+
+    Raises:
+        InputError: a set, file, row or column that is not as the set's module says.
+    """
+    dropped = Dropped()
+    confirm: Confirm = list
+    with ExitStack() as stack:
+        if chosen.runs_references:
+            confirm = partial(confirmed, backend=stack.enter_context(sandbox(chosen.name)), dropped=dropped)
+        return _prepare(chosen, out, folder, dropped, confirm)
+
+
+def _prepare(chosen: PublicSet, out: Path, folder: Path | None, dropped: Dropped, confirm: Confirm) -> Made:
+    read: Counter[str] = Counter()
+    reader = reader_of(chosen, folder)
+    problems = {
+        split: read_all(_counted(rows_of(chosen, split, folder), split, read), reader, chosen.ability, dropped)
+        for split in chosen.splits
+    }
+    for_training = [each for split, found in problems.items() if split != "test" for each in found]
+    evaluates = chosen.use == "evaluation"
+    train: list[Placed] = []
+    if evaluates:
+        test = confirm(sum(problems.values(), []))
+    else:
+        train, test = _training(chosen, problems, dropped, confirm)
+    write_splits(out, _rows(chosen, train, "train"), _rows(chosen, test, "test"))
+    made = Made(
+        source={} if folder is None else _checksums(chosen, folder),
+        read=read,
+        written={"train": len(train), "test": len(test)},
+        dropped=dropped,
+        exact={} if evaluates else exact_overlaps(for_training, shipped_hashes()),
+        near=None if evaluates or folder is None else _near(for_training, chosen, folder),
+    )
+    write_card(out, chosen, made)
+    return made
+
+
+def _counted(rows: Iterable[Record], split: str, count: Counter[str]) -> Iterator[Record]:
+    for row in rows:
+        count[split] += 1
+        yield row
+
+
+def _training(
+    chosen: PublicSet, problems: Splits, dropped: Dropped, confirm: Confirm
+) -> tuple[list[Placed], list[Placed]]:
+    """(train, test) of a training set: its published splits, or of its one split a part held out."""
+    usable = without_repeats(problems["train"], chosen.ability, dropped)
+    usable = without_overlap(usable, _benchmarks(), dropped)
+    if "test" not in problems:
+        return hold_out(confirm(usable), chosen.held_out)
+    own = {f"{chosen.name}'s own test split": frozenset(marks(each.problem) for each in problems["test"])}
+    return confirm(without_overlap(usable, own, dropped)), confirm(problems["test"])
+
+
+def _benchmarks() -> dict[str, frozenset[Marks]]:
+    """Of the problems that are evaluated on: no training set may hold them."""
+    names = {*EVALUATED_SPLITS, *(name for name, each in all_sets().items() if each.use == "evaluation")}
+    return {name: found for name, found in shipped_hashes().items() if name in names}
+
+
+def _near(problems: list[Placed], chosen: PublicSet, folder: Path) -> dict[str, list[Near]]:
+    """Near overlaps with each evaluation set of the same ability that `folder` holds."""
+    found = {}
+    for other in all_sets().values():
+        if other.use == "evaluation" and other.ability == chosen.ability and is_at_hand(other, folder):
+            rows = [row for split in other.splits for row in rows_of(other, split, folder)]
+            read = read_all(rows, reader_of(other, folder), other.ability, Dropped())
+            found[other.name] = near_overlaps(problems, [each for each in read if other.evaluated(each.problem)])
+    return found
+
+
+def _rows(chosen: PublicSet, problems: list[Placed], split: str) -> list[Row]:
+    rows: list[Row] = []
+    seen: Counter[str] = Counter()
+    for index, each in enumerate(problems):
+        ability = chosen.ability_of(each.problem)
+        source = chosen.hub_id if ability == chosen.ability else f"{chosen.hub_id}/{ability}"
+        prompt = each.problem.text + each.problem.form + INSTRUCTIONS[ability]
+        row = verl_row(source, prompt, each.problem.answer, split, index)
+        row["ability"] = ability
+        name = each.problem.id or problem_id(each)
+        row["extra_info"] |= {"id": f"{name}-{seen[name]}" if seen[name] else name, "source": chosen.name}
+        seen[name] += 1
+        if each.problem.tags:
+            row["extra_info"]["tags"] = dict(each.problem.tags)
+        if each.problem.attempt:
+            row["extra_info"] |= {"attempt": each.problem.attempt.text, "attempt_correct": each.problem.attempt.correct}
+        rows.append(row)
+    return rows
+
+
+def _checksums(chosen: PublicSet, folder: Path) -> dict[str, str]:
+    paths = {path for split in chosen.splits for path in local_files(chosen, split, folder)}
+    paths.update(beside_files(chosen, folder))
+    return {path.name: sha256([path]) for path in sorted(paths)}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line. Exit status: 0 done, 2 bad input."""
+    parser = OneLineParser(
+        prog="python -m fail2fix.prepare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="+", metavar="NAME", help=f"of {', '.join(all_sets())}")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="each set gets a folder in it")
+    parser.add_argument("--from", type=Path, dest="folder", metavar="FOLDER", help="local copies instead of the hub")
+    arguments = parser.parse_intermixed_args(argv)
+    try:
+        for chosen in [find_set(name) for name in arguments.names]:
+            out = arguments.out / chosen.name
+            require_writable(out, "--out")
+            if not (arguments.folder or chosen.revision):
+                print(f"{chosen.name}: no revision of {chosen.hub_id} is pinned: another day may give other rows")
+            made = prepare(chosen, out, arguments.folder)
+            print(_line(out, made))
+    except InputError as error:
+        print(f"prepare: error: {one_line(str(error))}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _line(out: Path, made: Made) -> str:
+    lost = ", ".join(f"{rows:,} {reason}" for reason, rows in made.dropped.counts.most_common())
+    counts = f"{made.written['train']:,} to train on, {made.written['test']:,} held out"
+    return f"{out}: {counts}, of {sum(made.read.values()):,} rows{'; dropped: ' + lost if lost else ''}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

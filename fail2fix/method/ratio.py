@@ -1,0 +1,74 @@
+"""The adaptive replay ratio: how many correct attempts to replay (CIPO; rule of F2F; METHOD.md, item 7).
+
+When the policy breaks what was right (retention under target), more correct attempts are replayed. f2 and
+f3 only push up, so with retention noisy around the target the ratio drifts up: a known property.
+
+Example::
+
+    ratio = ReplayRatio(RatioConfig())
+    ratio.update(kept=11, measured=16)
+    ratio.rho
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from fail2fix.method.config import RatioConfig
+
+
+@dataclass(frozen=True)
+class RatioState:
+    """What the controller remembers.
+
+    Attributes:
+        rho: wanted share of correct attempts.
+        retention: s, last measured; None before the first measurement.
+        below: c, consecutive measured steps with s under target.
+    """
+
+    rho: float
+    retention: float | None = None
+    below: int = 0
+
+
+class ReplayRatio:
+    """The controller: ``rho`` to read, ``update`` once a step."""
+
+    def __init__(self, config: RatioConfig) -> None:
+        self.config = config
+        self.state = RatioState(rho=config.initial)
+
+    @property
+    def rho(self) -> float:
+        return self.state.rho
+
+    def update(self, kept: int, measured: int) -> None:
+        """Take in a step's retention: ``kept`` of ``measured`` corrections of correct attempts stayed correct.
+
+        Nothing measured: nothing changes. With ``adaptive`` off, retention is tracked and rho stays.
+        """
+        if measured == 0:
+            return
+        self.state = next_state(self.state, kept / measured, self.config)
+
+    def state_dict(self) -> dict[str, float | int | None]:
+        return asdict(self.state)
+
+    def load_state_dict(self, state: dict[str, float | int | None]) -> None:
+        self.state = RatioState(**state)  # type: ignore[arg-type]
+
+
+def next_state(state: RatioState, measured: float, config: RatioConfig) -> RatioState:
+    """rho <- clip(rho (1 + w1 f1 + w2 f2 + w3 f3)) for a measured retention in [0, 1] (F2F)."""
+    previous = state.retention
+    s = measured if previous is None else config.retention_ema * previous + (1 - config.retention_ema) * measured
+    below = state.below + 1 if s < config.target_retention else 0
+    f1 = config.target_retention - s
+    f2 = 0.0 if previous is None else max(0.0, previous - s)
+    f3 = min(below, 3)
+    rho = state.rho
+    if config.adaptive:
+        factor = 1 + config.w1 * f1 + config.w2 * f2 + config.w3 * f3
+        rho = min(max(rho * factor, config.minimum), config.maximum)
+    return RatioState(rho=rho, retention=s, below=below)

@@ -1,0 +1,206 @@
+"""Replay selection: which of a step's attempts become correction prompts (CIPO; METHOD.md, item 2).
+
+A pure function of (seed, step, verdicts, lengths, texts). Chance enters as a hash of the attempt's own
+content, so neither the order in which rollouts finish nor their place in the batch changes what is chosen.
+Knows nothing of tokenizers, rewards or tensors.
+
+Example::
+
+    attempts = (Attempt(0, 0, True, b"12"), Attempt(0, 1, False, b"11"))
+    group = PromptGroup(key="What is 7 + 5?", attempts=attempts)
+    select_attempts([group], k=1, rho=0.5, config=ReplayConfig(), seed=0, step=1).attempts
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import floor
+
+from fail2fix.method.config import ReplayConfig
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One base rollout.
+
+    Attributes:
+        group: index of its problem's group in the step.
+        sample: index among the group's rollouts.
+        correct: its verdict v(y).
+        content: what was written (text or token bytes); equal content of one problem is one attempt.
+        cut_off: it ended at the length limit.
+        replayable: False keeps it out (its check timed out, so it cannot be read, or its prompt has no room for an
+            attempt).
+    """
+
+    group: int
+    sample: int
+    correct: bool
+    content: bytes
+    cut_off: bool = False
+    replayable: bool = True
+
+
+@dataclass(frozen=True)
+class PromptGroup:
+    """A problem and its G rollouts. ``key`` identifies the problem by content."""
+
+    key: str
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def solved(self) -> int:
+        """How many of the G rollouts are correct: the integer behind the empirical pass rate."""
+        return sum(attempt.correct for attempt in self.attempts)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The chosen attempts, problems in the step's order, and how each place was filled.
+
+    ``medium`` and ``fallback`` count places filled from inside and outside the band by their own side,
+    ``filled`` places filled from the other side, ``relaxed`` places beyond ``max_attempts_per_prompt`` (of either
+    side), ``cut_off`` chosen attempts that ended at the length limit; ``duplicates`` and ``unreplayable`` were never
+    candidates.
+    """
+
+    attempts: list[Attempt]
+    wanted_correct: int
+    counts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def correct(self) -> int:
+        return sum(attempt.correct for attempt in self.attempts)
+
+    @property
+    def rho_effective(self) -> float:
+        """Share of correct attempts among the chosen; nan when none is chosen."""
+        return self.correct / len(self.attempts) if self.attempts else float("nan")
+
+
+def in_band(solved: int, rollouts: int, config: ReplayConfig) -> bool:
+    """Whether solved/rollouts lies in the medium band, compared as integer counts, bounds included."""
+    low = Fraction(config.band_low).limit_denominator(10_000)
+    high = Fraction(config.band_high).limit_denominator(10_000)
+    return low * rollouts <= solved <= high * rollouts
+
+
+def wanted_correct(k: int, rho: float, has_correct: bool, has_failed: bool, keep_probe: bool) -> int:
+    """n+ = floor(rho K + 1/2), with the probes of ``keep_probe`` (METHOD.md; F2F)."""
+    n = floor(rho * k + 0.5)
+    if keep_probe and k >= 2 and has_failed:
+        n = min(n, k - 1)
+    if keep_probe and has_correct:
+        n = max(n, 1)
+    return min(n, k)
+
+
+def distinct_candidates(groups: Sequence[PromptGroup]) -> tuple[list[Attempt], Counter[str]]:
+    """Attempts that may be replayed, identical ones once, and how many were left out and why.
+
+    A problem may have several groups. Of equal content with different verdicts the failed one is kept,
+    whichever came first.
+    """
+    key = {attempt.group: group.key for group in groups for attempt in group.attempts}
+    seen: set[tuple[str, bytes]] = set()
+    kept: list[Attempt] = []
+    dropped: Counter[str] = Counter(duplicates=0, unreplayable=0)
+    for attempt in sorted((a for group in groups for a in group.attempts), key=lambda a: a.correct):
+        identity = (key[attempt.group], attempt.content)
+        if not attempt.replayable:
+            dropped["unreplayable"] += 1
+        elif identity in seen:
+            dropped["duplicates"] += 1
+        else:
+            seen.add(identity)
+            kept.append(attempt)
+    return kept, dropped
+
+
+def select_attempts(
+    groups: Sequence[PromptGroup], k: int, rho: float, config: ReplayConfig, seed: int, step: int
+) -> Selection:
+    """At most ``k`` attempts, ``rho`` of them correct, medium problems first (CIPO; METHOD.md, item 2).
+
+    rho (the paper's) comes before the limit a problem (ours): a side exceeds the limit before the other side fills in.
+    Fewer than ``k`` come back only when fewer distinct attempts exist.
+    """
+    key = {attempt.group: group.key for group in groups for attempt in group.attempts}
+    candidates, counts = distinct_candidates(groups)
+    counts["candidates"] = len(candidates)
+    medium = _medium_problems(groups, config)
+    luck = {id(a): _luck(seed, step, key[a.group], a.content) for a in candidates}
+    first = medium if config.difficulty else set(key.values())
+    line = sorted(candidates, key=lambda a: (a.cut_off, key[a.group] not in first, luck[id(a)]))
+    sides = {True: [a for a in line if a.correct], False: [a for a in line if not a.correct]}
+
+    k = min(k, len(candidates))
+    n_correct = wanted_correct(k, rho, bool(sides[True]), bool(sides[False]), config.keep_probe)
+    quota = {True: n_correct, False: k - n_correct}
+    chosen = _Chosen(config.max_attempts_per_prompt, key, counts)
+    # One of each side before the rest, the side with fewer problems first: a problem at its limit must not
+    # keep the other side's only attempts out.
+    rarest = sorted(quota, key=lambda side: len({key[a.group] for a in sides[side]}))
+    places = [(side, min(1, quota[side])) for side in rarest] + list(quota.items())
+    for side, wanted in places:
+        for attempt in chosen.take(sides[side], wanted - chosen.of(side)):
+            counts["medium" if key[attempt.group] in medium else "fallback"] += 1
+    for side, wanted in quota.items():
+        counts["relaxed"] += len(chosen.take(sides[side], wanted - chosen.of(side), relaxed=True))
+    counts["filled"] += len(chosen.take(line, k - len(chosen.attempts)))
+    counts["relaxed"] += len(chosen.take(line, k - len(chosen.attempts), relaxed=True))
+
+    attempts = sorted(chosen.attempts, key=lambda a: (a.group, luck[id(a)]))
+    counts["cut_off"] = sum(a.cut_off for a in attempts)
+    return Selection(attempts, n_correct, counts)
+
+
+def _medium_problems(groups: Sequence[PromptGroup], config: ReplayConfig) -> set[str]:
+    """Keys of the problems inside the band, over all their groups."""
+    solved: Counter[str] = Counter()
+    rollouts: Counter[str] = Counter()
+    for group in groups:
+        solved[group.key] += group.solved
+        rollouts[group.key] += len(group.attempts)
+    return {problem for problem in rollouts if in_band(solved[problem], rollouts[problem], config)}
+
+
+class _Chosen:
+    """The attempts taken so far, with the limit a problem."""
+
+    def __init__(self, limit: int, key: dict[int, str], counts: Counter[str]) -> None:
+        self.attempts: list[Attempt] = []
+        self._limit = limit
+        self._key = key
+        self._taken: set[int] = set()
+        self._per_problem: Counter[str] = Counter()
+        for name in ("medium", "fallback", "filled", "relaxed"):
+            counts[name] += 0
+
+    def of(self, correct: bool) -> int:
+        return sum(a.correct == correct for a in self.attempts)
+
+    def take(self, line: Iterable[Attempt], wanted: int, relaxed: bool = False) -> list[Attempt]:
+        """Up to ``wanted`` more of a line; ``relaxed``: also of problems at their limit."""
+        taken: list[Attempt] = []
+        for attempt in line:
+            if len(taken) >= wanted:
+                break
+            problem = self._key[attempt.group]
+            full = not relaxed and self._per_problem[problem] >= self._limit
+            if id(attempt) in self._taken or full:
+                continue
+            self._taken.add(id(attempt))
+            self._per_problem[problem] += 1
+            taken.append(attempt)
+        self.attempts.extend(taken)
+        return taken
+
+
+def _luck(seed: int, step: int, key: str, content: bytes) -> bytes:
+    head = f"{seed}:{step}:{len(key)}:{key}:".encode()
+    return hashlib.blake2b(head + content, digest_size=8).digest()

@@ -1,0 +1,58 @@
+"""Before training: can the run's verifiers read every row's ground truth, and can they run on this machine?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from fail2fix.method.errors import InputError
+from fail2fix.verify.config import VerifierConfig
+from fail2fix.verify.registry import ground_truth_problem, ground_truth_text, open_verifier, verifier_of
+
+
+class GroundTruths:
+    """The verifiers that the rows seen so far need, and the rows of each data source."""
+
+    def __init__(self, settings: VerifierConfig) -> None:
+        self._settings = settings
+        self._sources: Counter[str] = Counter()
+        self._sound: set[int] = set()  # hashes of ground truths already checked
+
+    def problem(self, row: Mapping[str, Any]) -> str:
+        """What is wrong with a row's data source or its ground truth; "" if nothing is."""
+        source, value = row["data_source"], row["reward_model"].get("ground_truth")
+        if value in (None, ""):
+            return "'reward_model' must have a ground_truth"
+        try:
+            name, text = verifier_of(source, self._settings), ground_truth_text(value)
+        except InputError as error:
+            return str(error)
+        self._sources[source] += 1
+        if (key := hash((name, text))) in self._sound:
+            return ""
+        if said := ground_truth_problem(name, text):
+            return f"'reward_model': ground_truth, for the {name} verifier: {said}"
+        self._sound.add(key)
+        return ""
+
+    def judges(self) -> list[str]:
+        """Which verifier judges each data source, one line each."""
+        return [
+            f"data_source {source!r}: {rows} rows, judged by the {verifier_of(source, self._settings)} verifier"
+            for source, rows in sorted(self._sources.items())
+        ]
+
+    def check_they_run(self, reward_workers: int = 1) -> list[str]:
+        """Open and close each of them; what isolates untrusted programs, one line each verifier that runs any.
+
+        Raises:
+            InputError: one cannot run here; what to install or set.
+        """
+        lines = []
+        for name in sorted({verifier_of(source, self._settings) for source in self._sources}):
+            verifier: Any = open_verifier(name, self._settings)
+            if hasattr(verifier, "describe"):
+                lines.append(verifier.describe(reward_workers))
+            verifier.close()
+        return lines

@@ -1,0 +1,40 @@
+"""Files of rollouts that are there already: of this run's model, tokenizer and data?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from fail2fix.method.errors import InputError
+from fail2fix.run.provenance import check_provenance, provenance
+from fail2fix.run.settings import fail2fix_settings
+from fail2fix.verl_ext.held_out import SAME as SAME_HELD_OUT
+from fail2fix.verl_ext.held_out import held_out_file
+from fail2fix.verl_ext.sources.offline import SAME as SAME_POOL
+from fail2fix.verl_ext.sources.offline import pool_file
+
+
+def check_rollout_files(config: DictConfig, tokenizer: Any) -> None:
+    """Files of rollouts that are there already must be of this run's tokenizer and data.
+
+    Raises:
+        InputError: the key, the file, and what differs.
+    """
+    settings = fail2fix_settings(config)
+    ours = provenance(config, tokenizer)
+    files: list[tuple[str, Path, Sequence[str]]] = []
+    if settings.held_out.enabled:
+        files.append(("fail2fix.held_out.file", held_out_file(config), SAME_HELD_OUT))
+    if settings.correction.enabled and settings.replay.source == "offline":
+        files.append(("fail2fix.offline.file", pool_file(config), SAME_POOL))
+    for key, path, same in files:
+        if path.exists():
+            check_provenance(path, ours, key, same)
+        elif config.trainer.resume_mode == "resume_path":
+            raise InputError(
+                f"{key}={path}: no such file, and a run that goes on from trainer.resume_from_path cannot write it: "
+                "only the starting model can; name the first run's"
+            )

@@ -1,0 +1,48 @@
+"""The best checkpoint so far by one metric of validation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fail2fix.method.errors import InputError
+from fail2fix.run.config import CheckpointConfig
+
+
+@dataclass
+class Best:
+    """The step and value of the best validated checkpoint; none yet without a step."""
+
+    config: CheckpointConfig
+    step: int | None = None
+    value: float = math.nan
+
+    def note(self, step: int, metrics: Mapping[str, Any]) -> bool:
+        """Whether a checkpoint's validation is the best so far; the earlier of two equal ones stays.
+
+        Raises:
+            InputError: validation has no such metric.
+        """
+        name = self.config.best_metric
+        if name is None:
+            return False
+        if name not in metrics:
+            names = ", ".join(sorted(key for key in metrics if key.startswith(("val-core/", "fail2fix/held_out/"))))
+            raise InputError(f"fail2fix.checkpoint.best_metric={name}: validation has no such metric; it has {names}")
+        value = metrics[name]
+        if value is None or math.isnan(value):
+            return False
+        gained = value - self.value if not self.config.best_is_lowest else self.value - value
+        if self.step is not None and not gained > 0:
+            return False
+        self.step, self.value = step, float(value)
+        return True
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"step": self.step, "value": None if self.step is None else self.value}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.step = state["step"]
+        self.value = math.nan if self.step is None else state["value"]

@@ -1,0 +1,191 @@
+"""The checkpoints of a run: ``global_step_N`` folders, of which a kill at any instant leaves each whole or unfinished.
+
+verl writes its files and then names the step in ``latest_checkpointed_iteration.txt``, which a kill can leave empty.
+Here a checkpoint is complete when ``fail2fix_state.json`` is in it, which is written last, in one piece. A folder that
+was begun has ``fail2fix_unfinished``; one with neither is a stock verl run's, and complete if verl's file names it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from fail2fix.data.atomic import sync, write_whole
+from fail2fix.run.checkpoint_state import FILE, save_state
+from fail2fix.run.faults import Exit, TrainingError
+from fail2fix.run.folder import TRACKER, folder_of
+from fail2fix.run.owner import Owner, owns, read_owner, steps_in, write_owner
+
+UNFINISHED = "fail2fix_unfinished"
+BEST = "best_checkpointed_iteration.txt"
+DOOMED = ".deleted-"
+
+
+class CheckpointError(TrainingError):
+    """A checkpoint could not be written; those before it are whole."""
+
+    exit_status = Exit.NO_SPACE
+
+
+class Checkpoints:
+    """The checkpoints of a run below ``trainer.default_local_dir``; another run's there are neither read nor touched.
+
+    Args:
+        root: the folder.
+        owner: the run.
+        run_folder: its folder; checkpoints in it that name no run are its own.
+    """
+
+    def __init__(self, root: str | Path, owner: Owner, run_folder: Path | None = None) -> None:
+        self.root, self._owner, self._run_folder = Path(root), owner, run_folder
+
+    @classmethod
+    def of(cls, config: DictConfig) -> Checkpoints:
+        """The checkpoints of a prepared config's run."""
+        folder = folder_of(config)
+        owner = read_owner(folder) or Owner(secrets.token_hex(8), folder.name)
+        return cls(config.trainer.default_local_dir, owner, folder)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the folder itself, with the files that name the newest and the best, is this run's."""
+        return owns(self._run_folder, self._owner, self.root)
+
+    def folder(self, step: int) -> Path:
+        return self.root / f"global_step_{step}"
+
+    @contextmanager
+    def writing(self, step: int) -> Iterator[Path]:
+        """The step's folder, to be filled and committed.
+
+        Raises:
+            CheckpointError: a write failed, or there is no room for as much as the newest checkpoint has.
+        """
+        complete = self.complete()
+        newest = f"the newest complete one is of step {complete[-1]}" if complete else "there is none before it"
+        try:
+            self._require_room(complete)
+            yield self._begin(step)
+        except CheckpointError:
+            raise
+        except Exception as error:
+            reason = " ".join(str(error).split())[-300:]
+            raise CheckpointError(
+                f"step {step}: no checkpoint could be written below {self.root}: {reason}; {newest}. Make room, then "
+                "start the same command again: it goes on from there"
+            ) from error
+
+    def _require_room(self, complete: list[int]) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        needed = self.size(complete[-1]) if complete else 0
+        free = shutil.disk_usage(self.root).free
+        if free < needed:
+            raise OSError(errno.ENOSPC, f"it needs about {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free")
+
+    def _begin(self, step: int) -> Path:
+        """The step's folder, from here on unfinished; what an earlier attempt at this step left is gone."""
+        folder = self.folder(step)
+        if folder.exists():
+            if not self._owns(step):
+                raise CheckpointError(f"{folder}: another run wrote it since this run began; move it away, then resume")
+            self._remove(folder)
+        begun = self._doomed(folder)
+        begun.mkdir(parents=True)
+        (begun / UNFINISHED).touch()
+        write_owner(begun, self._owner)
+        begun.rename(folder)
+        return folder
+
+    def commit(self, step: int, state: dict[str, Any]) -> None:
+        """Make the step's folder complete: the commit point, before which its files are on the disk."""
+        folder = self.folder(step)
+        sync(folder)
+        save_state(folder, state)
+        (folder / UNFINISHED).unlink(missing_ok=True)
+
+    def complete(self) -> list[int]:
+        """The steps whose checkpoints are whole, ascending."""
+        named = self._named()
+        return [step for step in self._steps() if self._is_complete(step, named)]
+
+    def name_newest(self) -> int | None:
+        """Let verl's file name the newest complete checkpoint, and return its step; None where there is none."""
+        complete = self.complete()
+        tracker = self.root / TRACKER
+        if not complete:
+            tracker.unlink(missing_ok=True)
+            return None
+        if self._named() != complete[-1]:
+            write_whole(tracker, str(complete[-1]))
+        return complete[-1]
+
+    def set_aside_after(self, step: int) -> list[int]:
+        """Rename the checkpoints of later steps, which a run that goes on from ``step`` trains anew; say which."""
+        later = [other for other in self._steps() if other > step]
+        for other in later:
+            self.folder(other).rename(self.root / f"superseded-{time.strftime('%Y%m%d-%H%M%S')}-global_step_{other}")
+        return later
+
+    def prune(self, keep_last: int, also: Iterable[int | None] = ()) -> list[int]:
+        """Delete all complete checkpoints but the newest ``keep_last`` and those of the steps ``also``; say which."""
+        for remains in self.root.glob(f"{self._doom}*"):
+            shutil.rmtree(remains, ignore_errors=True)
+        complete = self.complete()
+        kept = set(complete[-keep_last:]) | set(also)
+        deleted = [step for step in complete if step not in kept]
+        for step in deleted:
+            self._remove(self.folder(step))
+        return deleted
+
+    def name_best(self, step: int) -> None:
+        """Write the best step beside verl's file of the newest."""
+        write_whole(self.root / BEST, str(step))
+
+    def size(self, step: int) -> int:
+        """Bytes of a checkpoint."""
+        return sum(path.stat().st_size for path in self.folder(step).rglob("*") if path.is_file())
+
+    def _steps(self) -> list[int]:
+        """The steps of this run that have a folder."""
+        return [step for step in steps_in(self.root) if self._owns(step)]
+
+    def _owns(self, step: int) -> bool:
+        return owns(self._run_folder, self._owner, self.folder(step))
+
+    def _is_complete(self, step: int, named: int | None) -> bool:
+        folder = self.folder(step)
+        if (folder / FILE).exists():
+            return True
+        return step == named and not (folder / UNFINISHED).exists()
+
+    def _named(self) -> int | None:
+        """What verl's file names; None where it is missing or was cut short."""
+        try:
+            return int((self.root / TRACKER).read_text())
+        except (OSError, ValueError):
+            return None
+
+    def _remove(self, folder: Path) -> None:
+        """In one instant no checkpoint any more, then gone."""
+        doomed = self._doomed(folder)
+        folder.rename(doomed)
+        shutil.rmtree(doomed)
+
+    def _doomed(self, folder: Path) -> Path:
+        """Where a folder is while it is made or deleted; what a kill leaves there is deleted by `prune`."""
+        doomed = self.root / f"{self._doom}{folder.name}-{os.getpid()}"
+        shutil.rmtree(doomed, ignore_errors=True)
+        return doomed
+
+    @property
+    def _doom(self) -> str:
+        return f"{DOOMED}{self._owner.id}-"

@@ -1,0 +1,61 @@
+"""Where a file of rollouts came from: who wrote it, on what, with which tokenizer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from fail2fix.method.errors import InputError
+from fail2fix.run.versions import versions
+from fail2fix.verl_ext.stream_file import read_provenance
+
+
+def provenance(config: DictConfig, tokenizer: Any) -> dict[str, object]:
+    """Model, tokenizer, data, seed, sampling and versions of this run."""
+    rollout = config.actor_rollout_ref.rollout
+    return {
+        # A checkout may move between two runs.
+        "model": str(config.actor_rollout_ref.model.path).removeprefix(f"{Path.cwd()}/"),
+        "tokenizer": tokenizer_digest(tokenizer),
+        "train_files": files_digest(config.data.train_files),
+        "val_files": files_digest(config.data.val_files),
+        "seed": config.fail2fix.seed,
+        "rollouts": rollout.n,
+        "temperature": rollout.temperature,
+        "versions": versions(),
+    }
+
+
+def check_provenance(path: Path, ours: dict[str, object], key: str, fields: Sequence[str]) -> None:
+    """Refuse a file that differs from this run in one of ``fields``.
+
+    Raises:
+        InputError: the key, the file and the field.
+    """
+    theirs = read_provenance(path)
+    for field in fields:
+        if theirs.get(field) != ours[field]:
+            raise InputError(
+                f"{key}={path}: was written with another {field} ({theirs.get(field)}, this run has {ours[field]}); "
+                "name another file, or a new one to have it written"
+            )
+
+
+def tokenizer_digest(tokenizer: Any) -> str:
+    """Token ids mean the same under tokenizers with the same digest."""
+    vocabulary = json.dumps(sorted(tokenizer.get_vocab().items())) + str(tokenizer.chat_template)
+    return hashlib.sha256(vocabulary.encode()).hexdigest()[:16]
+
+
+def files_digest(files: str | Sequence[str]) -> str:
+    """A digest of data files' contents; of their names, where they are not local."""
+    digest = hashlib.sha256()
+    for name in [files] if isinstance(files, str) else files:
+        path = Path(name).expanduser()
+        digest.update(path.read_bytes() if path.is_file() else name.encode())
+    return digest.hexdigest()[:16]

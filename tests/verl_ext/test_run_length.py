@@ -1,0 +1,48 @@
+"""How many steps a run has: an explicit number of epochs or steps works, and whichever ends first is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from fail2fix.verl_ext.run_length import UNBOUNDED_EPOCHS, bound_by_epochs, settle_length
+from tests.verl_ext.test_contract import config
+
+
+class Trainer:
+    """What verl's trainer knows of its length: 12 steps an epoch."""
+
+    def __init__(self, given: Any) -> None:
+        self.config, self.train_dataloader = given, range(12)
+        given.actor_rollout_ref.actor.optim.total_training_steps = -1
+        asked = given.trainer.total_training_steps
+        self.total_training_steps = asked or len(self.train_dataloader) * given.trainer.total_epochs
+
+
+@pytest.mark.parametrize(
+    ("given", "epochs", "steps", "last"),
+    [
+        ([], 10, 10, 10),
+        (["trainer.total_training_steps=700"], 700, 700, 700),
+        (["trainer.total_epochs=3"], 3, None, 36),
+        (["trainer.total_epochs=100"], 100, None, 1200),
+        (["trainer.total_epochs=3", "trainer.total_training_steps=50"], 3, 50, 36),
+        (["trainer.total_epochs=3", "trainer.total_training_steps=20"], 3, 20, 20),
+        (["trainer.total_training_steps=null"], UNBOUNDED_EPOCHS, None, 12 * UNBOUNDED_EPOCHS),
+    ],
+)
+def test_epochs_and_steps(
+    given: list[str], epochs: int, steps: int | None, last: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = config(*given, name="quickstart")
+    settle_length(made)
+    trainer: Any = Trainer(made)
+    bound_by_epochs(trainer)
+    raw = OmegaConf.to_container(made, resolve=False)["trainer"]  # type: ignore[index,call-overload]
+    assert (raw["total_epochs"], raw["total_training_steps"], trainer.total_training_steps) == (epochs, steps, last)
+    cut = steps is not None and last < steps
+    assert ("ends the run after step 36" in capsys.readouterr().out) is cut
+    if cut:
+        assert made.actor_rollout_ref.actor.optim.total_training_steps == last
