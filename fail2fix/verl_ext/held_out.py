@@ -25,7 +25,7 @@ from fail2fix.run.folder import folder_of
 from fail2fix.run.provenance import check_provenance
 from fail2fix.run.settings import fail2fix_settings
 from fail2fix.verl_ext.corrections import build_replays, correction_source
-from fail2fix.verl_ext.stream_file import read_stream, write_stream
+from fail2fix.verl_ext.stream_file import read_provenance, read_stream, write_stream
 from fail2fix.verl_ext.streams import Floats, Source, Stream
 
 Answer = Callable[[Source, int], tuple[Stream, list[str]]]
@@ -134,7 +134,7 @@ def load_held_out(
     path = held_out_file(config)
     if not path.exists():
         write_stream(path, policy.held_out_rollouts(settings.held_out.problems), policy.provenance)
-    check_provenance(path, policy.provenance, "fail2fix.held_out.file", SAME)
+    check_provenance(read_provenance(path), policy.provenance, f"fail2fix.held_out.file={path}", SAME)
     pool = read_stream(path)
     _require_same_problems(path, pool, policy.held_out_problems(pool.groups))
     return HeldOutCorrections(pool, replayable_groups(pool), builder, settings.held_out.samples)

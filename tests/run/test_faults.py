@@ -20,7 +20,7 @@ def test_updates_in_a_row_are_counted_across_steps() -> None:
     assert updates.count([1.0, math.nan]) == 1
     assert updates.too_many == ""
     assert updates.count([math.inf, math.nan]) == 2
-    assert "the last 3 optimiser updates" in updates.too_many
+    assert "the last 3 optimizer updates" in updates.too_many
 
 
 def test_an_update_that_happens_ends_the_row() -> None:
