@@ -8,23 +8,26 @@ class InputError(ValueError):
     """Something the user gave is wrong. The message is one line: which key, file or row, what, and what to do."""
 
 
+READ_ERRORS = (OSError, ValueError, LookupError, TypeError, AttributeError)
+
+
 @contextmanager
 def reading(what: str, *errors: type[Exception], hint: str = "") -> Iterator[None]:
     """Turn `errors` raised inside the block into an `InputError`: ``WHAT (REASON): HINT``, without ": HINT" if empty.
 
-    Without `errors`, the errors of reading a damaged file: OSError, ValueError, LookupError, TypeError, AttributeError.
-    An `InputError` passes unchanged. Also usable as a decorator.
+    Without `errors`: `READ_ERRORS`, which damaged files raise. An `InputError` passes unchanged. Also usable as a decorator.
 
     Example::
 
         with reading(f"{path}: not a parquet file", OSError, pyarrow.ArrowInvalid, hint="prepare it again"):
             rows = pyarrow.parquet.read_table(path).to_pylist()
     """
+    caught = errors or READ_ERRORS
     try:
         yield
     except InputError:
         raise
-    except errors or (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except caught as error:
         raise InputError(f"{what} ({reason_of(error)})" + (f": {hint}" if hint else "")) from error
 
 
