@@ -579,7 +579,7 @@ def with_pictures(folder: Path, path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "stores", ["fail2fix.schedule=lagged", "fail2fix.schedule=streaming", "fail2fix.replay.source=offline"]
+    "stores", ["fail2fix.replay.source=lagged", "fail2fix.replay.source=offline"]
 )
 def test_columns_that_no_file_of_rollouts_holds_are_refused_where_one_is_written(
     folder: Path, tmp_path: Path, stores: str

@@ -70,7 +70,6 @@ REFUSED: dict[str, Any] = {
     "data.gen_batch_size": 64,
     "algorithm.filter_groups.metric": "seq_length",
     "algorithm.filter_groups.max_num_gen_batches": 0,
-    "fail2fix.schedule": "streaming",
     "trainer.critic_warmup": 5,
     "trainer.default_hdfs_dir": "hdfs://there",
     "trainer.del_local_ckpt_after_load": True,
@@ -100,8 +99,6 @@ def changed_in(key: str, *overrides: str) -> DictConfig:
     refuse_unsupported(changed, fail2fix_settings(changed))
     OmegaConf.set_struct(changed, False)
     changed.algorithm.filter_groups.enable = "filter_groups" in key
-    if key == "fail2fix.schedule":
-        changed.algorithm.filter_groups = {"enable": True, "metric": "acc", "max_num_gen_batches": 2}
     changed.algorithm.use_kl_in_reward = key in ("algorithm.kl_ctrl", "algorithm.kl_penalty")
     if "dro_beta" in key:
         changed.actor_rollout_ref.actor.policy_loss.loss_mode = "dro"
