@@ -13,10 +13,10 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from bench.step import room
 from omegaconf import DictConfig, OmegaConf
 
 from fail2fix import train
-from scripts.bench.step import room
 from tests.verl_ext.test_contract import config
 
 ROOT = Path(__file__).resolve().parents[1]

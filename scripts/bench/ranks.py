@@ -14,7 +14,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from scripts.bench.step import PHASES, arguments, machine, median, setting, timed_steps
+from step import PHASES, arguments, machine, median, setting, timed_steps
+
 from tests.e2e.support.turns import schedule_of
 
 
