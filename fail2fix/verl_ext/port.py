@@ -42,6 +42,13 @@ class TrainerPort(RayPPOTrainer):
         """Free the engines' memory until the next weight sync."""
         self.checkpoint_manager.sleep_replicas()
 
+    def profile_engines(self, on: bool) -> None:
+        """Start or stop the engines' profilers."""
+        if on:
+            self.llm_server_manager.start_profile()
+        else:
+            self.llm_server_manager.stop_profile()
+
     def sync_weights(self) -> None:
         """Give the engines the policy's weights, and wake them."""
         self.checkpoint_manager.update_weights(self.global_steps)

@@ -30,14 +30,14 @@ from fail2fix.method.advantage import (
     ZERO_VARIANCE,
     AdvantageRule,
     CorrectionGroups,
-    correction_advantages,
+    advantage_estimator,
     risk_effect,
 )
 from fail2fix.method.metrics import correction_metrics, group_metrics, replay_metrics, stream_metrics
 from fail2fix.method.objective import feasible_attempts
 from fail2fix.method.ratio import ReplayRatio
 from fail2fix.method.rollouts import BASE, CORRECTION, Floats
-from fail2fix.method.selection import PromptGroup, Selection, distinct_candidates, select_attempts
+from fail2fix.method.selection import PromptGroup, Selection, distinct_candidates, selection_rule
 from fail2fix.run.faults import check_verified, verification_failure
 from fail2fix.run.step_sizes import batch_split, mini_batches
 from fail2fix.verl_ext.dynamic_sampling import discarded, refilled
@@ -70,6 +70,8 @@ class Fail2FixTrainer(TrainingLoop):
         self.reading = Reading(end_of_turn, settings.verifier.correct_threshold)
         self.generation = Generation(self, self.reading, rollout.n, settings.correction.rollouts)
         self.ratio = ReplayRatio(settings.ratio)
+        self.select_attempts = selection_rule(settings.replay)
+        self.estimate = advantage_estimator(settings.advantage)
         self.source = source_class(settings.replay.source)(self.config)
         self.source.end_of_turn = end_of_turn
         if settings.correction.enabled or settings.held_out.enabled:
@@ -273,7 +275,8 @@ class Fail2FixTrainer(TrainingLoop):
         base_rows = self.config.data.train_batch_size * self.config.actor_rollout_ref.rollout.n
         available = min(wanted.attempts, len(distinct_candidates(groups)[0]))
         k = feasible_attempts(available, wanted.rollouts, base_rows, self.split)
-        chosen = select_attempts(groups, k, self.ratio.rho, self.settings.replay, self.settings.seed, step.number)
+        settings = self.settings
+        chosen = self.select_attempts(groups, k, self.ratio.rho, settings.replay, settings.seed, step.number)
         chosen.counts["trimmed"] = available - k
         return chosen
 
@@ -296,11 +299,11 @@ class Fail2FixTrainer(TrainingLoop):
     def _engines_awake(self, step: Step) -> Iterator[None]:
         """All generation happens in here; the engines sleep afterwards until the next weight sync."""
         if step.profile.active:
-            self.llm_server_manager.start_profile()
+            self.profile_engines(on=True)
         yield
         self.sleep_engines()
         if step.profile.active:
-            self.llm_server_manager.stop_profile()
+            self.profile_engines(on=False)
 
     def _entropy_metrics(self, joint: JointBatch, entropy: torch.Tensor) -> dict[str, float]:
         actor, mask = self.config.actor_rollout_ref.actor, joint.rows.batch["response_mask"]
@@ -322,12 +325,13 @@ class Fail2FixTrainer(TrainingLoop):
             correct=read.by_group(read.correct),
             attempt_plain=replays.rewards(joint.base, rewards[0]),
             attempt_correct=replays.correct,
+            taken=None if self.settings.risk.rule == "broken" else read.by_group(read.risk),
         )
-        result = correction_advantages(groups, self._advantage_rule)
+        result = self.estimate(groups, self._advantage_rule)
         kept = ~read.excluded
         step.metrics |= group_metrics(CORRECTION, result.zero_variance[kept], int((~kept).sum()))
         step.metrics["fail2fix/correction/advantage_max"] = result.largest(kept)
-        step.metrics["fail2fix/risk/effect"] = risk_effect(groups.kept(kept), self._advantage_rule)
+        step.metrics["fail2fix/risk/effect"] = risk_effect(groups.kept(kept), self._advantage_rule, self.estimate)
         joint.replace_advantages(1, result.values.ravel())
 
     @property

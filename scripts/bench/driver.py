@@ -30,6 +30,8 @@ os.environ.setdefault("VERL_PLATFORM", "cpu")
 
 import numpy as np
 import torch
+from fail2fix.verl_ext.corrections import Replays, build_replays, correction_source
+from fail2fix.verl_ext.streams import JointBatch, Source, Stream, join
 from tensordict import TensorDict
 from transformers import AutoTokenizer
 from verl import DataProto
@@ -42,9 +44,7 @@ from fail2fix.method.metrics import replay_metrics
 from fail2fix.method.objective import BatchSplit, feasible_attempts
 from fail2fix.method.prompts import CorrectionPromptBuilder
 from fail2fix.method.selection import distinct_candidates, select_attempts
-from fail2fix.verl_ext.corrections import Replays, build_replays, correction_source
 from fail2fix.verl_ext.loop import DATA_METRICS_COLUMNS, DATA_METRICS_TENSORS
-from fail2fix.verl_ext.streams import JointBatch, Source, Stream, join
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
 
 PROMPT_WIDTH, RESPONSE_WIDTH = 5632, 4096

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fail2fix.verl_ext.streams import JointBatch
 from omegaconf import DictConfig
 from verl import DataProto
 
@@ -28,7 +29,6 @@ from fail2fix import train
 from fail2fix.method.ledger import Ledger
 from fail2fix.verl_ext import rollout
 from fail2fix.verl_ext.loop import Step
-from fail2fix.verl_ext.streams import JointBatch
 from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
 from tests.e2e.support.same_run import CLOCKED, MEASURED

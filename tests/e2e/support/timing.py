@@ -16,6 +16,7 @@ from collections import Counter
 from typing import Any
 
 import ray
+from fail2fix.verl_ext.streams import JointBatch
 from omegaconf import DictConfig, open_dict
 from verl import DataProto
 
@@ -24,7 +25,6 @@ from fail2fix.verl_ext import rollout
 from fail2fix.verl_ext.loop import Step
 from fail2fix.verl_ext.sources.lagged import LaggedAttempts
 from fail2fix.verl_ext.sources.online import OnlineAttempts
-from fail2fix.verl_ext.streams import JointBatch
 from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
 from fail2fix.verl_ext.training_prompts import drawn_prompts
