@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fail2fix.method.config import Baseline, Scale
 from fail2fix.method.errors import InputError
 from fail2fix.run.config import Fail2FixConfig, check
+from fail2fix.run.renamed import renamed_in
 
 FUSION = "fail2fix.verifier.code.backend=sandbox_fusion and fail2fix.verifier.code.endpoint"
 # Old key -> where verl 0.9 reads it. verl still parses the old ones and ignores them.
@@ -43,7 +44,8 @@ def fail2fix_settings(config: DictConfig) -> Fail2FixConfig:
         section = OmegaConf.to_container(section, resolve=True)
         settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Fail2FixConfig), section))
     except OmegaConfBaseException as error:
-        raise InputError(f"fail2fix.{error.full_key or ''}: {str(error).splitlines()[0]}") from error
+        line = f"fail2fix.{error.full_key or ''}: {str(error).splitlines()[0]}"
+        raise InputError(renamed_in(line) or line) from error
     assert isinstance(settings, Fail2FixConfig)
     check(settings)
     watchdog = settings.watchdog
