@@ -164,7 +164,9 @@ def risk_effect(groups: CorrectionGroups, rule: AdvantageRule, estimator: Estima
 
 
 def _taken(groups: CorrectionGroups, rule: AdvantageRule) -> Array:
-    return rule.penalty * rule.reward_scale * groups.broken if groups.taken is None else groups.taken
+    if groups.taken is not None:
+        return groups.taken
+    return rule.penalty * rule.reward_scale * groups.broken.astype(float)
 
 
 def _with_attempt(values_KG: Array, attempt_K: Array, rule: AdvantageRule) -> Array:
