@@ -124,7 +124,7 @@ def advantage_estimator(config: AdvantageConfig) -> Estimator:
     Raises:
         InputError: it does not load, or takes other arguments.
     """
-    found: Estimator = resolve("advantage.estimator", config.estimator, ESTIMATORS, Estimator)
+    found: Estimator = resolve("fail2fix.advantage.estimator", config.estimator, ESTIMATORS, Estimator)
     return found
 
 
