@@ -9,6 +9,7 @@ from fail2fix.method.advantage import (
     Advantages,
     CorrectionGroups,
     advantage_estimator,
+    penalties,
     risk_effect,
 )
 from tests.doors.settings import settings_of
@@ -16,7 +17,7 @@ from tests.doors.settings import settings_of
 
 def signs(groups: CorrectionGroups, rule: AdvantageRule) -> Advantages:
     """+1 for a reward above the group's median, -1 for one below."""
-    shaped = groups.plain if groups.taken is None else groups.plain - groups.taken
+    shaped = groups.plain - penalties(groups, rule)
     values = np.sign(shaped - np.median(shaped, axis=1, keepdims=True))
     return Advantages(values, zero_variance=~values.any(axis=1))
 
@@ -24,9 +25,8 @@ def signs(groups: CorrectionGroups, rule: AdvantageRule) -> Advantages:
 def test_your_own_estimator_gives_the_advantages() -> None:
     estimator = advantage_estimator(settings_of(advantage={"estimator": f"{__name__}.signs"}).advantage)
     plain = np.array([[1.0, 1, 0], [0, 0, 0]])
-    taken = np.array([[0.0, 0, 1], [0, 0, 1]])
-    groups = CorrectionGroups(plain, plain == 1, np.array([1.0, 1]), np.array([True, True]), taken)
+    groups = CorrectionGroups(plain, plain == 1, np.array([1.0, 1]), np.array([True, False]))
     result = estimator(groups, AdvantageRule())
-    assert result.values.tolist() == [[0, 0, -1], [0, 0, -1]]
-    assert result.zero_variance.tolist() == [False, False]
-    assert risk_effect(groups, AdvantageRule(), estimator) > 0
+    assert result.values.tolist() == [[0, 0, -1], [0, 0, 0]]
+    assert result.zero_variance.tolist() == [False, True]
+    assert risk_effect(groups, AdvantageRule(), estimator) == 0.0
