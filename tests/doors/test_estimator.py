@@ -10,7 +10,6 @@ from fail2fix.method.advantage import (
     CorrectionGroups,
     advantage_estimator,
     penalties,
-    risk_effect,
 )
 from tests.doors.settings import settings_of
 
@@ -29,4 +28,3 @@ def test_your_own_estimator_gives_the_advantages() -> None:
     result = estimator(groups, AdvantageRule())
     assert result.values.tolist() == [[0, 0, -1], [0, 0, 0]]
     assert result.zero_variance.tolist() == [False, True]
-    assert risk_effect(groups, AdvantageRule(), estimator) == 0.0

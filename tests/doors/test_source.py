@@ -5,7 +5,7 @@ from __future__ import annotations
 from omegaconf import OmegaConf
 
 from fail2fix.verl_ext.sources import AttemptSource, source_class
-from fail2fix.verl_ext.streams import Stream
+from fail2fix.verl_ext.stream import Stream
 from tests.doors.settings import settings_of
 
 
