@@ -15,6 +15,7 @@ from fail2fix.method.errors import InputError, reading
 from fail2fix.preflight.attention import check_attention, dry_run_note, settle_attention
 from fail2fix.preflight.chat import Chat, check_correction_prompts
 from fail2fix.preflight.data_files import DataCheck, paths
+from fail2fix.preflight.doors import check_doors
 from fail2fix.preflight.ground_truths import GroundTruths
 from fail2fix.preflight.model_folder import check_model, check_reach, check_weights
 from fail2fix.preflight.no_secrets import refuse_secrets
@@ -29,7 +30,6 @@ from fail2fix.preflight.verl_keys import check_keys
 from fail2fix.preflight.warnings import config_warnings
 from fail2fix.run.settings import fail2fix_settings, overlong_buffer, refuse_legacy_reward_keys
 from fail2fix.verl_ext import names
-from fail2fix.verl_ext.sources import source_class
 
 __all__ = ["check_config", "check_inputs", "config_warnings", "missing_inputs", "settle_attention"]
 
@@ -47,7 +47,7 @@ def check_config(config: DictConfig) -> None:
     refuse_unsupported(config, settings)
     check_place(config)
     check_sizes(config, settings)
-    source_class(settings.replay.source)
+    check_doors(settings)
     if settings.held_out.enabled and config.data.get("validation_shuffle"):
         raise InputError(
             "data.validation_shuffle=true: held-out corrections find their problems by position in the validation set; "

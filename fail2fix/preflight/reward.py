@@ -7,14 +7,14 @@ from collections.abc import Callable
 from omegaconf import DictConfig
 
 from fail2fix.method.errors import InputError, reason_of
-from fail2fix.run.settings import OUR_REWARD, reward_manager
 from fail2fix.verl_ext.names import get_custom_reward_fn, resolve_reward_manager_cls
+from fail2fix.verl_ext.reward_manager import is_risk_averse
 
 
 def judged_by_us(config: DictConfig) -> bool:
     """Whether our verifiers judge, rather than the user's reward function or another reward manager."""
     own = (config.reward.get("custom_reward_function") or {}).get("path")
-    return not own and reward_manager(config) == OUR_REWARD
+    return not own and is_risk_averse(config)
 
 
 def check_reward_function(config: DictConfig) -> None:

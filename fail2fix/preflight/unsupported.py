@@ -13,6 +13,7 @@ from fail2fix.run.config import Fail2FixConfig
 from fail2fix.run.settings import OUR_REWARD, asks_for_corrections, seeds_rollouts
 from fail2fix.verl_ext import names
 from fail2fix.verl_ext.dynamic_sampling import METRICS
+from fail2fix.verl_ext.reward_manager import is_risk_averse
 
 OUR_MANAGER = "fail2fix.verl_ext.rollout.Fail2FixAgentLoopManager"
 # verl's policy losses that weigh a micro-batch as a whole: geo_mean averages over its rows, bypass_mode rejects tokens
@@ -196,8 +197,9 @@ CORRECTION_PROMPTS = (
     ),
     Refusal(
         "reward.reward_manager.name",
-        f"corrections need {OUR_REWARD}; your own scoring goes into reward.custom_reward_function",
-        lambda name, c: name != OUR_REWARD,
+        f"corrections need {OUR_REWARD}, or a subclass of it that reward.reward_manager.module.path loads; your own "
+        "scoring goes into reward.custom_reward_function",
+        lambda name, c: not is_risk_averse(c),
     ),
 )
 

@@ -141,6 +141,8 @@ def overlong_buffer(config: DictConfig) -> OverlongBuffer | None:
 
 def inert_penalty(config: DictConfig, settings: Fail2FixConfig) -> str:
     """The warning for a run whose normalization removes the penalty; empty if it does not."""
+    if settings.risk.penalty == 0 or settings.risk.rule != "broken" or settings.advantage.estimator != "group_relative":
+        return ""
     # A stock run may set the penalty in a section of ours; only our trainer reads how advantages are scaled.
     if (config.get("fail2fix") or {}).get("advantage") and settings.correction.enabled:
         advantage = settings.advantage
@@ -150,7 +152,7 @@ def inert_penalty(config: DictConfig, settings: Fail2FixConfig) -> str:
         algorithm = config.get("algorithm") or {}
         inert = algorithm.get("adv_estimator") == "grpo" and bool(algorithm.get("norm_adv_by_std_in_grpo", True))
         remedy = "set algorithm.norm_adv_by_std_in_grpo=false or train with fail2fix.train"
-    if settings.risk.penalty == 0 or not inert:
+    if not inert:
         return ""
     return (
         f"fail2fix.risk.penalty={settings.risk.penalty} has no effect on the gradient: all rollouts of a group share "
