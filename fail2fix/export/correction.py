@@ -69,8 +69,10 @@ def correction_words(run: TrainingRun) -> CorrectionWords | None:
     """
     if run.text(f"{SECTION}.enabled") != "True":
         return None
-    given = {name: run.words(f"{SECTION}.{name}") for name in ("template", "header", "instruction")}
-    template = prompt_template(CorrectionConfig(**{name: text for name, text in given.items() if text}))
+    named, header, instruction = (run.words(f"{SECTION}.{name}") for name in ("template", "header", "instruction"))
+    template = prompt_template(
+        CorrectionConfig(template=named or "default", header=header or None, instruction=instruction or None)
+    )
     suffix = data_instruction(run.data_files())
     refuse_secret("the instruction of the training data", suffix, os.environ)
     return CorrectionWords(

@@ -37,8 +37,8 @@ class CodeConfig:
 class VerifierConfig:
     """Our verifiers, which judge where the run has no reward function of its own, and what counts as correct there.
 
-    ``sources``: which verifier judges the rows of a data source, by name (`fail2fix.verify.registry`); it adds to the
-    registry's own list and outweighs it.
+    ``sources``: data source -> the verifier of its rows: math, code, text, or the dotted path of your own
+    `fail2fix.verify.verifier.Verifier`. It has precedence over the list of `fail2fix.verify.registry`.
 
     ``retry_s`` and ``retries`` bound how a failed check is repeated (`fail2fix.verify.backoff`). ``retry_s``:
     seconds for which a service that is down or overloaded (connection errors, HTTP 429 and 5xx) is asked again with

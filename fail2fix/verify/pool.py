@@ -35,7 +35,7 @@ from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -43,10 +43,10 @@ from fail2fix.verify.answer_text import AnswerText, Channel, find_answer
 from fail2fix.verify.cost import is_oversized
 from fail2fix.verify.latex_text import clean
 from fail2fix.verify.math_answer import judge, verdict
+from fail2fix.verify.verifier import Verdict
 
 logger = logging.getLogger(__name__)
 
-Status = Literal["ok", "no_answer", "timeout", "error"]
 CheckFuture: TypeAlias = "concurrent.futures.Future[bool]"
 Check: TypeAlias = Callable[[AnswerText, str], bool]
 
@@ -61,15 +61,6 @@ MEMO_ENTRIES = 65_536
 
 START_ALLOWANCE_S = 60.0
 """How long starting workers may take before a pool that settles nothing counts as stuck."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """`correct` is False unless `status` is "ok"; `pred` is the answer judged, "" where there is none."""
-
-    correct: bool
-    pred: str
-    status: Status
 
 
 @dataclass

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import fields, is_dataclass
 from functools import reduce
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fail2fix.method import config as config_module
 from fail2fix.method.config import Baseline, PromptForm, Scale, Thinking
 from fail2fix.method.errors import InputError
 from fail2fix.run.config import Fail2FixConfig, check
@@ -44,7 +43,11 @@ CHOICES = {
     "correction.form": PromptForm.block,
     "correction.thinking": Thinking.strip,
     "correction.thinking_marks": [],
+    "correction.template": "default",
     "replay.source": "online",
+    "replay.rule": "quotas",
+    "risk.rule": "broken",
+    "advantage.estimator": "group_relative",
     "replay.difficulty": True,
     "ratio.adaptive": True,
     "held_out.enabled": False,
@@ -68,6 +71,10 @@ REFUSED = {
     "replay.band_low": [-0.1, 0.8, 1.1],
     "replay.max_attempts_per_prompt": [0],
     "replay.source": ["", "a b", "-"],
+    "replay.rule": ["", "a b"],
+    "correction.template": ["", "a b"],
+    "risk.rule": ["", "a b"],
+    "advantage.estimator": ["", "a b"],
     "offline.prompts": [0],
     "held_out.problems": [0],
     "held_out.samples": [0],
@@ -134,9 +141,8 @@ def test_a_choice_has_its_default(key: str) -> None:
 @pytest.mark.parametrize("key", SYMBOLS)
 def test_a_default_says_where_it_comes_from(key: str) -> None:
     """No number can be taken for the paper's that is not: the mark stands on its line."""
-    source = Path(config_module.__file__).read_text()
-    section = type(value_at(Fail2FixConfig(), key.split(".")[0])).__name__
-    body = source.split(f"class {section}:")[1].split("@dataclass")[0]
+    section = type(value_at(Fail2FixConfig(), key.split(".")[0]))
+    body = inspect.getsource(section)
     (line,) = re.findall(rf"^    {key.split('.')[1]}: .*$", body, re.M)
     assert re.search(rf"\b{SYMBOLS[key][1]}\b", line.partition("#")[2])
     assert not any(

@@ -85,5 +85,5 @@ def source_class(name: str) -> type[AttemptSource]:
     Raises:
         InputError: it does not load, or is not an ``AttemptSource``.
     """
-    found: type[AttemptSource] = resolve("replay.source", name, SOURCES, AttemptSource)
+    found: type[AttemptSource] = resolve("fail2fix.replay.source", name, SOURCES, AttemptSource)
     return found
