@@ -26,7 +26,7 @@ from fail2fix.data.atomic import sync, write_whole
 from fail2fix.data.files import require_writable
 from fail2fix.method.errors import InputError
 from fail2fix.run.checkpoints import UNFINISHED
-from fail2fix.run.faults import Exit
+from fail2fix.run.exit_status import Exit
 
 PROG = "python -m fail2fix.export"
 DTYPES = ("float32", "bfloat16", "float16")

@@ -141,8 +141,7 @@ def test_a_choice_has_its_default(key: str) -> None:
 @pytest.mark.parametrize("key", SYMBOLS)
 def test_a_default_says_where_it_comes_from(key: str) -> None:
     """No number can be taken for the paper's that is not: the mark stands on its line."""
-    section = type(value_at(Fail2FixConfig(), key.split(".")[0]))
-    body = inspect.getsource(section)
+    body = inspect.getsource(type(value_at(Fail2FixConfig(), key.split(".")[0])))
     (line,) = re.findall(rf"^    {key.split('.')[1]}: .*$", body, re.M)
     assert re.search(rf"\b{SYMBOLS[key][1]}\b", line.partition("#")[2])
     assert not any(
