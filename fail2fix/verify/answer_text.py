@@ -23,7 +23,7 @@ from typing import Literal
 
 from fail2fix.verify.exact_number import NO_UNIT
 
-Channel = Literal["auto", "boxed", "answer_line"]
+ChannelName = Literal["auto", "boxed", "answer_line"]
 
 MAX_RESPONSE_CHARS = 20_000
 """Only the last so many characters of a response are read: an answer is at the end, and the bound keeps what
@@ -95,7 +95,7 @@ class AnswerText:
     hedged: bool = False
 
 
-def find_answer(response: str, channel: Channel = "auto") -> AnswerText:
+def find_answer(response: str, channel: ChannelName = "auto") -> AnswerText:
     """The answer in the declared channel of `response`, read from its last 20,000 characters."""
     # Lone surrogates would make the answer unprintable and every dump that holds it fail.
     tail = response[-MAX_RESPONSE_CHARS:].encode("utf-8", "replace").decode()

@@ -47,7 +47,7 @@ SERVICE_ERRORS = {
 ADDRESS_ERRORS = {"InvalidURL", "InvalidSchema", "MissingSchema", "UnsupportedProtocol", "LocationParseError"}
 
 
-class Kind(Enum):
+class ErrorKind(Enum):
     """What an error says about repeating the call."""
 
     service = "service"
@@ -55,10 +55,10 @@ class Kind(Enum):
     unclear = "unclear"
 
 
-def kind_of(error: BaseException) -> Kind:
+def kind_of(error: BaseException) -> ErrorKind:
     """What an error says about repeating the call; a service's failure shows through the errors it was turned into."""
     kinds = [_own_kind(cause) for cause in _causes(error)]
-    return Kind.service if Kind.service in kinds else kinds[0]
+    return ErrorKind.service if ErrorKind.service in kinds else kinds[0]
 
 
 def retry_policy(
@@ -77,17 +77,17 @@ def retry_policy(
         return float(limit_s - (now - vars(state).setdefault("failing_since", now)))
 
     def again(error: BaseException) -> bool:
-        return isinstance(error, Exception) and kind_of(error) is not Kind.code
+        return isinstance(error, Exception) and kind_of(error) is not ErrorKind.code
 
     def stop(state: RetryCallState) -> bool:
         left = left_s(state)  # also where it does not count: the time runs from the first failure of any kind
-        if kind_of(_error(state)) is Kind.service:
+        if kind_of(_error(state)) is ErrorKind.service:
             return left <= 0
         return state.attempt_number >= tries
 
     def wait(state: RetryCallState) -> float:
         pause = PAUSE(state) + retry_after_s(_error(state))
-        return min(pause, max(0.0, left_s(state))) if kind_of(_error(state)) is Kind.service else pause
+        return min(pause, max(0.0, left_s(state))) if kind_of(_error(state)) is ErrorKind.service else pause
 
     def before_sleep(state: RetryCallState) -> None:
         if on_failure is not None:
@@ -123,21 +123,21 @@ def _seconds(text: str) -> float:
     return max(0.0, seconds) if math.isfinite(seconds) else 0.0
 
 
-def _own_kind(error: BaseException) -> Kind:
+def _own_kind(error: BaseException) -> ErrorKind:
     status = _http_status(error)
     if status is not None and status >= 400:
-        return Kind.service if status in REPEATED_STATUSES or status >= 500 else Kind.code
+        return ErrorKind.service if status in REPEATED_STATUSES or status >= 500 else ErrorKind.code
     if type(error).__name__ in ADDRESS_ERRORS:
-        return Kind.code
+        return ErrorKind.code
     # Before the built-in classes: requests' errors are OSErrors, and some of them ValueErrors too.
     if any((c.__module__.partition(".")[0], c.__name__) in SERVICE_ERRORS for c in type(error).__mro__):
-        return Kind.service
+        return ErrorKind.service
     if isinstance(error, json.JSONDecodeError):  # a broken answer, or a broken reader
-        return Kind.unclear
+        return ErrorKind.unclear
     if isinstance(error, CODE_ERRORS):
-        return Kind.code
+        return ErrorKind.code
     # Python 3.10's time-outs of futures are no OSErrors.
-    return Kind.service if isinstance(error, OSError | FutureTimeoutError) else Kind.unclear
+    return ErrorKind.service if isinstance(error, OSError | FutureTimeoutError) else ErrorKind.unclear
 
 
 def _http_status(error: BaseException) -> int | None:

@@ -14,7 +14,7 @@ class Channel(Enum):
     answer_line = "answer_line"
 
 
-class CodeBackend(Enum):
+class CodeBackendName(Enum):
     """Where programs run: bubblewrap sandboxes on this machine, or SandboxFusion's HTTP service."""
 
     local = "local"
@@ -25,7 +25,7 @@ class CodeBackend(Enum):
 class CodeConfig:
     """The verifier of programs; a row's ground truth may ask for less time and memory, never for more."""
 
-    backend: CodeBackend = CodeBackend.local
+    backend: CodeBackendName = CodeBackendName.local
     endpoint: str = ""  # of sandbox_fusion: http://host:port
     workers: int = 2  # sandboxes, or requests, at a time in each reward worker
     test_s: float = 6.0  # seconds of one test

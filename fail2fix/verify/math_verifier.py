@@ -2,7 +2,7 @@
 
 import re
 
-from fail2fix.verify.answer_text import Channel, find_answer
+from fail2fix.verify.answer_text import ChannelName, find_answer
 from fail2fix.verify.config import VerifierConfig
 from fail2fix.verify.errors import GroundTruthError
 from fail2fix.verify.gold import parse_gold, within_tolerance
@@ -18,7 +18,7 @@ _PYTHON_VALUE = re.compile(r"""\s*(?:\[\s*[{']|\{\s*'|b?'.*'$|\(\s*['"]|(?:array
 class MathVerifier:
     """A pool of worker processes and the channel in which the prompt asks for the answer."""
 
-    def __init__(self, pool: VerifierPool, channel: Channel) -> None:
+    def __init__(self, pool: VerifierPool, channel: ChannelName) -> None:
         self._pool, self._channel = pool, channel
 
     async def verify(self, response: str, ground_truth: str) -> Verdict:

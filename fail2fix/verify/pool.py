@@ -39,7 +39,7 @@ from typing import Literal, TypeAlias
 
 from pebble import ProcessExpired, ProcessPool
 
-from fail2fix.verify.answer_text import AnswerText, Channel, find_answer
+from fail2fix.verify.answer_text import AnswerText, ChannelName, find_answer
 from fail2fix.verify.cost import is_oversized
 from fail2fix.verify.latex_text import clean
 from fail2fix.verify.math_answer import judge, verdict
@@ -136,7 +136,7 @@ class VerifierPool:
         self._workers: _Workers | None = None
         self._closed = False
 
-    async def verify(self, response: str, gold: str, channel: Channel = "auto") -> Verdict:
+    async def verify(self, response: str, gold: str, channel: ChannelName = "auto") -> Verdict:
         r"""Judge the answer in the declared channel of `response` against the bare answer `gold`.
 
         Never raises for anything in `response`. Raises `RuntimeError` once the pool is closed. Cancelling the

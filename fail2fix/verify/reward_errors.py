@@ -20,7 +20,7 @@ from ray.exceptions import RayTaskError
 from fail2fix.console.printable import one_line
 from fail2fix.method.errors import InputError
 from fail2fix.run.faults import most_common
-from fail2fix.verify.backoff import Kind, kind_of
+from fail2fix.verify.backoff import ErrorKind, kind_of
 
 REWARD_ERROR = "reward_error"
 LONGEST = 300  # characters of an error's own words
@@ -60,7 +60,7 @@ def failed_under_verl(config: DictConfig, error: RayTaskError) -> InputError | N
     None: it says itself what it means, or a service failed.
     """
     cause = error.cause
-    if isinstance(cause, InputError) or kind_of(cause) is not Kind.code:
+    if isinstance(cause, InputError) or kind_of(cause) is not ErrorKind.code:
         return None
     places = PLACE.findall(str(error))  # the traceback came as text
     source = os.path.abspath(reward_file(config))

@@ -19,7 +19,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from fail2fix.verify.answer_text import Channel, find_answer
+from fail2fix.verify.answer_text import ChannelName, find_answer
 from fail2fix.verify.code.fields import Fields
 from fail2fix.verify.config import VerifierConfig
 from fail2fix.verify.errors import GroundTruthError
@@ -42,8 +42,8 @@ class TextGold:
 class TextVerifier:
     """Compares the answer in the channel in which the prompt asks for it."""
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel: Channel = channel
+    def __init__(self, channel: ChannelName) -> None:
+        self._channel: ChannelName = channel
 
     async def verify(self, response: str, ground_truth: str) -> Verdict:
         """Never raises for anything in `response`.

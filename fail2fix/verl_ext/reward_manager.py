@@ -47,7 +47,7 @@ from fail2fix.method.errors import InputError
 from fail2fix.method.shaping import overlong_penalty, shape_reward
 from fail2fix.method.verdict import reaches
 from fail2fix.run.settings import fail2fix_settings, inert_penalty, overlong_buffer, refuse_legacy_reward_keys
-from fail2fix.verify.backoff import Kind, kind_of, retry_policy
+from fail2fix.verify.backoff import ErrorKind, kind_of, retry_policy
 from fail2fix.verify.config import VerifierConfig
 from fail2fix.verify.registry import PROGRAMS, Verifier, ground_truth_text, open_verifier, verifier_of
 from fail2fix.verify.reward_errors import REWARD_ERROR, FirstVerdicts, error_line, error_place, reward_name
@@ -148,7 +148,7 @@ class RiskAverseRewardManager(NaiveRewardManager):
     def _failed(self, error: Exception) -> dict[str, Any]:
         """The fields of a rollout without a verdict: its group leaves the step."""
         self._log_error(error)
-        own = kind_of(error) is Kind.code and not isinstance(error, MACHINE_ERRORS)
+        own = kind_of(error) is ErrorKind.code and not isinstance(error, MACHINE_ERRORS)
         failed = {"score": 0.0, "pred": "", "verdict": 0, "verify_status": "error"} | self._failed_acc
         return self._known_extras | failed | {REWARD_ERROR: self._line(error) if own else ""}
 

@@ -5,7 +5,7 @@ follows the expected value, so its cost is bounded by that value's size whatever
 hashed in bulk, and shared or cyclic parts of them are never expanded.
 
 >>> from fail2fix.verify.code.inside.values import encode
->>> same_value([1, 2], encode([1, 2]), Comparison()), same_value([1, 2], encode([1, 2.0]), Comparison())
+>>> same_value([1, 2], encode([1, 2]), EqualityRule()), same_value([1, 2], encode([1, 2.0]), EqualityRule())
 (True, False)
 """
 
@@ -13,7 +13,7 @@ import math
 from decimal import Decimal
 from typing import Any
 
-from fail2fix.verify.code.ground_truth import Comparison
+from fail2fix.verify.code.ground_truth import EqualityRule
 from fail2fix.verify.code.inside.values import NotDataError, decode
 
 _NUMBERS = (bool, int, float)
@@ -46,7 +46,7 @@ def _same_numbers(expected: list[str], printed: list[str]) -> bool:
         return False
 
 
-def same_value(expected: Any, message: Any, how: Comparison) -> bool:
+def same_value(expected: Any, message: Any, how: EqualityRule) -> bool:
     """Whether a result message holds `expected`; False for anything malformed."""
     try:
         walk = _Walk(message["nodes"], how)
@@ -58,7 +58,7 @@ def same_value(expected: Any, message: Any, how: Comparison) -> bool:
 
 
 class _Walk:
-    def __init__(self, nodes: list[Any], how: Comparison) -> None:
+    def __init__(self, nodes: list[Any], how: EqualityRule) -> None:
         self.nodes = nodes
         self.how = how
 

@@ -23,7 +23,7 @@ Further fields of every kind: `prelude` (trusted source run before the program: 
 `limits` (`test_s`, `total_s`, `memory_mb`, `output_kb`, each below the back-end's own or equal to it).
 
 Of "calls": `kwargs` of a call; `values`: "json" (the default) or "python": every argument and expected result is
-then the text of a Python literal, for what JSON cannot say (tuples, sets); `compare`, see `Comparison`.
+then the text of a Python literal, for what JSON cannot say (tuples, sets); `compare`, see `EqualityRule`.
 
 Of "assertions": `check` (the function called with the entry point, "check"), `by_position` (arguments the tests give
 by keyword are passed by position, in their order: DebugBench renames parameters), `records` (classes of the prelude
@@ -60,7 +60,7 @@ MAX_UNORDERED = 1000
 
 
 @dataclass(frozen=True)
-class Comparison:
+class EqualityRule:
     """When a result equals the expected one.
 
     `equality`: "exact" (same built-in types all the way down: 1, 1.0 and True differ) or "python" (as `==` says).
@@ -107,7 +107,7 @@ class _Common:
 class CallTests(_Common):
     entry_point: str
     calls: tuple[Call, ...]
-    compare: Comparison = field(default_factory=Comparison)
+    compare: EqualityRule = field(default_factory=EqualityRule)
 
 
 @dataclass(frozen=True)
@@ -164,14 +164,21 @@ def compressed(ground_truth: Mapping[str, Any]) -> str:
     return COMPRESSED + base64.b64encode(zlib.compress(json.dumps(ground_truth).encode(), 9)).decode()
 
 
-def _expanded(text: str) -> str:
-    if not text.startswith(COMPRESSED):
-        return text
+def decompressed(text: str) -> bytes:
+    """Content of a base64 text of zlib data.
+
+    Raises:
+        ValueError, zlib.error: it is something else, truncated, or larger than `MAX_EXPANDED_BYTES`.
+    """
     reader = zlib.decompressobj()
-    content = reader.decompress(base64.b64decode(text[len(COMPRESSED) :], validate=True), MAX_EXPANDED_BYTES)
+    content = reader.decompress(base64.b64decode(text, validate=True), MAX_EXPANDED_BYTES)
     if not reader.eof:
-        raise ValueError(f"it is cut off, or larger than {MAX_EXPANDED_BYTES} bytes")
-    return content.decode()
+        raise ValueError(f"it is truncated, or larger than {MAX_EXPANDED_BYTES} bytes")
+    return content
+
+
+def _expanded(text: str) -> str:
+    return decompressed(text.removeprefix(COMPRESSED)).decode() if text.startswith(COMPRESSED) else text
 
 
 def _common(fields: Fields) -> dict[str, Any]:
@@ -219,14 +226,14 @@ def _literal(text: Any, where: str) -> Any:
         raise GroundTruthError(f"{where}: {str(text)[:80]!r} is not the text of a Python literal") from None
 
 
-def _comparison(fields: Fields) -> Comparison:
+def _comparison(fields: Fields) -> EqualityRule:
     equality = fields.optional_choice("equality", "exact", "python")
     tolerance = float(fields.take("tolerance", (int, float), 0.0))
     any_order, tuples = fields.take("any_order", bool, False), fields.take("tuples_as_lists", bool, False)
     fields.refuse_rest()
     if not 0 <= tolerance < 1:
         raise GroundTruthError(f"compare.tolerance={tolerance} must be at least 0 and below 1")
-    return Comparison("python" if equality == "python" else "exact", tolerance, any_order, tuples)
+    return EqualityRule("python" if equality == "python" else "exact", tolerance, any_order, tuples)
 
 
 def _refuse_long(expected: Any, any_order: bool, where: str) -> None:

@@ -22,6 +22,8 @@ from typing import *
 _FOREIGN_IMPORT = re.compile(r"^from sortedcontainers import .*$", re.MULTILINE)
 
 TYPING = "from typing import *\n"
+TESTED = ("prompt", "test", "entry_point")
+"""Columns of HumanEval and LeetCodeDataset that their ground truths are made of."""
 
 
 def humaneval(row: Mapping[str, Any]) -> GroundTruth:

@@ -18,8 +18,7 @@ from fail2fix.verify.code.ground_truth import Limits, parse_ground_truth
 from fail2fix.verify.code.local import LocalBackend
 from fail2fix.verify.code.program_text import find_program
 from fail2fix.verify.code.verdict import CodeVerdict
-from fail2fix.verify.config import CodeBackend as Backend
-from fail2fix.verify.config import VerifierConfig
+from fail2fix.verify.config import CodeBackendName, VerifierConfig
 from fail2fix.verify.errors import GroundTruthError
 
 BACKEND = "fail2fix.verifier.code.backend"
@@ -61,7 +60,7 @@ def open_verifier(settings: VerifierConfig) -> CodeVerifier:
     """
     code = settings.code
     limits = Limits(test_s=code.test_s, total_s=code.total_s, memory_mb=code.memory_mb)
-    if code.backend is Backend.sandbox_fusion:
+    if code.backend is CodeBackendName.sandbox_fusion:
         if find_spec("sandbox_fusion") is None:
             raise InputError(f"{BACKEND}=sandbox_fusion: its client is missing: pip install sandbox-fusion==0.3.7")
         return CodeVerifier(FusionBackend(code.endpoint, code.workers, limits, settings.retry_s))
