@@ -1,14 +1,12 @@
-"""The project's one retry policy: exponential pauses with jitter, for a limited time, on `tenacity`.
+"""Retry policy of the project: exponential pauses with jitter, for a limited time, on `tenacity`.
 
-Whether a call is repeated depends on its error (`kind_of`):
+An error's kind (`kind_of`) decides:
 
 - service: a service or the network failed. Repeated until `limit_s` seconds after the first failure; a Retry-After
   header is honored.
-- code: the calling code is wrong (TypeError, KeyError, ...) or the service refuses the request (HTTP 4xx). Never
+- code: the calling code is wrong (TypeError, KeyError, ...) or the service refuses the request (HTTP 4xx). Not
   repeated.
-- unclear: anything else. `tries` calls altogether.
-
-Must not know: verl, ray, what is called.
+- unclear: anything else. `tries` calls in total.
 
     await AsyncRetrying(**retry_policy(limit_s=300.0))(ask_the_service)
 """
@@ -48,7 +46,7 @@ ADDRESS_ERRORS = {"InvalidURL", "InvalidSchema", "MissingSchema", "UnsupportedPr
 
 
 class ErrorKind(Enum):
-    """What an error says about repeating the call."""
+    """Whether repeating a call can help after an error."""
 
     service = "service"
     code = "code"
@@ -56,7 +54,7 @@ class ErrorKind(Enum):
 
 
 def kind_of(error: BaseException) -> ErrorKind:
-    """What an error says about repeating the call; a service's failure shows through the errors it was turned into."""
+    """Kind of an error; a service's failure counts even if it was turned into another error."""
     kinds = [_own_kind(cause) for cause in _causes(error)]
     return ErrorKind.service if ErrorKind.service in kinds else kinds[0]
 
@@ -64,12 +62,12 @@ def kind_of(error: BaseException) -> ErrorKind:
 def retry_policy(
     limit_s: float = LIMIT_S, tries: int = TRIES, on_failure: Callable[[BaseException], None] | None = None
 ) -> dict[str, Any]:
-    """Arguments for `tenacity.Retrying` and `tenacity.AsyncRetrying`; the last error is raised as it is.
+    """Arguments for `tenacity.Retrying` and `tenacity.AsyncRetrying`; the last error is raised unchanged.
 
     Args:
         limit_s: seconds from the first failure to the last try, for services.
-        tries: calls altogether, for errors of unclear kind.
-        on_failure: told each error after which the call is repeated.
+        tries: calls in total, for errors of unclear kind.
+        on_failure: called with each error that is followed by a retry.
     """
 
     def left_s(state: RetryCallState) -> float:
@@ -103,7 +101,7 @@ def retry_policy(
 
 
 def retry_after_s(error: BaseException) -> float:
-    """Seconds that a service asks to wait, by a Retry-After header of seconds or of a date; 0 if it does not."""
+    """Seconds to wait by a Retry-After header (seconds or a date), or 0."""
     for holder in _holders(error):
         headers: Any = getattr(holder, "headers", None)
         given = headers.get("Retry-After") if hasattr(headers, "get") else None
@@ -150,7 +148,7 @@ def _http_status(error: BaseException) -> int | None:
 
 
 def _holders(error: BaseException) -> Iterator[object]:
-    """What may hold a response's headers."""
+    """Objects that may hold a response's headers."""
     for cause in _causes(error):
         yield cause
         yield getattr(cause, "response", None)

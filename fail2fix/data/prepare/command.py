@@ -65,8 +65,9 @@ def prepare(chosen: PublicSet, out: Path, folder: Path | None = None) -> Made:
         }
         evaluates = chosen.use == "evaluation"
         for_training = [] if evaluates else [each for split in problems if split != "test" for each in problems[split]]
+        train: list[Placed] = []
         if evaluates:
-            train, test = [], confirm(sum(problems.values(), []))
+            test = confirm(sum(problems.values(), []))
         else:
             train, test = _training(chosen, problems, dropped, confirm)
     write_splits(out, _rows(chosen, train, "train"), _rows(chosen, test, "test"))
