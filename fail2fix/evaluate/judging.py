@@ -17,7 +17,8 @@ from fail2fix.evaluate.questions import Question
 from fail2fix.method.errors import InputError
 from fail2fix.verify.config import VerifierConfig
 from fail2fix.verify.errors import GroundTruthError
-from fail2fix.verify.registry import Verifier, open_verifier, verifier_of
+from fail2fix.verify.registry import open_verifier, verifier_of
+from fail2fix.verify.verifier import Verifier
 
 AT_A_TIME = 256
 """Answers handed to the verifiers at a time; they have queues of their own."""

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from fail2fix.evaluate.critique import RIGHT, WRONG
 from fail2fix.evaluate.questions import Question
 from fail2fix.evaluate.settings import Settings
-from fail2fix.method.config import DEFAULT_HEADER, DEFAULT_INSTRUCTION
+from fail2fix.method.chat_template import ChatTemplate
 from fail2fix.method.markers import Markers
 from fail2fix.method.prompts import AttemptContext, CorrectionPromptBuilder, block_text
-from fail2fix.method.templates import ChatTemplate
+from fail2fix.method.templates.default import Default
 from fail2fix.method.thinking import ThinkingMarks
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ CRITIQUE_INSTRUCTION = (
 """CriticBench's question without its examples, answered in a box."""
 
 WORDS = {
-    "correct": (DEFAULT_HEADER, DEFAULT_INSTRUCTION),
+    "correct": (Default.header, Default.instruction),
     "correct a program": (CODE_HEADER, CODE_INSTRUCTION),
-    "critique": (DEFAULT_HEADER, CRITIQUE_INSTRUCTION),
+    "critique": (Default.header, CRITIQUE_INSTRUCTION),
 }
 """{what is asked of an attempt: what stands before it, and after it}."""
 

@@ -13,8 +13,10 @@ from typing import Any
 
 from fail2fix.console.secret_text import refuse_secret
 from fail2fix.export.run import TrainingRun, data_instruction
+from fail2fix.method.config import CorrectionConfig
 from fail2fix.method.markers import CLOSE_DELIMITER, OPEN_DELIMITER
 from fail2fix.method.prompts import block_text
+from fail2fix.method.templates import prompt_template
 from fail2fix.method.thinking import KNOWN_MARKS
 
 FILE = "correction_prompt.json"
@@ -63,16 +65,20 @@ def correction_words(run: TrainingRun) -> CorrectionWords | None:
     """A run's correction prompt; None for a run without corrections.
 
     Raises:
-        InputError: one of the words holds a secret.
+        InputError: one of the words holds a secret, or the run's own template does not load.
     """
     if run.text(f"{SECTION}.enabled") != "True":
         return None
+    named, header, instruction = (run.words(f"{SECTION}.{name}") for name in ("template", "header", "instruction"))
+    template = prompt_template(
+        CorrectionConfig(template=named or "default", header=header or None, instruction=instruction or None)
+    )
     suffix = data_instruction(run.data_files())
     refuse_secret("the instruction of the training data", suffix, os.environ)
     return CorrectionWords(
         form=run.words(f"{SECTION}.form"),
-        header=run.words(f"{SECTION}.header"),
-        instruction=run.words(f"{SECTION}.instruction"),
+        header=template.header,
+        instruction=template.instruction,
         thinking=run.words(f"{SECTION}.thinking"),
         max_prompt_tokens=int(run.words(f"{SECTION}.max_prompt_length")),
         problem_suffix=suffix,

@@ -44,12 +44,13 @@ class TrainingRun:
         return f"(left out: {kind})" if kind else one_line(str(value))
 
     def words(self, key: str) -> str:
-        """A text of the config that must be exported as it is.
+        """A text of the config that must be exported as it is; "" where it has none.
 
         Raises:
             InputError: it holds a secret.
         """
-        value = str(OmegaConf.select(self.config, key, default=""))
+        found = OmegaConf.select(self.config, key)
+        value = "" if found is None else str(found)
         refuse_secret(key, value, os.environ)
         return value
 

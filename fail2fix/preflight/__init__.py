@@ -17,6 +17,7 @@ from fail2fix.method.errors import InputError
 from fail2fix.preflight.attention import check_attention, dry_run_note, settle_attention
 from fail2fix.preflight.chat import Chat, check_correction_prompts
 from fail2fix.preflight.data_files import DataCheck
+from fail2fix.preflight.doors import check_doors
 from fail2fix.preflight.doubtful import doubts_of_config
 from fail2fix.preflight.ground_truths import GroundTruths
 from fail2fix.preflight.model_folder import check_model, check_reach, check_weights
@@ -32,7 +33,6 @@ from fail2fix.preflight.verl_keys import check_keys
 from fail2fix.preflight.wording import paths
 from fail2fix.run.config import Fail2FixConfig
 from fail2fix.run.settings import fail2fix_settings, overlong_buffer, refuse_legacy_reward_keys
-from fail2fix.verl_ext.sources import source_class
 
 __all__ = ["check_config", "check_inputs", "doubts", "missing_inputs", "settle_attention"]
 
@@ -94,7 +94,7 @@ def missing_inputs(config: DictConfig) -> list[str]:
 
 
 def _check_sources(config: DictConfig, settings: Fail2FixConfig) -> None:
-    source_class(settings.replay.source)
+    check_doors(settings)
     if settings.held_out.enabled and config.data.get("validation_shuffle"):
         raise InputError(
             "data.validation_shuffle=true: held-out corrections know their problems by their place in the validation "

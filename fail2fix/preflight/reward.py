@@ -7,13 +7,13 @@ from verl.trainer.ppo.reward import get_custom_reward_fn, resolve_reward_manager
 
 from fail2fix.method.errors import InputError
 from fail2fix.preflight.wording import first_line
-from fail2fix.run.settings import OUR_REWARD, reward_manager
+from fail2fix.verl_ext.reward_manager import is_risk_averse
 
 
 def judged_by_us(config: DictConfig) -> bool:
     """Whether our verifiers judge: neither a reward function of the run's own nor another reward manager does."""
     own = (config.reward.get("custom_reward_function") or {}).get("path")
-    return not own and reward_manager(config) == OUR_REWARD
+    return not own and is_risk_averse(config)
 
 
 def check_reward_function(config: DictConfig) -> None:

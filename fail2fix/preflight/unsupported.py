@@ -16,6 +16,7 @@ from fail2fix.method.errors import InputError
 from fail2fix.run.config import Fail2FixConfig, Schedule
 from fail2fix.run.settings import OUR_REWARD, seeds_rollouts
 from fail2fix.verl_ext.dynamic_sampling import METRICS
+from fail2fix.verl_ext.reward_manager import is_risk_averse
 from fail2fix.verl_ext.verl_names import (
     advantage_estimators,
     knows_kl_controller,
@@ -253,8 +254,9 @@ CORRECTION_PROMPTS = (
     ),
     Refusal(
         "reward.reward_manager.name",
-        lambda c: c.reward.reward_manager.name != OUR_REWARD,
-        f"corrections need {OUR_REWARD}; your own scoring goes into reward.custom_reward_function",
+        lambda c: not is_risk_averse(c),
+        f"corrections need {OUR_REWARD}, or a subclass of it that reward.reward_manager.module.path loads; your own "
+        "scoring goes into reward.custom_reward_function",
     ),
 )
 

@@ -19,7 +19,6 @@ from enum import Enum
 from typing import Any
 
 from fail2fix.method.config import (
-    SOURCES_ALLOWED,
     AdvantageConfig,
     CorrectionConfig,
     HeldOutConfig,
@@ -160,6 +159,57 @@ class Fail2FixConfig:
     run: RunConfig = field(default_factory=RunConfig)
 
 
+def _check_correction(correction: CorrectionConfig) -> None:
+    attempts, rollouts, marks = correction.attempts, correction.rollouts, correction.thinking_marks
+    _require(attempts >= 1, "correction.attempts", attempts, "at least 1 (correction.enabled=false turns it off)")
+    _require(rollouts >= 2, "correction.rollouts", rollouts, "at least 2: one rollout has no group to compare with")
+    _require(correction.weight >= 0, "correction.weight", correction.weight, "0 or more")
+    longest = correction.max_prompt_length
+    _require(longest >= 1, "correction.max_prompt_length", longest, "a number of tokens")
+    _require(
+        all(len(pair) == 2 and all(mark.strip() for mark in pair) for pair in marks),
+        "correction.thinking_marks",
+        marks,
+        "a list of pairs, an opening and a closing mark each, like [[<a>,</a>]]",
+    )
+    for key in ("header", "instruction"):
+        words = getattr(correction, key)
+        _require(words is None or words.strip(), f"correction.{key}", words, "words, or null for the template's")
+
+
+def _check_replay(replay: ReplayConfig) -> None:
+    low, high, limit = replay.band_low, replay.band_high, replay.max_attempts_per_prompt
+    _require(0 <= low <= high <= 1, "replay.band_low", low, "0 <= band_low <= band_high <= 1")
+    _require(limit >= 1, "replay.max_attempts_per_prompt", limit, "1 or more")
+
+
+def _check_ratio(ratio: RatioConfig) -> None:
+    low, first, high = ratio.minimum, ratio.initial, ratio.maximum
+    _require(0 <= low <= high <= 1, "ratio.minimum", low, "0 <= minimum <= maximum <= 1")
+    _require(low <= first <= high or not ratio.adaptive, "ratio.initial", first, "in [minimum, maximum]")
+    for key in ("initial", "target_retention"):
+        share = getattr(ratio, key)
+        _require(0 <= share <= 1, f"ratio.{key}", share, "a share in [0, 1]")
+    _require(0 <= ratio.retention_ema < 1, "ratio.retention_ema", ratio.retention_ema, "in [0, 1)")
+
+
+def _check_risk(risk: RiskConfig) -> None:
+    _require(risk.penalty >= 0, "risk.penalty", risk.penalty, "0 or more")
+    scale = risk.reward_scale
+    _require(0 < scale < math.inf, "risk.reward_scale", scale, "a number above 0: what right is worth above wrong")
+
+
+def _check_verifier(verifier: VerifierConfig) -> None:
+    _require(verifier.workers >= 1, "verifier.workers", verifier.workers, "at least 1")
+    for key in ("deadline_s", "call_s"):
+        seconds = getattr(verifier, key)
+        _require(seconds > 0, f"verifier.{key}", seconds, "a number of seconds above 0")
+    retry_s, retries = verifier.retry_s, verifier.retries
+    _require(retry_s >= 0, "verifier.retry_s", retry_s, "0 or more seconds (0: never ask a service again)")
+    _require(retries >= 0, "verifier.retries", retries, "0 or more")
+    _check_code(verifier.code)
+
+
 def _check_code(code: CodeConfig) -> None:
     http = code.endpoint.startswith(("http://", "https://"))
     wanted = "http://host:port of the service" if code.backend is CodeBackendName.sandbox_fusion else "empty for local"
@@ -190,65 +240,34 @@ def _check_schedule(config: Fail2FixConfig) -> None:
     _require(0 < config.streaming.patience <= 1, "streaming.patience", config.streaming.patience, "in (0, 1]")
 
 
+def _check_doors(config: Fail2FixConfig) -> None:
+    for key, value in (
+        ("replay.source", config.replay.source),
+        ("replay.rule", config.replay.rule),
+        ("correction.template", config.correction.template),
+        ("risk.rule", config.risk.rule),
+        ("advantage.estimator", config.advantage.estimator),
+    ):
+        named = re.fullmatch(r"[\w.]+", value)
+        _require(named, key, value, "a shipped name, or the dotted path of your own (fail2fix/README.md)")
+
+
 def check(config: Fail2FixConfig) -> None:
     """Refuse values that make no sense.
 
     Raises:
         InputError: naming the key, its value and what is allowed.
     """
-    c, r, q, v = config.correction, config.replay, config.ratio, config.verifier
-    seeded = config.seeded_rollouts
+    seeded, name = config.seeded_rollouts, config.run.name
     _require(isinstance(seeded, bool) or seeded == "auto", "seeded_rollouts", seeded, "auto, true or false")
-    _require(
-        c.attempts >= 1,
-        "correction.attempts",
-        c.attempts,
-        "at least 1 (correction.enabled=false turns it off)",
-    )
-    _require(
-        c.rollouts >= 2,
-        "correction.rollouts",
-        c.rollouts,
-        "at least 2: one rollout has no group to compare with",
-    )
-    _require(c.weight >= 0, "correction.weight", c.weight, "0 or more")
-    _require(c.max_prompt_length >= 1, "correction.max_prompt_length", c.max_prompt_length, "a number of tokens")
-    _require(
-        all(len(pair) == 2 and all(mark.strip() for mark in pair) for pair in c.thinking_marks),
-        "correction.thinking_marks",
-        c.thinking_marks,
-        "a list of pairs, an opening and a closing mark each, like [[<a>,</a>]]",
-    )
-    for key, words in (("correction.header", c.header), ("correction.instruction", c.instruction)):
-        _require(words.strip() != "", key, words, "words; every attempt needs them around it")
-    _require(0 <= r.band_low <= r.band_high <= 1, "replay.band_low", r.band_low, "0 <= band_low <= band_high <= 1")
-    _require(
-        r.max_attempts_per_prompt >= 1,
-        "replay.max_attempts_per_prompt",
-        r.max_attempts_per_prompt,
-        "1 or more",
-    )
-    _require(0 <= q.minimum <= q.maximum <= 1, "ratio.minimum", q.minimum, "0 <= minimum <= maximum <= 1")
-    _require(
-        q.minimum <= q.initial <= q.maximum or not q.adaptive,
-        "ratio.initial",
-        q.initial,
-        "in [minimum, maximum]",
-    )
-    _require(0 <= q.initial <= 1, "ratio.initial", q.initial, "a share in [0, 1]")
-    _require(0 <= q.target_retention <= 1, "ratio.target_retention", q.target_retention, "a share in [0, 1]")
-    _require(0 <= q.retention_ema < 1, "ratio.retention_ema", q.retention_ema, "in [0, 1)")
-    _require(config.risk.penalty >= 0, "risk.penalty", config.risk.penalty, "0 or more")
-    scale = config.risk.reward_scale
-    _require(0 < scale < math.inf, "risk.reward_scale", scale, "a number above 0: what right is worth above wrong")
-    _require(v.workers >= 1, "verifier.workers", v.workers, "at least 1")
-    _require(v.deadline_s > 0, "verifier.deadline_s", v.deadline_s, "a number of seconds above 0")
-    _require(v.retry_s >= 0, "verifier.retry_s", v.retry_s, "0 or more seconds (0: never ask a service again)")
-    _require(v.retries >= 0, "verifier.retries", v.retries, "0 or more")
-    _require(v.call_s > 0, "verifier.call_s", v.call_s, "a number of seconds above 0")
-    _check_code(v.code)
+    _check_correction(config.correction)
+    _check_replay(config.replay)
+    _check_ratio(config.ratio)
+    _check_risk(config.risk)
+    _check_verifier(config.verifier)
     _check_schedule(config)
     _check_faults(config.faults)
+    _check_doors(config)
     for key, limit_s in (("start_s", config.watchdog.start_s), ("limit_s", config.watchdog.limit_s)):
         _require(limit_s is None or limit_s > 0, f"watchdog.{key}", limit_s, "a number of seconds above 0, or null")
     for key, count in (
@@ -260,16 +279,10 @@ def check(config: Fail2FixConfig) -> None:
         ("checkpoint.keep_last", config.checkpoint.keep_last),
     ):
         _require(count is None or count >= 1, key, count, "at least 1")
-    _require(re.fullmatch(r"[\w.]+", r.source) is not None, "replay.source", r.source, SOURCES_ALLOWED)
-    name = config.run.name
-    _require(
-        name is None or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) is not None,
-        "run.name",
-        name,
-        "one folder name of letters, digits, '.', '_' and '-'",
-    )
+    fits = name is None or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)
+    _require(fits, "run.name", name, "one folder name of letters, digits, '.', '_' and '-'")
 
 
-def _require(holds: bool, key: str, value: object, allowed: str) -> None:
+def _require(holds: object, key: str, value: object, allowed: str) -> None:
     if not holds:
         raise InputError(f"fail2fix.{key}={value}: must be {allowed}")

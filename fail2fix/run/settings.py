@@ -141,7 +141,7 @@ def overlong_buffer(config: DictConfig) -> OverlongBuffer | None:
 
 def inert_penalty(config: DictConfig, settings: Fail2FixConfig) -> str:
     """The warning for a run whose normalisation removes the penalty; empty if it does not."""
-    if settings.risk.penalty == 0:
+    if settings.risk.penalty == 0 or settings.risk.rule != "broken" or settings.advantage.estimator != "group_relative":
         return ""
     # A stock run may set the penalty in a section of ours; only our trainer reads how advantages are scaled.
     if (config.get("fail2fix") or {}).get("advantage") and settings.correction.enabled:

@@ -37,7 +37,8 @@ class CodeConfig:
 class VerifierConfig:
     """Our verifiers, which judge runs without their own reward function, and the threshold of a correct reward.
 
-    ``sources``: verifier by data source (`fail2fix.verify.registry`); overrides the registry's table.
+    ``sources``: data source -> the verifier of its rows: math, code, text, or the dotted path of your own
+    `fail2fix.verify.verifier.Verifier`. It has precedence over the list of `fail2fix.verify.registry`.
 
     ``retry_s``: seconds for which a failing service (connection errors, HTTP 429 and 5xx) is asked again, with growing
     pauses, from the first failure; at most half of the watchdog's limit. ``retries``: repetitions after other failures

@@ -7,7 +7,8 @@ from fail2fix.verify.config import VerifierConfig
 from fail2fix.verify.errors import GroundTruthError
 from fail2fix.verify.gold import parse_gold, within_tolerance
 from fail2fix.verify.math_answer import judge
-from fail2fix.verify.pool import Verdict, VerifierPool
+from fail2fix.verify.pool import VerifierPool
+from fail2fix.verify.verifier import Verdict
 
 _MISSING = frozenset({"nan", "null", "none", "nil", "n/a", "<na>", "undefined", "unknown"})
 # A dict, a list of texts, quoted text or bytes, a tuple of texts, an array, a tensor, a number of numpy. Lists of JSON

@@ -34,7 +34,7 @@ from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -42,10 +42,10 @@ from fail2fix.verify.answer_text import AnswerText, ChannelName, find_answer
 from fail2fix.verify.cost import is_oversized
 from fail2fix.verify.latex_text import clean
 from fail2fix.verify.math_answer import judge, verdict
+from fail2fix.verify.verifier import Verdict
 
 logger = logging.getLogger(__name__)
 
-Status = Literal["ok", "no_answer", "timeout", "error"]
 CheckFuture: TypeAlias = "concurrent.futures.Future[bool]"
 Check: TypeAlias = Callable[[AnswerText, str], bool]
 
@@ -60,15 +60,6 @@ MEMO_ENTRIES = 65_536
 
 START_ALLOWANCE_S = 60.0
 """Seconds that starting workers may take before a pool without progress counts as stuck."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """`correct` is False unless `status` is "ok"; `pred` is the answer judged, or ""."""
-
-    correct: bool
-    pred: str
-    status: Status
 
 
 @dataclass

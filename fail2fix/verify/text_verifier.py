@@ -23,7 +23,7 @@ from fail2fix.verify.answer_text import ChannelName, find_answer
 from fail2fix.verify.code.fields import Fields
 from fail2fix.verify.config import VerifierConfig
 from fail2fix.verify.errors import GroundTruthError
-from fail2fix.verify.pool import Verdict
+from fail2fix.verify.verifier import Verdict
 
 _TEXT_COMMAND = re.compile(r"\\(?:text|textbf|mathrm|mbox)\s*\{([^{}]*)\}")
 _NO_WORD = re.compile(r"[^\w\s]|_")

@@ -77,7 +77,9 @@ def test_a_runs_own_list_outweighs_the_registrys() -> None:
 
 
 def test_an_unknown_verifier_is_refused_by_name() -> None:
-    with pytest.raises(InputError, match=r"verifier\.sources: 'mine' is given to 'maths': use one of math, code, text"):
+    with pytest.raises(
+        InputError, match=r"^fail2fix\.verifier\.sources\.mine=maths: .*; must be math, code, text, or "
+    ):
         verifier_of("mine", VerifierConfig(sources={"mine": "maths"}))
 
 

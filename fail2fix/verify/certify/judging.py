@@ -14,7 +14,8 @@ import psutil
 from fail2fix.console.progress import Done, unseen
 from fail2fix.verify.answer_text import ChannelName
 from fail2fix.verify.math_verifier import MathVerifier
-from fail2fix.verify.pool import Verdict, VerifierPool
+from fail2fix.verify.pool import VerifierPool
+from fail2fix.verify.verifier import Verdict
 
 Pair = tuple[str, str]
 """Response and ground truth, as `gold.py` reads it."""

@@ -10,7 +10,7 @@ A verdict's status:
 from dataclasses import dataclass
 from typing import Literal
 
-Status = Literal["ok", "timeout", "error", "no_answer"]
+from fail2fix.verify.verifier import Verdict
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,8 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class CodeVerdict:
-    """`correct` is False unless `status` is "ok"; `pred` is the program judged, "" where there is none."""
+class CodeVerdict(Verdict):
+    """`pred` is the program judged."""
 
-    correct: bool
-    pred: str
-    status: Status
     passed: int = 0
     total: int = 0
