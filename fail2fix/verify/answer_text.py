@@ -130,8 +130,8 @@ def _boxed(tail: str) -> tuple[str, bool]:
 
 
 def _lines(tail: str) -> tuple[list[str], bool]:
-    """Contents of the last pair of tags, the last `####` line and the last other answer line, in their order; and whether
-    another answer follows the last of them."""
+    """Contents of the last pair of tags, the last `####` line and the last other answer line, in their order; and
+    whether another answer follows the last of them."""
     lower = tail.lower()
     first = min((place for mark in _LINE_MARKS if (place := lower.find(mark)) >= 0), default=None)
     if first is None:

@@ -11,11 +11,10 @@ from contextlib import closing, contextmanager
 from fail2fix.console.progress import Done, stage
 from fail2fix.data.prepare.cleaning import Dropped, Placed
 from fail2fix.method.errors import InputError
-from fail2fix.verify.code.backend import CodeBackend, SandboxUnavailableError
+from fail2fix.verify.code.backend import CodeBackend, Outcome, SandboxUnavailableError
 from fail2fix.verify.code.ground_truth import parse_ground_truth
 from fail2fix.verify.code.local import LocalBackend
 from fail2fix.verify.code.program_text import find_program
-from fail2fix.verify.code.verdict import Outcome
 
 Run = tuple[str, str]
 """A program and its ground truth."""
