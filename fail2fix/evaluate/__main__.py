@@ -27,8 +27,7 @@ from fail2fix.evaluate.questions import Question, digest, load_questions
 from fail2fix.evaluate.settings import Settings, check
 from fail2fix.method.errors import InputError, reading
 from fail2fix.run.versions import versions
-from fail2fix.verify.config import Channel as ConfigChannel
-from fail2fix.verify.config import VerifierConfig
+from fail2fix.verify.config import Channel, VerifierConfig
 
 FORMAT = 1
 
@@ -72,7 +71,7 @@ def evaluate(settings: Settings, data: Path, folder: Path | None, out: Path) -> 
     model, model_digest = (settings.model, None) if settings.engine == "openai" else find_model(settings.model)
     store = Store(out)
     store.open(_plan(settings, questions, model_digest))
-    with Judge(VerifierConfig(channel=ConfigChannel(settings.channel))) as judge:
+    with Judge(VerifierConfig(channel=Channel(settings.channel))) as judge:
         judge.require([question for asked in questions.values() for question in asked])
         evaluation = Evaluation(settings, questions, store, judge, lambda: open_engine(replace(settings, model=model)))
         records = evaluation.run()

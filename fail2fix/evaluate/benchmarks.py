@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from fail2fix.data.sets.livecodebench import WINDOW
+from fail2fix.data.sets.evaluation_code import WINDOW
 from fail2fix.method.errors import InputError
 
 MAX_TOKENS = 8192

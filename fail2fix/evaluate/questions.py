@@ -13,7 +13,7 @@ from typing import Any
 from fail2fix.data.files import require_writable
 from fail2fix.data.prepare.command import prepare
 from fail2fix.data.sets import find_set
-from fail2fix.data.sets.spec import Attempt
+from fail2fix.data.sets.spec import GivenAttempt
 from fail2fix.evaluate.benchmarks import Benchmark, Task
 from fail2fix.method.errors import InputError, reading
 from fail2fix.verify.registry import ground_truth_text
@@ -30,7 +30,7 @@ class Question:
     ability: str
     messages: list[dict[str, str]]
     ground_truth: str
-    attempt: Attempt | None = None
+    attempt: GivenAttempt | None = None
     tags: dict[str, str] = field(default_factory=dict)
     task: Task = "solve"
 
@@ -90,7 +90,7 @@ def _question(row: dict[str, Any]) -> Question:
         ability=str(row["ability"]),
         messages=[{"role": str(m["role"]), "content": str(m["content"])} for m in row["prompt"]],
         ground_truth=ground_truth_text(row["reward_model"]["ground_truth"]),
-        attempt=None if attempt is None else Attempt(str(attempt), bool(info["attempt_correct"])),
+        attempt=None if attempt is None else GivenAttempt(str(attempt), bool(info["attempt_correct"])),
         tags={name: value for name, value in (info.get("tags") or {}).items() if value is not None},
     )
 
