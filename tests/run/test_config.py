@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import fields, is_dataclass
 from functools import reduce
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fail2fix.method import config as config_module
 from fail2fix.method.config import Baseline, PromptForm, Scale, Thinking
 from fail2fix.method.errors import InputError
 from fail2fix.run.config import Fail2FixConfig, Schedule, check
@@ -137,9 +136,7 @@ def test_a_choice_has_its_default(key: str) -> None:
 @pytest.mark.parametrize("key", SYMBOLS)
 def test_a_default_says_where_it_comes_from(key: str) -> None:
     """No number can be taken for the paper's that is not: the mark stands on its line."""
-    source = Path(config_module.__file__).read_text()
-    section = type(value_at(Fail2FixConfig(), key.split(".")[0])).__name__
-    body = source.split(f"class {section}:")[1].split("@dataclass")[0]
+    body = inspect.getsource(type(value_at(Fail2FixConfig(), key.split(".")[0])))
     (line,) = re.findall(rf"^    {key.split('.')[1]}: .*$", body, re.M)
     assert re.search(rf"\b{SYMBOLS[key][1]}\b", line.partition("#")[2])
     assert not any(
