@@ -49,10 +49,14 @@ if [[ $TIER != types ]] && ! command -v bwrap > /dev/null; then
   command -v bwrap > /dev/null || echo "test.sh: tests of programs are skipped: apt-get install bubblewrap python3" >&2
 fi
 
+# --all tries every property on more examples (tests/conftest.py).
+EXAMPLES=()
+[[ $TIER != all ]] || EXAMPLES=(--hypothesis-profile thorough)
+
 lint() { ruff check . && ruff format --check .; }
 slow() { [[ $TIER == all ]] || echo " and not slow"; }
 # A worker imports torch and verl, which takes seconds and 0.7 GB: more than eight do not pay.
-without_engines() { pytest -n auto --maxprocesses 8 --dist worksteal -m "not e2e$(slow)"; }
+without_engines() { pytest -n auto --maxprocesses 8 --dist worksteal "${EXAMPLES[@]}" -m "not e2e$(slow)"; }
 # Two trainings at once on a machine would refuse each other: one process.
 with_engines() {
   if [[ $VENV == .venv-official && $TIER == default ]]; then
@@ -65,7 +69,7 @@ selected() {
   case $TIER in
     fast) pytest -m "not e2e and not slow" "${PYTEST_ARGS[@]}" ;;
     e2e) pytest -m "e2e and not slow" "${PYTEST_ARGS[@]}" ;;
-    all) pytest "${PYTEST_ARGS[@]}" ;;
+    all) pytest "${EXAMPLES[@]}" "${PYTEST_ARGS[@]}" ;;
     *) pytest -m "not slow" "${PYTEST_ARGS[@]}" ;;
   esac
 }
