@@ -8,7 +8,7 @@ problem, the attempt as the assistant's turn, and `instruction`. Both give the t
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from fail2fix.console.secret_text import refuse_secret
@@ -26,10 +26,10 @@ SECTION = "fail2fix.correction"
 
 @dataclass(frozen=True)
 class CorrectionWords:
-    """What a model was asked for a correction.
+    """The words of a run's correction prompts.
 
     `thinking`: `strip` where attempts are quoted without their thinking, which ends with the closing mark of a pair of
-    `thinking_marks`. `problem_suffix`: the text after every problem of the training data, "" if not known.
+    `thinking_marks`. `problem_suffix`: the text after every problem of the training data, "" if unknown.
     """
 
     form: str
@@ -37,28 +37,15 @@ class CorrectionWords:
     instruction: str
     thinking: str
     max_prompt_tokens: int
-    problem_suffix: str = ""
-    chat_template_kwargs: dict[str, Any] = field(default_factory=dict)
-    thinking_marks: tuple[tuple[str, str], ...] = KNOWN_MARKS
+    problem_suffix: str
+    chat_template_kwargs: dict[str, Any]
+    thinking_marks: tuple[tuple[str, str], ...]
 
     def as_json(self) -> dict[str, Any]:
         """The file's fields."""
         before, after = block_text("", "\0", self.header, self.instruction).split("\0")
-        return {
-            "format": FORMAT,
-            "form": self.form,
-            "header": self.header,
-            "instruction": self.instruction,
-            "open_delimiter": OPEN_DELIMITER,
-            "close_delimiter": CLOSE_DELIMITER,
-            "before_attempt": before,
-            "after_attempt": after,
-            "thinking": self.thinking,
-            "thinking_marks": [list(pair) for pair in self.thinking_marks],
-            "max_prompt_tokens": self.max_prompt_tokens,
-            "problem_suffix": self.problem_suffix,
-            "chat_template_kwargs": self.chat_template_kwargs,
-        }
+        delimiters = {"open_delimiter": OPEN_DELIMITER, "close_delimiter": CLOSE_DELIMITER}
+        return {"format": FORMAT, **asdict(self), **delimiters, "before_attempt": before, "after_attempt": after}
 
 
 def correction_words(run: TrainingRun) -> CorrectionWords | None:

@@ -1,7 +1,7 @@
-"""The adaptive replay ratio: how many correct attempts to replay (CIPO; rule of F2F; METHOD.md, item 7).
+"""The adaptive replay ratio rho: the wanted share of correct attempts (paper; update rule F2F; METHOD.md, item 7).
 
-When the policy breaks what was right (retention under target), more correct attempts are replayed. f2 and
-f3 only push up, so with retention noisy around the target the ratio drifts up: a known property.
+If the policy breaks correct attempts (retention below the target), the next steps replay more of them. The terms f2
+and f3 only increase rho, so with retention noisy around the target rho drifts up.
 
 Example::
 
@@ -19,12 +19,12 @@ from fail2fix.method.config import RatioConfig
 
 @dataclass(frozen=True)
 class RatioState:
-    """What the controller remembers.
+    """The controller's state, part of every checkpoint.
 
     Attributes:
-        rho: wanted share of correct attempts.
-        retention: s, last measured; None before the first measurement.
-        below: c, consecutive measured steps with s under target.
+        rho: wanted share of correct attempts, in [0, 1].
+        retention: s of the last measured step; None before the first measurement.
+        below: c, consecutive measured steps with s below the target.
     """
 
     rho: float
@@ -33,7 +33,7 @@ class RatioState:
 
 
 class ReplayRatio:
-    """The controller: ``rho`` to read, ``update`` once a step."""
+    """Controller of rho: read ``rho``, call ``update`` once per step."""
 
     def __init__(self, config: RatioConfig) -> None:
         self.config = config
@@ -44,9 +44,9 @@ class ReplayRatio:
         return self.state.rho
 
     def update(self, kept: int, measured: int) -> None:
-        """Take in a step's retention: ``kept`` of ``measured`` corrections of correct attempts stayed correct.
+        """Update from a step: ``kept`` of ``measured`` corrections of correct attempts are correct.
 
-        Nothing measured: nothing changes. With ``adaptive`` off, retention is tracked and rho stays.
+        With ``measured`` = 0 nothing changes. With ``adaptive`` off, retention is tracked and rho stays.
         """
         if measured == 0:
             return
@@ -60,7 +60,7 @@ class ReplayRatio:
 
 
 def next_state(state: RatioState, measured: float, config: RatioConfig) -> RatioState:
-    """rho <- clip(rho (1 + w1 f1 + w2 f2 + w3 f3)) for a measured retention in [0, 1] (F2F)."""
+    """Compute rho <- clip(rho (1 + w1 f1 + w2 f2 + w3 f3)) from a measured retention in [0, 1] (F2F)."""
     previous = state.retention
     s = measured if previous is None else config.retention_ema * previous + (1 - config.retention_ema) * measured
     below = state.below + 1 if s < config.target_retention else 0

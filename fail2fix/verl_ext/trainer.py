@@ -36,7 +36,7 @@ from fail2fix.method.advantage import (
 from fail2fix.method.metrics import correction_metrics, group_metrics, replay_metrics, stream_metrics
 from fail2fix.method.objective import feasible_attempts
 from fail2fix.method.ratio import ReplayRatio
-from fail2fix.method.rollouts import BASE, CORRECTION, Floats
+from fail2fix.method.rollouts import BASE, CORRECTION, Bools, Floats
 from fail2fix.method.selection import PromptGroup, Selection, distinct_candidates, selection_rule
 from fail2fix.run.faults import check_verified, verification_failure
 from fail2fix.run.step_sizes import batch_split, mini_batches
@@ -46,7 +46,7 @@ from fail2fix.verl_ext.held_out import load_held_out
 from fail2fix.verl_ext.joint_batch import JointBatch, join
 from fail2fix.verl_ext.loop import TrainingLoop
 from fail2fix.verl_ext.loss import joint_loss
-from fail2fix.verl_ext.replays import Replays, choose_replays, replayable_groups
+from fail2fix.verl_ext.replays import Replays, choose_replays
 from fail2fix.verl_ext.requests import Requests
 from fail2fix.verl_ext.sources import source_class
 from fail2fix.verl_ext.starting_policy import StartingRollouts
@@ -110,13 +110,13 @@ class Fail2FixTrainer(TrainingLoop):
         """G rollouts of each of the B problems, verified; groups that teach nothing are refilled if so configured."""
         filter_groups = self.config.algorithm.filter_groups
         with step.timer("gen_base"):
-            base = self.generation.solve(prompts, step)
+            base = self.generation.solve_problems(prompts, step)
             counts: dict[str, float] = {}
             if filter_groups.enable:
                 more = partial(self._solve_others, step=step)
                 base, counts = refilled(base, more, filter_groups.metric, filter_groups.max_num_gen_batches)
         step.metrics |= counts
-        step.account(BASE).leave(**discarded(base, counts))
+        step.accounts[BASE].leave(**discarded(base, counts))
         return base
 
     def select_replays(self, pool: Stream | None, step: Step) -> Replays:
@@ -124,13 +124,11 @@ class Fail2FixTrainer(TrainingLoop):
         if not self.settings.correction.enabled or pool is None:
             return Replays()
         with step.timer("select"):
-            groups = replayable_groups(pool, self.prompt_builder)
-            choose = partial(self._choose, step=step)
-            replays, selection = choose_replays(pool, groups, self.prompt_builder, choose)
+            replays, selection = choose_replays(pool, self.prompt_builder, partial(self._choose, step=step))
         step.metrics |= replay_metrics(selection, self.settings.correction.attempts, self.ratio.rho)
         skipped = selection.counts["skipped"]
-        step.account(CORRECTION).enter(prompts=len(replays) + skipped)
-        step.account(CORRECTION).leave(no_room=skipped)
+        step.accounts[CORRECTION].enter(prompts=len(replays) + skipped)
+        step.accounts[CORRECTION].leave(no_room=skipped)
         return replays
 
     def correction_rollouts(self, replays: Replays, step: Step) -> list[Stream]:
@@ -154,6 +152,7 @@ class Fail2FixTrainer(TrainingLoop):
     def join_streams(self, streams: Sequence[Stream], replays: Replays, step: Step) -> JointBatch:
         """All streams in one batch, and what each of them did."""
         for stream in streams:
+            check_verified(step.number, stream.name, stream.rollouts, self.settings.faults)
             step.metrics |= stream_metrics(stream.name, stream.rollouts)
         for correction in streams[1:]:
             step.metrics |= correction_metrics(
@@ -165,8 +164,6 @@ class Fail2FixTrainer(TrainingLoop):
             rows.meta_info["temperature"] = self.config.actor_rollout_ref.rollout.temperature
             rows.meta_info["global_token_num"] = rows.batch["attention_mask"].sum(-1).tolist()
             rows.meta_info["images_seqlens"] = []
-        for stream in streams:
-            check_verified(step.number, stream.name, stream.rollouts, self.settings.faults)
         if not joint.included.any():
             raise verification_failure(f"step {step.number}: a check failed in every group", joint.base.rollouts)
         return joint
@@ -174,14 +171,14 @@ class Fail2FixTrainer(TrainingLoop):
     def check_accounting(self, joint: JointBatch, step: Step) -> None:
         """Every prompt and rollout that entered the step is in the update or counted as left out."""
         for place, stream in enumerate(joint.streams):
-            step.account(stream.name).leave(
+            step.accounts[stream.name].leave(
                 recorded=int((joint.stream_of == place).sum()),
                 trained=joint.trained_groups(place),
                 failed=int(stream.rollouts.excluded.sum()),
             )
         for name in (BASE, CORRECTION):
-            step.account(name).check(step.number)
-            step.metrics |= step.account(name).metrics()
+            step.accounts[name].check(step.number)
+            step.metrics |= step.accounts[name].metrics()
 
     def log_probs(self, joint: JointBatch, step: Step) -> None:
         """log pi_old and, for KL, log pi_ref of every response token."""
@@ -229,19 +226,18 @@ class Fail2FixTrainer(TrainingLoop):
                 config=algorithm,
             )
             rewards = joint.rewards()
-            kept = ~read.excluded
-            flat = read.by_group(rewards[0]).std(axis=1, ddof=1)[kept] < ZERO_VARIANCE
-            step.metrics |= group_metrics(BASE, flat, int((~kept).sum()))
+            flat = {BASE: read.by_group(rewards[0]).std(axis=1, ddof=1) < ZERO_VARIANCE}
             if joint.correction is not None:
-                self._correction_advantages(joint, joint.correction, replays, rewards, step)
+                flat[CORRECTION] = self._correction_advantages(joint, joint.correction, replays, rewards, step)
+        for stream in joint.streams:
+            step.metrics |= group_metrics(stream.name, flat[stream.name], stream.rollouts.excluded)
 
     def update_policy(self, joint: JointBatch, step: Step) -> None:
         """M optimizer steps on J_base + lambda * J_corr."""
-        joint.set_denominators()
         actor = self.config.actor_rollout_ref.actor
         proportional = actor.policy_loss.loss_mode in PROPORTIONAL_LOSSES
         only_advantage = proportional and not actor.use_kl_loss and actor.entropy_coeff == 0.0
-        rows, skipped = joint.rows_to_update(self.split, only_advantage, self.settings.skip_idle_rows)
+        rows, skipped = joint.for_update(self.split, only_advantage, self.settings.skip_idle_rows)
         self.rest = None
         with step.timer("update_actor"):
             metrics = self.update(rows, mini_batches(self.config))
@@ -293,7 +289,8 @@ class Fail2FixTrainer(TrainingLoop):
             return None
         prompts = drawn_prompts(self.train_dataset, problems, self.settings.seed, "refill", step.number, round_number)
         prompts.meta_info["temperature"] = self.config.actor_rollout_ref.rollout.temperature
-        return self.generation.solve(prompts, step, self.config.data.train_batch_size * rollouts * round_number)
+        first = self.config.data.train_batch_size * rollouts * round_number
+        return self.generation.solve_problems(prompts, step, first)
 
     @contextmanager
     def _engines_awake(self, step: Step) -> Iterator[None]:
@@ -317,9 +314,12 @@ class Fail2FixTrainer(TrainingLoop):
 
     def _correction_advantages(
         self, joint: JointBatch, correction: Stream, replays: Replays, rewards: Sequence[Floats], step: Step
-    ) -> None:
-        """Replace the correction rows' advantages; ``rewards``: R~ of each stream's rows in natural order."""
-        read = correction.rollouts
+    ) -> Bools:
+        """Replace the correction rows' advantages, and say which groups teach nothing (K,).
+
+        ``rewards``: R~ of each stream's rows in natural order.
+        """
+        read, rule = correction.rollouts, self._advantage_rule
         groups = CorrectionGroups(
             plain=read.by_group(rewards[1] + read.risk),
             correct=read.by_group(read.correct),
@@ -327,12 +327,11 @@ class Fail2FixTrainer(TrainingLoop):
             attempt_correct=replays.correct,
             taken=None if self.settings.risk.rule == "broken" else read.by_group(read.risk),
         )
-        result = self.estimate(groups, self._advantage_rule)
-        kept = ~read.excluded
-        step.metrics |= group_metrics(CORRECTION, result.zero_variance[kept], int((~kept).sum()))
+        result, kept = self.estimate(groups, rule), ~read.excluded
         step.metrics["fail2fix/correction/advantage_max"] = result.largest(kept)
-        step.metrics["fail2fix/risk/effect"] = risk_effect(groups.kept(kept), self._advantage_rule, self.estimate)
+        step.metrics["fail2fix/risk/effect"] = risk_effect(groups.kept(kept), rule, self.estimate)
         joint.replace_advantages(1, result.values.ravel())
+        return result.zero_variance
 
     @property
     def _advantage_rule(self) -> AdvantageRule:

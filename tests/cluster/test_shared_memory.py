@@ -177,12 +177,12 @@ print(name, end_descendants())
 
 NODE = f"""
 import subprocess, sys
-from fail2fix.verl_ext import ray_node
+from fail2fix.cluster import node
 
 START = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1]], start_new_session=True)"
-ray_node.LOOK_S, ray_node.SWEEP_S = 0.1, 0.5
-ray_node.Node.command = [sys.executable, "-c", START, {HOLD!r}]
-print(ray_node.Node("", []).run(), flush=True)
+node.LOOK_S, node.SWEEP_S = 0.1, 0.5
+node.Node.command = [sys.executable, "-c", START, {HOLD!r}]
+print(node.Node("", []).run(), flush=True)
 """
 
 

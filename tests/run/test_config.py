@@ -13,7 +13,7 @@ import pytest
 from fail2fix.method.config import Baseline, PromptForm, Scale, Thinking
 from fail2fix.method.errors import InputError
 from fail2fix.run.config import Fail2FixConfig, check
-from fail2fix.verify.config import Channel, CodeBackend
+from fail2fix.verify.config import Channel, CodeBackendName
 
 SYMBOLS = {  # METHOD.md, "Symbols", and the constants its items name, with their marks
     "correction.attempts": (128, "paper"),
@@ -57,7 +57,7 @@ CHOICES = {
     "advantage.baseline": Baseline.group,
     "verifier.correct_threshold": 1.0,
     "verifier.channel": Channel.auto,
-    "verifier.code.backend": CodeBackend.local,
+    "verifier.code.backend": CodeBackendName.local,
 }
 REFUSED = {
     "seeded_rollouts": ["on", "", "AUTO", 1, None, []],

@@ -1,4 +1,4 @@
-"""A run whose steps take turns between plain GRPO and sources of attempts, with response lengths drawn from a heavy-tailed distribution.
+"""A run whose steps take turns between plain GRPO and sources of attempts; response lengths are heavy-tailed draws.
 
 ``main`` takes what ``fail2fix.train`` takes, with ``+timing.mean``, ``+timing.sigma`` and ``+timing.cap`` (tokens) and
 ``+timing.only_generation``: ``scripts/bench/step.py`` calls it. ``+timing.turns`` names the steps of a round;
