@@ -4,8 +4,8 @@ The service runs the same supervisor as the local back-end, with the job on its 
 both give the same verdicts, and for calls and stdin/stdout expected values never leave this process.
 
 Differences: the service isolates programs (set its `isolation`, "none" by default, to "lite"; it is invisible here),
-and its supervisor is not process 1. A program of the same user, or of root, can end it (a wrong answer), and as root could
-read the tests of an assertion script; prefer calls and stdin/stdout where that matters. Needs
+and its supervisor is not process 1. A program of the same user, or of root, can end it (a wrong answer), and as root
+could read the tests of an assertion script; prefer calls and stdin/stdout where that matters. Needs
 `pip install sandbox-fusion==0.3.7`, imported with the first run.
 """
 
