@@ -32,6 +32,7 @@ from fail2fix.console.suggestions import explained
 from fail2fix.method.errors import InputError
 from fail2fix.run.config import Fail2FixConfig
 from fail2fix.run.faults import Exit
+from fail2fix.run.renamed import refuse_renamed_modules, renamed_in
 from fail2fix.run.shipped_configs import config_dir, register_resolvers
 from fail2fix.verl_ext.cpu import environment
 from fail2fix.verl_ext.run_length import settle_length
@@ -71,6 +72,7 @@ def prepare(config: DictConfig, dry_run: bool, held: ExitStack) -> bool:
     from fail2fix.verl_ext.compat import check_verl
 
     check_verl()
+    refuse_renamed_modules(config)
     from fail2fix import preflight
     from fail2fix.cluster import joining as cluster
     from fail2fix.cluster.cpus import check_cpus
@@ -192,6 +194,8 @@ def message_of(error: Exception) -> str:
     parts = [str(error)]
     if isinstance(error, HydraException) and error.__cause__ is not None:
         parts.append(str(error.__cause__))
+    if not isinstance(error, InputError) and (line := renamed_in(" ".join(parts))):
+        return one_line(line)
     lines = [line.strip() for part in parts for line in part.splitlines()]
     noise = ("full_key:", "object_type=", "reference_type=", "To append to your config use", "See https")
     seen = dict.fromkeys(line for line in lines if line and not line.startswith(noise))

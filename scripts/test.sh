@@ -8,11 +8,11 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# Every seam once: serial, lagged and streaming steps, validation, the reference policy, checkpoints and resumption,
+# Every seam once: online and lagged steps, validation, the reference policy, checkpoints and resumption,
 # two ranks and two engines, stock verl with our reward manager, and an export that vLLM loads.
 RUNS=(
   tests/e2e/test_training.py
-  tests/e2e/test_streaming.py
+  tests/e2e/test_orders.py
   tests/e2e/test_shipped_configs.py::test_lagged_replays_the_step_before
   tests/e2e/test_variants.py::test_two_ranks_and_two_replicas_with_the_turn_form
   "tests/e2e/test_variants.py::test_stock_verl_trains_with_our_reward_manager_by_configuration[RayPPOTrainer]"

@@ -111,6 +111,13 @@ class Advantages:
         return float(np.abs(self.values[which]).max(initial=0.0))
 
 
+def penalties(groups: CorrectionGroups, rule: AdvantageRule) -> Array:
+    """(K, G) R - R~: what the shaping took of each reward."""
+    if groups.taken is not None:
+        return groups.taken
+    return rule.penalty * rule.reward_scale * groups.broken.astype(float)
+
+
 class Estimator(Protocol):
     """Turns the rewards of correction groups into advantages: a pure function (``fail2fix.advantage.estimator``)."""
 
@@ -124,7 +131,7 @@ def advantage_estimator(config: AdvantageConfig) -> Estimator:
     Raises:
         InputError: it does not load, or takes other arguments.
     """
-    found: Estimator = resolve("advantage.estimator", config.estimator, ESTIMATORS, Estimator)
+    found: Estimator = resolve("fail2fix.advantage.estimator", config.estimator, ESTIMATORS, Estimator)
     return found
 
 
@@ -137,7 +144,7 @@ def correction_advantages(groups: CorrectionGroups, rule: AdvantageRule) -> Adva
     ``with_attempt``.
     """
     plain = _with_attempt(groups.plain, groups.attempt_plain, rule)
-    taken = _with_attempt(_taken(groups, rule), np.zeros(len(plain)), rule)
+    taken = _with_attempt(penalties(groups, rule), np.zeros(len(plain)), rule)
     size = groups.plain.shape[1]
     if rule.scale is Scale.raw_std:
         wrong = _with_attempt((~groups.correct).astype(float), (~groups.attempt_correct).astype(float), rule)
@@ -161,12 +168,6 @@ def risk_effect(groups: CorrectionGroups, rule: AdvantageRule, estimator: Estima
         return 0.0
     without = estimator(replace(groups, taken=np.zeros_like(groups.plain)), replace(rule, penalty=0.0))
     return float(np.abs(estimator(groups, rule).values - without.values).mean())
-
-
-def _taken(groups: CorrectionGroups, rule: AdvantageRule) -> Array:
-    if groups.taken is not None:
-        return groups.taken
-    return rule.penalty * rule.reward_scale * groups.broken.astype(float)
 
 
 def _with_attempt(values_KG: Array, attempt_K: Array, rule: AdvantageRule) -> Array:

@@ -1,4 +1,4 @@
-"""Doors: the places where your own code takes part, each chosen by one config key (`fail2fix/README.md` lists them).
+"""Doors: places where your own code takes part, each chosen by one config key (`fail2fix/README.md` lists them).
 
 A key's value is a shipped short name, or the dotted path of your own class, function or module::
 
@@ -10,6 +10,7 @@ Knows: import paths and signatures. Must not know: what a door is for.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from pkgutil import resolve_name
 from typing import Any
@@ -21,7 +22,7 @@ def resolve(key: str, value: str, shipped: Mapping[str, str], protocol: type) ->
     """The object that a config key names.
 
     Args:
-        key: the config key, for messages.
+        key: the config key, or another place where the user gave the value, for messages.
         value: a name of ``shipped``, or a dotted path.
         shipped: short name -> dotted path.
         protocol: what the object must offer. One with ``__call__`` is a function's; otherwise the object (a class, or
@@ -31,21 +32,22 @@ def resolve(key: str, value: str, shipped: Mapping[str, str], protocol: type) ->
         InputError: one line: key, value, what is allowed, and what the object lacks or why it does not load.
     """
     path = shipped.get(value, value)
+    allowed = (
+        f"must be {', '.join(shipped)}, or the dotted path of your own {protocol.__name__} ({protocol.__module__})"
+    )
+    if not re.fullmatch(r"\w+(\.\w+)*", path):
+        raise InputError(f"{key}={value}: not a name or a dotted path; {allowed}")
     try:
-        if "." not in path:
-            raise ImportError("no shipped name")
         found = resolve_name(path)
     except Exception as error:  # a module may raise anything while it is imported
-        problem = f"cannot be loaded ({type(error).__name__}: {' '.join(str(error).split())})"
-    else:
-        problem = lack(found, protocol)
-    if problem:
-        allowed = f"{', '.join(shipped)}, or the dotted path of your own {protocol.__name__}"
-        raise InputError(f"fail2fix.{key}={value}: {problem}; must be {allowed} ({protocol.__module__})")
+        reason = " ".join(str(error).split())
+        raise InputError(f"{key}={value}: cannot be loaded ({type(error).__name__}: {reason}); {allowed}") from error
+    if problem := _lack(found, protocol):
+        raise InputError(f"{key}={value}: {problem}; {allowed}")
     return found
 
 
-def lack(found: object, protocol: type) -> str:
+def _lack(found: object, protocol: type) -> str:
     """What ``found`` lacks of a protocol; "" if nothing."""
     if "__call__" in vars(protocol):
         return _lack_of_function(found, [*inspect.signature(protocol.__call__).parameters][1:])

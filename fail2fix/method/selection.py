@@ -110,7 +110,7 @@ def selection_rule(config: ReplayConfig) -> SelectionRule:
     Raises:
         InputError: it does not load, or takes other arguments.
     """
-    rule: SelectionRule = resolve("replay.rule", config.rule, RULES, SelectionRule)
+    rule: SelectionRule = resolve("fail2fix.replay.rule", config.rule, RULES, SelectionRule)
     return rule
 
 

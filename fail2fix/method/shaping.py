@@ -35,7 +35,7 @@ def penalty_rule(risk: RiskConfig) -> PenaltyRule:
     Raises:
         InputError: it does not load, or takes other arguments.
     """
-    rule: PenaltyRule = resolve("risk.rule", risk.rule, PENALTIES, PenaltyRule)
+    rule: PenaltyRule = resolve("fail2fix.risk.rule", risk.rule, PENALTIES, PenaltyRule)
     return rule
 
 

@@ -198,7 +198,7 @@ def _check_storable(file: Path, given: str) -> None:
         if kind := _object_kind(feature):
             raise InputError(
                 f"{given}: column {column!r} holds {kind} objects, which no file of rollouts can store; drop the "
-                "column, or use fail2fix.replay.source=online and fail2fix.schedule=serial without fail2fix.held_out"
+                "column, or use fail2fix.replay.source=online without fail2fix.held_out"
             )
 
 

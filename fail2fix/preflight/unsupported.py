@@ -13,7 +13,7 @@ from verl.trainer.distillation import is_distillation_enabled
 from verl.trainer.ppo.utils import need_critic
 
 from fail2fix.method.errors import InputError
-from fail2fix.run.config import Fail2FixConfig, Schedule
+from fail2fix.run.config import Fail2FixConfig
 from fail2fix.run.settings import OUR_REWARD, seeds_rollouts
 from fail2fix.verl_ext.dynamic_sampling import METRICS
 from fail2fix.verl_ext.reward_manager import is_risk_averse
@@ -212,11 +212,6 @@ TWO_STREAMS = (
         "skip.rollout.enable",
         lambda c: c.skip.rollout.enable,
         "its cache holds one generation a step, and a step has two",
-    ),
-    Refusal(
-        "fail2fix.schedule",
-        lambda c: c.fail2fix.schedule == Schedule.streaming and c.algorithm.filter_groups.enable,
-        "streaming replays a group's attempts before filter_groups knows which groups stay; use serial",
     ),
     Refusal(
         "algorithm.rollout_correction.bypass_mode",

@@ -32,6 +32,7 @@ from fail2fix.console.markup import shown
 from fail2fix.console.printable import one_line
 from fail2fix.method.errors import InputError
 from fail2fix.method.verdict import reaches
+from fail2fix.run.renamed import with_new_metrics
 
 Row: TypeAlias = dict[str, Any]
 
@@ -161,11 +162,11 @@ TEXT = Kind("a text", lambda value: isinstance(value, str))
 
 
 def read_metrics(run: Path) -> list[Row]:
-    """The lines of ``metrics.jsonl`` by step. Raises ``InputError`` as ``make_report`` does."""
+    """The lines of ``metrics.jsonl`` by step, under today's names. Raises ``InputError`` as ``make_report`` does."""
     if not run.is_dir():
         raise InputError(f"{run}: no such run folder: give <root>/<experiment>/<run>")
     rows = read_lines(run / "metrics.jsonl", {"step": STEP})
-    return sorted(rows, key=lambda row: row["step"])
+    return sorted(map(with_new_metrics, rows), key=lambda row: row["step"])
 
 
 def read_validations(run: Path) -> dict[int, list[Row]]:

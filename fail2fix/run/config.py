@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 from fail2fix.method.config import (
@@ -29,34 +28,6 @@ from fail2fix.method.config import (
 )
 from fail2fix.method.errors import InputError
 from fail2fix.verify.config import CodeBackendName, CodeConfig, VerifierConfig
-
-
-class Schedule(Enum):
-    """When a step's corrections start.
-
-    serial: when its last base rollout has ended. streaming: a group's, as soon as the group's own rollouts have ended;
-    late groups' with the next step (`fail2fix.method.admission`). lagged: at once, on the attempts of the step before.
-    """
-
-    serial = "serial"
-    streaming = "streaming"
-    lagged = "lagged"
-
-
-@dataclass
-class StreamingConfig:
-    """``schedule=streaming`` (ours).
-
-    ``patience``: a group is late if one of its rollouts is longer than this share of the longest of the step before.
-    Its corrections then belong to the next step. More patience replays more of a step's own attempts and takes longer.
-
-    A step's rows have to divide (by ranks, mini-batches and fixed micro-batches), and how many attempts it admits shows
-    only in the end: those beyond the last multiple wait for the next step (``fail2fix/replay/trimmed``), and their
-    corrections are written again then. With the paper's sizes on eight ranks every number divides; in fixed
-    micro-batches of K * G' rows only multiples of K do.
-    """
-
-    patience: float = 0.3  # (ours)
 
 
 @dataclass
@@ -142,8 +113,6 @@ class Fail2FixConfig:
     seeded_rollouts: Any = "auto"  # or a bool; `check` refuses all else
     groups_share_engine: bool = True
     skip_idle_rows: bool = True
-    schedule: Schedule = Schedule.serial
-    streaming: StreamingConfig = field(default_factory=StreamingConfig)
     correction: CorrectionConfig = field(default_factory=CorrectionConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     offline: OfflineConfig = field(default_factory=OfflineConfig)
@@ -229,17 +198,6 @@ def _check_faults(faults: FaultsConfig) -> None:
     _require(faults.min_failures >= 1, "faults.min_failures", faults.min_failures, "at least 1")
 
 
-def _check_schedule(config: Fail2FixConfig) -> None:
-    sources = {Schedule.streaming: ("online",), Schedule.lagged: ("online", "lagged")}.get(config.schedule)
-    _require(
-        sources is None or config.replay.source in sources,
-        "schedule",
-        config.schedule.value,
-        f"serial where replay.source={config.replay.source}: it has a schedule of its own",
-    )
-    _require(0 < config.streaming.patience <= 1, "streaming.patience", config.streaming.patience, "in (0, 1]")
-
-
 def _check_doors(config: Fail2FixConfig) -> None:
     for key, value in (
         ("replay.source", config.replay.source),
@@ -265,7 +223,6 @@ def check(config: Fail2FixConfig) -> None:
     _check_ratio(config.ratio)
     _check_risk(config.risk)
     _check_verifier(config.verifier)
-    _check_schedule(config)
     _check_faults(config.faults)
     _check_doors(config)
     for key, limit_s in (("start_s", config.watchdog.start_s), ("limit_s", config.watchdog.limit_s)):

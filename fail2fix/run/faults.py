@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 
 from fail2fix.method.errors import InputError
+from fail2fix.method.rollouts import Rollouts
 from fail2fix.run.config import FaultsConfig
 
 
@@ -73,42 +73,23 @@ class SkippedUpdates:
         )
 
 
-@dataclass(frozen=True)
-class Checks:
-    """How the checks of one stream ended in a step.
-
-    Attributes:
-        rollouts, groups: rollouts and groups of the stream.
-        timed_out: rollouts whose check timed out.
-        failed: rollouts whose check failed, after its retries.
-        excluded: groups that leave the step because a check of theirs failed.
-        reward_errors: the errors of the reward function itself among the failures; the others are of services.
-    """
-
-    rollouts: int
-    groups: int
-    timed_out: int = 0
-    failed: int = 0
-    excluded: int = 0
-    reward_errors: Sequence[str] = ()
-
-
-def check_verified(step: int, stream: str, checks: Checks, limits: FaultsConfig) -> None:
-    """Refuse a step whose stream was hardly verified, before it changes the weights.
+def check_verified(step: int, stream: str, rollouts: Rollouts, limits: FaultsConfig) -> None:
+    """Refuse a step of which too little could be verified, before it changes the weights.
 
     Raises:
         VerifierError: more failures than ``limits`` allows.
         InputError: more failures than ``limits`` allows, most of them errors of the reward function itself.
     """
-    if _too_many(checks.excluded, checks.groups, limits.max_excluded_groups, limits):
+    excluded, timed_out = int(rollouts.excluded.sum()), int(rollouts.ended_in("timeout").sum())
+    if _too_many(excluded, rollouts.groups, limits.max_excluded_groups, limits):
         raise verification_failure(
-            f"step {step}: {checks.excluded} of the {stream} stream's {checks.groups} groups have a check that failed "
+            f"step {step}: {excluded} of the {stream} stream's {rollouts.groups} groups have a check that failed "
             f"(fail2fix.faults.max_excluded_groups={limits.max_excluded_groups:g})",
-            checks,
+            rollouts,
         )
-    if _too_many(checks.timed_out, checks.rollouts, limits.max_timeouts, limits):
+    if _too_many(timed_out, len(rollouts), limits.max_timeouts, limits):
         raise VerifierError(
-            f"step {step}: {checks.timed_out} of the {stream} stream's {checks.rollouts} checks timed out "
+            f"step {step}: {timed_out} of the {stream} stream's {len(rollouts)} checks timed out "
             f"(fail2fix.faults.max_timeouts={limits.max_timeouts:g}); the machine may be overloaded"
         )
 
@@ -117,10 +98,10 @@ def _too_many(count: int, total: int, share: float, limits: FaultsConfig) -> boo
     return count >= limits.min_failures and count > share * total
 
 
-def verification_failure(what: str, checks: Checks) -> Exception:
+def verification_failure(what: str, rollouts: Rollouts) -> Exception:
     """The error that ends a run for failed checks: of the reward function's code, where most failures are its own."""
-    if 2 * len(checks.reward_errors) > checks.failed:
-        return InputError(f"{what}: {most_common(checks.reward_errors)}; correct the reward function")
+    if 2 * len(rollouts.reward_errors) > int(rollouts.ended_in("error").sum()):
+        return InputError(f"{what}: {most_common(rollouts.reward_errors)}; correct the reward function")
     return VerifierError(f"{what}, after the retries; see the reward workers' warnings above")
 
 

@@ -9,7 +9,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fail2fix.method.config import Baseline, Scale
 from fail2fix.method.errors import InputError
-from fail2fix.run.config import Fail2FixConfig, Schedule, check
+from fail2fix.run.config import Fail2FixConfig, check
+from fail2fix.run.renamed import renamed_in
 
 FUSION = "fail2fix.verifier.code.backend=sandbox_fusion and fail2fix.verifier.code.endpoint"
 # Old key -> where verl 0.9 reads it. verl still parses the old ones and ignores them.
@@ -44,11 +45,10 @@ def fail2fix_settings(config: DictConfig) -> Fail2FixConfig:
         merged = OmegaConf.merge(OmegaConf.structured(Fail2FixConfig), section)
         settings = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
-        raise InputError(f"fail2fix.{error.full_key or ''}: {str(error).splitlines()[0]}") from error
+        line = f"fail2fix.{error.full_key or ''}: {str(error).splitlines()[0]}"
+        raise InputError(renamed_in(line) or line) from error
     assert isinstance(settings, Fail2FixConfig)
     check(settings)
-    if settings.schedule is Schedule.lagged:
-        settings.replay.source = "lagged"
     watchdog = settings.watchdog
     # A service that is asked again must not look like a run that hangs.
     limits = [limit_s / 2 for limit_s in (watchdog.start_s, watchdog.limit_s) if limit_s is not None]
@@ -102,10 +102,7 @@ def reward_manager(config: DictConfig) -> str:
 
 def writes_streams(settings: Fail2FixConfig) -> bool:
     """Whether the run stores rollouts in files of its own: its checkpoints hold attempts, or a file a frozen pool."""
-    replays = settings.correction.enabled and (
-        settings.replay.source != "online" or settings.schedule is not Schedule.serial
-    )
-    return replays or settings.held_out.enabled
+    return settings.held_out.enabled or (settings.correction.enabled and settings.replay.source != "online")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from fail2fix.method.errors import InputError
 from fail2fix.verify.config import VerifierConfig
 from fail2fix.verify.verifier import Verifier
 
-KEY = "verifier.sources"
+KEY = "fail2fix.verifier.sources"
 VERIFIERS = {
     "math": "fail2fix.verify.math_verifier",
     "code": "fail2fix.verify.code.verifier",

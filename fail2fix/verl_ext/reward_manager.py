@@ -4,7 +4,7 @@
     reward.reward_manager.name=RiskAverseRewardManager
     reward.reward_manager.module.path=pkg://fail2fix.verl_ext.reward_manager
 
-A row is a correction if ``extra_info["fail2fix"]`` says so (METHOD.md, "One step"), and is scored plainly otherwise::
+A row is a correction if ``extra_info["fail2fix"]`` says so (METHOD.md, "Reward rows"); others are scored plainly::
 
     {"stream": "correction", "attempt_id": "...", "attempt_correct": True}
 

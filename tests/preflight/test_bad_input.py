@@ -578,9 +578,7 @@ def with_pictures(folder: Path, path: Path) -> str:
     return f"data.train_files={path}"
 
 
-@pytest.mark.parametrize(
-    "stores", ["fail2fix.schedule=lagged", "fail2fix.schedule=streaming", "fail2fix.replay.source=offline"]
-)
+@pytest.mark.parametrize("stores", ["fail2fix.replay.source=lagged", "fail2fix.replay.source=offline"])
 def test_columns_that_no_file_of_rollouts_holds_are_refused_where_one_is_written(
     folder: Path, tmp_path: Path, stores: str
 ) -> None:

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,7 +17,7 @@ from omegaconf import DictConfig
 from fail2fix.method.doors import resolve
 
 if TYPE_CHECKING:
-    from fail2fix.verl_ext.streams import Stream
+    from fail2fix.verl_ext.stream import Stream
 
 SOURCES = {
     "online": "fail2fix.verl_ext.sources.online.OnlineAttempts",
@@ -48,9 +49,11 @@ class AttemptSource(ABC):
     Attributes:
         waits_for_base: the attempts are this step's own rollouts; False: they exist before, and both streams are
             generated at once.
+        end_of_turn: tokens that end a response, for reading rollouts from a file; the trainer sets them.
     """
 
     waits_for_base: bool = False
+    end_of_turn: Collection[int] = ()
 
     def __init__(self, config: DictConfig) -> None:
         self.config = config
@@ -82,5 +85,5 @@ def source_class(name: str) -> type[AttemptSource]:
     Raises:
         InputError: it does not load, or is not an ``AttemptSource``.
     """
-    found: type[AttemptSource] = resolve("replay.source", name, SOURCES, AttemptSource)
+    found: type[AttemptSource] = resolve("fail2fix.replay.source", name, SOURCES, AttemptSource)
     return found

@@ -1,4 +1,4 @@
-"""Streams as verl batches: joining, excluded groups, reward extras, replays that find no room."""
+"""Streams as verl batches: verdicts, excluded groups, replays without room, joining, reward extras."""
 
 from __future__ import annotations
 
@@ -12,22 +12,20 @@ import torch
 from verl import DataProto
 from verl.workers.rollout.router import GlobalRequestLoadBalancer
 
-from fail2fix.method.admission import EVERYBODY, NOBODY, Cutoffs
 from fail2fix.method.config import ReplayConfig
 from fail2fix.method.ledger import Cost
 from fail2fix.method.objective import BatchSplit
 from fail2fix.method.prompts import AttemptContext, CorrectionPrompt
 from fail2fix.method.selection import Attempt, PromptGroup, Selection, distinct_candidates, select_attempts
-from fail2fix.run.config import Fail2FixConfig
-from fail2fix.verl_ext.corrections import Replay, Replays, correction_source, fill_replays
-from fail2fix.verl_ext.rollout import GROUP
-from fail2fix.verl_ext.streaming import StreamedStep, Streaming
-from fail2fix.verl_ext.streams import JointBatch, Source, Stream, concatenated, join, prompt_groups
+from fail2fix.verl_ext.joint_batch import JointBatch, join
+from fail2fix.verl_ext.replays import Replay, Replays, choose_replays, correction_requests
+from fail2fix.verl_ext.requests import GROUP, Requests
+from fail2fix.verl_ext.stream import Reading, Stream, concatenated
 
 P, R = 5, 4
 
 
-def stream(groups: int, rollouts: int, first: int = 0, **columns: list[Any]) -> Stream:
+def stream(groups: int, rollouts: int, first: int = 0, name: str = "base", **columns: list[Any]) -> Stream:
     """Rows that carry their own number in every tensor and column."""
     n = groups * rollouts
     number = torch.arange(first, first + n)
@@ -43,12 +41,16 @@ def stream(groups: int, rollouts: int, first: int = 0, **columns: list[Any]) -> 
     given = {"uid": [f"u{(first + i) // rollouts}" for i in range(n)], "verify_status": ["ok"] * n} | columns
     extras = [key for key in given if key not in ("uid", "raw_prompt")]
     arrays = {}
-    for name, values in given.items():
-        arrays[name] = np.empty(n, dtype=object)
+    for column, values in given.items():
+        arrays[column] = np.empty(n, dtype=object)
         for i, value in enumerate(values):
-            arrays[name][i] = value
+            arrays[column][i] = value
     rows = DataProto.from_dict(tensors=tensors, non_tensors=arrays, meta_info={"reward_extra_keys": extras})
-    return Stream(rows, rollouts, Source(rows, rows))
+    return read(rows, rollouts, name)
+
+
+def read(rows: DataProto, rollouts: int, name: str = "base", threshold: float = 1.0) -> Stream:
+    return Stream.of(name, rows, Requests(rows, rows), rollouts, Reading({0}, threshold))
 
 
 @pytest.mark.parametrize(
@@ -62,31 +64,30 @@ def stream(groups: int, rollouts: int, first: int = 0, **columns: list[Any]) -> 
     ],
 )
 def test_a_verdict_is_read_from_what_the_manager_gives(columns: dict[str, list[Any]], correct: list[int]) -> None:
-    made = stream(2, 2, **columns)
-    made.correct_threshold = 0.5
-    assert made.correct.astype(int).tolist() == correct
+    made = read(stream(2, 2, **columns).rows, 2, threshold=0.5)
+    assert made.rollouts.correct.astype(int).tolist() == correct
 
 
 def test_only_an_answer_that_could_not_be_read_is_never_replayed() -> None:
     """A program over its limits can be corrected; METHOD.md, "Verdict"."""
     base = stream(1, 4, verify_status=["ok", "timeout", "over_limit", "no_answer"], verdict=[1, 0, 0, 0])
-    (group,) = prompt_groups(base, np.ones(1, dtype=bool), {0})
+    (group,) = base.prompt_groups(np.ones(1, dtype=bool))
     assert [attempt.replayable for attempt in group.attempts] == [True, False, True, True]
-    assert base.checks.timed_out == 1
-    assert not base.excluded.any()
+    assert base.rollouts.ended_in("timeout").sum() == 1
+    assert not base.rollouts.excluded.any()
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize("balance", [True, False])
 def test_joining_moves_whole_rows_and_can_be_undone(ranks: int, balance: bool) -> None:
     base, correction = stream(4, 4), stream(4, 2, first=16)
-    joint = join(base, correction, BatchSplit(ranks=ranks, mini_batches=2), balance)
+    joint = join([base, correction], BatchSplit(ranks=ranks, mini_batches=2), balance)
     number = joint.rows.batch["prompts"][:, 0].numpy()
     assert joint.natural(number).tolist() == list(range(24))
     assert joint.rows.batch["rm_scores"].sum(-1).int().tolist() == number.tolist()
     assert (joint.rows.batch["responses"][:, 0].numpy() == number * 10).all()
-    assert joint.streams.tolist() == (number >= 16).astype(int).tolist()
-    sizes = {(step, s): ((joint.mini_batch == step) & (joint.streams == s)).sum() for step in (0, 1) for s in (0, 1)}
+    assert joint.stream_of.tolist() == (number >= 16).astype(int).tolist()
+    sizes = {(step, s): ((joint.mini_batch == step) & (joint.stream_of == s)).sum() for step in (0, 1) for s in (0, 1)}
     assert sizes == {(0, 0): 8, (1, 0): 8, (0, 1): 4, (1, 1): 4}
 
 
@@ -94,24 +95,24 @@ def test_streams_that_differ_in_a_tensor_are_refused() -> None:
     base, correction = stream(2, 2), stream(2, 2, first=4)
     correction.rows.batch["extra"] = torch.zeros(4)
     with pytest.raises(ValueError, match="extra"):
-        join(base, correction, BatchSplit(), balance=False)
+        join([base, correction], BatchSplit(), balance=False)
 
 
 def test_a_reward_field_of_one_stream_only_is_filled_in_the_other() -> None:
     base, correction = stream(2, 2, hint=["a", "b", "c", "d"]), stream(2, 2, first=4)
-    joint: JointBatch = join(base, correction, BatchSplit(), balance=False)
+    joint: JointBatch = join([base, correction], BatchSplit(), balance=False)
     assert joint.rows.non_tensor_batch["hint"].tolist() == ["a", "b", "c", "d", "", "", "", ""]
     assert "hint" in joint.rows.meta_info["reward_extra_keys"]
 
 
 def test_a_failed_check_takes_its_whole_group_out_of_everything() -> None:
     base = stream(3, 2, verify_status=["ok", "error", "ok", "ok", "timeout", "ok"])
-    assert base.excluded.tolist() == [True, False, False]
-    groups = prompt_groups(base, np.ones(3, dtype=bool), {0})
+    assert base.rollouts.excluded.tolist() == [True, False, False]
+    groups = base.prompt_groups(np.ones(3, dtype=bool))
     assert [group.attempts[0].group for group in groups] == [1, 2]
     replayable = [[a.replayable for a in group.attempts] for group in groups]
     assert replayable == [[True, True], [False, True]], "a check that timed out is never replayed"
-    joint = join(base, None, BatchSplit(), balance=False)
+    joint = join([base], BatchSplit(), balance=False)
     assert joint.rows.batch["response_mask"].sum(-1).tolist() == [0, 0, 4, 4, 4, 4]
 
 
@@ -135,10 +136,10 @@ def test_an_attempt_without_room_gives_its_place_to_the_next() -> None:
         return select_attempts(groups, k, 0.5, ReplayConfig(), seed=0, step=1)
 
     refused = {row * 10 for row in (0, 1, 4, 5, 8)}  # first tokens of rows: most of the correct attempts
-    replays, selection = fill_replays(base, groups, NoRoomFor(refused), choose)  # type: ignore[arg-type]
+    replays, selection = choose_replays(base, groups, NoRoomFor(refused), choose)  # type: ignore[arg-type]
     assert len(replays) == 6
-    assert replays.attempts == selection.attempts
-    assert any(attempt.correct for attempt in replays.attempts), "the probe of the correct side survives"
+    assert [replay.attempt for replay in replays.replays] == selection.attempts
+    assert replays.correct.any(), "the probe of the correct side survives"
     assert selection.counts["skipped"] > 0
     places = sum(selection.counts[name] for name in ("medium", "fallback", "filled", "relaxed"))
     assert places == len(replays)
@@ -161,7 +162,7 @@ def engine_loads(form: str, draw: random.Random) -> Counter[str]:
     once = draw.sample(range(128), 96)
     problems = sorted(once + once[:32])
     attempts = [Attempt(group, place % rollouts, True, b"") for place, group in enumerate(problems)]
-    request = correction_source([Replay(attempt, base, prompt) for attempt in attempts]).repeat(rollouts).request
+    request = correction_requests([Replay(attempt, base, prompt) for attempt in attempts]).repeat(rollouts).request
     return Counter(routed(list(request.non_tensor_batch[GROUP]), router, draw))
 
 
@@ -179,7 +180,7 @@ def test_corrections_of_an_attempt_share_an_engine_and_in_form_turn_with_its_pro
         Replay(Attempt(group, sample, True, b""), base, CorrectionPrompt([1], form, shortened=False, fell_back=False))
         for group, sample, form in ((0, 1, "block"), (0, 2, "block"), (1, 0, "turn"), (1, 3, "turn"), (1, 2, "block"))
     ]
-    groups = list(correction_source(replays).request.non_tensor_batch[GROUP])
+    groups = list(correction_requests(replays).request.non_tensor_batch[GROUP])
     assert groups[2:4] == ["u1", "u1"], "the problem's own rollouts are asked for under its uid"
     assert len({*groups, "u0", "u1", "u2"}) == 6
 
@@ -194,26 +195,13 @@ def test_an_attempts_reward_is_the_steps_own_or_its_pools() -> None:
 
 def test_streams_are_concatenated_and_taken_apart_group_by_group() -> None:
     whole = concatenated([stream(2, 2), stream(3, 2, first=4)])
-    assert (whole.groups, whole.reward.tolist()) == (5, list(range(10)))
+    assert (whole.rollouts.groups, whole.rollouts.reward.tolist()) == (5, list(range(10)))
     part = whole.groups_at(np.array([4, 1]))
-    assert part.reward.tolist() == [8, 9, 2, 3]
-    assert part.source.head.non_tensor_batch["uid"].tolist() == ["u4", "u4", "u1", "u1"]
+    assert part.rollouts.reward.tolist() == [8, 9, 2, 3]
+    assert part.requests.head.non_tensor_batch["uid"].tolist() == ["u4", "u4", "u1", "u1"]
 
 
 def test_a_stream_costs_what_it_generated_and_every_call_of_the_verifier() -> None:
-    cost = stream(2, 2, verifier_calls=[1, 3, 1, 1]).cost(seconds=2.5)
+    cost = Cost.of(stream(2, 2, verifier_calls=[1, 3, 1, 1]).rollouts, seconds=2.5)
     assert cost == Cost(rollouts=4, prompt_tokens=4 * (P - 1), generated_tokens=4 * R, verifier_calls=6, seconds=2.5)
-    assert stream(2, 2).cost(0).verifier_calls == 4
-
-
-def test_a_problem_that_a_step_has_twice_is_decided_once() -> None:
-    """Its other group is counted, and neither admitted nor asked about."""
-    nothing: Any = None
-    base = stream(2, 2)
-    streaming = Streaming(Fail2FixConfig(), nothing, lambda _: pytest.fail("its attempts were read"))
-    streaming.cutoffs = Cutoffs(EVERYBODY, EVERYBODY, NOBODY, limit=2, patience=8)
-    step = StreamedStep(streaming, base.source, rollouts=2, step=3)
-    step._firsts, step._base[1] = {0}, base.groups_at(np.array([1])).rows
-    step._decide(nothing, 1)
-    assert step.counts["repeated_problems"] == 1
-    assert step.admitted.total() == 0
+    assert Cost.of(stream(2, 2).rollouts, seconds=0).verifier_calls == 4

@@ -1,19 +1,23 @@
-"""From chosen attempts to the rows verl generates corrections for."""
+"""Replays: chosen attempts with the prompts that ask for their correction (METHOD.md, items 2 and 3)."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import groupby
 
 import numpy as np
 
 from fail2fix.method.prompts import AttemptContext, CorrectionPrompt, CorrectionPromptBuilder
+from fail2fix.method.rollouts import CORRECTION, Bools, Floats
 from fail2fix.method.selection import Attempt, PromptGroup, Selection
 from fail2fix.verl_ext.extra_info import fill_extra_info
-from fail2fix.verl_ext.rollout import GROUP, PROMPT_IDS, PROMPT_IDS_AGENT
-from fail2fix.verl_ext.streams import Bools, Floats, Source, Stream, joined_sources, objects
+from fail2fix.verl_ext.requests import GROUP, PROMPT_IDS, PROMPT_IDS_AGENT, Requests, joined_requests, objects
+from fail2fix.verl_ext.stream import Stream
+
+Choose = Callable[[list[PromptGroup]], Selection]
 
 
 @dataclass(frozen=True)
@@ -39,24 +43,21 @@ class Replays:
     def __len__(self) -> int:
         return len(self.replays)
 
-    @property
-    def attempts(self) -> list[Attempt]:
-        return [replay.attempt for replay in self.replays]
-
-    @property
+    @cached_property
     def correct(self) -> Bools:
         """The attempts' verdicts."""
         return np.array([replay.attempt.correct for replay in self.replays], dtype=bool)
 
-    @property
+    @cached_property
     def answers(self) -> list[str]:
         """The attempts' extracted answers."""
-        return [replay.pool.answers[replay.row] for replay in self.replays]
+        return [replay.pool.rollouts.answers[replay.row] for replay in self.replays]
 
-    @property
+    @cached_property
     def pass_rates(self) -> Floats:
         """The empirical pass rates of the attempts' problems."""
-        return np.array([replay.pool.solved[replay.attempt.group] / replay.pool.rollouts for replay in self.replays])
+        pools = [(replay.pool.rollouts, replay.attempt.group) for replay in self.replays]
+        return np.array([pool.solved[group] / pool.group_size for pool, group in pools])
 
     def rewards(self, base: Stream, base_rewards: Floats) -> Floats:
         """The attempts' own unshaped rewards.
@@ -65,34 +66,19 @@ class Replays:
             base, base_rewards: this step's rollouts (N,), whose rewards may hold more than the manager gave them (KL
                 in the reward); an attempt of other rollouts has the reward they are stored with.
         """
-        return np.array([(base_rewards if r.pool is base else r.pool.reward)[r.row] for r in self.replays])
-
-    def kept(self, which: Bools) -> Replays:
-        """Those of them."""
-        return Replays([replay for replay, keep in zip(self.replays, which, strict=True) if keep])
+        return np.array([(base_rewards if r.pool is base else r.pool.rollouts.reward)[r.row] for r in self.replays])
 
 
-def build_replays(
-    pool: Stream, attempts: Sequence[Attempt], builder: CorrectionPromptBuilder
-) -> tuple[list[Replay], Counter[str]]:
-    """The attempts whose correction prompt fits, and how the others and the shortened ones count."""
-    contexts = [_context(pool, attempt) for attempt in attempts]
-    prompts = builder.build(contexts)
-    replays = [Replay(a, pool, p) for a, p in zip(attempts, prompts, strict=True) if p is not None]
-    counts = Counter(
-        skipped=len(attempts) - len(replays),
-        shortened=sum(r.prompt.shortened for r in replays),
-        fell_back_to_block=sum(r.prompt.fell_back for r in replays),
-        unknown_thinking=sum(r.prompt.unknown_thinking for r in replays),
-    )
-    return replays, counts
+def replayable_groups(pool: Stream, builder: CorrectionPromptBuilder) -> list[PromptGroup]:
+    """The pool's problems and attempts as selection reads them; a problem needs room for an attempt."""
+    read, messages = pool.rollouts, pool.rows.non_tensor_batch["raw_prompt"]
+    firsts = range(0, len(read), read.group_size)
+    room = [builder.fits(list(messages[row]), int(read.prompt_tokens[row])) for row in firsts]
+    return pool.prompt_groups(np.array(room, dtype=bool))
 
 
-def fill_replays(
-    pool: Stream,
-    groups: list[PromptGroup],
-    builder: CorrectionPromptBuilder,
-    choose: Callable[[list[PromptGroup]], Selection],
+def choose_replays(
+    pool: Stream, groups: list[PromptGroup], builder: CorrectionPromptBuilder, choose: Choose
 ) -> tuple[Replays, Selection]:
     """Choose attempts until each has a prompt: one without gives its place to the next in line, and is counted."""
     skipped = 0
@@ -106,6 +92,21 @@ def fill_replays(
         built = {id(replay.attempt) for replay in replays}
         unfit = {id(attempt) for attempt in selection.attempts} - built
         groups = [_without(group, unfit) for group in groups]
+
+
+def build_replays(
+    pool: Stream, attempts: Sequence[Attempt], builder: CorrectionPromptBuilder
+) -> tuple[list[Replay], Counter[str]]:
+    """The attempts whose correction prompt fits, and how the others and the shortened ones count."""
+    prompts = builder.build([_context(pool, attempt) for attempt in attempts])
+    replays = [Replay(a, pool, p) for a, p in zip(attempts, prompts, strict=True) if p is not None]
+    counts = Counter(
+        skipped=len(attempts) - len(replays),
+        shortened=sum(r.prompt.shortened for r in replays),
+        fell_back_to_block=sum(r.prompt.fell_back for r in replays),
+        unknown_thinking=sum(r.prompt.unknown_thinking for r in replays),
+    )
+    return replays, counts
 
 
 def _without(group: PromptGroup, unfit: set[int]) -> PromptGroup:
@@ -122,28 +123,29 @@ def _context(pool: Stream, attempt: Attempt) -> AttemptContext:
     )
 
 
-def correction_source(replays: Sequence[Replay]) -> Source:
-    """One row a replay, to be repeated G' times.
+def correction_requests(replays: Sequence[Replay]) -> Requests:
+    """One row a replay.
 
-    Every column a data set or a reward function needs comes along by taking the attempt's own row; then the row
-    gets a group id, METHOD.md's contract in ``extra_info["fail2fix"]`` and the prompt's ids.
+    The attempt's own row brings every column that a data set or a reward function needs. The row then gets a group id,
+    the contract of METHOD.md, item 3 in ``extra_info["fail2fix"]`` and the prompt's token ids.
     """
     runs = [list(run) for _, run in groupby(replays, key=lambda replay: id(replay.pool))]
-    source = joined_sources([run[0].pool.source.rows(np.array([r.row for r in run])) for run in runs])
-    fill_extra_info(source.head)
-    uids = [f"f2f-{u}-{r.attempt.sample}" for u, r in zip(source.head.non_tensor_batch["uid"], replays, strict=True)]
+    requests = joined_requests([run[0].pool.requests.rows(np.array([r.row for r in run])) for run in runs])
+    fill_extra_info(requests.head)
+    head = requests.head.non_tensor_batch
+    uids = [f"f2f-{u}-{r.attempt.sample}" for u, r in zip(head["uid"], replays, strict=True)]
     infos = [
-        dict(info) | {"fail2fix": {"stream": "correction", "attempt_id": uid, "attempt_correct": r.attempt.correct}}
-        for info, uid, r in zip(source.head.non_tensor_batch["extra_info"], uids, replays, strict=True)
+        dict(info) | {"fail2fix": {"stream": CORRECTION, "attempt_id": uid, "attempt_correct": r.attempt.correct}}
+        for info, uid, r in zip(head["extra_info"], uids, replays, strict=True)
     ]
-    for rows in (source.head, source.request):
+    for rows in (requests.head, requests.request):
         rows.non_tensor_batch["uid"] = np.array(uids, dtype=object)
         rows.non_tensor_batch["extra_info"] = objects(infos)
-    request = source.request.non_tensor_batch
+    request = requests.request.non_tensor_batch
     request[GROUP] = np.array([_engine_group(uid, r) for uid, r in zip(uids, replays, strict=True)], dtype=object)
     request["agent_name"] = np.array([PROMPT_IDS_AGENT] * len(replays), dtype=object)
     request[PROMPT_IDS] = objects([np.array(r.prompt.ids) for r in replays])
-    return source
+    return requests
 
 
 def _engine_group(uid: str, replay: Replay) -> str:
