@@ -43,14 +43,21 @@ class ReplayRatio:
     def rho(self) -> float:
         return self.state.rho
 
-    def update(self, kept: int, measured: int) -> None:
+    def update(self, kept: int, measured: int) -> dict[str, float]:
         """Update from a step: ``kept`` of ``measured`` corrections of correct attempts are correct.
 
         With ``measured`` = 0 nothing changes. With ``adaptive`` off, retention is tracked and rho stays.
+
+        Returns:
+            The controller's metrics, under ``fail2fix/replay/``.
         """
-        if measured == 0:
-            return
-        self.state = next_state(self.state, kept / measured, self.config)
+        metrics = {"retention_n": float(measured)}
+        if measured:
+            metrics["retention"] = kept / measured
+            self.state = next_state(self.state, kept / measured, self.config)
+        if self.state.retention is not None:
+            metrics["retention_smoothed"] = self.state.retention
+        return {f"fail2fix/replay/{name}": value for name, value in (metrics | {"rho_next": self.rho}).items()}
 
     def state_dict(self) -> dict[str, float | int | None]:
         return asdict(self.state)

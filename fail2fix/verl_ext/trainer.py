@@ -16,9 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from verl import DataProto
-from verl.trainer.ppo.core_algos import agg_loss
 from verl.trainer.ppo.ray_trainer import apply_kl_penalty, compute_advantage
 from verl.trainer.ppo.reward import extract_reward
 from verl.trainer.ppo.rollout_corr_helper import apply_bypass_mode, compute_rollout_correction_and_add_to_batch
@@ -26,13 +24,7 @@ from verl.utils.config import omega_conf_to_dataclass
 from verl.utils.debug.metrics import calculate_debug_metrics
 from verl.utils.metric import reduce_metrics
 
-from fail2fix.method.advantage import (
-    ZERO_VARIANCE,
-    AdvantageRule,
-    CorrectionGroups,
-    advantage_estimator,
-    risk_effect,
-)
+from fail2fix.method.advantage import ZERO_VARIANCE, AdvantageRule, CorrectionGroups, advantage_estimator, risk_effect
 from fail2fix.method.metrics import correction_metrics, group_metrics, replay_metrics, stream_metrics
 from fail2fix.method.objective import feasible_attempts
 from fail2fix.method.ratio import ReplayRatio
@@ -51,6 +43,7 @@ from fail2fix.verl_ext.requests import Requests
 from fail2fix.verl_ext.sources import source_class
 from fail2fix.verl_ext.starting_policy import StartingRollouts
 from fail2fix.verl_ext.step import Step
+from fail2fix.verl_ext.step_metrics import entropy_metrics
 from fail2fix.verl_ext.stream import Reading, Stream
 from fail2fix.verl_ext.tokenizer import correction_prompt_builder, end_of_turn_ids
 from fail2fix.verl_ext.training_prompts import drawn_prompts
@@ -189,7 +182,8 @@ class Fail2FixTrainer(TrainingLoop):
         else:
             with step.timer("old_log_prob"):
                 old, mfu = self.old_log_probs(joint.rows)
-            step.metrics |= self._entropy_metrics(joint, old.batch.pop("entropys")) | {"perf/mfu/actor_infer": mfu}
+            entropy = entropy_metrics(joint, old.batch.pop("entropys"), self.config.actor_rollout_ref.actor)
+            step.metrics |= entropy | {"perf/mfu/actor_infer": mfu}
             joint.rows = joint.rows.union(old)
             if "rollout_log_probs" in joint.rows.batch:
                 step.metrics |= calculate_debug_metrics(joint.rows)
@@ -255,13 +249,7 @@ class Fail2FixTrainer(TrainingLoop):
             read = joint.correction.rollouts
             corrected = read.by_group(read.correct)[replays.correct & ~read.excluded]
             kept, measured = int(corrected.sum()), int(corrected.size)
-        self.ratio.update(kept, measured)
-        if measured:
-            step.metrics["fail2fix/replay/retention"] = kept / measured
-        if self.ratio.state.retention is not None:
-            step.metrics["fail2fix/replay/retention_smoothed"] = self.ratio.state.retention
-        step.metrics["fail2fix/replay/retention_n"] = float(measured)
-        step.metrics["fail2fix/replay/rho_next"] = self.ratio.rho
+        step.metrics |= self.ratio.update(kept, measured)
 
     # ------------------------------------------------------------------------------------------- its parts
 
@@ -301,16 +289,6 @@ class Fail2FixTrainer(TrainingLoop):
         self.sleep_engines()
         if step.profile.active:
             self.profile_engines(on=False)
-
-    def _entropy_metrics(self, joint: JointBatch, entropy: torch.Tensor) -> dict[str, float]:
-        actor, mask = self.config.actor_rollout_ref.actor, joint.rows.batch["response_mask"]
-        aggregate = partial(agg_loss, loss_agg_mode=actor.loss_agg_mode, loss_scale_factor=actor.loss_scale_factor)
-        metrics = {"actor/entropy": aggregate(entropy, mask).item()}
-        for place, stream in enumerate(joint.streams):
-            rows = torch.from_numpy((joint.stream_of == place) & joint.included)
-            if rows.any():
-                metrics[f"fail2fix/{stream.name}/entropy"] = aggregate(entropy[rows], mask[rows]).item()
-        return metrics
 
     def _correction_advantages(
         self, joint: JointBatch, correction: Stream, replays: Replays, rewards: Sequence[Floats], step: Step

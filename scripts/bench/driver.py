@@ -44,7 +44,7 @@ from fail2fix.method.metrics import replay_metrics
 from fail2fix.method.objective import BatchSplit, feasible_attempts
 from fail2fix.method.prompts import CorrectionPromptBuilder
 from fail2fix.method.selection import distinct_candidates, select_attempts
-from fail2fix.verl_ext.loop import DATA_METRICS_COLUMNS, DATA_METRICS_TENSORS
+from fail2fix.verl_ext.step_metrics import DATA_METRICS_COLUMNS, DATA_METRICS_TENSORS
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
 
 PROMPT_WIDTH, RESPONSE_WIDTH = 5632, 4096
