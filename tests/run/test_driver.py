@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 
 from fail2fix.run.config import WatchdogConfig
 from fail2fix.run.watchdog import ALIVE, Watchdog, newest_checkpoint
+from tests.forked import run_code
 
 DRIVE = """
 import json, os, signal, subprocess, sys, time
@@ -43,7 +43,7 @@ end_process(Driver(config, training, leave=lambda: None).run())
 
 def drive(folder: Path, training: str, limit_s: float = 60.0) -> subprocess.CompletedProcess[str]:
     code = DRIVE.format(folder=str(folder / "e" / "run"), limit_s=limit_s, training=textwrap.indent(training, "    "))
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    return run_code(code, preload=["fail2fix.run.driver"])
 
 
 def last_line(done: subprocess.CompletedProcess[str]) -> str:
