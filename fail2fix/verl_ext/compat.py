@@ -42,6 +42,10 @@ class Seam:
     call: tuple[int, frozenset[str]] | None = None
     parameters: frozenset[str] = frozenset()
 
+    def __str__(self) -> str:
+        positional, keywords = self.call or (0, frozenset())
+        return f"{self.name}({', '.join(['_'] * positional + sorted(keywords | self.parameters))})"
+
     @property
     def problem(self) -> str:
         """What is wrong with the installed verl; empty if nothing is."""
@@ -82,7 +86,7 @@ def seams() -> list[Seam]:
     """Everything of verl that this package stands on."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
     found = {seam for path in sources for seam in _seams_of(ast.parse(path.read_text()), path.name == PORT)}
-    return sorted(found, key=lambda seam: (seam.name, str(seam)))
+    return sorted(found, key=str)
 
 
 def _seams_of(module: ast.Module, is_port: bool) -> Iterator[Seam]:
