@@ -1,10 +1,15 @@
-"""Skip the tests that read ``../shared`` where it is absent: development machines have it, a clone alone does not."""
+"""Choose how many examples a property is tried on; skip the tests that read ``../shared`` where it is absent."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from tests.shared import SHARED, is_at_hand
+
+settings.register_profile("quick", max_examples=25, deadline=None)
+settings.register_profile("thorough", max_examples=500, deadline=None)  # scripts/test.sh --all
+settings.load_profile("quick")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,51 +1,45 @@
-"""What an evaluation has done so far, as files: a plan, and two parquet files a batch.
+"""Files of an evaluation: a plan, and two parquet files a batch.
 
-    OUT/plan.json                      what decides the numbers: an evaluation goes on with the same only
+    OUT/plan.json                      everything that the numbers depend on; only the same plan resumes
     OUT/batches/00000.answers.parquet  written when a batch is answered, .verdicts.parquet when it is judged
     OUT/BENCHMARK.parquet              one row an answer, at the end
-    OUT/evaluation.json                settings, versions and numbers, last: where it is, the evaluation is complete
+    OUT/evaluation.json                settings, versions and numbers, written last: the evaluation is complete
 
-Every file is renamed once whole, so a kill leaves it complete or absent. Nothing is pickled: a model wrote it.
+Every file is renamed once complete. Nothing is pickled, because a model wrote the contents.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow
 import pyarrow.parquet as parquet
 
 from fail2fix.data.atomic import write_whole
-from fail2fix.evaluate.plan import Batch
-from fail2fix.method.errors import InputError
+from fail2fix.method.errors import InputError, reading
 
 Rows = list[dict[str, Any]]
+BatchFile = Literal["answers", "verdicts"]
 
 PLAN, RESULT, BATCHES = "plan.json", "evaluation.json", "batches"
 ANSWERS = pyarrow.schema(
-    [
-        ("seed", pyarrow.int64()),
-        ("prompt", pyarrow.string()),
-        ("prompt_tokens", pyarrow.int64()),
-        ("response", pyarrow.string()),
-        ("response_ids", pyarrow.list_(pyarrow.int32())),
-        ("response_tokens", pyarrow.int64()),
-        ("finish", pyarrow.string()),
-        ("shortened", pyarrow.bool_()),
-    ]
+    {
+        "seed": pyarrow.int64(),
+        "prompt": pyarrow.string(),
+        "prompt_tokens": pyarrow.int64(),
+        "response": pyarrow.string(),
+        "response_ids": pyarrow.list_(pyarrow.int32()),
+        "response_tokens": pyarrow.int64(),
+        "finish": pyarrow.string(),
+        "shortened": pyarrow.bool_(),
+    }
 )
 VERDICTS = pyarrow.schema([("correct", pyarrow.bool_()), ("status", pyarrow.string()), ("pred", pyarrow.string())])
 _WHERE = pyarrow.schema(
-    [
-        ("id", pyarrow.string()),
-        ("round", pyarrow.int64()),
-        ("sample", pyarrow.int64()),
-        ("attempt_correct", pyarrow.bool_()),
-    ]
+    {"id": pyarrow.string(), "round": pyarrow.int64(), "sample": pyarrow.int64(), "attempt_correct": pyarrow.bool_()}
 )
 RECORDS = pyarrow.schema([*_WHERE, *ANSWERS, *VERDICTS])
 
@@ -57,17 +51,18 @@ class Store:
         self.folder = folder
 
     def open(self, plan: dict[str, Any]) -> None:
-        """Create the folder, or go on in it.
+        """Create the folder, or resume in it.
 
-        Raises:
-            InputError: it holds another evaluation, and which field differs; or a plan that cannot be read.
+        Raises `InputError`: it holds another evaluation, and which field differs; or a plan that cannot be read.
         """
         path = self.folder / PLAN
         if path.exists():
-            self._require_same(_read_plan(path), plan)
+            with reading(f"{path}: no plan of an evaluation", hint="choose another --out"):
+                theirs = dict(json.loads(path.read_text(encoding="utf-8")))
+            self._require_same(theirs, plan)
             return
         if self.folder.exists() and any(self.folder.iterdir()):
-            raise InputError(f"--out {self.folder}: has files in it that are of no evaluation: choose another folder")
+            raise InputError(f"--out {self.folder}: holds files of no evaluation: choose another folder")
         (self.folder / BATCHES).mkdir(parents=True, exist_ok=True)
         write_json(path, plan)
 
@@ -77,60 +72,39 @@ class Store:
             if theirs.get(name) != ours.get(name):
                 raise InputError(
                     f"--out {self.folder}: holds an evaluation with another {name} "
-                    f"({_short(theirs.get(name))}, now {_short(ours.get(name))}): choose another folder, or the same "
-                    f"{name} to go on"
+                    f"({_short(theirs.get(name))}, now {_short(ours.get(name))}): choose another folder, or give the "
+                    f"same {name} to resume"
                 )
 
-    def answers(self, batch: int) -> Rows | None:
-        return _read(self._path(batch, "answers"))
+    def read(self, batch: int, what: BatchFile) -> Rows | None:
+        """The answers or verdicts of a batch; None where they are not written yet."""
+        path = self._path(batch, what)
+        return parquet.read_table(path).to_pylist() if path.exists() else None
 
-    def verdicts(self, batch: int) -> Rows | None:
-        return _read(self._path(batch, "verdicts"))
-
-    def write_answers(self, batch: Batch, rows: Rows) -> None:
-        _write(self._path(batch.number, "answers"), rows, ANSWERS)
-
-    def write_verdicts(self, batch: Batch, rows: Rows) -> None:
-        _write(self._path(batch.number, "verdicts"), rows, VERDICTS)
+    def write(self, batch: int, what: BatchFile, rows: Rows) -> None:
+        _write(self._path(batch, what), rows, ANSWERS if what == "answers" else VERDICTS)
 
     def write_records(self, benchmark: str, rows: Rows) -> None:
-        _write(records_file(self.folder, benchmark), rows, RECORDS)
+        _write(self.folder / f"{benchmark}.parquet", rows, RECORDS)
 
-    def _path(self, batch: int, what: str) -> Path:
+    def _path(self, batch: int, what: BatchFile) -> Path:
         return self.folder / BATCHES / f"{batch:05d}.{what}.parquet"
 
 
-def _read_plan(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: no plan of an evaluation ({error}): choose another --out") from error
-
-
-def records_file(folder: Path, benchmark: str) -> Path:
-    return folder / f"{benchmark}.parquet"
-
-
 def read_records(folder: Path, benchmark: str) -> Rows:
-    """The rows of a finished evaluation. Raises `InputError` where the file is missing or not one."""
-    path = records_file(folder, benchmark)
-    try:
+    """The rows of a finished evaluation. Raises `InputError` where the file is missing or damaged."""
+    path = folder / f"{benchmark}.parquet"
+    with reading(f"{path}: cannot be read", OSError, pyarrow.ArrowInvalid, hint="run the evaluation again"):
         return parquet.read_table(path).to_pylist()
-    except (OSError, pyarrow.ArrowInvalid) as error:
-        raise InputError(f"{path}: cannot be read ({error}): run the evaluation again") from error
 
 
 def write_json(path: Path, fields: dict[str, Any]) -> None:
     write_whole(path, json.dumps(fields, indent=1) + "\n")
 
 
-def _read(path: Path) -> Rows | None:
-    return parquet.read_table(path).to_pylist() if path.exists() else None
-
-
-def _write(path: Path, rows: Sequence[dict[str, Any]], schema: pyarrow.Schema) -> None:
+def _write(path: Path, rows: Rows, schema: pyarrow.Schema) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    parquet.write_table(pyarrow.Table.from_pylist(list(rows), schema=schema), partial)
+    parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), partial)
     partial.replace(path)
 
 

@@ -17,7 +17,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from fail2fix.console.command_line import OneLineParser
@@ -26,7 +26,7 @@ from fail2fix.data.atomic import sync, write_whole
 from fail2fix.data.files import require_writable
 from fail2fix.method.errors import InputError
 from fail2fix.run.checkpoints import UNFINISHED
-from fail2fix.run.faults import Exit
+from fail2fix.run.exit_status import Exit
 
 PROG = "python -m fail2fix.export"
 DTYPES = ("float32", "bfloat16", "float16")
@@ -55,7 +55,7 @@ def export(
     """Write the policy of a checkpoint to the folder `out`, which appears when it is complete.
 
     Raises:
-        InputError: anything that was given and is wrong.
+        InputError: wrong input.
         OSError: `out` could not be written.
     """
     actor = _actor_folder(checkpoint)
@@ -63,32 +63,27 @@ def export(
         raise InputError(f"{out}: exists and is not empty: choose another folder or remove it")
     require_writable(out, "OUT")
 
-    from fail2fix.export.card import Weights, model_card
-    from fail2fix.export.correction import FILE, correction_words
+    from fail2fix.export.card import model_card
+    from fail2fix.export.correction import FILE, correction_prompt
     from fail2fix.export.run import find_run, origin_of, step_of
     from fail2fix.export.shards import read_state
     from fail2fix.export.weights import save_policy
 
     trained_by = find_run(checkpoint, run)
-    words = None if trained_by is None else correction_words(trained_by)
+    asked = None if trained_by is None else correction_prompt(trained_by)
     state = read_state(actor)
     with _appearing(out) as folder:
         saved = save_policy(state, actor, folder, origin_of(trained_by), dtype, trust_remote_code)
         _copy_companions(actor / "huggingface", folder)
-        if words is not None:
-            write_whole(folder / FILE, json.dumps(words.as_json(), indent=1, ensure_ascii=False) + "\n")
-        card = model_card(out.resolve().name, trained_by, step_of(checkpoint), Weights(*saved), words)
-        write_whole(folder / "README.md", card)
+        if asked is not None:
+            write_whole(folder / FILE, json.dumps(asked, indent=1, ensure_ascii=False) + "\n")
+        write_whole(folder / "README.md", model_card(out.resolve().name, trained_by, step_of(checkpoint), saved, asked))
     if trained_by is None:
         print("export: no run folder above the checkpoint: the card does not say how it was trained (--run FOLDER)")
 
 
 def _actor_folder(checkpoint: Path) -> Path:
-    """The folder of the policy's files in a checkpoint.
-
-    Raises:
-        InputError: it is missing or incomplete.
-    """
+    """The folder of the policy's files in a checkpoint. Raises `InputError`: it is missing or incomplete."""
     from fail2fix.export.shards import shard_files
 
     if not checkpoint.is_dir():
@@ -108,12 +103,11 @@ def _appearing(out: Path) -> Iterator[Path]:
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     partial.mkdir()
-    try:
+    with ExitStack() as cleanup:
+        cleanup.callback(shutil.rmtree, partial, ignore_errors=True)
         yield partial
         sync(partial)
         partial.rename(out)  # an empty folder is replaced
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _copy_companions(source: Path, folder: Path) -> None:

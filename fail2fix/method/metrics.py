@@ -71,13 +71,18 @@ def correction_metrics(attempt_K: Bools, pass_rate_K: Floats, answer_K: Sequence
     )
 
 
-def group_metrics(stream: str, zero_variance: Bools, excluded: int) -> Metrics:
-    """How many groups a stream has, how many teach nothing, how many left the update."""
-    prefix = f"fail2fix/{stream}"
+def group_metrics(stream: str, zero_variance: Bools, excluded: Bools) -> Metrics:
+    """How many groups a stream has, how many teach nothing, how many left the update.
+
+    Args:
+        zero_variance: groups (K,) without a gradient; counted among those that did not leave.
+        excluded: groups (K,) that left because the verifier failed.
+    """
+    prefix, kept = f"fail2fix/{stream}", ~excluded
     return {
-        f"{prefix}/groups": float(len(zero_variance)),
-        f"{prefix}/zero_variance_groups": float(zero_variance.sum()),
-        f"{prefix}/excluded_groups": float(excluded),
+        f"{prefix}/groups": float(kept.sum()),
+        f"{prefix}/zero_variance_groups": float(zero_variance[kept].sum()),
+        f"{prefix}/excluded_groups": float(excluded.sum()),
     }
 
 

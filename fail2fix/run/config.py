@@ -27,7 +27,7 @@ from fail2fix.method.config import (
     RiskConfig,
 )
 from fail2fix.method.errors import InputError
-from fail2fix.verify.config import CodeBackend, CodeConfig, VerifierConfig
+from fail2fix.verify.config import CodeBackendName, CodeConfig, VerifierConfig
 
 
 @dataclass
@@ -181,8 +181,8 @@ def _check_verifier(verifier: VerifierConfig) -> None:
 
 def _check_code(code: CodeConfig) -> None:
     http = code.endpoint.startswith(("http://", "https://"))
-    wanted = "http://host:port of the service" if code.backend is CodeBackend.sandbox_fusion else "empty for local"
-    _require(http == (code.backend is CodeBackend.sandbox_fusion), "verifier.code.endpoint", code.endpoint, wanted)
+    wanted = "http://host:port of the service" if code.backend is CodeBackendName.sandbox_fusion else "empty for local"
+    _require(http == (code.backend is CodeBackendName.sandbox_fusion), "verifier.code.endpoint", code.endpoint, wanted)
     _require(code.workers >= 1, "verifier.code.workers", code.workers, "at least 1")
     _require(code.total_s > 0, "verifier.code.total_s", code.total_s, "a number of seconds above 0")
     _require(0 < code.test_s <= code.total_s, "verifier.code.test_s", code.test_s, "above 0, at most code.total_s")

@@ -15,8 +15,8 @@ from omegaconf import DictConfig
 
 from fail2fix.method.ledger import Ledger
 from fail2fix.run.checkpoints import Checkpoints
+from fail2fix.run.exit_status import Exit
 from fail2fix.run.failures import failure_of
-from fail2fix.run.faults import Exit
 from fail2fix.run.watchdog import Watchdog
 
 ANSWER_S = 60.0  # how long a worker may take to answer

@@ -42,7 +42,7 @@ class Generation:
         self._policy, self._reading = policy, reading
         self._group_size = {BASE: rollouts, CORRECTION: correction_rollouts}
 
-    def solve(self, prompts: DataProto, step: Step, first: int = 0, purpose: str = BASE) -> Stream:
+    def solve_problems(self, prompts: DataProto, step: Step, first: int = 0, purpose: str = BASE) -> Stream:
         """G verified rollouts of each problem.
 
         Args:
@@ -51,7 +51,7 @@ class Generation:
             purpose: names the rollouts to the seeds.
         """
         rollouts = self._group_size[BASE]
-        step.account(BASE).enter(prompts=len(prompts))
+        step.accounts[BASE].enter(prompts=len(prompts))
         uids = [f"{step.number}-{first // rollouts + place}" for place in range(len(prompts))]
         requests = problem_requests(prompts, uids, self._policy.request_half).repeat(rollouts)
         return self.enter(BASE, self._ask(requests, first, purpose, step), step)
@@ -77,7 +77,7 @@ class Generation:
         step.timing |= {part.replace("agent_loop", prefix, 1): seconds for part, seconds in timing.items()}
         stream = Stream.of(name, requests.answered(output), requests, self._group_size[name], self._reading)
         read, cached = stream.rollouts, stream.cached_tokens
-        step.account(name).enter(asked=len(requests), generated=len(output), verified=read.verified)
+        step.accounts[name].enter(asked=len(requests), generated=len(output), verified=read.verified)
         step.ledger.spend(name, Cost.of(read, answers.seconds), read.problems if name == BASE else ())
         if cached is not None:
             step.metrics[f"perf/prefix_cache_hit/{name}"] = cached.sum() / read.prompt_tokens.sum()

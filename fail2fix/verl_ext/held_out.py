@@ -25,10 +25,10 @@ from fail2fix.method.selection import Attempt, PromptGroup
 from fail2fix.run.folder import folder_of
 from fail2fix.run.provenance import check_provenance
 from fail2fix.run.settings import fail2fix_settings
-from fail2fix.verl_ext.replays import build_replays, correction_requests, replayable_groups
+from fail2fix.verl_ext.replays import build_replays, correction_requests
 from fail2fix.verl_ext.requests import Requests
 from fail2fix.verl_ext.stream import Stream
-from fail2fix.verl_ext.stream_file import read_stream, write_stream
+from fail2fix.verl_ext.stream_file import read_provenance, read_stream, write_stream
 
 Answer = Callable[[Requests, int], tuple[Stream, list[str]]]
 Messages = list[dict[str, str]]
@@ -139,10 +139,10 @@ def load_held_out(
     path = held_out_file(config)
     if not path.exists():
         write_stream(path, policy.held_out_rollouts(settings.held_out.problems), policy.provenance)
-    check_provenance(path, policy.provenance, "fail2fix.held_out.file", SAME)
+    check_provenance(read_provenance(path), policy.provenance, f"fail2fix.held_out.file={path}", SAME)
     pool = read_stream(path, end_of_turn)
     _require_same_problems(path, pool, policy.held_out_problems(pool.rollouts.groups))
-    return HeldOutCorrections(pool, replayable_groups(pool, builder), builder, settings.held_out.samples)
+    return HeldOutCorrections(pool, pool.prompt_groups(builder.fits), builder, settings.held_out.samples)
 
 
 def _require_same_problems(path: Path, pool: Stream, problems: list[Messages]) -> None:

@@ -18,7 +18,7 @@ from verl.utils.seqlen_balancing import get_seqlen_balanced_partitions
 
 from fail2fix.method.objective import BatchSplit, joint_layout, rows_to_update, stream_sizes
 from fail2fix.method.rollouts import Bools, Floats, Ints
-from fail2fix.verl_ext.reward_extras import same_reward_extras
+from fail2fix.verl_ext.batches import interleaved
 from fail2fix.verl_ext.stream import Stream
 
 STREAM, SEQUENCES, TOKENS = "fail2fix_stream", "fail2fix_sequences", "fail2fix_tokens"
@@ -82,19 +82,11 @@ class JointBatch:
         for name in ("advantages", "returns"):
             batch[name] = torch.where(of_stream, ours, batch[name])
 
-    def set_denominators(self) -> None:
-        """Write what the loss divides by into every row: its stream's sequences and tokens in its mini-batch."""
-        batch = self.rows.batch
-        tokens = batch["response_mask"].sum(-1).numpy()
-        sequences, stream_tokens = stream_sizes(self.stream_of, self.mini_batch, tokens, self.included)
-        batch[STREAM] = torch.from_numpy(self.stream_of)
-        batch[SEQUENCES] = torch.from_numpy(sequences).float()
-        batch[TOKENS] = torch.from_numpy(stream_tokens).float()
+    def for_update(self, split: BatchSplit, only_advantage: bool, skip: bool) -> tuple[DataProto, dict[str, float]]:
+        """The rows that the update has to see, rank by rank, and how many it can do without (METHOD.md, item 6; ours).
 
-    def rows_to_update(self, split: BatchSplit, only_advantage: bool, skip: bool) -> tuple[DataProto, dict[str, float]]:
-        """The rows that the update has to see, rank by rank, and how many it can do without (ours; METHOD.md, item 6).
-
-        A row without gradient stays in the denominators; its passes through the model are left out.
+        Every row gets what the loss divides by: its stream's sequences and tokens in its mini-batch. A row without
+        gradient stays in these denominators; its passes through the model are left out.
 
         Args:
             split: ranks and mini-batches.
@@ -102,7 +94,12 @@ class JointBatch:
             skip: leave rows out at all.
         """
         batch = self.rows.batch
-        needed, tokens = (batch["response_mask"].sum(-1) > 0).numpy(), batch["attention_mask"].sum(-1).numpy()
+        valid, tokens = batch["response_mask"].sum(-1).numpy(), batch["attention_mask"].sum(-1).numpy()
+        sequences, stream_tokens = stream_sizes(self.stream_of, self.mini_batch, valid, self.included)
+        batch[STREAM] = torch.from_numpy(self.stream_of)
+        batch[SEQUENCES] = torch.from_numpy(sequences).float()
+        batch[TOKENS] = torch.from_numpy(stream_tokens).float()
+        needed = valid > 0
         if only_advantage:
             needed &= (batch["advantages"] != 0).any(-1).numpy()
         kept = np.arange(len(needed))
@@ -131,37 +128,15 @@ def join(streams: Sequence[Stream], split: BatchSplit, balance: bool) -> JointBa
     Raises:
         ValueError: the streams differ in their columns.
     """
-    same_reward_extras([stream.rows for stream in streams])
     stream_of = np.repeat(np.arange(len(streams)), [len(stream) for stream in streams])
     read = [stream.rollouts for stream in streams]
     lengths = np.concatenate([rollouts.prompt_tokens + rollouts.response_tokens for rollouts in read]).tolist()
     order, mini_batch = joint_layout(stream_of, lengths, split, balanced if balance else None)
     included = np.concatenate([rollouts.included for rollouts in read])[order]
-    rows = _interleave([stream.rows for stream in streams], order)
+    rows = interleaved([stream.rows for stream in streams], order)
     # From here on no statistic and no loss sees the rows of a group whose verifier failed.
     rows.batch["response_mask"] = rows.batch["response_mask"] * torch.from_numpy(included)[:, None]
     return JointBatch(rows, streams, stream_of[order], included, order, mini_batch)
-
-
-def _interleave(parts: list[DataProto], order: Ints) -> DataProto:
-    """The rows of ``parts``, one after the other, in a new order; every tensor is copied once."""
-    first = parts[0]
-    for part in parts[1:]:
-        differing = set(part.batch.keys()) ^ set(first.batch.keys())
-        differing |= part.non_tensor_batch.keys() ^ first.non_tensor_batch.keys()
-        if differing:
-            raise ValueError(f"the streams differ in their columns: {sorted(differing)}")
-    place = torch.empty(len(order), dtype=torch.long)
-    place[torch.from_numpy(order)] = torch.arange(len(order))
-    places = place.split([len(part) for part in parts])
-    tensors = {}
-    for key, example in first.batch.items():
-        tensors[key] = example.new_empty((len(order), *example.shape[1:]))
-        for where, part in zip(places, parts, strict=True):
-            tensors[key][where] = part.batch[key]
-    columns = {k: np.concatenate([part.non_tensor_batch[k] for part in parts])[order] for k in first.non_tensor_batch}
-    keys = first.meta_info.get("reward_extra_keys", [])
-    return DataProto.from_dict(tensors=tensors, non_tensors=columns, meta_info={"reward_extra_keys": keys})
 
 
 def balanced(lengths: Sequence[int], ranks: int) -> list[list[int]]:

@@ -15,12 +15,6 @@ from typing import Any
 from omegaconf import open_dict
 from tqdm import tqdm
 from verl import DataProto
-from verl.trainer.ppo.metric_utils import (
-    compute_data_metrics,
-    compute_throughout_metrics,
-    compute_timing_metrics,
-    compute_variance_proxy_metrics,
-)
 from verl.trainer.ppo.reward import extract_reward
 from verl.utils.checkpoint.checkpoint_manager import should_save_ckpt_esi
 from verl.utils.skip import SkipManager
@@ -45,18 +39,10 @@ from fail2fix.verl_ext.requests import Requests
 from fail2fix.verl_ext.reward_extras import extras_by_name
 from fail2fix.verl_ext.run_length import bound_by_epochs
 from fail2fix.verl_ext.step import Step
+from fail2fix.verl_ext.step_metrics import data_metrics, timing_metrics
 from fail2fix.verl_ext.stream import Stream
 from fail2fix.verl_ext.trackers import open_trackers
-from fail2fix.verl_ext.validation import check_counts, validated_accuracy, validated_extras, validated_verdicts
-
-# What verl's compute_data_metrics reads.
-DATA_METRICS_TENSORS = (
-    "prompts", "responses", "attention_mask", "response_mask",
-    "token_level_scores", "token_level_rewards", "advantages", "returns",
-)  # fmt: skip
-DATA_METRICS_COLUMNS = ("__num_turns__", "tool_call_counts")
-# The phases that a step's time is divided among.
-PHASES = ("gen", "old_log_prob", "ref", "adv", "update_actor", "save_checkpoint", "update_weights")
+from fail2fix.verl_ext.validation import read_validation
 
 
 class TrainingLoop(TrainerPort):
@@ -84,7 +70,7 @@ class TrainingLoop(TrainerPort):
 
     @abstractmethod
     def before_training(self) -> None:
-        """What needs the starting model's rollouts; the engines are awake."""
+        """Write what needs the starting model's rollouts; the engines are awake."""
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
@@ -135,20 +121,16 @@ class TrainingLoop(TrainerPort):
         if trains and self.resumed_metrics is not None:
             self._finish_resumed_step(self.resumed_metrics)
         elif self.config.trainer.get("val_before_train", True) or not trains:
-            self._validate_before()
+            self.last_val_metrics = self.validate()
+            pprint(f"Initial validation metrics: {self.last_val_metrics}")
+            self._record(self.last_val_metrics, self.global_steps)
         if trains:
             self._require_room()
         self.stops = self.stop.reason
         self.progress = tqdm(total=self.total_training_steps, initial=self.global_steps, desc="Training Progress")
 
-    def _validate_before(self) -> None:
-        """verl's validation before training, or instead of it."""
-        self.last_val_metrics = self.validate()
-        pprint(f"Initial validation metrics: {self.last_val_metrics}")
-        self._record(self.last_val_metrics, self.global_steps)
-
     def _finish_resumed_step(self, metrics: dict[str, Any]) -> None:
-        """What a run may not have come to after its checkpoint: that step's validation and its line."""
+        """Finish the validation and the metrics line of the step that the checkpoint was saved in."""
         step, line = self.global_steps, self.metrics_file.line(self.global_steps)
         last = step >= self.total_training_steps or not self._affords_a_step()
         if line is not None:
@@ -164,8 +146,8 @@ class TrainingLoop(TrainerPort):
 
     def _steps(self) -> Iterator[tuple[Step, DataProto]]:
         """Every step still to train, with its B problems."""
-        epochs = range(self.global_steps // len(self.train_dataloader), self.config.trainer.total_epochs)
-        for epoch in epochs:
+        done = self.global_steps // len(self.train_dataloader)
+        for epoch in range(done, self.config.trainer.total_epochs):
             for rows in self.train_dataloader:
                 if self.global_steps >= self.total_training_steps or not self._affords_a_step() or self.stops:
                     return
@@ -186,12 +168,14 @@ class TrainingLoop(TrainerPort):
             with step.timer("train"):
                 joint = self.train_step(prompts, step)
             self.ledger.seconds += step.timing["train"]
-            self._measure(joint, step)
+            step.metrics |= data_metrics(joint, step)
             loader = self.train_dataloader.state_dict()
             self.rest = Rest(step.number, as_json(step.metrics), loader, self.ledger.state_dict(), self.kl_coefficient)
             step.last = step.last or not self._affords_a_step()
             self.stops = self.stop.reason or self.updates.too_many
-            self._dump_rollouts(joint, step)
+            if folder := self.config.trainer.get("rollout_data_dir", None):
+                extras = extract_reward(joint.rows)[1] | {"uid": joint.rows.non_tensor_batch["uid"]}
+                self.dump_rollouts(joint.rows, extras, step.timing, folder)
             self._save_if_due(step)
             with step.timer("update_weights"):
                 self.sync_weights()
@@ -220,22 +204,14 @@ class TrainingLoop(TrainerPort):
         trainer = self.config.trainer
         if trainer.save_freq <= 0:
             return
-        expiring = should_save_ckpt_esi(
-            max_steps_duration=self.max_steps_duration, redundant_time=trainer.esi_redundant_time
-        )
+        longest, spare = self.max_steps_duration, trainer.esi_redundant_time
+        expiring = should_save_ckpt_esi(max_steps_duration=longest, redundant_time=spare)
         if step.last or step.number % trainer.save_freq == 0 or expiring or self.stops:
             if expiring:
                 print("Force saving checkpoint: ESI instance expiration approaching.")
             with step.timer("save_checkpoint"):
                 self.flush_dumps()
                 self.save_checkpoint(step.metrics)
-
-    def _dump_rollouts(self, joint: JointBatch, step: Step) -> None:
-        folder = self.config.trainer.get("rollout_data_dir", None)
-        if folder:
-            _, extras = extract_reward(joint.rows)
-            extras = extras | {"uid": joint.rows.non_tensor_batch["uid"]}
-            self.dump_rollouts(joint.rows, extras, step.timing, folder)
 
     def _validation_is_due(self, step: int, last: bool) -> bool:
         frequency = self.config.trainer.test_freq
@@ -250,20 +226,8 @@ class TrainingLoop(TrainerPort):
         self.last_val_metrics = metrics if step.last else self.last_val_metrics
         self._note_best(step.number, metrics)
 
-    def _measure(self, joint: JointBatch, step: Step) -> None:
-        """verl's metrics beside ours, but for times. Data metrics describe the base stream, to compare with GRPO."""
-        base = joint.base_rows(DATA_METRICS_TENSORS, DATA_METRICS_COLUMNS)
-        step.metrics |= {"training/global_step": step.number, "training/epoch": step.epoch}
-        step.metrics |= compute_data_metrics(batch=base, use_critic=False)
-        step.metrics |= compute_variance_proxy_metrics(joint.rows, step.metrics.get("actor/grad_norm"))
-
     def _log_step(self, joint: JointBatch, step: Step) -> None:
-        step.metrics |= compute_timing_metrics(batch=joint.rows, timing_raw=step.timing)
-        step.metrics |= {
-            f"perf/time_share/{p}": step.timing[p] / step.timing["step"] for p in PHASES if p in step.timing
-        }
-        devices = self.resource_pool_manager.get_n_gpus()
-        step.metrics |= compute_throughout_metrics(joint.rows, step.timing, n_gpus=devices)
+        step.metrics |= timing_metrics(joint, step, self.resource_pool_manager.get_n_gpus())
         self._record(step.metrics, step.number)
         self.progress.update(1)
 
@@ -298,12 +262,10 @@ class TrainingLoop(TrainerPort):
 
     def summarize(self, uids: Sequence[str], extras: Mapping[str, list[Any]], summary_of: Summarize) -> dict[str, Any]:
         """verl's summary of what a user reads; each problem's accuracy is also that of the re-solve policy."""
-        named = extras_by_name(extras)
-        statuses = named.get("verify_status")
-        verdicts = validated_verdicts(named, self.settings.verifier.correct_threshold)
-        self._resolve_accuracy = validated_accuracy(uids, verdicts, statuses)
         majority = "/maj@" in (self.settings.checkpoint.best_metric or "")
-        return summary_of(validated_extras(named, majority)) | check_counts(statuses)
+        read = read_validation(uids, extras_by_name(extras), self.settings.verifier.correct_threshold, majority)
+        self._resolve_accuracy = read.accuracy
+        return summary_of(read.shown) | read.counts
 
     def dumped_extras(self, extras: Mapping[str, list[Any]]) -> Mapping[str, list[Any]]:
         """Every reward extra of every row."""

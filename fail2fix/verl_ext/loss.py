@@ -6,7 +6,7 @@
 the stream's size in the mini-batch where verl puts the batch's. So every ``loss_agg_mode`` with a mean and every policy
 loss keep verl's meaning, and lambda = 0 is stock GRPO on the base rows.
 
-The trainer puts three columns on every row (METHOD.md, item 6; ``JointBatch.set_denominators``): ``fail2fix_stream``
+The trainer puts three columns on every row (METHOD.md, item 6; ``JointBatch.for_update``): ``fail2fix_stream``
 (the stream's place among the weights), ``fail2fix_sequences`` and ``fail2fix_tokens``, the sequences and valid tokens
 of the row's stream in the row's mini-batch, over all ranks.
 """

@@ -69,19 +69,9 @@ class Replays:
         return np.array([(base_rewards if r.pool is base else r.pool.rollouts.reward)[r.row] for r in self.replays])
 
 
-def replayable_groups(pool: Stream, builder: CorrectionPromptBuilder) -> list[PromptGroup]:
-    """The pool's problems and attempts as selection reads them; a problem needs room for an attempt."""
-    read, messages = pool.rollouts, pool.rows.non_tensor_batch["raw_prompt"]
-    firsts = range(0, len(read), read.group_size)
-    room = [builder.fits(list(messages[row]), int(read.prompt_tokens[row])) for row in firsts]
-    return pool.prompt_groups(np.array(room, dtype=bool))
-
-
-def choose_replays(
-    pool: Stream, groups: list[PromptGroup], builder: CorrectionPromptBuilder, choose: Choose
-) -> tuple[Replays, Selection]:
+def choose_replays(pool: Stream, builder: CorrectionPromptBuilder, choose: Choose) -> tuple[Replays, Selection]:
     """Choose attempts until each has a prompt: one without gives its place to the next in line, and is counted."""
-    skipped = 0
+    groups, skipped = pool.prompt_groups(builder.fits), 0
     while True:
         selection = choose(groups)
         replays, counts = build_replays(pool, selection.attempts, builder)
@@ -98,7 +88,8 @@ def build_replays(
     pool: Stream, attempts: Sequence[Attempt], builder: CorrectionPromptBuilder
 ) -> tuple[list[Replay], Counter[str]]:
     """The attempts whose correction prompt fits, and how the others and the shortened ones count."""
-    prompts = builder.build([_context(pool, attempt) for attempt in attempts])
+    contexts = [_context(pool, attempt) for attempt in attempts]
+    prompts = builder.build(contexts)
     replays = [Replay(a, pool, p) for a, p in zip(attempts, prompts, strict=True) if p is not None]
     counts = Counter(
         skipped=len(attempts) - len(replays),

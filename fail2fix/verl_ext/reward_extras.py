@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from verl import DataProto
 
 ROW_EXTRAS = "reward_extra_info"  # verl's column of each row's own reward extras, a dict
 Extras = dict[str, list[Any]]
@@ -25,8 +24,8 @@ def extra_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
     columns = {}
     for name in sorted({name for row in rows for name in row}):
         values = [row.get(name) for row in rows]
-        absent = _absent(next((value for value in values if value is not None), None))
-        filled = [absent if value is None else value for value in values]
+        missing = absent(next((value for value in values if value is not None), None))
+        filled = [missing if value is None else value for value in values]
         plain = all(isinstance(value, bool | int | float | str) for value in filled)
         columns[name] = np.array(filled) if plain else _object_column(filled)
     return columns
@@ -41,25 +40,9 @@ def _object_column(values: Sequence[Any]) -> np.ndarray:
     return np.fromiter(values, dtype=object, count=len(values))
 
 
-def _absent(example: Any) -> Any:
-    """What stands for a reward extra that a row does not have, next to rows that have one like ``example``."""
+def absent(example: Any) -> Any:
+    """The value of a reward extra that a row does not have, next to rows that have one like ``example``."""
     return math.nan if isinstance(example, bool | int | float | np.number) else ""
-
-
-def same_reward_extras(outputs: Sequence[DataProto]) -> None:
-    """Give every part every reward extra, in place.
-
-    A reward function may return a field for some rows only, and one that failed returns none of its own.
-    """
-    keys = sorted({key for part in outputs for key in part.meta_info.get("reward_extra_keys", [])})
-    for key in keys:
-        example = next(part.non_tensor_batch[key] for part in outputs if key in part.non_tensor_batch)
-        for part in outputs:
-            if key not in part.non_tensor_batch:
-                part.non_tensor_batch[key] = np.array([_absent(example[0])] * len(part))
-    for part in outputs:
-        if "reward_extra_keys" in part.meta_info:
-            part.meta_info["reward_extra_keys"] = keys
 
 
 def extras_by_name(extras: Mapping[str, list[Any]]) -> Extras:

@@ -49,7 +49,7 @@ from fail2fix.run.settings import (
     refuse_legacy_reward_keys,
     reward_manager,
 )
-from fail2fix.verify.backoff import Kind, kind_of, retry_policy
+from fail2fix.verify.backoff import ErrorKind, kind_of, retry_policy
 from fail2fix.verify.reward_calls import MACHINE_ERRORS, Score, VerifierScore, bounded_score
 from fail2fix.verify.reward_errors import REWARD_ERROR, FirstVerdicts, error_line, error_place, reward_name
 from fail2fix.verify.reward_result import RewardError, ThresholdWatch, with_verdict
@@ -149,7 +149,7 @@ class RiskAverseRewardManager(NaiveRewardManager):
     def _failed(self, error: Exception) -> dict[str, Any]:
         """The fields of a rollout without a verdict: its group leaves the step."""
         self._log_error(error)
-        own = kind_of(error) is Kind.code and not isinstance(error, MACHINE_ERRORS)
+        own = kind_of(error) is ErrorKind.code and not isinstance(error, MACHINE_ERRORS)
         failed = {"score": 0.0, "pred": "", "verdict": 0, "verify_status": "error"} | self._failed_acc
         return self._known_extras | failed | {REWARD_ERROR: self._line(error) if own else ""}
 

@@ -27,7 +27,7 @@ class StartingRollouts:
         self._require_start("the offline pool")
         trainer = self._trainer
         prompts = drawn_prompts(trainer.train_dataset, problems, trainer.settings.seed, INITIAL)
-        return self._generation.solve(prompts, Step.outside(), purpose="offline")
+        return self._generation.solve_problems(prompts, Step.outside(), purpose="offline")
 
     def charge(self, pool: Stream, seconds: float) -> None:
         """Charge a pool: it costs the run that generates it and the run that finds it the same."""
@@ -44,7 +44,7 @@ class StartingRollouts:
         """G rollouts each of the first validation problems; not a cost of training."""
         self._require_start("the file of held-out attempts")
         prompts = first_prompts(self._trainer.val_dataset, problems)
-        return self._generation.solve(prompts, Step.outside(), purpose="held_out_attempts")
+        return self._generation.solve_problems(prompts, Step.outside(), purpose="held_out_attempts")
 
     def _require_start(self, what: str) -> None:
         if (step := self._trainer.global_steps) > 0:

@@ -11,6 +11,7 @@ from verl.utils.debug import marked_timer
 
 from fail2fix.method.accounting import Account
 from fail2fix.method.ledger import Ledger
+from fail2fix.method.rollouts import BASE, CORRECTION
 from fail2fix.run.profiling import ProfilePlan
 
 
@@ -22,6 +23,7 @@ class Step:
         number: 1 for the first; 0 outside training.
         last: no step follows; known at the beginning for a number of steps, after the rollouts for a budget of them.
         ledger: where rollouts are charged.
+        accounts: each stream's account of the step.
         phase: tells the watchdog which part is running.
         timing: seconds of each part.
     """
@@ -32,7 +34,7 @@ class Step:
     profile: ProfilePlan
     ledger: Ledger
     phase: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
-    accounts: dict[str, Account] = field(default_factory=dict)
+    accounts: dict[str, Account] = field(default_factory=lambda: {name: Account(name) for name in (BASE, CORRECTION)})
     metrics: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, float] = field(default_factory=dict)
 
@@ -46,7 +48,3 @@ class Step:
         """Time a part of the step; the watchdog knows it as a phase of the same name."""
         with self.phase(name), marked_timer(name, self.timing):
             yield
-
-    def account(self, stream: str) -> Account:
-        """The stream's account of this step."""
-        return self.accounts.setdefault(stream, Account(stream))

@@ -6,8 +6,9 @@ Legend: N rows in N / G groups of G rollouts.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,8 @@ from fail2fix.method.rollouts import Bools, Floats, Ints, Rollouts
 from fail2fix.method.selection import Attempt, PromptGroup
 from fail2fix.method.verdict import reaches
 from fail2fix.verify.reward_errors import REWARD_ERROR
+from fail2fix.verl_ext.batches import same_reward_extras
 from fail2fix.verl_ext.requests import Requests, joined_requests
-from fail2fix.verl_ext.reward_extras import same_reward_extras
 
 
 @dataclass(frozen=True)
@@ -85,15 +86,16 @@ class Stream:
     def response_ids(self, row: int) -> list[int]:
         return self.rows.batch["responses"][row, : int(self.rollouts.response_tokens[row])].tolist()
 
-    def prompt_groups(self, has_room: Bools) -> list[PromptGroup]:
+    def prompt_groups(self, fits: Callable[[list[Any], int], bool]) -> list[PromptGroup]:
         """The problems and their attempts, as selection reads them; groups whose verifier failed are not among them.
 
-        ``has_room`` (N / G,): problems whose correction prompt has room for an attempt.
+        ``fits``: (messages of a problem, tokens of its prompt) -> whether a correction prompt has room for an attempt.
         """
         read, size = self.rollouts, self.rollouts.group_size
         timed_out, responses = read.ended_in("timeout"), self.rows.batch["responses"].numpy()
-        groups = []
+        messages, groups = self.rows.non_tensor_batch["raw_prompt"], []
         for group in map(int, np.flatnonzero(~read.excluded)):
+            has_room = fits(list(messages[group * size]), int(read.prompt_tokens[group * size]))
             attempts = tuple(
                 Attempt(
                     group=group,
@@ -101,7 +103,7 @@ class Stream:
                     correct=bool(read.correct[row]),
                     content=responses[row, : int(read.response_tokens[row])].tobytes(),
                     cut_off=bool(read.cut_off[row]),
-                    replayable=bool(has_room[group]) and not timed_out[row],
+                    replayable=has_room and not timed_out[row],
                 )
                 for row in range(group * size, (group + 1) * size)
             )

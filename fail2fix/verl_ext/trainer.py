@@ -16,9 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from verl import DataProto
-from verl.trainer.ppo.core_algos import agg_loss
 from verl.trainer.ppo.ray_trainer import apply_kl_penalty, compute_advantage
 from verl.trainer.ppo.reward import extract_reward
 from verl.trainer.ppo.rollout_corr_helper import apply_bypass_mode, compute_rollout_correction_and_add_to_batch
@@ -26,17 +24,11 @@ from verl.utils.config import omega_conf_to_dataclass
 from verl.utils.debug.metrics import calculate_debug_metrics
 from verl.utils.metric import reduce_metrics
 
-from fail2fix.method.advantage import (
-    ZERO_VARIANCE,
-    AdvantageRule,
-    CorrectionGroups,
-    advantage_estimator,
-    risk_effect,
-)
+from fail2fix.method.advantage import ZERO_VARIANCE, AdvantageRule, CorrectionGroups, advantage_estimator, risk_effect
 from fail2fix.method.metrics import correction_metrics, group_metrics, replay_metrics, stream_metrics
 from fail2fix.method.objective import feasible_attempts
 from fail2fix.method.ratio import ReplayRatio
-from fail2fix.method.rollouts import BASE, CORRECTION, Floats
+from fail2fix.method.rollouts import BASE, CORRECTION, Bools, Floats
 from fail2fix.method.selection import PromptGroup, Selection, distinct_candidates, selection_rule
 from fail2fix.run.faults import check_verified, verification_failure
 from fail2fix.run.step_sizes import batch_split, mini_batches
@@ -46,11 +38,12 @@ from fail2fix.verl_ext.held_out import load_held_out
 from fail2fix.verl_ext.joint_batch import JointBatch, join
 from fail2fix.verl_ext.loop import TrainingLoop
 from fail2fix.verl_ext.loss import joint_loss
-from fail2fix.verl_ext.replays import Replays, choose_replays, replayable_groups
+from fail2fix.verl_ext.replays import Replays, choose_replays
 from fail2fix.verl_ext.requests import Requests
 from fail2fix.verl_ext.sources import source_class
 from fail2fix.verl_ext.starting_policy import StartingRollouts
 from fail2fix.verl_ext.step import Step
+from fail2fix.verl_ext.step_metrics import entropy_metrics
 from fail2fix.verl_ext.stream import Reading, Stream
 from fail2fix.verl_ext.tokenizer import correction_prompt_builder, end_of_turn_ids
 from fail2fix.verl_ext.training_prompts import drawn_prompts
@@ -110,13 +103,13 @@ class Fail2FixTrainer(TrainingLoop):
         """G rollouts of each of the B problems, verified; groups that teach nothing are refilled if so configured."""
         filter_groups = self.config.algorithm.filter_groups
         with step.timer("gen_base"):
-            base = self.generation.solve(prompts, step)
+            base = self.generation.solve_problems(prompts, step)
             counts: dict[str, float] = {}
             if filter_groups.enable:
                 more = partial(self._solve_others, step=step)
                 base, counts = refilled(base, more, filter_groups.metric, filter_groups.max_num_gen_batches)
         step.metrics |= counts
-        step.account(BASE).leave(**discarded(base, counts))
+        step.accounts[BASE].leave(**discarded(base, counts))
         return base
 
     def select_replays(self, pool: Stream | None, step: Step) -> Replays:
@@ -124,13 +117,11 @@ class Fail2FixTrainer(TrainingLoop):
         if not self.settings.correction.enabled or pool is None:
             return Replays()
         with step.timer("select"):
-            groups = replayable_groups(pool, self.prompt_builder)
-            choose = partial(self._choose, step=step)
-            replays, selection = choose_replays(pool, groups, self.prompt_builder, choose)
+            replays, selection = choose_replays(pool, self.prompt_builder, partial(self._choose, step=step))
         step.metrics |= replay_metrics(selection, self.settings.correction.attempts, self.ratio.rho)
         skipped = selection.counts["skipped"]
-        step.account(CORRECTION).enter(prompts=len(replays) + skipped)
-        step.account(CORRECTION).leave(no_room=skipped)
+        step.accounts[CORRECTION].enter(prompts=len(replays) + skipped)
+        step.accounts[CORRECTION].leave(no_room=skipped)
         return replays
 
     def correction_rollouts(self, replays: Replays, step: Step) -> list[Stream]:
@@ -154,6 +145,7 @@ class Fail2FixTrainer(TrainingLoop):
     def join_streams(self, streams: Sequence[Stream], replays: Replays, step: Step) -> JointBatch:
         """All streams in one batch, and what each of them did."""
         for stream in streams:
+            check_verified(step.number, stream.name, stream.rollouts, self.settings.faults)
             step.metrics |= stream_metrics(stream.name, stream.rollouts)
         for correction in streams[1:]:
             step.metrics |= correction_metrics(
@@ -165,8 +157,6 @@ class Fail2FixTrainer(TrainingLoop):
             rows.meta_info["temperature"] = self.config.actor_rollout_ref.rollout.temperature
             rows.meta_info["global_token_num"] = rows.batch["attention_mask"].sum(-1).tolist()
             rows.meta_info["images_seqlens"] = []
-        for stream in streams:
-            check_verified(step.number, stream.name, stream.rollouts, self.settings.faults)
         if not joint.included.any():
             raise verification_failure(f"step {step.number}: a check failed in every group", joint.base.rollouts)
         return joint
@@ -174,14 +164,14 @@ class Fail2FixTrainer(TrainingLoop):
     def check_accounting(self, joint: JointBatch, step: Step) -> None:
         """Every prompt and rollout that entered the step is in the update or counted as left out."""
         for place, stream in enumerate(joint.streams):
-            step.account(stream.name).leave(
+            step.accounts[stream.name].leave(
                 recorded=int((joint.stream_of == place).sum()),
                 trained=joint.trained_groups(place),
                 failed=int(stream.rollouts.excluded.sum()),
             )
         for name in (BASE, CORRECTION):
-            step.account(name).check(step.number)
-            step.metrics |= step.account(name).metrics()
+            step.accounts[name].check(step.number)
+            step.metrics |= step.accounts[name].metrics()
 
     def log_probs(self, joint: JointBatch, step: Step) -> None:
         """log pi_old and, for KL, log pi_ref of every response token."""
@@ -192,7 +182,8 @@ class Fail2FixTrainer(TrainingLoop):
         else:
             with step.timer("old_log_prob"):
                 old, mfu = self.old_log_probs(joint.rows)
-            step.metrics |= self._entropy_metrics(joint, old.batch.pop("entropys")) | {"perf/mfu/actor_infer": mfu}
+            entropy = entropy_metrics(joint, old.batch.pop("entropys"), self.config.actor_rollout_ref.actor)
+            step.metrics |= entropy | {"perf/mfu/actor_infer": mfu}
             joint.rows = joint.rows.union(old)
             if "rollout_log_probs" in joint.rows.batch:
                 step.metrics |= calculate_debug_metrics(joint.rows)
@@ -229,19 +220,18 @@ class Fail2FixTrainer(TrainingLoop):
                 config=algorithm,
             )
             rewards = joint.rewards()
-            kept = ~read.excluded
-            flat = read.by_group(rewards[0]).std(axis=1, ddof=1)[kept] < ZERO_VARIANCE
-            step.metrics |= group_metrics(BASE, flat, int((~kept).sum()))
+            flat = {BASE: read.by_group(rewards[0]).std(axis=1, ddof=1) < ZERO_VARIANCE}
             if joint.correction is not None:
-                self._correction_advantages(joint, joint.correction, replays, rewards, step)
+                flat[CORRECTION] = self._correction_advantages(joint, joint.correction, replays, rewards, step)
+        for stream in joint.streams:
+            step.metrics |= group_metrics(stream.name, flat[stream.name], stream.rollouts.excluded)
 
     def update_policy(self, joint: JointBatch, step: Step) -> None:
         """M optimizer steps on J_base + lambda * J_corr."""
-        joint.set_denominators()
         actor = self.config.actor_rollout_ref.actor
         proportional = actor.policy_loss.loss_mode in PROPORTIONAL_LOSSES
         only_advantage = proportional and not actor.use_kl_loss and actor.entropy_coeff == 0.0
-        rows, skipped = joint.rows_to_update(self.split, only_advantage, self.settings.skip_idle_rows)
+        rows, skipped = joint.for_update(self.split, only_advantage, self.settings.skip_idle_rows)
         self.rest = None
         with step.timer("update_actor"):
             metrics = self.update(rows, mini_batches(self.config))
@@ -259,13 +249,7 @@ class Fail2FixTrainer(TrainingLoop):
             read = joint.correction.rollouts
             corrected = read.by_group(read.correct)[replays.correct & ~read.excluded]
             kept, measured = int(corrected.sum()), int(corrected.size)
-        self.ratio.update(kept, measured)
-        if measured:
-            step.metrics["fail2fix/replay/retention"] = kept / measured
-        if self.ratio.state.retention is not None:
-            step.metrics["fail2fix/replay/retention_smoothed"] = self.ratio.state.retention
-        step.metrics["fail2fix/replay/retention_n"] = float(measured)
-        step.metrics["fail2fix/replay/rho_next"] = self.ratio.rho
+        step.metrics |= self.ratio.update(kept, measured)
 
     # ------------------------------------------------------------------------------------------- its parts
 
@@ -293,7 +277,8 @@ class Fail2FixTrainer(TrainingLoop):
             return None
         prompts = drawn_prompts(self.train_dataset, problems, self.settings.seed, "refill", step.number, round_number)
         prompts.meta_info["temperature"] = self.config.actor_rollout_ref.rollout.temperature
-        return self.generation.solve(prompts, step, self.config.data.train_batch_size * rollouts * round_number)
+        first = self.config.data.train_batch_size * rollouts * round_number
+        return self.generation.solve_problems(prompts, step, first)
 
     @contextmanager
     def _engines_awake(self, step: Step) -> Iterator[None]:
@@ -305,21 +290,14 @@ class Fail2FixTrainer(TrainingLoop):
         if step.profile.active:
             self.profile_engines(on=False)
 
-    def _entropy_metrics(self, joint: JointBatch, entropy: torch.Tensor) -> dict[str, float]:
-        actor, mask = self.config.actor_rollout_ref.actor, joint.rows.batch["response_mask"]
-        aggregate = partial(agg_loss, loss_agg_mode=actor.loss_agg_mode, loss_scale_factor=actor.loss_scale_factor)
-        metrics = {"actor/entropy": aggregate(entropy, mask).item()}
-        for place, stream in enumerate(joint.streams):
-            rows = torch.from_numpy((joint.stream_of == place) & joint.included)
-            if rows.any():
-                metrics[f"fail2fix/{stream.name}/entropy"] = aggregate(entropy[rows], mask[rows]).item()
-        return metrics
-
     def _correction_advantages(
         self, joint: JointBatch, correction: Stream, replays: Replays, rewards: Sequence[Floats], step: Step
-    ) -> None:
-        """Replace the correction rows' advantages; ``rewards``: R~ of each stream's rows in natural order."""
-        read = correction.rollouts
+    ) -> Bools:
+        """Replace the correction rows' advantages, and say which groups teach nothing (K,).
+
+        ``rewards``: R~ of each stream's rows in natural order.
+        """
+        read, rule = correction.rollouts, self._advantage_rule
         groups = CorrectionGroups(
             plain=read.by_group(rewards[1] + read.risk),
             correct=read.by_group(read.correct),
@@ -327,12 +305,11 @@ class Fail2FixTrainer(TrainingLoop):
             attempt_correct=replays.correct,
             taken=None if self.settings.risk.rule == "broken" else read.by_group(read.risk),
         )
-        result = self.estimate(groups, self._advantage_rule)
-        kept = ~read.excluded
-        step.metrics |= group_metrics(CORRECTION, result.zero_variance[kept], int((~kept).sum()))
+        result, kept = self.estimate(groups, rule), ~read.excluded
         step.metrics["fail2fix/correction/advantage_max"] = result.largest(kept)
-        step.metrics["fail2fix/risk/effect"] = risk_effect(groups.kept(kept), self._advantage_rule, self.estimate)
+        step.metrics["fail2fix/risk/effect"] = risk_effect(groups.kept(kept), rule, self.estimate)
         joint.replace_advantages(1, result.values.ravel())
+        return result.zero_variance
 
     @property
     def _advantage_rule(self) -> AdvantageRule:

@@ -4,7 +4,7 @@
 
 Six steps of the tiny model on the CPU for each source of attempts (online, offline, lagged): killed so often anywhere
 and so often while a checkpoint is being written.
-Compared are weights, optimiser, data position, controller, attempts, verdicts, counts, dumps and every metric but
+Compared are weights, optimizer, data position, controller, attempts, verdicts, counts, dumps and every metric but
 times, throughput, memory and the differences between the log-probs of rollout and actor. DIR/trials.jsonl gets a line
 a kill; the same command resumes an interrupted series, in DIR/work. Exit status 1: a run differed, or did not end.
 """

@@ -27,6 +27,10 @@ PLANTED = {
 }
 REWARDS = Path(__file__).with_name("support") / "rewards.py"
 FP32 = "device=cpu_fp32"
+MATCHED = 5  # problems of grpo_bs256, another number than the setup's, so that its own line is what decides
+SETUP = ("setup=arithmetic", f"fail2fix.budget.matched_prompts={MATCHED}")
+SAVED = (*SETUP, "trainer.save_freq=1", "fail2fix.checkpoint.keep_last=1", "actor_rollout_ref.actor.use_kl_loss=false")
+LAGGED: dict[str, Any] = {"config": "cipo_lagged"}
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,10 @@ class Bench:
                 segment.unlink(missing_ok=True)
 
 
+def saved_steps(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("global_step_*"))
+
+
 def holding(folder: Path, secrets: Iterable[str]) -> Iterator[str]:
     """The files below a folder in which one of the secrets stands."""
     for path in folder.rglob("*"):
@@ -207,3 +215,24 @@ def once(bench: Bench) -> Callable[..., Run]:
         return runs[name].ok()
 
     return get
+
+
+@pytest.fixture(scope="session")
+def own_folder(bench: Bench) -> Path:
+    """Folder that the lagged run's `trainer.default_local_dir` names."""
+    return bench.root / "one_folder"
+
+
+@pytest.fixture(scope="session")
+def lagged(once: Callable[..., Run], own_folder: Path) -> Run:
+    """Two steps of ``cipo_lagged``, each saved, the last one kept, in a checkpoint folder of the run's own."""
+    run = once("lagged", *SAVED, f"trainer.default_local_dir={own_folder}", "trainer.total_epochs=1", **LAGGED)
+    assert saved_steps(own_folder) == ["global_step_2"]
+    return run
+
+
+@pytest.fixture(scope="session")
+def resumed(lagged: Run, bench: Bench, own_folder: Path) -> Run:
+    """The lagged run, started again for a third step; ``lagged.rollouts`` reads its files from then on too."""
+    steps = "trainer.total_training_steps=3"
+    return bench.train("lagged", *SAVED, f"trainer.default_local_dir={own_folder}", steps, **LAGGED).ok()

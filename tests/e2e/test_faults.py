@@ -21,7 +21,7 @@ def outcome(bench: Bench, name: str) -> dict[str, Any]:
     out.mkdir(exist_ok=True)
     if not (out / "bench").exists():
         (out / "bench").symlink_to(bench.root)
-    script = ROOT / "scripts" / "inject_faults.py"
+    script = ROOT / "scripts" / "faults" / "inject_faults.py"
     done = subprocess.run([sys.executable, str(script), str(out), name], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads((out / f"{name}.json").read_text())

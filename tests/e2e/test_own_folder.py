@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.conftest import Bench
+from tests.e2e.conftest import Bench, Run, saved_steps
 from tests.e2e.support.killing import Started
 
 pytestmark = pytest.mark.e2e
@@ -23,26 +23,22 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def steps(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.glob("global_step_*"))
-
-
-def test_two_runs_with_one_folder_one_after_the_other(bench: Bench) -> None:
-    shared = bench.root / "one_folder"
-    ours = (*SAVE, f"trainer.default_local_dir={shared}")
-    bench.train("one_a", *ours, "trainer.total_epochs=1", "trainer.total_training_steps=2").ok()
-    assert steps(shared) == ["global_step_2"]
-    before = contents(shared)
+def test_another_run_is_refused_and_the_folders_own_run_goes_on(
+    bench: Bench, own_folder: Path, lagged: Run, request: pytest.FixtureRequest
+) -> None:
+    assert sorted(lagged.metrics())[:2] == [1, 2]
+    before = contents(own_folder)
+    ours = (*SAVE, f"trainer.default_local_dir={own_folder}")
     retried = ["-m", "fail2fix.retry", "1", *bench.arguments("one_b", *ours)[2:]]
     for mode in ("auto", "disable"):
         told = bench.python([*retried, f"trainer.resume_mode={mode}"], bench.folder("one_b"))
         assert told.returncode == 2, told.output[-3000:]
-        assert "fail2fix.run.name=one_a" in told.output
-    assert contents(shared) == before
+        assert "fail2fix.run.name=lagged" in told.output
+    assert contents(own_folder) == before
     assert not bench.folder("one_b").exists()
-    longer = bench.train("one_a", *ours, "trainer.total_training_steps=3").ok()
+    longer = request.getfixturevalue("resumed")  # starts here, unless another test has asked for it before
     assert list(longer.metrics()) == [1, 2, 3]
-    assert steps(shared) == ["global_step_3"]
+    assert saved_steps(own_folder) == ["global_step_3"]
 
 
 @pytest.mark.slow
@@ -55,7 +51,7 @@ def test_a_checkpoint_of_another_folder_starts_a_run_and_stays(bench: Bench) -> 
     assert bench.train("path_x", *settings, f"trainer.default_local_dir={first}").returncode == 2
     run = bench.train("path_b", *settings, f"trainer.default_local_dir={second}").ok()
     assert list(run.metrics()) == [2, 3]  # the line of the step it starts from, and its own
-    assert steps(second) == ["global_step_3"]
+    assert saved_steps(second) == ["global_step_3"]
     assert contents(first) == before
 
 
@@ -79,7 +75,7 @@ def test_a_retried_run_that_was_told_not_to_resume_stays_itself(bench: Bench, sa
         said = run.log.read_text()
     assert "restart 1 of 1" in said
     assert ("Training from scratch" in said or "Load from checkpoint" in said) is saved
-    assert steps(own) == ["global_step_4"]
+    assert saved_steps(own) == ["global_step_4"]
     assert contents(other) == before
 
 
@@ -93,19 +89,7 @@ def test_two_runs_at_once_never_share_a_folder(bench: Bench) -> None:
         assert second.returncode == 2
         assert "another process trains" in second.output or "fail2fix.run.name=at_once_a" in second.output
         assert first.process.wait(timeout=420) == 0, first.log.read_text()[-6000:]
-    assert steps(shared) == ["global_step_2"]
-
-
-def test_epochs_end_a_run_with_its_last_step_saved_and_validated(bench: Bench) -> None:
-    """One epoch of two steps, where the config ships ten: neither step is due by its number."""
-    small = [setting for setting in bench.small() if not setting.startswith("trainer.")]
-    run = bench.train(
-        "epochs", "trainer.total_epochs=1", "data.train_max_samples=8", "trainer.save_freq=50", "trainer.test_freq=50",
-        "trainer.val_before_train=false", "data.val_max_samples=4", small=small,
-    ).ok()  # fmt: skip
-    assert list(run.metrics()) == [1, 2]
-    assert any(name.startswith("val-core/") for name in run.metrics()[2])
-    assert steps(run.folder / "checkpoints") == ["global_step_2"]
+    assert saved_steps(shared) == ["global_step_2"]
 
 
 def kill_children(process: subprocess.Popen[bytes]) -> None:

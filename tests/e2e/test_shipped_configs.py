@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.e2e.conftest import Bench, Run
+from tests.e2e.conftest import MATCHED, SETUP, Bench, Run
 
 pytestmark = pytest.mark.e2e
 
 B, G, K, G_CORRECTION = 4, 4, 4, 2
-MATCHED = 5  # problems of grpo_bs256, another number than the setup's, so that its own line is what decides
-SETUP = ("setup=arithmetic", f"fail2fix.budget.matched_prompts={MATCHED}")
 REST = (
     "cipo_rloo", "cipo_fixed_rho", "cipo_no_risk", "cipo_no_difficulty", "cipo_failures_only", "cipo_shaped_std",
     "cipo_unscaled", "cipo_with_attempt", "dapo", "rloo", "grpo", "grpo_bs256", "cipo",
@@ -75,21 +73,13 @@ def replayed_problems(run: Run, step: int) -> set[str]:
     return {row["attempt_id"].removeprefix("f2f-").rsplit("-", 1)[0] for row in corrections(run, step)}
 
 
-@pytest.fixture(scope="module")
-def lagged(bench: Bench) -> Run:
-    return trained(bench, "lagged", "cipo_lagged", "trainer.save_freq=2")
-
-
 def test_lagged_replays_the_step_before(lagged: Run) -> None:
     check_closed_form(lagged, "cipo_lagged")
     assert corrections(lagged, 1) == []
     assert replayed_problems(lagged, 2) <= base_uids(lagged, 1)
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("lagged")
-def test_lagged_resumes_with_its_attempts(bench: Bench) -> None:
-    resumed = trained(bench, "lagged", "cipo_lagged", "trainer.save_freq=2", "trainer.total_training_steps=3")
+def test_lagged_resumes_with_its_attempts(resumed: Run) -> None:
     assert corrections(resumed, 3)
     assert replayed_problems(resumed, 3) <= base_uids(resumed, 2)
     check_closed_form(resumed, "cipo_lagged", steps=3)

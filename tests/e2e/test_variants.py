@@ -11,7 +11,7 @@ import pyarrow
 import pyarrow.parquet as parquet
 import pytest
 
-from tests.e2e.conftest import Bench, Run
+from tests.e2e.conftest import Bench, Run, saved_steps
 
 pytestmark = pytest.mark.e2e
 
@@ -60,25 +60,45 @@ def test_profiled_steps_leave_traces(ranks: Run, bench: Bench) -> None:
     assert list((bench.root / "profile").rglob("*.json*"))
 
 
-def test_grpo_is_the_same_loop_with_the_correction_stream_off(once: Callable[..., Run]) -> None:
-    """Our own math verifier in the reward workers, offload on, LoRA off; no correction metric but the ratio's."""
-    run = once(
+@pytest.fixture(scope="module")
+def grpo(once: Callable[..., Run], bench: Bench) -> Run:
+    """One epoch of two steps of GRPO: our math verifier in the reward workers, offload on; only the end is due."""
+    small = [setting for setting in bench.small() if not setting.startswith("trainer.")]
+    return once(
         "grpo",
         "fail2fix.correction.enabled=false",
         "reward.custom_reward_function.path=null",
         "actor_rollout_ref.actor.use_kl_loss=false",
         "actor_rollout_ref.actor.fsdp_config.param_offload=true",
         "actor_rollout_ref.actor.fsdp_config.optimizer_offload=true",
+        "data.train_max_samples=8",
+        "data.val_max_samples=4",
+        "trainer.total_epochs=1",
+        "trainer.val_before_train=false",
+        "trainer.test_freq=50",
+        "trainer.save_freq=50",
+        small=small,
     )
+
+
+def test_grpo_is_the_same_loop_with_the_correction_stream_off(grpo: Run) -> None:
+    """No correction metric but the ratio's."""
     for step in (1, 2):
-        row = run.metrics()[step]
+        row = grpo.metrics()[step]
         assert row["fail2fix/base/rollouts"] == 16
         assert "fail2fix/correction/rollouts" not in row
         assert row["fail2fix/base/verifier_errors"] == 0
-        statuses = [r["verify_status"] for r in run.rollouts(step)]
+        statuses = [r["verify_status"] for r in grpo.rollouts(step)]
         assert set(statuses) <= {"ok", "no_answer", "timeout"}  # a tiny model may write anything, or nothing
         assert row["fail2fix/base/verifier_no_answer"] == statuses.count("no_answer")
         assert row["fail2fix/base/verifier_timeouts"] == statuses.count("timeout")
+
+
+def test_epochs_end_a_run_with_its_last_step_saved_and_validated(grpo: Run) -> None:
+    """One epoch of two steps, where the config ships ten: neither step is due by its number."""
+    assert list(grpo.metrics()) == [1, 2]
+    assert any(name.startswith("val-core/") for name in grpo.metrics()[2])
+    assert saved_steps(grpo.folder / "checkpoints") == ["global_step_2"]
 
 
 @pytest.mark.slow

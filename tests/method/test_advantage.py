@@ -195,7 +195,6 @@ class TestRawStd:
         groups = CorrectionGroups(verdicts.astype(float), verdicts, attempts.astype(float), attempts)
         np.testing.assert_allclose(values_of(groups, rule), shaped_over_one_std(groups, rule), rtol=0, atol=1e-6)
 
-    @settings(max_examples=500)
     @given(groups=any_groups(), rule=rules, factor=factors, shift=shifts)
     def test_it_does_not_depend_on_the_units_of_the_rewards(
         self, groups: CorrectionGroups, rule: AdvantageRule, factor: float, shift: float
@@ -219,7 +218,6 @@ class TestRawStd:
             paid = replace(unit, plain=unit.plain * factor - 2, attempt_plain=unit.attempt_plain * factor - 2)
             np.testing.assert_allclose(values_of(paid, rule), values_of(unit, rule), rtol=0, atol=1e-6)
 
-    @settings(max_examples=500)
     @given(groups=any_groups(), rule=rules)
     def test_no_advantage_is_beyond_the_bound(self, groups: CorrectionGroups, rule: AdvantageRule) -> None:
         """(1 + penalty) (n - 1) / sqrt(n) of the n values compared; a mean without oneself is n / (n - 1) as far."""

@@ -90,7 +90,7 @@ class TestStreams:
         assert {name.rpartition("/")[0] for name in names} == {"fail2fix/correction"}
 
     def test_groups(self) -> None:
-        assert group_metrics("correction", bools(1, 0, 1), excluded=2) == {
+        assert group_metrics("correction", bools(1, 0, 1, 1, 0), excluded=bools(0, 0, 0, 1, 1)) == {
             "fail2fix/correction/groups": 3,
             "fail2fix/correction/zero_variance_groups": 2,
             "fail2fix/correction/excluded_groups": 2,

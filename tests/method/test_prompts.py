@@ -14,7 +14,7 @@ import unicodedata
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -314,7 +314,6 @@ def hostile_response(draw: st.DrawFn, name: str) -> list[int]:
 @pytest.mark.parametrize("form", ["block", "turn"])
 @pytest.mark.parametrize("name", CHATS)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
 def test_no_attempt_changes_the_structure_of_its_prompt(name: str, form: str, data: st.DataObject) -> None:
     response = data.draw(hostile_response(name))
     max_tokens = data.draw(st.sampled_from([450, 500, 560, 100_000]))
@@ -335,7 +334,6 @@ def test_no_attempt_changes_the_structure_of_its_prompt(name: str, form: str, da
 
 @pytest.mark.parametrize("name", [name for name, chat in CHATS.items() if not chat.nfkc])
 @given(text=st.one_of(hostile_text, st.text(max_size=80)))
-@settings(max_examples=60, deadline=None)
 def test_text_without_markers_arrives_unchanged(name: str, text: str) -> None:
     prompt = build_one(builder_for(name), name, ids_of(name, text))
     assert (prompt is None) == (not text.strip())
@@ -344,7 +342,6 @@ def test_text_without_markers_arrives_unchanged(name: str, text: str) -> None:
 
 
 @given(texts=st.lists(hostile_text, max_size=6))
-@settings(max_examples=30, deadline=None)
 def test_a_batch_is_its_attempts_one_by_one_in_order(texts: list[str]) -> None:
     builder = builder_for("qwen3", "turn", 500, "strip")
     contexts = [context("qwen3", ids_of("qwen3", text, spelled_out=i % 2 == 0)) for i, text in enumerate(texts)]
@@ -594,7 +591,6 @@ def test_a_template_of_one_user_turn_serves_a_block_and_no_turn(name: str) -> No
 
 
 @given(text=hostile_text)
-@settings(max_examples=100, deadline=None)
 def test_neutralising_only_inserts_spaces_and_settles(text: str) -> None:
     markers = Markers.of(EVIL[:20], roles=["USER:", "# Human:"], phrases=[Default.header, Default.instruction])
     clean = markers.neutralise(text)
@@ -740,7 +736,6 @@ def test_the_shared_tokenizer_is_left_as_it_was() -> None:
 
 @pytest.mark.skipif(not os.path.isdir(os.environ.get("FAIL2FIX_TEST_MODEL", "")), reason="FAIL2FIX_TEST_MODEL unset")
 @given(text=hostile_text, spelled_out=st.booleans())
-@settings(max_examples=100, deadline=None)
 def test_a_real_tokenizer(text: str, spelled_out: bool) -> None:
     tokenizer, builder = real_model()
     response = tokenizer(text, add_special_tokens=False, split_special_tokens=spelled_out)["input_ids"]

@@ -224,7 +224,6 @@ class TestShare:
         assert not enough or selection.rho_effective == pytest.approx(rho, abs=0.05)
         assert len(selection.attempts) == 128
 
-    @settings(max_examples=300)
     @given(
         solved=st.lists(st.sampled_from([0, 0, 1, 4, 4, 4]), min_size=4, max_size=8),
         k=st.integers(4, 16),
@@ -288,7 +287,6 @@ class TestCandidates:
 
 
 class TestPurity:
-    @settings(max_examples=300)
     @given(groups=steps(), k=st.integers(0, 20), rho=ratios, config=configs, order=st.randoms())
     def test_the_order_of_completion_changes_nothing(
         self, groups: list[PromptGroup], k: int, rho: float, config: ReplayConfig, order: random.Random

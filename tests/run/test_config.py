@@ -13,7 +13,7 @@ import pytest
 from fail2fix.method.config import Baseline, PromptForm, Scale, Thinking
 from fail2fix.method.errors import InputError
 from fail2fix.run.config import Fail2FixConfig, check
-from fail2fix.verify.config import Channel, CodeBackend
+from fail2fix.verify.config import Channel, CodeBackendName
 
 SYMBOLS = {  # METHOD.md, "Symbols", and the constants its items name, with their marks
     "correction.attempts": (128, "paper"),
@@ -57,7 +57,7 @@ CHOICES = {
     "advantage.baseline": Baseline.group,
     "verifier.correct_threshold": 1.0,
     "verifier.channel": Channel.auto,
-    "verifier.code.backend": CodeBackend.local,
+    "verifier.code.backend": CodeBackendName.local,
 }
 REFUSED = {
     "seeded_rollouts": ["on", "", "AUTO", 1, None, []],
@@ -141,8 +141,7 @@ def test_a_choice_has_its_default(key: str) -> None:
 @pytest.mark.parametrize("key", SYMBOLS)
 def test_a_default_says_where_it_comes_from(key: str) -> None:
     """No number can be taken for the paper's that is not: the mark stands on its line."""
-    section = type(value_at(Fail2FixConfig(), key.split(".")[0]))
-    body = inspect.getsource(section)
+    body = inspect.getsource(type(value_at(Fail2FixConfig(), key.split(".")[0])))
     (line,) = re.findall(rf"^    {key.split('.')[1]}: .*$", body, re.M)
     assert re.search(rf"\b{SYMBOLS[key][1]}\b", line.partition("#")[2])
     assert not any(

@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 
 from fail2fix.run.config import WatchdogConfig
 from fail2fix.run.watchdog import ALIVE, Watchdog, newest_checkpoint
+from tests.forked import run_code
 
 DRIVE = """
 import json, os, signal, subprocess, sys, time
@@ -43,7 +43,7 @@ end_process(Driver(config, training, leave=lambda: None).run())
 
 def drive(folder: Path, training: str, limit_s: float = 60.0) -> subprocess.CompletedProcess[str]:
     code = DRIVE.format(folder=str(folder / "e" / "run"), limit_s=limit_s, training=textwrap.indent(training, "    "))
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    return run_code(code, preload=["fail2fix.run.driver"])
 
 
 def last_line(done: subprocess.CompletedProcess[str]) -> str:
@@ -91,7 +91,7 @@ def test_a_trainer_that_falls_silent_ends_the_run_with_its_last_phase(tmp_path: 
     said = '(folder / "alive.json").write_text(json.dumps({"beat": 1, "step": 3, "where": "step 3, phase gen"}))'
     done = drive(tmp_path, f"{said}; time.sleep(600)", limit_s=1.0)
     assert done.returncode == 75
-    assert "step 3, phase gen: the trainer's process has said nothing for 1 s (fail2fix.watchdog.limit_s)" in last_line(
+    assert "step 3, phase gen: the trainer's process has not reported for 1 s (fail2fix.watchdog.limit_s)" in last_line(
         done
     )
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from fail2fix.method.errors import InputError
 from fail2fix.method.rollouts import Rollouts
 from fail2fix.run.config import FaultsConfig
-from fail2fix.run.faults import Exit, SkippedUpdates, VerifierError, check_verified
+from fail2fix.run.exit_status import Exit
+from fail2fix.run.faults import SkippedUpdates, VerifierError, check_verified
 
 NORMS = st.lists(st.sampled_from([1.0, 0.0, math.nan, math.inf]), max_size=12)
 
@@ -23,7 +24,7 @@ def test_updates_in_a_row_are_counted_across_steps() -> None:
     assert updates.count([1.0, math.nan]) == 1
     assert updates.too_many == ""
     assert updates.count([math.inf, math.nan]) == 2
-    assert "the last 3 optimiser updates" in updates.too_many
+    assert "the last 3 optimizer updates" in updates.too_many
 
 
 def test_an_update_that_happens_ends_the_row() -> None:

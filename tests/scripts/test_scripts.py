@@ -168,15 +168,39 @@ def checks(folder: Path, *arguments: str) -> list[str]:
     return [line.partition(" ")[2] if "setup_env" in line else line for line in asked.read_text().splitlines()]
 
 
+LINT = [".venv ruff check .", ".venv ruff format --check ."]
+TYPES = [".venv mypy"]
+PARALLEL = ".venv pytest -n auto --maxprocesses 8 --dist worksteal"
+THOROUGH = "--hypothesis-profile thorough"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], [*LINT, *TYPES, f"{PARALLEL} -m not e2e and not slow", ".venv pytest -m e2e and not slow"]),
+        (["--fast"], [*LINT, f"{PARALLEL} -m not e2e and not slow"]),
+        (["--e2e"], [".venv pytest -m e2e and not slow"]),
+        (["--types"], TYPES),
+        (["--all"], [*LINT, *TYPES, f"{PARALLEL} {THOROUGH} -m not e2e", ".venv pytest -m e2e"]),
+        (["-k", "x"], [*LINT, *TYPES, ".venv pytest -m not slow -k x"]),
+        (["--fast", "-k", "x"], [*LINT, ".venv pytest -m not e2e and not slow -k x"]),
+        (["--e2e", "-k", "x"], [".venv pytest -m e2e and not slow -k x"]),
+        (["--all", "-k", "x"], [*LINT, *TYPES, f".venv pytest {THOROUGH} -k x"]),
+    ],
+)
+def test_each_tier_runs_its_checks(tmp_path: Path, arguments: list[str], expected: list[str]) -> None:
+    assert checks(tmp_path / "tree", *arguments) == ["setup_env.sh", *expected]
+
+
 def test_the_official_pair_has_its_own_selection_unless_one_is_given(tmp_path: Path) -> None:
-    tree = tmp_path / "tree"
-    assert checks(tree) == [
-        "setup_env.sh", ".venv ruff check .", ".venv ruff format --check .", ".venv mypy", ".venv pytest -m not slow",
-    ]  # fmt: skip
+    tree, parallel = tmp_path / "tree", PARALLEL.replace(".venv", ".venv-official")
     first, *_, unit, runs = checks(tree, "--official")
-    assert (first, unit) == ("setup_env.sh official", ".venv-official pytest -m not slow and not e2e")
+    assert (first, unit) == ("setup_env.sh official", f"{parallel} -m not e2e and not slow")
     assert runs.startswith(".venv-official pytest tests/gradient tests/e2e/")
-    assert checks(tree, "--official", "--all")[-1] == ".venv-official pytest -m "
+    assert checks(tree, "--official", "--e2e")[-1] == ".venv-official pytest -m e2e and not slow"
+    assert checks(tree, "--official", "--all")[-2:] == [
+        f"{parallel} {THOROUGH} -m not e2e", ".venv-official pytest -m e2e",
+    ]  # fmt: skip
     assert checks(tree, "--official", "-k", "x")[-1] == ".venv-official pytest -m not slow -k x"
 
 

@@ -27,7 +27,7 @@ def started(**streams: tuple[int, Stream]) -> Step:
     nothing: Any = SimpleNamespace()
     step = Step(1, 0, False, nothing, Ledger())
     for name, (prompts, made) in streams.items():
-        step.account(name).enter(prompts, len(made), len(made), made.rollouts.verified)
+        step.accounts[name].enter(prompts, len(made), len(made), made.rollouts.verified)
     return step
 
 
@@ -49,7 +49,7 @@ def test_what_dynamic_sampling_left_out_is_discarded_or_failed() -> None:
     sampled = stream(5, 2, verify_status=FAILED + ["error", "ok", "ok", "ok"])
     kept, step = sampled.groups_at(np.array([0, 1, 4])), started(base=(5, sampled))
     counts = {"fail2fix/base/discarded_groups": 2.0, "fail2fix/base/sampled_excluded_groups": 2.0}
-    step.account("base").leave(**discarded(kept, counts))
+    step.accounts["base"].leave(**discarded(kept, counts))
     account = checked(step, kept)["base"]
     assert (account.trained, account.failed, account.skipped["discarded"], account.recorded) == (2, 2, 1, 10)
 
@@ -57,7 +57,7 @@ def test_what_dynamic_sampling_left_out_is_discarded_or_failed() -> None:
 def test_corrections_have_their_own_account() -> None:
     base, correction = stream(2, 2), stream(3, 2, first=50, name="correction", verify_status=FAILED)
     step = started(base=(2, base), correction=(4, correction))
-    step.account("correction").leave(no_room=1)
+    step.accounts["correction"].leave(no_room=1)
     account = checked(step, base, correction)["correction"]
     assert (account.trained, account.failed) == (2, 1)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +14,7 @@ from verl.utils import torch_functional
 
 from fail2fix.verl_ext import log_probs as ours
 from fail2fix.verl_ext.log_probs import log_probs
+from tests.forked import run_code, run_script
 
 ROOT = Path(__file__).resolve().parents[2]
 VOCABULARY = 300
@@ -118,15 +117,13 @@ def test_a_worker_that_is_given_our_loss_uses_ours_and_flash_attn_where_it_is() 
     from fail2fix.verl_ext.loss import joint_loss
 
     loss = cloudpickle.dumps(partial(joint_loss, correction_weight=1.0)).hex()
-    done = subprocess.run([sys.executable, "-c", IN_A_WORKER, loss], cwd=ROOT, capture_output=True, text=True)
+    done = run_code(IN_A_WORKER, loss, preload=["verl.workers.engine_workers"])
     assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_the_benchmark_runs_on_this_device() -> None:
     sizes = ["--tokens", "32", "--vocabulary", "500", "700", "--repeats", "1"]
-    script = str(ROOT / "scripts" / "bench/log_probs.py")
-    done = subprocess.run([sys.executable, script, *sizes], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    cases = json.loads(done.stdout)["cases"]
+    said = run_script(ROOT / "scripts" / "bench" / "log_probs.py", *sizes, preload=["verl.workers.engine_workers"])
+    cases = json.loads(said)["cases"]
     assert [one["vocabulary"] for one in cases] == [500, 700]
     assert all(one[f"{phase}_times_faster"] > 0 for one in cases for phase in ("forward", "backward"))

@@ -76,7 +76,7 @@ def pool(problems: int = 6, rollouts: int = 4, first: int = 0) -> Stream:
 
 def replayed(stream: Stream, step: int = 3, order: random.Random | None = None) -> list[tuple[Any, ...]]:
     """What a step replays of a pool: attempts, prompts, and the rows their corrections are asked for."""
-    groups = stream.prompt_groups(np.ones(stream.rollouts.groups, dtype=bool))
+    groups = stream.prompt_groups(lambda messages, tokens: True)
     if order:
         order.shuffle(groups)
     selection = select_attempts(groups, 5, 0.4, ReplayConfig(), seed=0, step=step)
@@ -150,9 +150,9 @@ def test_the_order_in_which_groups_finish_changes_nothing(seed: int) -> None:
 def test_a_file_says_where_it_comes_from_and_a_run_that_differs_is_refused(stored: tuple[Stream, Path]) -> None:
     _, path = stored
     assert read_provenance(path)["model"] == "m"
-    check_provenance(path, {"tokenizer": "t", "seed": 0}, "fail2fix.offline.file", ("tokenizer",))
+    check_provenance(read_provenance(path), {"tokenizer": "t", "seed": 0}, "fail2fix.offline.file=x", ("tokenizer",))
     with pytest.raises(InputError, match="fail2fix.offline.file=.*another tokenizer"):
-        check_provenance(path, {"tokenizer": "other"}, "fail2fix.offline.file", ("tokenizer",))
+        check_provenance(read_provenance(path), {"tokenizer": "other"}, "fail2fix.offline.file=x", ("tokenizer",))
 
 
 @pytest.mark.parametrize("damage", ["text", "foreign", "cut"])

@@ -38,7 +38,8 @@ def stream(groups: int, rollouts: int, first: int = 0, name: str = "base", **col
         "response_mask": mask[:, P:].clone(),
         "rm_scores": torch.nn.functional.pad(number.float()[:, None], (R - 1, 0)),
     }
-    given = {"uid": [f"u{(first + i) // rollouts}" for i in range(n)], "verify_status": ["ok"] * n} | columns
+    own = {"raw_prompt": [[{"role": "user", "content": "?"}]] * n} | columns
+    given = {"uid": [f"u{(first + i) // rollouts}" for i in range(n)], "verify_status": ["ok"] * n} | own
     extras = [key for key in given if key not in ("uid", "raw_prompt")]
     arrays = {}
     for column, values in given.items():
@@ -47,6 +48,11 @@ def stream(groups: int, rollouts: int, first: int = 0, name: str = "base", **col
             arrays[column][i] = value
     rows = DataProto.from_dict(tensors=tensors, non_tensors=arrays, meta_info={"reward_extra_keys": extras})
     return read(rows, rollouts, name)
+
+
+def always(messages: list[Any], tokens: int) -> bool:
+    """Every problem has room for an attempt."""
+    return True
 
 
 def read(rows: DataProto, rollouts: int, name: str = "base", threshold: float = 1.0) -> Stream:
@@ -71,7 +77,7 @@ def test_a_verdict_is_read_from_what_the_manager_gives(columns: dict[str, list[A
 def test_only_an_answer_that_could_not_be_read_is_never_replayed() -> None:
     """A program over its limits can be corrected; METHOD.md, "Verdict"."""
     base = stream(1, 4, verify_status=["ok", "timeout", "over_limit", "no_answer"], verdict=[1, 0, 0, 0])
-    (group,) = base.prompt_groups(np.ones(1, dtype=bool))
+    (group,) = base.prompt_groups(always)
     assert [attempt.replayable for attempt in group.attempts] == [True, False, True, True]
     assert base.rollouts.ended_in("timeout").sum() == 1
     assert not base.rollouts.excluded.any()
@@ -108,7 +114,7 @@ def test_a_reward_field_of_one_stream_only_is_filled_in_the_other() -> None:
 def test_a_failed_check_takes_its_whole_group_out_of_everything() -> None:
     base = stream(3, 2, verify_status=["ok", "error", "ok", "ok", "timeout", "ok"])
     assert base.rollouts.excluded.tolist() == [True, False, False]
-    groups = base.prompt_groups(np.ones(3, dtype=bool))
+    groups = base.prompt_groups(always)
     assert [group.attempts[0].group for group in groups] == [1, 2]
     replayable = [[a.replayable for a in group.attempts] for group in groups]
     assert replayable == [[True, True], [False, True]], "a check that timed out is never replayed"
@@ -122,21 +128,23 @@ class NoRoomFor:
     def __init__(self, refused: set[int]) -> None:
         self.refused = refused
 
+    def fits(self, messages: list[Any], tokens: int) -> bool:
+        return True
+
     def build(self, contexts: list[AttemptContext]) -> list[CorrectionPrompt | None]:
         prompt = CorrectionPrompt([1, 2], "block", shortened=False, fell_back=False)
         return [None if c.response_ids[0] in self.refused else prompt for c in contexts]
 
 
 def test_an_attempt_without_room_gives_its_place_to_the_next() -> None:
-    base = stream(4, 4, raw_prompt=[[{"role": "user", "content": "?"}]] * 16)
-    groups = [PromptGroup(str(g), tuple(Attempt(g, s, s < 2, bytes([g, s])) for s in range(4))) for g in range(4)]
+    base = stream(4, 4, verdict=[1, 1, 0, 0] * 4)
 
     def choose(groups: list[PromptGroup]) -> Selection:
         k = min(6, len(distinct_candidates(groups)[0]))
         return select_attempts(groups, k, 0.5, ReplayConfig(), seed=0, step=1)
 
     refused = {row * 10 for row in (0, 1, 4, 5, 8)}  # first tokens of rows: most of the correct attempts
-    replays, selection = choose_replays(base, groups, NoRoomFor(refused), choose)  # type: ignore[arg-type]
+    replays, selection = choose_replays(base, NoRoomFor(refused), choose)  # type: ignore[arg-type]
     assert len(replays) == 6
     assert [replay.attempt for replay in replays.replays] == selection.attempts
     assert replays.correct.any(), "the probe of the correct side survives"

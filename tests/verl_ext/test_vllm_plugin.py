@@ -1,9 +1,10 @@
 """On a CPU vLLM's processes sleep while they wait for each other, and miss no message."""
 
-import subprocess
-import sys
+from tests.forked import run_code
 
 MANY = 2000  # looks in half a second, or in what a busy machine makes of it; asleep they are 250
+
+SHARED = ["fail2fix.verl_ext.cpu.vllm_plugin", "vllm.distributed.device_communicators.shm_broadcast", "zmq"]
 
 # In a process of its own: a plugin changes vLLM for good.
 WAITING = """
@@ -39,8 +40,8 @@ for _ in range(3):
 
 def waits(how: str, address: str, message: str = "announced") -> list[int]:
     """How often a reader looked, in the half second before each of three messages came."""
-    command = [sys.executable, "-c", WAITING, how, address, message]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    ended = run_code(WAITING, how, address, message, preload=SHARED)
+    assert ended.returncode == 0, ended.stderr[-2000:]
     return [int(line) for line in ended.stdout.split()]
 
 

@@ -1,30 +1,46 @@
-"""The public sets, one module each: where a set lives, what its columns mean, what is wrong with it.
+"""Public data sets: where each is published (`catalog.yaml`), and functions that read its rows.
 
-Knows: columns and traps of each set. Must not know: files, networks, prompts, training. A new set is one module with a
-`SETS` tuple and one name in `MODULES`.
+Must not know: files of sets, networks, training. To add a set, add an entry to the catalog and a function that turns a
+row into a problem.
 """
 
 from functools import cache
 from importlib import import_module
+from importlib.resources import files
+from typing import Any
 
-from fail2fix.data.sets.spec import PublicSet
+from omegaconf import OmegaConf
+
+from fail2fix.data.sets.spec import Beside, Join, PublicSet
 from fail2fix.method.errors import InputError
 
-MODULES = (
-    "deepscaler", "gsm8k", "hendrycks_math", "dapo", "leetcode", "mbpp", "deepcoder", "am_distilled",
-    "aime", "amc23", "math500", "minerva", "olympiadbench", "humaneval", "livecodebench", "debugbench", "criticbench",
-)  # fmt: skip
+FUNCTIONS = ("read", "mirror_split", "evaluated")
 
 
 @cache
 def all_sets() -> dict[str, PublicSet]:
-    """Every set by name, in the order of `MODULES`."""
-    modules = (import_module(f"{__name__}.{module}") for module in MODULES)
-    return {each.name: each for module in modules for each in module.SETS}
+    """Every set by name, in the order of the catalog."""
+    catalog: Any = OmegaConf.to_container(OmegaConf.create((files(__name__) / "catalog.yaml").read_text("utf-8")))
+    return {name: _described(name, fields) for name, fields in catalog.items()}
+
+
+def _described(name: str, fields: dict[str, Any]) -> PublicSet:
+    fields |= {key: _function(fields[key]) for key in FUNCTIONS if key in fields}
+    fields |= {key: tuple(fields[key]) for key in ("traps", "hub_files") if key in fields}
+    if "join" in fields:
+        fields["join"] = Join(**fields["join"] | {"ground_truth": _function(fields["join"]["ground_truth"])})
+    if "beside" in fields:
+        fields["beside"] = Beside(**fields["beside"])
+    return PublicSet(name=name, **fields)
+
+
+def _function(path: str) -> Any:
+    module, _, name = path.partition(".")
+    return getattr(import_module(f"{__name__}.{module}"), name)
 
 
 def find_set(name: str) -> PublicSet:
-    """The set called `name`. Raises `InputError` where there is none."""
+    """The set called `name`. Raises `InputError` if there is none."""
     known = all_sets()
     if name not in known:
         raise InputError(f"{name!r} is no set known here: use one of {', '.join(known)}")

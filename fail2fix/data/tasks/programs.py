@@ -6,9 +6,8 @@ Writes OUT/train.parquet and OUT/test.parquet for verl::
 
     Write a Python function f(x) that returns x times 4 minus 1. Answer with the code only.
 
-The ground truth is a set of calls (`fail2fix.verify.code.ground_truth`), so the reward is the code verifier's, to which
-`fail2fix.verify.registry` sends this data source; the task has no reward function of its own. Dial: how large the
-numbers in a formula get.
+The ground truth is a set of calls (`fail2fix.verify.code.ground_truth`), so the code verifier judges this data source
+(`fail2fix.verify.registry`); the task has no reward function of its own. Dial: the largest number in a formula.
 """
 
 import json
@@ -16,7 +15,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from fail2fix.data.tasks.family import PREFIX, Problem, command_line
+from fail2fix.data.tasks.family import PREFIX, TaskProblem, command_line
 from fail2fix.method.errors import InputError
 
 DATA_SOURCE = PREFIX + "programs"
@@ -53,14 +52,14 @@ class Dials:
             raise InputError(f"--largest {self.largest}: want at least 2")
 
 
-def sample(dials: Dials, generator: random.Random) -> Problem | None:
+def sample(dials: Dials, generator: random.Random) -> TaskProblem | None:
     """One problem; every formula is as likely as any other."""
     words, _, function = generator.choice(FORMULAS)
     a, b = (generator.randint(2, dials.largest) for _ in range(2))
     calls = [{"args": [x], "expected": function(x, a, b)} for x in INPUTS]
     truth = json.dumps({"kind": "calls", "entry_point": "f", "calls": calls})
     question = QUESTION.format(formula=words.format(a=a, b=b))
-    return Problem(question, truth, key=question)
+    return TaskProblem(question, truth, key=question)
 
 
 def worked_solution(question: str) -> str:

@@ -34,7 +34,7 @@ class OfflineAttempts(AttemptSource):
             started = time.perf_counter()
             rollouts = policy.initial_rollouts(pool_problems(self.config, settings))
             write_stream(path, rollouts, policy.provenance | {SECONDS: time.perf_counter() - started})
-        check_provenance(path, policy.provenance, "fail2fix.offline.file", SAME)
+        check_provenance(read_provenance(path), policy.provenance, f"fail2fix.offline.file={path}", SAME)
         # Read back also by the run that wrote it: every run replays the same bytes.
         self._pool = read_stream(path, self.end_of_turn)
         policy.charge(self._pool, read_provenance(path).get(SECONDS, 0.0))

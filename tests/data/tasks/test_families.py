@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fail2fix.data.tasks import arithmetic, chain, sorting, two_digit
@@ -53,7 +53,6 @@ families = pytest.mark.parametrize("family", GENERATED, ids=family_id)
 
 
 @families
-@settings(max_examples=30, deadline=None)
 @given(data=st.data(), seed=SEEDS)
 def test_no_two_problems_of_a_set_give_each_other_away(family: ModuleType, data: st.DataObject, seed: int) -> None:
     train, held_out = draw_splits(family.sample, data.draw(DIALS[family]), seed, 40, 20)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fail2fix.evaluate.intervals import difference, share
+from fail2fix.report.statistics import share, share_difference
 
 RUNS = 1500
 # 95 % wanted; a simulated rate of 1,500 runs is off by at most 1.7 points in 999 of 1,000.
@@ -70,7 +70,7 @@ def test_a_paired_difference_covers(problems: int, samples: int, gain: float) ->
         chances = 0.8 * random.beta(1.0, 1.0, size=problems)
         one = random.binomial(samples, chances) / samples
         two = random.binomial(samples, chances + gain) / samples
-        found = difference(two, ones, one, ones)
+        found = share_difference(two, ones, one, ones)
         assert found is not None
         assert found.low is not None
         assert found.high is not None
@@ -83,7 +83,7 @@ def test_pairing_narrows_a_difference() -> None:
     random = np.random.default_rng(3)
     chances, ones = random.beta(0.3, 0.3, size=300), np.ones(300)
     one, two = (random.binomial(16, chances) / 16 for _ in range(2))
-    paired, apart = difference(two, ones, one, ones), difference(random.permutation(two), ones, one, ones)
+    paired, apart = share_difference(two, ones, one, ones), share_difference(random.permutation(two), ones, one, ones)
     assert paired is not None
     assert apart is not None
     assert paired.high - paired.low < 0.6 * (apart.high - apart.low)  # type: ignore[operator]
@@ -100,7 +100,7 @@ def test_a_share_that_every_problem_has_is_no_certainty(value: float) -> None:
 
 def test_equal_answers_leave_a_difference_open() -> None:
     same = np.array([1.0, 0.0] * 50)
-    found = difference(same, np.ones(100), same, np.ones(100))
+    found = share_difference(same, np.ones(100), same, np.ones(100))
     assert found is not None
     assert found.value == 0
     assert found.low == -found.high  # type: ignore[operator]
@@ -110,7 +110,7 @@ def test_equal_answers_leave_a_difference_open() -> None:
 def test_nothing_to_count_is_none() -> None:
     zeros, ones = np.zeros(3), np.ones(3)
     assert share(zeros, zeros) is None
-    assert difference(zeros, zeros, ones, ones) is None
+    assert share_difference(zeros, zeros, ones, ones) is None
 
 
 def test_problems_that_do_not_count_change_nothing() -> None:
