@@ -1,13 +1,10 @@
-"""Correction prompts: an attempt of the policy, put before it again as data to be checked.
+"""Correction prompts: an attempt of the policy, quoted as data and to be checked by it.
 
-Knows: chat messages, token ids, one fast Hugging Face tokenizer and its chat template. Must not know:
-verdicts, rewards, selection, verl, the engine. Nothing here reads whether an attempt was correct, so no
-prompt can tell.
+Knows: chat messages, token ids, a chat template. Must not know: verdicts, rewards, selection, verl, the engine. Nothing
+here reads whether an attempt was correct, so no prompt can tell.
 
-The attempt is data. Its text is encoded apart from the rendered template, with special tokens disabled (the
-policy's own ids stand for it where they hold no special id and spell no marker), and every marker in it (our
-delimiters and sentences, special and added tokens' texts, the template's plain-text role lines) is broken up by
-a space; the result is checked on the ids that the engine receives. Whatever does not pass the check is not used.
+The attempt is data (`fail2fix.method.attempt_data`): its text is encoded apart from the rendered template. The policy's
+own ids are used where they hold no special id and spell no marker.
 
 Example, form `block`, one user turn:
 
@@ -26,31 +23,20 @@ Example, form `block`, one user turn:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Encoding
 
+from fail2fix.method.attempt_data import MIN_ATTEMPT_TOKENS, AttemptData, is_blank, parsed_texts
 from fail2fix.method.chat_template import ChatTemplate, unused_character
-from fail2fix.method.markers import CLOSE_DELIMITER, OPEN_DELIMITER, Markers, omission_notice
+from fail2fix.method.markers import CLOSE_DELIMITER, OPEN_DELIMITER, Markers
 from fail2fix.method.templates.default import Default
 from fail2fix.method.thinking import ThinkingMarks
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-Form = Literal["block", "turn"]
-Thinking = Literal["strip", "keep"]
-
-# Fewer tokens of a shortened attempt are not worth a correction.
-MIN_ATTEMPT_TOKENS = 16
-# The beginning tells the approach, the end the answer.
-HEAD_SHARE = 0.6
-
-# Stands for any count of left-out tokens when the notice's length is estimated.
-_MANY = 88_888
 
 
 @dataclass(frozen=True)
@@ -77,7 +63,7 @@ class CorrectionPrompt:
     """
 
     ids: list[int]
-    form: Form
+    form: str
     shortened: bool
     fell_back: bool
     unknown_thinking: bool = False
@@ -115,9 +101,9 @@ class CorrectionPromptBuilder:
         self,
         tokenizer: PreTrainedTokenizerBase,
         *,
-        form: Form = "block",
+        form: str = "block",
         max_tokens: int,
-        thinking: Thinking = "strip",
+        thinking: str = "strip",
         thinking_marks: Iterable[Sequence[str]] = (),
         instruction: str = Default.instruction,
         header: str = Default.header,
@@ -129,7 +115,6 @@ class CorrectionPromptBuilder:
         self._instruction, self._header = instruction, header
         self._template = ChatTemplate(tokenizer, chat_template_kwargs)
 
-        added = _added_tokens(tokenizer)
         special = parsed_texts(tokenizer)
         self.thinking_marks = ThinkingMarks.of(
             thinking_marks,
@@ -137,12 +122,9 @@ class CorrectionPromptBuilder:
             tokens=special,
             generation_prompt=self._template.glue(["user"])[1],
         )
-        self._data = _data_tokenizer(tokenizer, self.thinking_marks)
-        self._forbidden = frozenset(added) | frozenset(tokenizer.all_special_ids)
-        self._ends = {tokenizer.eos_token_id, tokenizer.pad_token_id} - {None}
-        self._id_limit = max(tokenizer.get_vocab().values()) + 1
         roles = self._template.role_lines(special, one_turn=form == "block")
         self.markers = Markers.of(special, roles=roles, phrases=(header, instruction))
+        self._data = AttemptData(tokenizer, self.thinking_marks, self.markers)
         self._measure_fixed_words()
 
     def fits(self, context_messages: Sequence[Mapping[str, str]], prompt_tokens: int) -> bool:
@@ -166,14 +148,14 @@ class CorrectionPromptBuilder:
         if not contexts:
             return []
         frames = self._frames(contexts)
-        raw = self._data.decode_batch([list(c.response_ids) for c in contexts], skip_special_tokens=True)
+        raw = self._data.decode(context.response_ids for context in contexts)
         texts = [self._without_thinking(text) for text in raw]
         prompts = [
-            self._from_ids(context, frame) if text == as_decoded and self._is_plain(text) else None
+            self._from_ids(context, frame) if text == as_decoded and self._data.is_plain(text) else None
             for context, frame, text, as_decoded in zip(contexts, frames, texts, raw, strict=True)
         ]
-        left = [i for i, prompt in enumerate(prompts) if prompt is None and not _is_blank(texts[i])]
-        for i, quote in zip(left, self._quote([texts[i] for i in left]), strict=True):
+        left = [i for i, prompt in enumerate(prompts) if prompt is None and not is_blank(texts[i])]
+        for i, quote in zip(left, self._data.quote([texts[i] for i in left]), strict=True):
             prompts[i] = None if quote is None else self._as_block(quote, frames[i])
         return [self._told_unknown(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
 
@@ -214,7 +196,7 @@ class CorrectionPromptBuilder:
 
     def _usable_turn(self, ids: list[int]) -> list[int] | None:
         # Without an end-of-turn token, only words would separate the attempt from the request.
-        return ids if ids and ids[0] in self._forbidden else None
+        return ids if ids and ids[0] in self._data.forbidden else None
 
     def _tokenize(self, texts: list[str]) -> list[list[int]]:
         """Ids of rendered text: special tokens are parsed, none is added."""
@@ -234,9 +216,8 @@ class CorrectionPromptBuilder:
         probe = [{"role": "user", "content": "1+1?"}]
         prefix, suffix, _ = self._frame_texts(probe)
         lengths = [len(ids) for ids in self._tokenize([prefix, suffix, self._template.render(probe)])]
-        self._notice_tokens = len(self._encode_one(omission_notice(_MANY)))
         self.words = lengths[0] + lengths[1] - lengths[2]
-        self._fixed_tokens = self.words + self._notice_tokens
+        self._fixed_tokens = self.words + self._data.notice_tokens
 
     # The attempt as data
 
@@ -250,40 +231,6 @@ class CorrectionPromptBuilder:
             return prompt
         return replace(prompt, unknown_thinking=True)
 
-    def _encode_one(self, text: str) -> list[int]:
-        return self._data.encode(text, add_special_tokens=False).ids
-
-    def _decode_all(self, batch: list[list[int]]) -> list[str]:
-        return self._data.decode_batch(batch, skip_special_tokens=False)
-
-    def _quote(self, texts: list[str]) -> list[Encoding | None]:
-        """Texts encoded as data; None where a marker survives.
-
-        A tokenizer that normalises can turn look-alikes into special tokens' texts (full-width under NFKC), so the
-        second round starts from what the first one's ids say.
-        """
-        quotes: list[Encoding | None] = [None] * len(texts)
-        pending = dict(enumerate(texts))
-        for _ in range(2):
-            cleaned = {i: self.markers.neutralise(text) for i, text in pending.items()}
-            safe = {i: text for i, text in cleaned.items() if text is not None}
-            encoded = self._data.encode_batch(list(safe.values()), add_special_tokens=False)
-            decoded = self._decode_all([encoding.ids for encoding in encoded])
-            pending = {}
-            for i, encoding, seen in zip(safe, encoded, decoded, strict=True):
-                if self._is_clean(encoding.ids, seen):
-                    quotes[i] = encoding
-                else:
-                    pending[i] = seen
-        return quotes
-
-    def _is_clean(self, ids: list[int], text: str) -> bool:
-        return self._forbidden.isdisjoint(ids) and not self.markers.found_in(text)
-
-    def _is_plain(self, text: str) -> bool:
-        """Whether ids that say `text` may stand for it."""
-        return not _is_blank(text) and not self.markers.found_in(text)
-
     # The two forms
 
     def _from_ids(self, context: AttemptContext, frame: _Frame) -> CorrectionPrompt | None:
@@ -295,7 +242,7 @@ class CorrectionPromptBuilder:
     def _as_block(self, quote: Encoding, frame: _Frame) -> CorrectionPrompt | None:
         room = self._max_tokens - len(frame.prefix) - len(frame.suffix)
         shortened = len(quote.ids) > room
-        middle = self._shorten(quote.ids, quote.offsets, room) if shortened else quote.ids
+        middle = self._data.shorten(quote.ids, quote.offsets, room) if shortened else quote.ids
         if middle is None:
             return None
         ids = [*frame.prefix, *middle, *frame.suffix]
@@ -313,30 +260,7 @@ class CorrectionPromptBuilder:
         return CorrectionPrompt(ids=ids, form="block", shortened=False, fell_back=self._form == "turn")
 
     def _response(self, context: AttemptContext, frame: _Frame) -> list[int] | None:
-        """The attempt's ids without its end-of-turn; None if there is any other special id or an unknown one."""
-        response = list(context.response_ids)
-        end_of_turn = set(frame.turn[:1]) if frame.turn else set()
-        if response and response[-1] in self._ends | end_of_turn:
-            response.pop()
-        # Engines have more output ids than the tokenizer has tokens, and refuse those ids in a prompt.
-        known = all(0 <= i < self._id_limit for i in response)
-        return response if known and self._forbidden.isdisjoint(response) else None
-
-    def _shorten(self, ids: list[int], offsets: Sequence[tuple[int, int]], room: int) -> list[int] | None:
-        """At most `room` ids: head, notice, tail. None if too little is left or a cut made a marker.
-
-        `offsets`: where each token's characters begin and end in the text.
-        """
-        for keep in range(room - self._notice_tokens, MIN_ATTEMPT_TOKENS - 1, -1):
-            in_head = int(keep * HEAD_SHARE)
-            head, tail = _cut_back(offsets, in_head), _cut_forward(offsets, len(ids) - (keep - in_head))
-            notice = self._encode_one(omission_notice(tail - head))
-            if head + len(notice) + len(ids) - tail > room:
-                continue  # this count takes more tokens than the estimate
-            parts = [ids[:head], ids[tail:]]
-            clean = all(map(self._is_clean, parts, self._decode_all(parts)))
-            return [*parts[0], *notice, *parts[1]] if clean else None
-        return None
+        return self._data.response(context.response_ids, frame.turn[:1] if frame.turn else ())
 
     def _as_turn(self, context: AttemptContext, frame: _Frame) -> CorrectionPrompt | None:
         """Prompt and response exactly as the engine had them, then the request; None if `block` must do."""
@@ -347,57 +271,6 @@ class CorrectionPromptBuilder:
         if len(ids) > self._max_tokens:
             return None
         return CorrectionPrompt(ids=ids, form="turn", shortened=False, fell_back=False)
-
-
-def _is_blank(text: str) -> bool:
-    return not text.strip()
-
-
-def _splits_character(offsets: Sequence[tuple[int, int]], cut: int) -> bool:
-    return 0 < cut < len(offsets) and offsets[cut][0] < offsets[cut - 1][1]
-
-
-def _cut_back(offsets: Sequence[tuple[int, int]], cut: int) -> int:
-    """The nearest cut at or before `cut` that is not inside a character spread over several tokens."""
-    while _splits_character(offsets, cut):
-        cut -= 1
-    return cut
-
-
-def _cut_forward(offsets: Sequence[tuple[int, int]], cut: int) -> int:
-    """The nearest cut at or after `cut` that is not inside a character spread over several tokens."""
-    while _splits_character(offsets, cut):
-        cut += 1
-    return cut
-
-
-def parsed_texts(tokenizer: PreTrainedTokenizerBase) -> set[str]:
-    """The texts that a tokenizer parses as tokens of their own wherever they occur, blanks and single characters
-    aside."""
-    return {*_added_tokens(tokenizer).values(), *tokenizer.all_special_tokens}
-
-
-def _added_tokens(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
-    """Id and text of tokens parsed out of text, less blanks and single characters, which are vocabulary."""
-    added = tokenizer.backend_tokenizer.get_added_tokens_decoder()
-    return {i: t.content for i, t in added.items() if t.content.strip() and (t.special or len(t.content) > 1)}
-
-
-def _data_tokenizer(tokenizer: PreTrainedTokenizerBase, marks: ThinkingMarks) -> Tokenizer:
-    """A copy that never parses special tokens and never cuts or pads.
-
-    A copy, because these are settings of the object: other users of the shared tokenizer change them from
-    other threads. Tokens of thinking marks lose their `special` flag, or decoding would drop the marks and leave
-    the thinking.
-    """
-    state = json.loads(tokenizer.backend_tokenizer.to_str())
-    for token in state["added_tokens"]:
-        token["special"] = token["special"] and not marks.holds(token["content"])
-    copy = Tokenizer.from_str(json.dumps(state))
-    copy.no_truncation()
-    copy.no_padding()
-    copy.encode_special_tokens = True
-    return copy
 
 
 def _check_settings(tokenizer: PreTrainedTokenizerBase, form: str, thinking: str, max_tokens: int) -> None:

@@ -13,11 +13,12 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from fail2fix.method.attempt_data import parsed_texts
 from fail2fix.method.chat_template import ChatTemplate
 from fail2fix.method.config import Thinking
 from fail2fix.method.errors import InputError, reading, reason_of
 from fail2fix.method.markers import Markers
-from fail2fix.method.prompts import CorrectionPromptBuilder, parsed_texts
+from fail2fix.method.prompts import CorrectionPromptBuilder
 from fail2fix.method.thinking import ThinkingMarks
 from fail2fix.run.settings import asks_for_corrections, fail2fix_settings
 from fail2fix.verl_ext.names import hf_tokenizer

@@ -1,0 +1,160 @@
+"""An attempt as data: encoded with special tokens disabled, and free of every marker of the prompt around it.
+
+Knows: texts, token ids, one fast tokenizer. Must not know: chat messages, the prompt's words, verdicts.
+
+Every marker in an attempt (our delimiters and sentences, special and added tokens' texts, the template's plain-text
+role lines) is broken up by a space, and the result is checked on the ids that the engine receives. An attempt that does
+not pass the check is not used.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from tokenizers import Encoding, Tokenizer
+
+from fail2fix.method.markers import Markers, omission_notice
+from fail2fix.method.thinking import ThinkingMarks
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+# Fewer tokens of a shortened attempt are not worth a correction.
+MIN_ATTEMPT_TOKENS = 16
+# The beginning tells the approach, the end the answer.
+HEAD_SHARE = 0.6
+# Stands for any count of left-out tokens when the notice's length is estimated.
+_MANY = 88_888
+
+
+class AttemptData:
+    """Encodes, checks and shortens the texts of attempts for one tokenizer. Ours.
+
+    `forbidden`: ids of special and added tokens. `ends`: ids that may end a response. `notice_tokens`: the estimated
+    length of the notice in a shortened attempt.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, marks: ThinkingMarks, markers: Markers) -> None:
+        self._markers = markers
+        self._data = _data_tokenizer(tokenizer, marks)
+        self._id_limit = max(tokenizer.get_vocab().values()) + 1
+        self.forbidden = frozenset(added_tokens(tokenizer)) | frozenset(tokenizer.all_special_ids)
+        self.ends = {tokenizer.eos_token_id, tokenizer.pad_token_id} - {None}
+        self.notice_tokens = len(self._encode_one(omission_notice(_MANY)))
+
+    def decode(self, responses: Iterable[Sequence[int]]) -> list[str]:
+        """The texts of responses without their special tokens; marks of thinking stay."""
+        return self._data.decode_batch([list(ids) for ids in responses], skip_special_tokens=True)
+
+    def quote(self, texts: list[str]) -> list[Encoding | None]:
+        """Texts encoded as data; None where a marker survives.
+
+        A tokenizer that normalises can turn look-alikes into special tokens' texts (full-width under NFKC), so the
+        second round starts from what the first one's ids say.
+        """
+        quotes: list[Encoding | None] = [None] * len(texts)
+        pending = dict(enumerate(texts))
+        for _ in range(2):
+            cleaned = {i: self._markers.neutralise(text) for i, text in pending.items()}
+            safe = {i: text for i, text in cleaned.items() if text is not None}
+            encoded = self._data.encode_batch(list(safe.values()), add_special_tokens=False)
+            decoded = self._decode_all([encoding.ids for encoding in encoded])
+            pending = {}
+            for i, encoding, seen in zip(safe, encoded, decoded, strict=True):
+                if self._is_clean(encoding.ids, seen):
+                    quotes[i] = encoding
+                else:
+                    pending[i] = seen
+        return quotes
+
+    def _is_clean(self, ids: list[int], text: str) -> bool:
+        return self.forbidden.isdisjoint(ids) and not self._markers.found_in(text)
+
+    def is_plain(self, text: str) -> bool:
+        """Whether ids whose text is `text` can be used as they are: not blank, and without a marker."""
+        return not is_blank(text) and not self._markers.found_in(text)
+
+    def response(self, ids: Sequence[int], end_of_turn: Iterable[int]) -> list[int] | None:
+        """A response's ids without its end-of-turn; None if there is any other special id or an unknown one."""
+        response = list(ids)
+        if response and response[-1] in self.ends.union(end_of_turn):
+            response.pop()
+        # Engines have more output ids than the tokenizer has tokens, and refuse those ids in a prompt.
+        known = all(0 <= i < self._id_limit for i in response)
+        return response if known and self.forbidden.isdisjoint(response) else None
+
+    def shorten(self, ids: list[int], offsets: Sequence[tuple[int, int]], room: int) -> list[int] | None:
+        """At most `room` ids: head, notice, tail. None if too little is left or a cut made a marker.
+
+        `offsets`: where each token's characters begin and end in the text.
+        """
+        for keep in range(room - self.notice_tokens, MIN_ATTEMPT_TOKENS - 1, -1):
+            in_head = int(keep * HEAD_SHARE)
+            head, tail = _cut_back(offsets, in_head), _cut_forward(offsets, len(ids) - (keep - in_head))
+            notice = self._encode_one(omission_notice(tail - head))
+            if head + len(notice) + len(ids) - tail > room:
+                continue  # this count takes more tokens than the estimate
+            parts = [ids[:head], ids[tail:]]
+            clean = all(map(self._is_clean, parts, self._decode_all(parts)))
+            return [*parts[0], *notice, *parts[1]] if clean else None
+        return None
+
+    def _encode_one(self, text: str) -> list[int]:
+        return self._data.encode(text, add_special_tokens=False).ids
+
+    def _decode_all(self, batch: list[list[int]]) -> list[str]:
+        return self._data.decode_batch(batch, skip_special_tokens=False)
+
+
+def is_blank(text: str) -> bool:
+    """Whether only whitespace is left of an attempt."""
+    return not text.strip()
+
+
+def _splits_character(offsets: Sequence[tuple[int, int]], cut: int) -> bool:
+    return 0 < cut < len(offsets) and offsets[cut][0] < offsets[cut - 1][1]
+
+
+def _cut_back(offsets: Sequence[tuple[int, int]], cut: int) -> int:
+    """The nearest cut at or before `cut` that is not inside a character spread over several tokens."""
+    while _splits_character(offsets, cut):
+        cut -= 1
+    return cut
+
+
+def _cut_forward(offsets: Sequence[tuple[int, int]], cut: int) -> int:
+    """The nearest cut at or after `cut` that is not inside a character spread over several tokens."""
+    while _splits_character(offsets, cut):
+        cut += 1
+    return cut
+
+
+def parsed_texts(tokenizer: PreTrainedTokenizerBase) -> set[str]:
+    """The texts that a tokenizer parses as tokens of their own wherever they occur, blanks and single characters
+    aside."""
+    return {*added_tokens(tokenizer).values(), *tokenizer.all_special_tokens}
+
+
+def added_tokens(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
+    """Id and text of tokens parsed out of text, less blanks and single characters, which are vocabulary."""
+    added = tokenizer.backend_tokenizer.get_added_tokens_decoder()
+    return {i: t.content for i, t in added.items() if t.content.strip() and (t.special or len(t.content) > 1)}
+
+
+def _data_tokenizer(tokenizer: PreTrainedTokenizerBase, marks: ThinkingMarks) -> Tokenizer:
+    """A copy that never parses special tokens and never cuts or pads.
+
+    A copy, because these are settings of the object: other users of the shared tokenizer change them from
+    other threads. Tokens of thinking marks lose their `special` flag, or decoding would drop the marks and leave
+    the thinking.
+    """
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    for token in state["added_tokens"]:
+        token["special"] = token["special"] and not marks.holds(token["content"])
+    copy = Tokenizer.from_str(json.dumps(state))
+    copy.no_truncation()
+    copy.no_padding()
+    copy.encode_special_tokens = True
+    return copy
