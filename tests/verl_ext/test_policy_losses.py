@@ -9,7 +9,7 @@ from verl.trainer.ppo.core_algos import POLICY_LOSS_REGISTRY
 from verl.utils import tensordict_utils as tu
 from verl.workers.config import FSDPActorConfig, PolicyLossConfig
 
-from fail2fix.method.objective import BASE, CORRECTION
+from fail2fix.method.rollouts import BASE, CORRECTION
 from fail2fix.preflight.unsupported import BY_MICRO_BATCH
 from fail2fix.verl_ext.loss import SEQUENCES, STREAM, TOKENS, joint_loss
 
@@ -31,8 +31,8 @@ def rows() -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     draw = torch.Generator().manual_seed(0)
     lengths = torch.tensor([5, 3, 1, 4, 2, 5, 5, 3])
     mask = (torch.arange(R) < lengths[:, None]).long()
-    stream = torch.tensor([BASE] * ROWS + [CORRECTION] * ROWS)
-    tokens = torch.stack([lengths[stream == s].sum() for s in (BASE, CORRECTION)])[stream]
+    stream = torch.tensor([0] * ROWS + [1] * ROWS)
+    tokens = torch.stack([lengths[stream == s].sum() for s in (0, 1)])[stream]
     log_probs = -torch.rand((2 * ROWS, P + R), generator=draw) - 0.5
     old = torch.cat([log_probs[:, P - 1 : -1] + 0.2 * torch.randn((2 * ROWS, R), generator=draw)])
     columns = {
@@ -60,7 +60,8 @@ def loss(config: FSDPActorConfig, cut: list[list[int]], weight: float) -> float:
         nested = torch.nested.as_nested_tensor(
             [log_probs[row, :length] for row, length in zip(part, used, strict=True)], layout=torch.jagged
         )
-        total += float(joint_loss(config, {"log_probs": nested}, data, weight)[0])
+        weights = {BASE: 1.0, CORRECTION: weight}
+        total += float(joint_loss(config, {"log_probs": nested}, data, weights)[0])
     return total
 
 
