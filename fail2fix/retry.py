@@ -1,8 +1,8 @@
-"""Train, and start again after a fault: ``python -m fail2fix.retry N [any argument of fail2fix.train]``
+"""Train with restarts after a fault: ``python -m fail2fix.retry N [any argument of fail2fix.train]``
 
 At most ``N`` restarts, each under the same run name and from the run's last checkpoint, after a pause that doubles.
-Only what a restart can help is retried (`fail2fix.run.faults.Exit`): a fault, or a process killed from outside. Bad
-input, a full disk, a diverged model, an unforeseen error and a signal to this process end it with the run's status.
+Restarted: after a fault, or a process killed from outside (`fail2fix.run.exit_status.Exit`). Not restarted: bad input,
+a full disk, a diverged model, an unforeseen error, a signal to this process; these end it with the run's status.
 """
 
 from __future__ import annotations
@@ -12,20 +12,21 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from types import FrameType
 
 from fail2fix.cluster.processes import become_subreaper, end_descendants
-from fail2fix.run.faults import Exit
+from fail2fix.run.exit_status import Exit
 from fail2fix.run.folder import NAME_OF_STARTS, new_name
 
 FIRST_PAUSE_S = 10.0
 LONGEST_PAUSE_S = 600.0
-ASKED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+REQUESTS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
 def can_help(status: int) -> bool:
     """Whether a restart can help after this exit status (negative: the signal that killed the process)."""
-    return status == Exit.FAULT or (status < 0 and -status not in ASKED)
+    return status == Exit.FAULT or (status < 0 and -status not in REQUESTS)
 
 
 def pause_s(restart: int) -> float:
@@ -44,49 +45,41 @@ class Retry:
     def __init__(self, command: list[str], restarts: int) -> None:
         self._command, self._restarts = command, restarts
         self._child: subprocess.Popen[bytes] | None = None
-        self._asked = threading.Event()
+        self._signaled = threading.Event()
 
     def run(self) -> int:
-        """Start until the run is finished or a restart cannot help; the last exit status, as a shell counts it."""
+        """Start until the run completes or a restart cannot help; return the last exit status, as a shell counts it."""
         become_subreaper()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._forward)
-        for restart in range(self._restarts + 1):
-            again = ["fail2fix.run.restart=true"] if restart else []
-            status = self._start([*self._command, *again])
-            if not can_help(status) or self._asked.is_set() or restart == self._restarts:
+        command = self._command
+        for restart in range(1, self._restarts + 2):
+            self._child = subprocess.Popen(command)
+            status = self._child.wait()
+            end_descendants()  # a run that was killed could not
+            shell_status = 128 - status if status < 0 else status
+            if not can_help(status) or self._signaled.is_set() or restart > self._restarts:
                 break
-            pause = pause_s(restart + 1)
-            _say(f"exit status {_as_shell(status)}: restart {restart + 1} of {self._restarts} in {pause:g} s")
-            if self._asked.wait(pause):
+            pause = pause_s(restart)
+            _say(f"exit status {shell_status}: restart {restart} of {self._restarts} in {pause:g} s")
+            if self._signaled.wait(pause):
                 break
-        return _as_shell(status)
-
-    def _start(self, command: list[str]) -> int:
-        self._child = subprocess.Popen(command)
-        status = self._child.wait()
-        end_descendants()  # a run that was killed could not do it
-        return status
+            command = [*self._command, "fail2fix.run.restart=true"]
+        return shell_status
 
     def _forward(self, number: int, _: FrameType | None) -> None:
-        """A signal to this process is meant for the run, and ends the retrying."""
-        self._asked.set()
-        # A terminal sends Ctrl-C to both; then the run has had it already.
+        """Forward a signal to the run, and end the restarts."""
+        self._signaled.set()
+        # A terminal sends Ctrl-C to the run too.
         if self._child is not None and self._child.poll() is None and (number != signal.SIGINT or not _on_terminal()):
             self._child.send_signal(number)
 
 
 def _on_terminal() -> bool:
     """Whether this process is in the foreground of a terminal."""
-    try:
-        with open("/dev/tty") as terminal:
-            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
-    except OSError:
-        return False
-
-
-def _as_shell(status: int) -> int:
-    return 128 - status if status < 0 else status
+    with suppress(OSError), open("/dev/tty") as terminal:
+        return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    return False
 
 
 def _say(text: str) -> None:
@@ -94,12 +87,12 @@ def _say(text: str) -> None:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     if len(sys.argv) < 2 or not sys.argv[1].isdigit():
         _say("usage: python -m fail2fix.retry N [any argument of fail2fix.train]; N is a number of restarts")
         sys.exit(Exit.BAD_INPUT)
     command = [sys.executable, "-m", "fail2fix.train", *sys.argv[2:]]
-    os.environ[NAME_OF_STARTS] = new_name()  # a run that resumes from a folder of checkpoints has its name from there
+    os.environ[NAME_OF_STARTS] = new_name()  # unused by a run that resumes from a folder of checkpoints
     sys.exit(Retry(command, int(sys.argv[1])).run())
 
 

@@ -1,9 +1,8 @@
-"""What a training takes of each GPU: ``python -m fail2fix.sizes [MODEL ...] --gpus 1 8 32 [option ...]``
+"""GPU memory that training needs: ``python -m fail2fix.sizes [MODEL ...] --gpus 1 8 32 [option ...]``
 
-Estimates from the shapes of a model, before anything was measured (configs/SIZES.md has the formulas). A step has three
-phases, and each must fit: the engine *generates* beside the resting trainer; the trainer *updates* while the engine
-sleeps; the weights *sync* into an engine that has no cache yet. MODEL is a setup of ours or a model's folder. Knows
-arithmetic; must not know verl, vLLM or a GPU.
+Estimates from the shape of a model (formulas: configs/SIZES.md). A step has three phases, and each must fit: the engine
+*generates* beside the idle trainer; the trainer *updates* while the engine sleeps; the weights *sync* into an engine
+without a cache. MODEL is one of our setups or a model's folder.
 """
 
 from __future__ import annotations
@@ -11,18 +10,19 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from fail2fix.console.command_line import OneLineParser
+from fail2fix.method.errors import reading
 
 GIB = 1 << 30
 BF16, FP32 = 2, 4
 ADAM = 2 * FP32  # two moments
 LOGIT = 8  # of a logit: bf16, its gradient in bf16, and a copy in fp32
 RUNTIME = 4 * GIB  # CUDA contexts, NCCL, kernels' own buffers, a sleeping engine: assumed
-ENGINE = 2 * GIB  # of the engine's share, what is neither weights nor cache: assumed
+ENGINE = 2 * GIB  # the engine's memory beside weights and cache: assumed
 BUCKET = 2048 << 20  # actor_rollout_ref.rollout.checkpoint_engine.update_weights_bucket_megabytes
 
 
@@ -78,7 +78,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Plan:
-    """How it is trained; what is not given is the setup's.
+    """Settings of training.
 
     ``tokens``: of a micro-batch on one GPU (``ppo_max_token_len_per_gpu``); ``context``: longest prompt and response;
     ``utilization``: the engine's share of the GPU.
@@ -119,7 +119,7 @@ SETUPS = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """Bytes on each GPU, and what the engine's cache holds."""
+    """Bytes on each GPU by purpose and by phase, and ``contexts``: whole contexts that the engine's cache holds."""
 
     weights: float
     gradients: float
@@ -134,7 +134,7 @@ class Sizes:
     contexts: int
 
     def fits(self, plan: Plan) -> bool:
-        """Whether every phase does, and the engine can hold one whole context."""
+        """Whether every phase fits, and the engine can hold one whole context."""
         return max(self.update, self.generate, self.sync) <= plan.gpu_gib * GIB and self.contexts >= 1
 
 
@@ -143,7 +143,7 @@ def sizes(model: Model, plan: Plan, gpus: int) -> Sizes:
     trained = model.adapters(plan.lora) if plan.lora else model.parameters
     held = model.parameters + (trained if plan.lora else 0)
     weights, gradients, optimizer = FP32 * held / gpus, FP32 * trained / gpus, ADAM * trained / gpus
-    # The layer at work, the next one on its way, and what FSDP2 keeps together: embedding and head.
+    # Two layers (the running and the prefetched one), embedding and head.
     gathered = BF16 * float(2 * model.layer + model.embeddings)
     activations = float(BF16 * plan.tokens * (model.layers * model.hidden + _within_a_layer(model)))
     logits = float(LOGIT * plan.tokens * model.vocabulary)
@@ -171,9 +171,7 @@ def _within_a_layer(model: Model) -> int:
     return 4 * model.hidden + 2 * model.queries + 2 * model.keys + 3 * model.intermediate
 
 
-COLUMNS = (
-    "weights", "gradients", "optimizer", "gathered", "activations", "logits", "update", "generate", "sync", "cache",
-)  # fmt: skip
+COLUMNS = [field.name for field in fields(Sizes) if field.name != "contexts"]
 
 
 def table(rows: Iterable[tuple[str, Model, Plan, int]]) -> Iterator[str]:
@@ -183,7 +181,7 @@ def table(rows: Iterable[tuple[str, Model, Plan, int]]) -> Iterator[str]:
     yield "|---" + "|---:" * (len(heads) - 2) + "|---|"
     for name, model, plan, gpus in rows:
         found = sizes(model, plan, gpus)
-        numbers = [f"{value / GIB:.1f}" for key, value in asdict(found).items() if key in COLUMNS]
+        numbers = [f"{getattr(found, name) / GIB:.1f}" for name in COLUMNS]
         words = [f"{name} ({model.parameters / 1e9:.2f} B)", str(gpus), *numbers, str(found.contexts)]
         yield f"| {' | '.join(words)} | {'yes' if found.fits(plan) else 'no'} |"
 
@@ -192,11 +190,11 @@ def read_model(folder: Path) -> Model:
     """The shape in a model folder's config.json.
 
     Raises:
-        ValueError: it is not there, or says too little.
+        InputError: it is missing or incomplete.
     """
-    path = folder / "config.json"
-    try:
-        said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    with reading(f"{folder}: neither a setup ({', '.join(SETUPS)}) nor a model's folder", OSError, ValueError):
+        said: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    with reading(f"{folder / 'config.json'}: not a dense decoder's", KeyError):
         heads, hidden = said["num_attention_heads"], said["hidden_size"]
         return Model(
             layers=said["num_hidden_layers"], hidden=hidden, intermediate=said["intermediate_size"], heads=heads,
@@ -204,18 +202,10 @@ def read_model(folder: Path) -> Model:
             vocabulary=said["vocab_size"], tied=bool(said.get("tie_word_embeddings", False)),
             qkv_bias=said.get("model_type") == "qwen2", qk_norm=said.get("model_type") == "qwen3",
         )  # fmt: skip
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{folder}: neither a setup ({', '.join(SETUPS)}) nor a model's folder: {error}") from error
-    except KeyError as error:
-        raise ValueError(f"{path}: has no {error}; only dense decoders are known") from error
 
 
 def find(name: str) -> Setup:
-    """The setup or model that a word of the command line names.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """The setup or model of that name. Raises ``InputError`` where there is none."""
     return SETUPS.get(name) or Setup(read_model(Path(name)), Plan())
 
 

@@ -1,9 +1,9 @@
 """Train: ``python -m fail2fix.train [--config-name NAME] [--dry-run] key=value ...``
 
-A Hydra application on verl's own ``ppo_trainer`` config with one section of ours, ``fail2fix:``. Every verl
-override works. ``--dry-run`` composes and validates the whole config and prints it; nothing is started.
-Bad input ends in one line and exit status 2, before Ray starts. An error of the training itself keeps its traceback
-and ends in one line too; `fail2fix.run.faults.Exit` lists the statuses.
+A Hydra application on verl's ``ppo_trainer`` config with our section, ``fail2fix:``. Every verl override works.
+``--dry-run`` composes, validates and prints the whole config, and starts nothing. Bad input ends in one line and exit
+status 2, before Ray starts. An error of the training keeps its traceback and ends in one line too. Exit statuses:
+`fail2fix.run.exit_status.Exit`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from fail2fix.console.secret_text import refuse_secret_words
 from fail2fix.console.suggestions import explained
 from fail2fix.method.errors import InputError
 from fail2fix.run.config import Fail2FixConfig
-from fail2fix.run.faults import Exit
+from fail2fix.run.exit_status import Exit
+from fail2fix.run.renamed import refuse_renamed_modules, renamed_in
 from fail2fix.run.shipped_configs import config_dir, register_resolvers
 from fail2fix.verl_ext.cpu import environment
 from fail2fix.verl_ext.run_length import settle_length
@@ -41,29 +42,29 @@ if TYPE_CHECKING:
 
 CONFIG = "cipo"  # of a command line that names none
 DRY_RUN = "--dry-run"
-# Ray's control store remembers this many tasks, 2.5 kB each, for its dashboard; its own 100,000 take days to fill and
-# look like a leak meanwhile.
+# Ray keeps this many tasks for its dashboard, 2.5 kB each; its default, 100,000, fills over days like a memory leak.
 RAY_DEFAULTS = {"RAY_task_events_max_num_task_in_gcs": "2000"}
 
 
 class VerlConfigs(SearchPathPlugin):
-    """Lets every config extend verl's own; Hydra allows a search path in a primary config only."""
+    """Adds verl's configs to Hydra's search path, which Hydra otherwise allows in a primary config only."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         search_path.append("verl", "pkg://verl.trainer.config")
 
 
 def register_configs() -> None:
-    """Make verl's configs, our resolvers and ``fail2fix_schema``, the types and defaults of our section, known."""
+    """Register verl's configs, our resolvers, and ``fail2fix_schema``, the types and defaults of our section."""
     register_resolvers()
     ConfigStore.instance().store(name="fail2fix_schema", node=Fail2FixConfig)
     Plugins.instance().register(VerlConfigs)
 
 
 def prepare(config: DictConfig, dry_run: bool, held: ExitStack) -> bool:
-    """Check everything and open the run's folder; say whether there is something to train.
+    """Check everything and open the run's folder; return whether to train.
 
-    ``held``: frees the run's GPUs when it is closed.
+    Args:
+        held: frees the run's GPUs when it is closed.
 
     Raises:
         InputError: naming the key or file, and what to do.
@@ -71,6 +72,7 @@ def prepare(config: DictConfig, dry_run: bool, held: ExitStack) -> bool:
     from fail2fix.verl_ext.compat import check_verl
 
     check_verl()
+    refuse_renamed_modules(config)
     from fail2fix import preflight
     from fail2fix.cluster import joining as cluster
     from fail2fix.cluster.cpus import check_cpus
@@ -79,13 +81,13 @@ def prepare(config: DictConfig, dry_run: bool, held: ExitStack) -> bool:
     from fail2fix.run.settings import seeds_on_gpu, seeds_rollouts
 
     preflight.check_config(config)
-    # What the run's config.yaml shows; before the folder of a run that is started again is compared with it.
+    # Written to the run's config.yaml, and compared with it when the run is started again.
     settle_length(config)
     config.fail2fix.seeded_rollouts = seeds_rollouts(config)
     if not dry_run:
         preflight.settle_attention(config)
     folder = name_run(config)
-    warn(preflight.doubts(config))
+    warn(preflight.config_warnings(config))
     if dry_run:
         print(OmegaConf.to_yaml(config, resolve=True))
         print("\n".join(f"# not checked: {note}" for note in preflight.missing_inputs(config)))
@@ -107,31 +109,29 @@ def prepare(config: DictConfig, dry_run: bool, held: ExitStack) -> bool:
 
 
 def warn(lines: Iterable[str]) -> None:
-    """What does not stop a run, a line each."""
+    """Print warnings on stderr."""
     for line in lines:
         print(f"fail2fix: warning: {one_line(line)}", file=sys.stderr, flush=True)
 
 
 def train(config: DictConfig, task_runner: type[Fail2FixTaskRunner] | None = None) -> None:
-    """Train on a prepared config, with verl's own `run_ppo`; a failure ends the process with its status.
+    """Train on a prepared config; a failure ends the process with its status.
 
-    ``task_runner``: a subclass of ours, if it is not ours that shall run.
+    Args:
+        task_runner: a subclass of ours to use instead of the default.
     """
     import ray
-    from verl.trainer.main_ppo import run_ppo
 
-    from fail2fix.cluster import cpus
     from fail2fix.cluster import joining as cluster
     from fail2fix.run.driver import Driver, end_process
-    from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
+    from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner, run_on_ray
 
     for name, value in RAY_DEFAULTS.items():
         os.environ.setdefault(name, value)
-    runner = ray.remote(num_cpus=cpus.TRAINER)(task_runner or Fail2FixTaskRunner)
 
     def training() -> None:
         cluster.require_head(config)
-        run_ppo(config, task_runner_class=runner)
+        run_on_ray(config, task_runner or Fail2FixTaskRunner)
 
     def address() -> str:
         return ray.get_runtime_context().gcs_address if ray.is_initialized() else ""
@@ -143,16 +143,16 @@ def train(config: DictConfig, task_runner: type[Fail2FixTaskRunner] | None = Non
 
 
 def main(task_runner: type[Fail2FixTaskRunner] | None = None) -> None:
-    """The command line; ``task_runner`` as in ``train``."""
+    """Run the command line; ``task_runner`` as in ``train``."""
     environment.set_defaults()
     warnings.filterwarnings("ignore", message="(megatron|mindspeed) engine is not available")
     register_configs()
     dry_run = DRY_RUN in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != DRY_RUN]
     wants_trace = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us instead of Hydra's own many lines
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises errors instead of printing them itself
     with errors_in_one_line(wants_trace):
-        refuse_secret_words(sys.argv[1:], os.environ)  # before Hydra, whose errors repeat what they were given
+        refuse_secret_words(sys.argv[1:], os.environ)  # before Hydra, whose errors repeat the command line
         configs = compose()
     for config in configs:
         with ExitStack() as held:
@@ -164,10 +164,10 @@ def main(task_runner: type[Fail2FixTaskRunner] | None = None) -> None:
 
 @contextmanager
 def errors_in_one_line(wants_trace: bool) -> Iterator[None]:
-    """End with one line and exit status 2 on any error in here; with ``wants_trace``, let it through."""
+    """End the process with one line and exit status 2 on any error; with ``wants_trace``, raise it."""
     try:
         yield
-    except Exception as error:  # also what no check foresaw: nothing has started, so a line serves better
+    except Exception as error:  # also an unforeseen one: nothing has started, so one line is enough
         if wants_trace:
             raise
         print(f"fail2fix: error: {message_of(error)}", file=sys.stderr)
@@ -182,9 +182,9 @@ def compose() -> list[DictConfig]:
 
 
 def message_of(error: Exception) -> str:
-    """An error's message, and its cause's where Hydra wraps it, in one line; its type too where it is not ours.
+    """An error's message in one line, with its cause's if Hydra wraps it, and its type if it is not one of ours.
 
-    Data and models may have a say in it, so nothing in it reaches the terminal as a control sequence.
+    Data and models may have written parts of it, so control sequences are escaped.
     """
     if not isinstance(error, InputError | HydraException | OmegaConfBaseException):
         message = one_line(str(error)) or "no message"
@@ -192,6 +192,8 @@ def message_of(error: Exception) -> str:
     parts = [str(error)]
     if isinstance(error, HydraException) and error.__cause__ is not None:
         parts.append(str(error.__cause__))
+    if not isinstance(error, InputError) and (line := renamed_in(" ".join(parts))):
+        return one_line(line)
     lines = [line.strip() for part in parts for line in part.splitlines()]
     noise = ("full_key:", "object_type=", "reference_type=", "To append to your config use", "See https")
     seen = dict.fromkeys(line for line in lines if line and not line.startswith(noise))

@@ -1,19 +1,16 @@
-r"""A short supervised warm-up: verl's own SFT trainer on worked solutions, for a task on which a model starts too low.
+r"""Supervised warm-up for a task on which a model starts too low: verl's SFT trainer on worked solutions.
 
     python -m fail2fix.warmup --model MODEL --data FOLDER --out OUT --seed 0 --steps 12 --batch-size 16 --lr 5e-5 \
         --corrections configs/setup/arithmetic.yaml
 
-FOLDER holds train.parquet and test.parquet of a task family (`fail2fix.data.tasks`). The worked solutions of
-*training* problems become chats; a training problem that is also a held-out one is refused. The seed orders
-them, each problem coming up once before any comes up again. OUT becomes a Hugging Face folder for
-`actor_rollout_ref.model.path`: weights, tokenizer, chat template, generation config. It also holds
-warmup.json: the inputs with their hashes, versions, loss of the first and last step, seconds.
+FOLDER holds train.parquet and test.parquet of a task family (`fail2fix.data.tasks`). Worked solutions of *training*
+problems become chats; a training problem that is also held out is refused. The seed orders the problems; each is used
+once before any is used again. OUT becomes a Hugging Face folder for `actor_rollout_ref.model.path`, with warmup.json:
+the inputs with their hashes, versions, loss of the first and last step, seconds.
 
-OUT is cached. The same inputs (contents, not paths) leave it alone; other inputs are refused, as is a folder
-that no warm-up made. OUT appears in one step, so an interrupted run leaves no half-written model. Runs in
-one process on the device verl finds; on a CPU set VERL_PLATFORM=cpu.
-
-Knows verl by its command line only.
+OUT is a cache: equal inputs (contents, not paths) leave it unchanged, other inputs are refused, and so is a folder
+without warmup.json. OUT appears in one step. Runs in one process on the device verl finds; on a CPU set
+VERL_PLATFORM=cpu.
 """
 
 import argparse
@@ -26,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -46,18 +43,18 @@ Chat = list[dict[str, str]]
 
 @dataclass(frozen=True)
 class Words:
-    """The words around an attempt (`fail2fix.correction`)."""
+    """The words around an attempt: keys of `fail2fix.correction`."""
 
     header: str
     instruction: str
 
     @classmethod
     def of(cls, config: Path) -> "Words":
-        """Those a YAML file says. Raises InputError where it says none."""
+        """Read them from a YAML file. Raises InputError where they are missing."""
         from omegaconf import OmegaConf
 
         if not config.is_file():
-            raise InputError(f"--corrections {config}: no such file: give a config that says fail2fix.correction")
+            raise InputError(f"--corrections {config}: no such file: give a config with fail2fix.correction")
         said = OmegaConf.load(config)
         words = [OmegaConf.select(said, f"fail2fix.correction.{name}") for name in cls.__annotations__]
         if not all(isinstance(word, str) for word in words):
@@ -67,7 +64,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Warmup:
-    """What decides the result, beside the model and the data.
+    """Settings of a warm-up.
 
     `corrections`: None for no correction prompts. `chat_template`: Jinja, None for the model's own.
     """
@@ -92,7 +89,7 @@ def read_template(path: Path) -> str:
 
 
 def warm_up(model: Path, data: Path, out: Path, settings: Warmup) -> bool:
-    """Make `out` the warmed-up model; True if that took training, False if it was there already."""
+    """Make `out` the warmed-up model; False if it already was."""
     for folder, name in ((model, "config.json"), (data, "train.parquet"), (data, "test.parquet")):
         if not (folder / name).is_file():
             raise InputError(f"{folder}: no {name} in it: give a Hugging Face folder as --model, a task's as --data")
@@ -134,11 +131,11 @@ def inputs_of(model: Path, chats: Sequence[Chat], settings: Warmup) -> dict[str,
 
 
 def is_made(out: Path, inputs: dict[str, object]) -> bool:
-    """Whether `out` is what these inputs give. Raises InputError if it is something else."""
+    """Whether `out` was made from these inputs. Raises InputError if it was made otherwise."""
     stamp = out / STAMP
     if not stamp.is_file():
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise InputError(f"{out}: is there, and no warm-up made it (no {STAMP}): choose another --out")
+            raise InputError(f"{out}: exists, and no warm-up made it (no {STAMP}): choose another --out")
         return False
     made: dict[str, object] = json.loads(stamp.read_text())["inputs"]
     differing = [
@@ -172,9 +169,11 @@ def worked_chats(data: Path, settings: Warmup) -> list[Chat]:
         chats.append([{"role": "user", "content": question}, {"role": "assistant", "content": solution}])
     if not chats:
         raise InputError(f"{data}: train.parquet holds no problem: write the set again")
-    wanted = settings.steps * settings.batch_size
-    generator = random.Random(settings.seed)
-    drawn = [chat for chat, _ in zip(_passes(chats, generator), range(wanted), strict=False)]
+    wanted, generator = settings.steps * settings.batch_size, random.Random(settings.seed)
+    drawn: list[Chat] = []
+    while len(drawn) <= wanted:  # the number of passes also decides the attempts that are drawn below
+        drawn += generator.sample(chats, len(chats))
+    drawn = drawn[:wanted]
     if settings.corrections is None:
         return drawn
     words, solutions = settings.corrections, [chat[1]["content"] for chat in chats]
@@ -182,11 +181,6 @@ def worked_chats(data: Path, settings: Warmup) -> list[Chat]:
         _correction(chat, solutions, index % 6 == 1, words, generator) if index % 2 else chat
         for index, chat in enumerate(drawn)
     ]
-
-
-def _passes(chats: list[Chat], generator: random.Random) -> Iterator[Chat]:
-    while True:
-        yield from generator.sample(chats, len(chats))
 
 
 def _correction(chat: Chat, solutions: Sequence[str], right: bool, words: Words, generator: random.Random) -> Chat:
@@ -244,7 +238,7 @@ def quoted(text: str) -> str:
 
 
 def train(model: Path, work: Path, settings: Warmup) -> list[float]:
-    """Run verl's SFT trainer in a process of its own; the loss of each step."""
+    """Run verl's SFT trainer in its own process; the loss of each step."""
     from fail2fix.verl_ext.cpu import environment
 
     environment.set_defaults()

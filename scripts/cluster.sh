@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A Ray cluster over several machines, and a training on it. For SLURM: slurm_train.sh.
+# A Ray cluster over several machines, and a training run on it. For SLURM: slurm_train.sh.
 #
 #   scripts/cluster.sh head [any option of `ray start`]                    on the first machine
 #   scripts/cluster.sh join HOST[:PORT] [any option of `ray start`]        on every other; HOST is the first
@@ -9,13 +9,13 @@
 #   scripts/cluster.sh train my-run deepscaler deepscaler-qwen3-4b cipo --retry 5 trainer.nnodes=4
 #
 # `head` and `join` return when this machine's node is up; `--dry-run` prints what they would start. `train` submits
-# train_setup.sh as a Ray job, which goes on when the terminal is gone, and prints its output (DETACH=1: does not). RUN
-# is the run's name: after a preemption the same command goes on from its last checkpoint. On one machine, `head` and
-# `train` do, or train_setup.sh alone.
+# train_setup.sh as a Ray job, which keeps running without the terminal, and prints its output (not with DETACH=1). RUN
+# is the run's name: after a preemption the same command resumes from its last checkpoint. On one machine, `head` and
+# `train` are enough, or train_setup.sh alone.
 #
-# Every machine needs this folder at the same path with the same packages, and a disk that all share for outputs/ and
+# Every machine needs this folder at the same path with the same packages, and a shared disk for outputs/ and
 # data/. Export secrets (WANDB_API_KEY, HF_TOKEN) before `head` and `join`: trainings inherit the node's environment,
-# and nothing of it is printed or stored. Ray obeys whoever reaches its ports: keep them inside your network, or share
+# and nothing of it is printed or stored. Ray accepts commands from anyone who reaches its ports: keep them inside your network, or share
 # a token (RAY_AUTH_MODE=token).
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -15,13 +15,13 @@
 #   --only-report         run nothing: report from the records
 #
 # CONFIG is a file of configs/ that says the method; the first is the reference. setup= says what is trained on.
-# Runs are kept: the same call again goes on where the last one ended, on another machine too. DIR/runs/ holds a small
+# Finished runs are kept: the same command resumes an interrupted comparison, also on another machine. DIR/runs/ holds a small
 # record of each finished run; copy it and DIR/held_out_attempts.parquet, no more. DIR, MODEL and DATA are taken from
-# the project's folder unless absolute. A finished run's folder in DIR/training is not needed any more.
+# the project's folder unless absolute. The folder of a finished run in DIR/training can be deleted.
 #
 # Without a GPU (no nvidia-smi, or DEVICE=cpu) it builds .venv and trains with device=cpu, and unless you give another
-# setup= on setup=arithmetic. With a GPU it uses the packages of PYTHON. What a setup of ours names it prepares
-# (prepare_setup.sh).
+# setup= on setup=arithmetic. With a GPU it uses the packages of PYTHON. The model and data of a shipped setup are
+# prepared (prepare_setup.sh).
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 

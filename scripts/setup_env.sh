@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Build a CPU environment, once; after that only compare stamps. Safe to call from anywhere and twice at a time.
+# Build a CPU environment once; later calls only compare stamps. Safe to call from anywhere and concurrently.
 #
 #   [PYTHON=/path/to/python3.11] [TORCH_CPU_INDEX=URL] scripts/setup_env.sh
 #       .venv, for quickstart.sh and test.sh (both call this): about 2 minutes and 3 GB
@@ -49,14 +49,14 @@ find_python() {
   die "no usable Python $LOCK_PYTHON (tried ${candidates[*]}): install one, or set PYTHON=/path/to/python$LOCK_PYTHON"
 }
 
-# -I: a PYTHONPATH or user site of the caller must not satisfy a requirement. The log keeps what pip says.
-# Without build isolation: what is built from source is built by the lock's setuptools, not by one that pip picks.
+# -I: a PYTHONPATH or user site of the caller must not satisfy a requirement. The log keeps pip's output.
+# Without build isolation: source packages are built by the lock's setuptools, not by one that pip picks.
 pip_install() {
   "$VENV/bin/python" -I -m pip --quiet --disable-pip-version-check install --no-deps --no-build-isolation \
     --progress-bar off "$@" >> "$LOG" 2>&1
 }
 
-# install_locked PACKAGE [PIP OPTION...]: as the lock has it, or not at all.
+# install_locked PACKAGE [PIP OPTION...]: at the version of the lock, or not at all.
 install_locked() { pip_install --require-hashes "${@:2}" -r <(packages | grep "^$1=="); }
 
 fail_with_log() {

@@ -11,14 +11,13 @@
 #   scripts/slurm_train.sh --nodes=4 --gpus-per-node=8 --exclusive --time=24:00:00 -- \
 #     deepscaler deepscaler-qwen3-4b cipo --retry 3 fail2fix.budget.rollouts=1000000
 #
-# The words after -- are train_setup.sh's. The run is called slurm-JOB. Ten minutes before its time is up it finishes its
-# step and saves, and the job is requeued; then the run goes on from there (--signal=B:USR1@SECONDS where a step takes
-# longer). So it does after a fault that a restart can help, or a kill, unless the job has been requeued REQUEUES times
-# already. Preemption warns in the same way where the cluster's slurm.conf has
-# PreemptParameters=send_user_signal and a GraceTime; elsewhere the run goes on from its last checkpoint
-# (trainer.save_freq). --dry-run prints the job's script and the composed config, for --nodes=N --gpus-per-node=N.
+# The words after -- are train_setup.sh's. The run is called slurm-JOB. Ten minutes before the time limit it finishes its
+# step and saves; the job is requeued and the run resumes (--signal=B:USR1@SECONDS if a step takes longer). The job is
+# also requeued after a kill, or a fault that a restart can help, at most REQUEUES times. Preemption sends the same
+# signal if the cluster's slurm.conf has PreemptParameters=send_user_signal and a GraceTime; otherwise the run resumes
+# from its last checkpoint (trainer.save_freq). --dry-run prints the job's script and the composed config, for --nodes=N --gpus-per-node=N.
 #
-# All nodes need this folder and its packages at the same path, on a disk that they share. Exported secrets
+# All nodes need this folder and its packages at the same path, on a shared disk. Exported secrets
 # (WANDB_API_KEY, HF_TOKEN) reach the job as sbatch passes the environment on; nothing of it is printed.
 set -euo pipefail
 
@@ -34,7 +33,7 @@ say() { echo "slurm_train: $*" >&2; }
 die() { say "$@"; exit 2; }
 alive() { kill -0 "$1" 2> /dev/null; }
 
-# submit [OPTION...] -- WORD...: what the user calls.
+# submit [OPTION...] -- WORD...: called by the user.
 submit() {
   local options=() sizes=() root
   root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -56,7 +55,7 @@ submit() {
   exec "$root/scripts/train_setup.sh" "${@:1:3}" "${sizes[@]}" "${@:4}"
 }
 
-# node ADDRESS: what srun runs on every node; the first is Ray's head.
+# node ADDRESS: run by srun on every node; the first is Ray's head.
 node() {
   local options=(--num-gpus "$GPUS")
   # shellcheck disable=SC2206  # words
@@ -68,7 +67,7 @@ node() {
   exec "$PYTHON" -m fail2fix.cluster.node "$1" "${options[@]}"
 }
 
-# run WORD...: what SLURM runs on the first node.
+# run WORD...: run by SLURM on the first node.
 run() {
   local head port again=()
   [[ -x scripts/train_setup.sh ]] || die "$PWD is not the project's folder: submit with scripts/slurm_train.sh"
@@ -99,7 +98,7 @@ start_ray() {
   done
 }
 
-# srun hands USR1 on to the nodes; on TERM it would kill them, and what they clean up would stay.
+# srun forwards USR1 to the nodes; on TERM it would kill them before they clean up.
 stop_ray() {
   if alive "$RAY"; then kill -USR1 "$RAY"; fi
   wait "$RAY" || true
@@ -107,7 +106,7 @@ stop_ray() {
 
 end_training() { kill -TERM "$TRAINING" 2> /dev/null || true; }
 
-# Until the training ends, which a signal asks it to. Without its Ray it cannot go on, and need not try again.
+# Wait until the training ends; a signal asks it to. Without its Ray it cannot continue, and must not retry.
 watch() {
   local told='' status=0
   trap 'WARNED=1; end_training' USR1
@@ -128,7 +127,7 @@ watch() {
 }
 
 requeue() {
-  say "slurm-$SLURM_JOB_ID goes on later: $1"
+  say "slurm-$SLURM_JOB_ID resumes later: $1"
   stop_ray
   scontrol requeue "$SLURM_JOB_ID" ||
     say "it could not be requeued: submit it again with fail2fix.run.name=slurm-$SLURM_JOB_ID"

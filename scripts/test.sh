@@ -15,7 +15,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# Every seam once: serial and lagged steps, validation, the reference policy, checkpoints and resumption, two ranks and
+# Every seam once: online and lagged steps, validation, the reference policy, checkpoints and resumption, two ranks and
 # two engines, stock verl with our reward manager, and an export that vLLM loads.
 RUNS=(
   tests/e2e/test_training.py

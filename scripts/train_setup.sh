@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What the train_*.sh scripts share: prepare a GPU setup's data if it is not there, then train.
+# What the train_*.sh scripts share: prepare a GPU setup's data if missing, then train.
 #
 #   scripts/train_setup.sh SETUP NAME CONFIG [--retry N] [--dry-run] [any Hydra override]
 #
 # NAME-CONFIG is the experiment's name. --retry N restarts the run at most N times from its last checkpoint, after
-# faults that a restart can help (fail2fix/retry.py). PYTHON has the packages; DATA is a folder of yours with
+# faults that a restart can help (fail2fix/retry.py). PYTHON has the packages; DATA is your folder with
 # train.parquet and test.parquet, instead of data/SETUP. Metrics go to wandb too: WANDB_API_KEY, WANDB_MODE=offline, or
 # 'trainer.logger=[console,file]'.
 set -euo pipefail

@@ -149,7 +149,7 @@ def test_step_times_have_room_for_their_lengths_under_every_setup(setup: str) ->
 
 
 def test_the_methods_defaults_are_the_configs() -> None:
-    """METHOD.md's table of symbols, in cipo.yaml."""
+    """METHOD.md, "Symbols", in cipo.yaml."""
     c = composed("cipo")
     actor, rollout = c.actor_rollout_ref.actor, c.actor_rollout_ref.rollout
     assert (c.data.train_batch_size, rollout.n) == (128, 8)
@@ -221,7 +221,7 @@ def test_training_scripts_dry_run_and_take_overrides_last(script: str, sizes: di
         assert OmegaConf.select(config, key) == value, key
 
 
-def test_a_wheel_carries_every_module_and_config(tmp_path: Path) -> None:
+def test_a_wheel_carries_every_module_config_and_document(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
@@ -241,7 +241,9 @@ def test_a_wheel_carries_every_module_and_config(tmp_path: Path) -> None:
     packed = set(zipfile.ZipFile(wheel).namelist())
     modules = {str(path.relative_to(source)) for path in (source / "fail2fix").rglob("*.py")}
     configs = {f"fail2fix/{path.relative_to(source)}" for path in (source / "configs").rglob("*.yaml")}
-    assert modules | configs <= packed
+    documents = {str(path.relative_to(source)) for path in (source / "fail2fix").glob("*.md")}
+    assert "fail2fix/METHOD.md" in documents
+    assert modules | configs | documents <= packed
 
     unpacked = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(unpacked)

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from fail2fix.retry import can_help, pause_s
-from fail2fix.run.faults import Exit
+from fail2fix.run.exit_status import Exit
 
 RUN = """
 import sys

@@ -1,9 +1,9 @@
-"""A GPU belongs to one run.
+"""Reserve a run's GPUs.
 
-vLLM 0.24 measures the memory of a whole GPU, other processes' included: an engine that sleeps asserts that the free
-memory has not shrunk meanwhile, and one that starts asserts that it has not grown while it profiled (`Worker.sleep` and
-`determine_available_memory` in vllm/v1/worker/gpu_worker.py). Two runs on one GPU end each other. So a run that starts
-its own Ray locks its GPUs, by their UUIDs, until its process ends. A joined Ray assigns each GPU to one run.
+vLLM 0.24 measures the memory of a whole GPU, other processes' included: an engine that sleeps asserts that free memory
+has not shrunk meanwhile, and one that starts asserts that it has not grown during profiling (`Worker.sleep` and
+`determine_available_memory` in vllm/v1/worker/gpu_worker.py). Two runs on one GPU therefore end each other. A run that
+starts its own Ray locks its GPUs by UUID until its process ends; an existing Ray cluster assigns each GPU to one run.
 
 Not seen: runs in other containers, a Ray cluster beside the run's own Ray, and other programs. A warning names the
 memory that any of them hold when the run starts.
@@ -15,20 +15,20 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from fail2fix.cluster.lock import TakenError, hold
-from fail2fix.method.errors import InputError
+from fail2fix.cluster.lock import hold
 
 FOLDER = Path("/tmp")
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 QUERY = ["nvidia-smi", "--query-gpu=index,uuid,memory.used", "--format=csv,noheader,nounits"]
 ANSWER_S = 60.0
-IDLE_MIB = 1024  # what a driver and its services may hold of a GPU that no one computes on
+IDLE_MIB = 1024  # memory that a driver and its services may hold on an idle GPU
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,9 @@ class Gpu:
     index: str
     uuid: str
     used_mib: int = 0
+
+    def __str__(self) -> str:
+        return f"GPU {self.index} ({self.uuid})"
 
 
 @contextmanager
@@ -52,22 +55,28 @@ def hold_gpus(
     ours = [] if config.trainer.device == "cpu" else visible(environment)[: config.trainer.n_gpus_per_node]
     with ExitStack() as held:
         for gpu in ours:
-            try:
-                held.callback(os.close, hold((folder or FOLDER) / f"fail2fix-{gpu.uuid}.held", run))
-            except TakenError as other:
-                raise InputError(
-                    f"GPU {gpu.index} ({gpu.uuid}) belongs to another run ({other}), and vLLM ends a run when another "
-                    "process's memory changes while an engine starts or sleeps; wait until it ends, or start one Ray "
-                    "for both, which gives each its own GPUs (ray start --head, then RAY_ADDRESS=auto)"
-                ) from None
-        yield [_in_use(gpu) for gpu in ours if gpu.used_mib > IDLE_MIB]
+            held.enter_context(hold((folder or FOLDER) / f"fail2fix-{gpu.uuid}.held", run, partial(_refusal, gpu)))
+        yield [
+            f"{gpu}: other processes hold {gpu.used_mib} MiB; vLLM ends the run if that changes while an engine starts "
+            f"or sleeps; choose other GPUs with {VARIABLE}"
+            for gpu in ours
+            if gpu.used_mib > IDLE_MIB
+        ]
+
+
+def _refusal(gpu: Gpu, other: str) -> str:
+    return (
+        f"{gpu} belongs to another run ({other}), and vLLM ends a run when another process's memory changes while an "
+        "engine starts or sleeps; wait until it ends, or start one Ray for both, which gives each its own GPUs (ray "
+        "start --head, then RAY_ADDRESS=auto)"
+    )
 
 
 def visible(environment: Mapping[str, str]) -> list[Gpu]:
     """The GPUs that CUDA would show, in its order, which is Ray's too: a run takes the first of them.
 
-    Indices in ``CUDA_VISIBLE_DEVICES`` are read as ``nvidia-smi`` counts (``CUDA_DEVICE_ORDER=PCI_BUS_ID``). Like CUDA,
-    it stops at the first name that it does not know.
+    Indices in ``CUDA_VISIBLE_DEVICES`` are read as ``nvidia-smi`` counts (``CUDA_DEVICE_ORDER=PCI_BUS_ID``). As in
+    CUDA, the list ends at the first unknown name.
     """
     found, asked = _listed(), environment.get(VARIABLE)
     if asked is None or not found:
@@ -85,17 +94,9 @@ def visible(environment: Mapping[str, str]) -> list[Gpu]:
 
 
 def _listed() -> list[Gpu]:
-    """Every GPU of the machine or container; none where no ``nvidia-smi`` answers."""
-    try:
+    """Every GPU of the machine or container; empty if ``nvidia-smi`` does not answer."""
+    printed = ""
+    with suppress(OSError, subprocess.SubprocessError):
         printed = subprocess.run(QUERY, capture_output=True, text=True, timeout=ANSWER_S, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return []
     rows = re.findall(r"^(\d+), (GPU-\S+), (\d*)", printed, re.MULTILINE)
     return [Gpu(index, uuid, int(used or 0)) for index, uuid, used in rows]
-
-
-def _in_use(gpu: Gpu) -> str:
-    return (
-        f"GPU {gpu.index} ({gpu.uuid}): other processes hold {gpu.used_mib} MiB; vLLM ends the run if that changes "
-        f"while an engine starts or sleeps; choose other GPUs with {VARIABLE}"
-    )

@@ -1,7 +1,7 @@
-"""Whether a run starts a Ray of its own or joins one that is there, and what it expects of that one.
+"""Choose between a run's own Ray and an existing cluster, and check the existing one.
 
-A run joins a Ray only where ``RAY_ADDRESS`` (or verl's ``ray_kwargs.ray_init.address``) names it: by itself Ray would
-join any that it finds on the machine, another user's included. A joined Ray is not the run's: nothing of it is ended.
+If `RAY_ADDRESS` (or verl's ``ray_kwargs.ray_init.address``) is set, a run joins that cluster and never shuts it down.
+Without it the run starts its own Ray: Ray by default would join any cluster on the machine, also another user's.
 """
 
 from __future__ import annotations
@@ -9,46 +9,45 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from fail2fix.cluster import cpus
 from fail2fix.method.errors import InputError
-from fail2fix.run.faults import Exit, TrainingError
+from fail2fix.run.exit_status import Exit, TrainingError
 
 VARIABLE = "RAY_ADDRESS"
 KEY = "ray_kwargs.ray_init.address"
 OWN = "local"  # Ray's word for a new cluster
-# What describes a cluster that a run starts; Ray refuses it, or does without, where the cluster is there.
+# Keys that describe a new cluster; Ray refuses or ignores them for an existing one.
 DESCRIBES_OWN = ("num_cpus", "num_gpus", "resources", "labels", "object_store_memory", "include_dashboard")
 ASK_EACH_S = 5.0
 ANSWER_S = 5.0
-SILENCES = 3  # a head that is only busy answers one of these
-WAIT_S = 600.0  # for the devices of the run before, or of nodes that still start
+SILENCES = 3  # a busy head answers at least one of this many requests
+WAIT_S = 600.0  # for devices that the previous run frees, or that nodes still bring
 LOOK_S = 2.0
 
 
 class ClusterError(TrainingError):
-    """The cluster is not there, or too small for the run: another start may find it whole."""
+    """The cluster is missing, or too small for the run: a restart may find it complete."""
 
     exit_status = Exit.FAULT
 
 
 def answers(address: str) -> bool:
-    """Whether anything takes connections at ``HOST:PORT``."""
+    """Whether anything accepts connections at ``HOST:PORT``."""
     host, _, port = address.rpartition(":")
-    try:
+    with suppress(OSError, ValueError):
         socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
-    except (OSError, ValueError):
-        return False
-    return True
+        return True
+    return False
 
 
 def address_of(config: DictConfig, environment: Mapping[str, str]) -> str:
-    """The Ray that a run uses: its address, or `OWN`.
+    """The address of the Ray that a run uses, or `OWN`.
 
     Raises:
-        InputError: the address is not one that a training can join.
+        InputError: training cannot join this address.
     """
     given = _given(config)
     address = given or environment.get(VARIABLE) or OWN
@@ -59,7 +58,7 @@ def address_of(config: DictConfig, environment: Mapping[str, str]) -> str:
 
 
 def use(config: DictConfig, address: str) -> None:
-    """Tell verl which Ray to use. Not before the run's settings are written: it may go on in another cluster."""
+    """Tell verl which Ray to use. Called after the run's config is written: it may be resumed in another cluster."""
     with open_dict(config):
         OmegaConf.update(config, KEY, address, force_add=True)
         for key in DESCRIBES_OWN if joins(config) else ():
@@ -67,7 +66,7 @@ def use(config: DictConfig, address: str) -> None:
 
 
 def joins(config: DictConfig) -> bool:
-    """Whether the run was told to join a Ray that is there."""
+    """Whether the config names an existing cluster."""
     return (_given(config) or OWN) != OWN
 
 
@@ -76,10 +75,10 @@ def _given(config: DictConfig) -> str | None:
 
 
 def require_head(config: DictConfig) -> None:
-    """Refuse a start without a head that answers; Ray's core would end the process a minute later, without a line.
+    """Refuse a start without a head that answers; Ray would end the process a minute later, without a message.
 
     Raises:
-        ClusterError: nothing answers there.
+        ClusterError: nothing answers at the address.
     """
     address = _given(config) or OWN
     if address not in (OWN, "auto") and not answers(address):
@@ -87,10 +86,10 @@ def require_head(config: DictConfig) -> None:
 
 
 class Head:
-    """The head of a joined cluster, asked now and then whether it is still there.
+    """The head of an existing cluster, polled for its presence.
 
     Args:
-        address: ``HOST:PORT``, or "" as long as it is not known.
+        address: ``HOST:PORT``, or "" while it is not known.
     """
 
     def __init__(self, address: Callable[[], str]) -> None:
@@ -99,7 +98,7 @@ class Head:
 
     @property
     def lost(self) -> str:
-        """What does not answer any more; empty if nothing is missed."""
+        """The head that has stopped answering; empty if it answers."""
         if time.monotonic() - self._asked_at >= ASK_EACH_S and (address := self._address()):
             self._asked_at = time.monotonic()
             self._silences = 0 if answers(address) else self._silences + 1
@@ -107,29 +106,34 @@ class Head:
 
 
 def wait_for_devices(
-    nodes: int, each: int, free: Callable[[], list[tuple[int, int]]], wait_s: float = WAIT_S, look_s: float = LOOK_S
+    nodes: int,
+    each: int,
+    cpus: int,
+    free: Callable[[], list[tuple[int, int]]],
+    wait_s: float = WAIT_S,
+    look_s: float = LOOK_S,
 ) -> None:
-    """Wait until ``nodes`` nodes have ``each`` devices free, and Ray the CPUs that verl reserves beside them.
+    """Wait until ``nodes`` nodes have ``each`` devices free, and ``cpus`` CPUs for each of the devices.
 
     Args:
-        free: the free devices and CPUs of every node that is alive; the trainer holds its own CPU.
+        free: the free devices and CPUs of every live node; the trainer holds its own CPU.
 
     Raises:
-        ClusterError: they had not in ``wait_s`` seconds.
+        ClusterError: too few were free for ``wait_s`` seconds.
     """
     since, said = time.monotonic(), False
     while True:
         now = free()
-        room = sum(min(devices // each, found // (cpus.WORKER * each)) for devices, found in now)
+        room = sum(min(devices // each, found // (cpus * each)) for devices, found in now)
         if room >= nodes:
             return
         have = (
-            f"{nodes} x {each} devices wanted (trainer.nnodes x n_gpus_per_node), {cpus.WORKER} CPUs beside each; "
+            f"{nodes} x {each} devices wanted (trainer.nnodes x n_gpus_per_node), {cpus} CPUs beside each; "
             f"free devices and CPUs of each node: {sorted(now)}"
         )
         if time.monotonic() - since > wait_s:
             raise ClusterError(
-                f"the Ray cluster is too small: {have}; ray start --num-cpus=N says how many CPUs a node has"
+                f"the Ray cluster is too small: {have}; ray start --num-cpus=N sets how many CPUs a node has"
             )
         if not said:
             print(f"fail2fix: waiting for the Ray cluster: {have}", flush=True)

@@ -1,52 +1,58 @@
-"""A name that one run holds on this machine, by the lock of a file: the system frees it when the process ends."""
+"""Lock a file for one run; the system frees the lock when the process ends."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
-from fail2fix.method.errors import InputError
-
-
-class TakenError(Exception):
-    """Another run holds the name; the message is that run's folder."""
+from fail2fix.method.errors import InputError, reading
 
 
-def hold(path: Path, run: Path) -> int:
-    """Hold a file as long as this process lives; a file descriptor, which frees it when closed.
-
-    Args:
-        path: the file, made if it is missing, and never removed.
-        run: the run's folder, named to whoever comes second.
+def lock(file: IO[str], refusal: Callable[[], str]) -> bool:
+    """Lock an open file until it is closed; False on a file system without locks.
 
     Raises:
-        TakenError: another run holds it.
-        InputError: the file cannot be opened.
+        InputError: another process holds the lock; the file is closed.
     """
-    held = _open(path)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        other = os.read(held, 4096).decode(errors="replace").strip()
-        os.close(held)
-        raise TakenError(other) from None
-    os.ftruncate(held, 0)
-    os.pwrite(held, f"{run}\n".encode(), 0)
-    return held
+        with file:
+            raise InputError(refusal()) from None
+    except OSError:
+        return False
+    return True
 
 
-def _open(path: Path) -> int:
-    """Open the file, made if it is not there, for every user of the machine; a link is not followed."""
-    try:
-        made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-        os.fchmod(made, 0o666)  # whatever the umask
-        return made
-    except FileExistsError:
-        pass
-    try:
-        return os.open(path, os.O_RDWR | os.O_NOFOLLOW)
-    except OSError as error:
-        raise InputError(
-            f"{path}: {error.strerror}; every run on this machine locks this file: let its owner remove it"
-        ) from error
+def hold(path: Path, run: Path, refusal: Callable[[str], str]) -> IO[str]:
+    """Lock a file that all users of this machine share, until it is closed or this process ends.
+
+    Args:
+        path: the file, created if it is missing, and never removed.
+        run: the run's folder, written to the file.
+        refusal: the message of the error, given the folder of the run that holds the file.
+
+    Raises:
+        InputError: another run holds the file, or it cannot be opened.
+    """
+    file = _open(path)
+    lock(file, lambda: refusal(file.read().strip()))
+    file.truncate(0)
+    file.write(f"{run}\n")
+    file.flush()
+    return file
+
+
+def _open(path: Path) -> IO[str]:
+    """Open a file, created if missing, for every user of the machine; a link is not followed."""
+    with suppress(FileExistsError):
+        created = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        os.fchmod(created, 0o666)  # whatever the umask
+        return os.fdopen(created, "r+", errors="replace")
+    hint = "every run on this machine locks this file: let its owner remove it"
+    with reading(f"{path}: cannot be opened", OSError, hint=hint):
+        return os.fdopen(os.open(path, os.O_RDWR | os.O_NOFOLLOW), "r+", errors="replace")

@@ -1,7 +1,7 @@
-"""The processes a run starts: none of them outlives it. Their shared memory: `fail2fix.cluster.shared_memory`.
+"""End all processes that a run started. Their shared memory: `fail2fix.cluster.shared_memory`.
 
-Linux only, like the engines. A process that lost its parent goes to the nearest *subreaper* above it, so whoever
-became one before starting anything can always find all its descendants.
+Linux only, like the engines. A process that loses its parent is adopted by the nearest *subreaper* above it, so a
+process that becomes one before it starts others can find all its descendants.
 """
 
 import contextlib
@@ -16,15 +16,15 @@ END_S = 10.0
 
 
 def become_subreaper() -> None:
-    """Let orphans among this process's descendants become its own children."""
+    """Adopt orphans among this process's descendants."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def end_descendants() -> int:
-    """Kill every process below this one, and remove the shared memory they hold; how many were killed.
+    """Kill every process below this one, and remove the shared memory they hold; return how many were killed.
 
-    Nothing is asked first: a hung process does not answer, and one that is stopped cannot. Killing may free others
-    from a parent, so it goes on until none is left.
+    Killed without a request first: a hung or stopped process does not answer. Killing may release others from a
+    parent, so it is repeated until none is left.
     """
     killed: set[int] = set()
     segments: set[int] = set()
@@ -34,16 +34,14 @@ def end_descendants() -> int:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         killed |= {process.pid for process in alive}
-        _, left = psutil.wait_procs(alive, timeout=END_S)
-        if left:  # in the kernel's hands (a hung file system): nothing more can be done
+        if psutil.wait_procs(alive, timeout=END_S)[1]:  # blocked in the kernel, as by a hung file system
             break
     remove_segments(segments)
     return len(killed)
 
 
 def runs(process: psutil.Process) -> bool:
-    """Whether a process is there and not only waits for its parent to take note of its end."""
-    try:
+    """Whether a process exists and is not a zombie."""
+    with contextlib.suppress(psutil.NoSuchProcess):
         return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    return False

@@ -1,9 +1,9 @@
-"""Shared memory of a run: recorded while its processes hold it, removed once they have ended.
+"""Record a run's shared memory segments, and remove them once its processes have ended.
 
-vLLM, verl and multiprocessing create files in /dev/shm and remove them themselves; a killed process cannot. `Record`
-keeps inode numbers and names in a locked file in the same folder. A run's end removes what its own processes held. A
-start removes the segments of records whose owner has died: only what a record names, under the same inode number, of
-the same user, and held by no visible process. Linux only.
+vLLM, verl and multiprocessing remove their files in /dev/shm themselves, unless they are killed. `SegmentRecord` keeps
+inode numbers and names in a locked file in the same folder. A run's end removes the segments of its own processes. A
+run's start removes the segments of dead runs: only recorded names, with the recorded inode number, of the same user,
+and mapped by no visible process. Linux only.
 """
 
 import contextlib
@@ -23,11 +23,11 @@ NAME = r"(?:psm_[0-9a-f]+|verl_weights_[0-9a-f]+|nccl-\w+|sem\.mp-\w+)"
 HELD = re.compile(r"^\S+ \S+ \S+ (\S+) ([0-9]+) +/dev/shm/", re.M)
 LINE = re.compile(rf"([0-9]+) ({NAME})")
 RECORD = "fail2fix-{uid}-"
-LOOKS = 5  # a new segment that no process of the run holds at so many looks belongs to another program
+LOOKS = 5  # after this many looks, a segment that no process of the run maps belongs to another program
 
 
-class Record:
-    """The segments that processes below this one have created, in a file that is locked as long as this process lives.
+class SegmentRecord:
+    """The segments created by processes below this one, in a file that is locked while this process lives.
 
     Args:
         folder: /dev/shm, or a folder of a test.
@@ -38,7 +38,7 @@ class Record:
         self._recorded: dict[int, str] = {}
         self._looks: dict[int, int] = {inode: LOOKS for inode, _ in _present(folder)}
         self._path: Path | None = None
-        with contextlib.suppress(OSError):  # without a record the segments are still removed at the run's end
+        with contextlib.suppress(OSError):  # without the file, segments are still removed at the run's end
             self._path = self._create()
 
     def _create(self) -> Path:
@@ -49,7 +49,7 @@ class Record:
         return unlocked.rename(self._folder / name)
 
     def look(self) -> None:
-        """Record the segments that are new since the last look. Cheap where there are none."""
+        """Record the segments that are new since the last look."""
         new = {inode: name for inode, name in _present(self._folder) if self._looks.get(inode, 0) < LOOKS}
         if not new:
             return
@@ -59,7 +59,7 @@ class Record:
         self._write({inode: name for inode, name in new.items() if inode in held})
 
     def remove(self, keep: Set[int] = frozenset()) -> None:
-        """Remove the recorded segments but those whose inode numbers are in ``keep``."""
+        """Remove the recorded segments, except those with inode numbers in ``keep``."""
         remove_segments(self._recorded.keys() - keep, self._folder)
         self._recorded = {inode: name for inode, name in self._recorded.items() if inode in keep}
 
@@ -80,7 +80,7 @@ class Record:
 
 
 def remove_abandoned(folder: Path = FOLDER) -> int:
-    """Remove the segments in the records of processes that have died; how many. What a process still holds stays."""
+    """Remove the segments in records of dead processes, unless a process maps them; return how many."""
     removed = 0
     for path in folder.glob(RECORD.format(uid=os.getuid()) + "*"):
         with contextlib.suppress(OSError), open(os.open(path, os.O_RDWR | os.O_NOFOLLOW)) as file:
@@ -97,7 +97,7 @@ def remove_abandoned(folder: Path = FOLDER) -> int:
 
 
 def held_by(processes: Iterable[psutil.Process]) -> set[int]:
-    """The inode numbers of what these processes map of this process's /dev/shm; a container may have its own."""
+    """The inode numbers of /dev/shm that these processes map; a container may have its own /dev/shm."""
     held: set[int] = set()
     device = FOLDER.stat().st_dev if FOLDER.exists() else 0
     mounted = f"{os.major(device):02x}:{os.minor(device):02x}"
@@ -109,7 +109,7 @@ def held_by(processes: Iterable[psutil.Process]) -> set[int]:
 
 
 def remove_segments(inodes: Set[int], folder: Path = FOLDER) -> int:
-    """Remove the segments of these inode numbers; how many."""
+    """Remove the segments with these inode numbers; return how many."""
     gone = [name for inode, name in _present(folder) if inode in inodes]
     for name in gone:
         (folder / name).unlink(missing_ok=True)

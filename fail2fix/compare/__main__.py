@@ -22,10 +22,10 @@ from typing import NoReturn
 from rich.console import Console
 
 from fail2fix.compare.equal_cost import unequal
-from fail2fix.compare.plan import TRAIN, Plan
+from fail2fix.compare.plan import TRAIN, ComparisonPlan
 from fail2fix.compare.records import read_record
 from fail2fix.compare.run import RunError, remaining, train_remaining
-from fail2fix.compare.summary import summarise
+from fail2fix.compare.summary import summarize
 from fail2fix.compare.table import print_comparison
 from fail2fix.console.command_line import OneLineParser
 from fail2fix.console.printable import one_line
@@ -39,14 +39,11 @@ def main(argv: Sequence[str] | None = None, train: Sequence[str] = TRAIN) -> int
     arguments = parse(argv)
     try:
         return compare(arguments, plan_of(arguments, tuple(train)))
-    except InputError as error:
+    except (InputError, RunError) as error:
         print(f"compare: error: {one_line(str(error))}", file=sys.stderr)
-        return 2
-    except RunError as error:
-        print(f"compare: error: {one_line(str(error))}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, InputError) else 1
     except KeyboardInterrupt:
-        print("compare: interrupted; the same call goes on from here", file=sys.stderr)
+        print("compare: interrupted; the same call resumes here", file=sys.stderr)
         return 130
 
 
@@ -69,18 +66,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_intermixed_args(argv)
 
 
-def plan_of(arguments: argparse.Namespace, train: tuple[str, ...]) -> Plan:
-    """The plan that the arguments ask for. Raises ``InputError`` as ``Plan`` does."""
-    overrides = tuple(word for word in arguments.words if _is_override(word))
-    configs = tuple(word for word in arguments.words if not _is_override(word))
-    return Plan(arguments.out.resolve(), configs, arguments.seeds, arguments.rollouts, overrides, train)
+def plan_of(arguments: argparse.Namespace, train: tuple[str, ...]) -> ComparisonPlan:
+    """The plan of the arguments. Raises ``InputError`` as ``ComparisonPlan`` does."""
+    overrides = tuple(word for word in arguments.words if "=" in word or word.startswith("~"))
+    configs = tuple(word for word in arguments.words if word not in overrides)
+    return ComparisonPlan(arguments.out.resolve(), configs, arguments.seeds, arguments.rollouts, overrides, train)
 
 
-def _is_override(word: str) -> bool:
-    return "=" in word or word.startswith("~")
-
-
-def compare(arguments: argparse.Namespace, plan: Plan) -> int:
+def compare(arguments: argparse.Namespace, plan: ComparisonPlan) -> int:
     """Run and report as the arguments ask. Raises ``InputError`` and ``RunError``."""
     if plan.train == TRAIN:
         require_configs(plan)
@@ -92,14 +85,14 @@ def compare(arguments: argparse.Namespace, plan: Plan) -> int:
             raise InputError(f"{left[0].record}: no such record, and --only-report runs nothing ({len(left)} missing)")
     elif left := train_remaining(plan, arguments.time_limit, arguments.run_limit):
         names = ", ".join(run.name for run in left)
-        print(f"compare: out of time, {len(left)} of {len(plan.runs)} runs remain: {names}; the same call goes on")
+        print(f"compare: out of time, {len(left)} of {len(plan.runs)} runs remain: {names}; the same call continues")
         return 0
     report(plan, arguments.unequal)
     return 0
 
 
-def require_configs(plan: Plan) -> None:
-    """Refuse a config that is not there before the others are trained. Raises ``InputError``."""
+def require_configs(plan: ComparisonPlan) -> None:
+    """Refuse a missing config before the others are trained. Raises ``InputError``."""
     if any(override.lstrip("+").startswith("hydra.searchpath") for override in plan.overrides):
         return  # Hydra looks in more places than this
     folder = Path(config_dir())
@@ -109,14 +102,14 @@ def require_configs(plan: Plan) -> None:
             raise InputError(f"{config}: no {config}.yaml in {folder}: use one of {known}, or add it there")
 
 
-def print_plan(plan: Plan) -> None:
+def print_plan(plan: ComparisonPlan) -> None:
     """Print each run's command, or that its record is kept. Raises ``InputError`` where a record is of another run."""
     todo = remaining(plan)
     for run in plan.runs:
         print(shlex.join(run.command) if run in todo else f"# {run.name}: kept, {run.record}")
 
 
-def report(plan: Plan, allow_unequal: bool) -> None:
+def report(plan: ComparisonPlan, allow_unequal: bool) -> None:
     """Print the table, write the JSON and the picture.
 
     Raises:
@@ -127,7 +120,7 @@ def report(plan: Plan, allow_unequal: bool) -> None:
     if difference and not allow_unequal:
         budget = "give all runs one budget" if plan.rollouts is None else "give a larger budget"
         raise InputError(f"not equal: {difference}; {budget} (--rollouts), or compare them as they are (--unequal)")
-    comparison = summarise(records, [f"not at equal cost: {difference}"] if difference else [])
+    comparison = summarize(records, [f"not at equal cost: {difference}"] if difference else [])
     # matplotlib takes a while to load, and no other path needs it.
     from fail2fix.compare.picture import draw_picture
 

@@ -1,7 +1,7 @@
-"""What runs cost, and the 1 % rule: runs whose rollouts differ by more are not called equal.
+"""Mean cost of runs, and the 1 % rule: runs whose rollouts differ by more are not called equal.
 
-Knows the ledger of a finished run: {"total/rollouts": ..., "total/prompt_tokens": ..., "seconds": ...}. Rollouts are
-what is held equal; tokens, seconds, optimiser steps and distinct problems are reported beside them.
+Reads the ledger of a finished run: {"total/rollouts": ..., "total/prompt_tokens": ..., "seconds": ...}. Rollouts are
+held equal; tokens, seconds, optimizer steps and distinct problems are reported beside them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ TOLERANCE_PERCENT = 1
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What a config's runs cost, a mean over its seeds. ``problems`` are distinct training problems seen."""
+class MeanCost:
+    """Cost of a config's runs, a mean over its seeds. ``problems``: distinct training problems seen."""
 
     rollouts: float
     tokens: float
@@ -30,29 +30,23 @@ def tokens(ledger: Ledger) -> float:
     return ledger["total/prompt_tokens"] + ledger["total/generated_tokens"]
 
 
-def mean_cost(ledgers: Sequence[Ledger]) -> Cost:
+def mean_cost(ledgers: Sequence[Ledger]) -> MeanCost:
     """The mean cost of runs from their final ledgers, at least one."""
-
-    def mean(values: Sequence[float]) -> float:
-        return sum(values) / len(values)
-
-    return Cost(
-        rollouts=mean([ledger["total/rollouts"] for ledger in ledgers]),
-        tokens=mean([tokens(ledger) for ledger in ledgers]),
-        seconds=mean([ledger["seconds"] for ledger in ledgers]),
-        optimizer_steps=mean([ledger["optimizer_steps"] for ledger in ledgers]),
-        problems=mean([ledger["problems"] for ledger in ledgers]),
-    )
+    rows = [
+        (each["total/rollouts"], tokens(each), each["seconds"], each["optimizer_steps"], each["problems"])
+        for each in ledgers
+    ]
+    return MeanCost(*(sum(column) / len(column) for column in zip(*rows, strict=True)))
 
 
-def ratios(cost: Cost, reference: Cost) -> dict[str, float | None]:
+def ratios(cost: MeanCost, reference: MeanCost) -> dict[str, float | None]:
     """Each cost over the reference's; None where the reference's is 0."""
-    mine, others = vars(cost), vars(reference)
-    return {name: mine[name] / others[name] if others[name] else None for name in mine}
+    others = vars(reference)
+    return {name: value / others[name] if others[name] else None for name, value in vars(cost).items()}
 
 
 def unequal(rollouts: Mapping[str, float]) -> str:
-    """Say which two runs' rollouts differ most, if by more than 1 % of the smaller; else nothing.
+    """Name the two runs whose rollouts differ most, if by more than 1 % of the smaller; else empty.
 
     ``rollouts``: {run: its total}, at least one. Example: ``grpo-seed0 spent 1,000 rollouts and cipo-seed0 1,011,
     1.1 % more``.

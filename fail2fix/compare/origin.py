@@ -1,19 +1,19 @@
-"""What decided a run beside its seed: its settings, its data and its model, as digests that a record can hold.
+"""Origin of a run: its settings, data and model, as digests that a record can hold.
 
-A comparison averages runs over seeds and sets configs against each other within a seed. So the runs of one config
-must have had the same settings, all runs the same data, and those of one seed the same model, whatever was edited
-between two calls. Two seeds may have started from different weights: a warm-up gives other last bits on another kind of
-CPU, and starts of their own are as good as one for all; the comparison says so (`different_models`). Knows the
-``config.yaml`` of a run folder (one more for each resumption); must not know what the settings mean.
+Runs of one config must have the same settings, all runs the same data, and runs of one seed the same model, whatever
+was edited between two calls. Two seeds may start from different weights, for a warm-up gives other last bits on another
+kind of CPU; the comparison then says so (`different_models`). Reads the ``config.yaml`` files of a run folder, one for
+each start.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ def origin_of(folder: Path) -> Origin:
 
 @dataclass(frozen=True)
 class Member:
-    """A run of a comparison, by what must be the same of some runs."""
+    """A run of a comparison: its config, seed and origin."""
 
     config: str
     seed: int
@@ -89,28 +89,17 @@ def require_same(members: Mapping[str, Member]) -> None:
         InputError: two seeds of a config with different settings, two runs with different data, or two runs of one
             seed with different models.
     """
-    for name, member in members.items():
-        for other, first in members.items():
-            if other == name:
-                break
-            _require_pair(name, member, other, first)
-
-
-def _require_pair(name: str, member: Member, other: str, first: Member) -> None:
-    mine, theirs = member.origin, first.origin
-    if member.config == first.config and (sections := differing(theirs.settings, mine.settings)):
-        raise InputError(
-            f"{name} and {other}: the settings of {member.config} were changed between them ({', '.join(sections)}): "
-            "compare under another --out, or delete the older runs' records"
-        )
-    inputs = differing(mine.inputs, theirs.inputs)
-    if member.seed != first.seed:
-        inputs = [what for what in inputs if what != MODEL]
-    if inputs:
-        raise InputError(
-            f"{name} and {other}: not the same {', '.join(inputs)}: compare under another --out, or delete the "
-            "older runs' records"
-        )
+    way_out = "compare under another --out, or delete the older runs' records"
+    for (other, first), (name, member) in combinations(members.items(), 2):
+        settings = differing(first.origin.settings, member.origin.settings)
+        if member.config == first.config and settings:
+            raise InputError(
+                f"{name} and {other}: the settings of {member.config} were changed between them "
+                f"({', '.join(settings)}): {way_out}"
+            )
+        inputs = differing(member.origin.inputs, first.origin.inputs)
+        if inputs := [what for what in inputs if what != MODEL or member.seed == first.seed]:
+            raise InputError(f"{name} and {other}: not the same {', '.join(inputs)}: {way_out}")
 
 
 def different_models(members: Iterable[Member]) -> str:
@@ -162,13 +151,12 @@ def _at(config: Any, keys: Iterable[str]) -> Any:
 
 def _contents(where: Any) -> str:
     """A digest of files or of a model's folder; of the names themselves where they are not local (a hub's)."""
-    names = [where] if isinstance(where, str) else list(where or [])
-    return _contents_of(tuple(map(str, names)))
+    return _contents_of((where,) if isinstance(where, str) else tuple(map(str, where or [])))
 
 
 @cache
 def _contents_of(names: tuple[str, ...]) -> str:
-    paths: Sequence[Path] = [Path(name).expanduser() for name in names]
+    paths = [Path(name).expanduser() for name in names]
     files = [file for path in paths for file in (model_files(path) if path.is_dir() else [path])]
     if not files or not all(file.is_file() for file in files):
         return hashlib.sha256(json.dumps(names).encode()).hexdigest()[:DIGITS]

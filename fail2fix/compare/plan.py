@@ -1,16 +1,15 @@
-"""What a comparison runs: configs x seeds, each run's name, command and fingerprint, and where its files go.
+"""Plan of a comparison: configs x seeds, each run's name, command and fingerprint, and the places of its files.
 
     DIR/runs/<config>-seed<S>.json              the record: small, made to be committed
     DIR/held_out_attempts.parquet               the frozen attempts that all runs correct; goes with the records
     DIR/logs/<config>-seed<S>.log               what the run printed
     DIR/training/<config>/<config>-seed<S>/     the run folder: checkpoints and rollouts, not needed once recorded
 
-Knows the keys of ``fail2fix.train`` that a comparison sets. Must not know what the configs mean. Pure: nothing here
-reads or writes a file.
+Pure: reads and writes no file.
 
 Example::
 
-    plan = Plan(Path("outputs/compare"), ("grpo", "cipo"), seeds=3, rollouts=20_000)
+    plan = ComparisonPlan(Path("outputs/compare"), ("grpo", "cipo"), seeds=3, rollouts=20_000)
     [run.name for run in plan.runs]  # grpo-seed0, cipo-seed0, grpo-seed1, ...
 """
 
@@ -18,7 +17,7 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import fail2fix
@@ -52,10 +51,8 @@ class Fingerprint:
 
     def difference(self, other: Fingerprint) -> str:
         """The fields that differ, as ``name: mine, not other's``; empty if none does."""
-        mine, others = asdict(self), asdict(other)
-        return "; ".join(
-            f"{name}: {_shown(mine[name])}, not {_shown(others[name])}" for name in mine if mine[name] != others[name]
-        )
+        pairs = {name: (mine, getattr(other, name)) for name, mine in vars(self).items()}
+        return "; ".join(f"{name}: {_shown(a)}, not {_shown(b)}" for name, (a, b) in pairs.items() if a != b)
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ComparisonPlan:
     """A comparison: ``configs`` in the order given, the first being the reference; seeds 0 to ``seeds`` - 1.
 
     Raises:

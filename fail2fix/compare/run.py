@@ -1,13 +1,12 @@
-"""Running a comparison's runs one after another, each a process of its own; what is done is never done again.
+"""Run the training runs of a comparison one after another, each in its own process. Finished runs are not repeated.
 
-Knows a run's paths and command, and that ``fail2fix.train`` goes on from a run folder's checkpoint by itself. Must
-not know what is trained. Removes nothing: a folder that cannot be gone on with is set aside under another name.
+``fail2fix.train`` resumes from a run folder's checkpoint by itself. Nothing is removed.
 
-    left by an earlier call       what is done
-    a record                      kept; refused if its fingerprint differs
-    a finished training           recorded; refused if its fingerprint differs
-    a folder with a checkpoint    gone on with; refused if its fingerprint differs
-    a folder without one          set aside, trained from the start
+    left by an earlier call       action
+    a record                      keep; refuse if its fingerprint differs
+    a finished training run       record; refuse if its fingerprint differs
+    a folder with a checkpoint    resume; refuse if its fingerprint differs
+    a folder without one          rename, train from the start
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fail2fix.compare.plan import Fingerprint, Plan, Run
+from fail2fix.compare.plan import ComparisonPlan, Fingerprint, Run
 from fail2fix.compare.records import (
     make_record,
     read_fingerprint,
@@ -31,17 +30,17 @@ from fail2fix.compare.records import (
     write_fingerprint,
     write_record,
 )
-from fail2fix.method.errors import InputError
+from fail2fix.method.errors import InputError, reading
 from fail2fix.run.folder import FINISHED, TRACKER
 
-GRACE_S = 30  # a stopped training may take this long to end by itself
+GRACE_S = 30  # seconds that a stopped training run has to end by itself
 
 
 class RunError(RuntimeError):
     """A run ended with an error or at its limit. The message is one line, and says where the log is."""
 
 
-def remaining(plan: Plan) -> list[Run]:
+def remaining(plan: ComparisonPlan) -> list[Run]:
     """The runs without a record, in order.
 
     Raises:
@@ -56,14 +55,14 @@ def remaining(plan: Plan) -> list[Run]:
 
 
 def has_checkpoint(run: Run) -> bool:
-    """Whether training would go on from where it was cut short: verl's tracker names a checkpoint that is there."""
+    """Whether training would resume: verl's tracker names an existing checkpoint."""
     tracker = run.folder / "checkpoints" / TRACKER
     step = tracker.read_text().strip() if tracker.is_file() else ""
     return step.isdigit() and (tracker.parent / f"global_step_{step}").is_dir()
 
 
 def is_finished(run: Run) -> bool:
-    """Whether the training ended by itself, which it may do after a comparison was killed."""
+    """Whether the training run finished, perhaps after its comparison was killed."""
     return (run.folder / FINISHED).is_file() and run.started.is_file()
 
 
@@ -72,14 +71,14 @@ def _require_same(run: Run, path: Path, found: Fingerprint) -> None:
         raise InputError(f"{path}: of another run ({found.difference(run.fingerprint)}): use another --out")
 
 
-def train_remaining(plan: Plan, time_limit: float | None, run_limit: float | None) -> list[Run]:
-    """Train what remains, and record each run; return the runs not started because ``time_limit`` was over.
+def train_remaining(plan: ComparisonPlan, time_limit: float | None, run_limit: float | None) -> list[Run]:
+    """Train the remaining runs, and record each; return the runs not started because ``time_limit`` was over.
 
     ``time_limit``: seconds after which no new run is started. ``run_limit``: seconds a run may take in this call.
 
     Raises:
-        InputError: as ``remaining``; another call at work in the same folder; or a run folder that cannot be recorded.
-        RunError: a run ended with an error or at its limit. The same call again goes on with it.
+        InputError: as ``remaining``; another call running in the same folder; or a run folder that cannot be recorded.
+        RunError: a run ended with an error or at its limit. The same call again resumes it.
     """
     begin = time.monotonic()
     with only_one(plan.out) as lock:
@@ -97,22 +96,18 @@ def train_remaining(plan: Plan, time_limit: float | None, run_limit: float | Non
 
 @contextmanager
 def only_one(out: Path) -> Iterator[int]:
-    """Hold ``out`` for this call. A training that outlives a killed call inherits the lock, and so still holds it."""
-    try:
+    """Lock ``out`` for this call. A training run that outlives a killed call inherits the lock and still holds it."""
+    with reading(f"--out {out}: cannot be a folder to write in", OSError, hint="choose another"):
         out.mkdir(parents=True, exist_ok=True)
         lock = (out / ".lock").open("w")
-    except OSError as error:
-        raise InputError(f"--out {out}: cannot be a folder to write in ({error.strerror}): choose another") from error
     with lock as file:
-        try:
+        with reading(f"{out}: another comparison, or a training run it left behind, is running in it", OSError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(f"{out}: another comparison, or a training it left behind, is at work in it") from error
         yield file.fileno()
 
 
 def _train(run: Run, limit: float | None, lock: int) -> float:
-    """Run the training in this environment and working directory; return its seconds."""
+    """Run a training run in this environment and working directory; return its seconds."""
     if is_finished(run):
         return 0.0
     _set_aside(run)
@@ -120,7 +115,7 @@ def _train(run: Run, limit: float | None, lock: int) -> float:
     run.log.parent.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
     with run.log.open("ab") as log:
-        # A session of its own: what is left of it can be ended as a whole.
+        # Its own session, so that all its processes can be ended together.
         process = subprocess.Popen(
             run.command,
             stdin=subprocess.DEVNULL,
@@ -132,9 +127,7 @@ def _train(run: Run, limit: float | None, lock: int) -> float:
         try:
             status = process.wait(limit)
         except subprocess.TimeoutExpired:
-            raise RunError(
-                f"{run.name}: stopped after {limit:g} s (--run-limit); the same call goes on with it"
-            ) from None
+            raise RunError(f"{run.name}: stopped after {limit:g} s (--run-limit); the same call resumes it") from None
         finally:
             _end(process)
     if status != 0:
@@ -155,7 +148,7 @@ def _set_aside(run: Run) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a training that still runs, first by asking, and whatever it left behind."""
+    """End a training run that still runs, first by asking, and its remaining processes."""
     if process.poll() is None:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):

@@ -1,32 +1,36 @@
-"""All numbers of a comparison, from its records: what the JSON holds and the table and the picture show.
+"""All numbers of a comparison, from its records: the contents of the JSON file, the table and the picture.
 
-Knows which measures are compared and what makes runs comparable (the same held-out problems, the same frozen
-attempts). Must not know where records lie or how numbers are shown.
+Runs are comparable if they have the same held-out problems and the same frozen attempts.
 
 Example::
 
-    comparison = summarise(records)
+    comparison = summarize(records)
     comparison.configs[1].last["accuracy"].over_problems_and_seeds
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
-from fail2fix.compare.equal_cost import Cost, mean_cost, ratios, tokens
+from fail2fix.compare.equal_cost import MeanCost, mean_cost, ratios, tokens
 from fail2fix.compare.origin import different_models
-from fail2fix.compare.records import Attempts, Record, Validation, counts, require_same_origin
+from fail2fix.compare.records import RunRecord, ValidatedStep, counts, require_same_origin
 from fail2fix.method.errors import InputError
 from fail2fix.report import statistics
-from fail2fix.report.statistics import Band, Curve, Draws, Estimate, Measure, pass_at_k
+from fail2fix.report.statistics import Band, Curve, Estimate, Measure, pass_at_k
 
 CURVES = ("accuracy", "fix_rate", "break_rate")
 AXES = ("rollouts", "tokens")
 CORRECTIONS = {"fix_rate": False, "break_rate": True}  # whether the attempts counted are the right ones
 
+Key = TypeVar("Key", str, int)
+Drawn = tuple[Measure, np.ndarray]
+"""A measure of one config's seeds, and the resamples of its problems."""
 Estimates = dict[str, Estimate | None]
 
 
@@ -58,7 +62,7 @@ class ConfigSummary:
     first: Estimates
     last: Estimates
     pass_at_k: dict[int, Estimate | None]
-    cost: Cost
+    cost: MeanCost
     cost_ratios: dict[str, float | None]
     seeds: tuple[SeedCurves, ...]
     bands: dict[str, dict[str, Band | None]]
@@ -87,43 +91,50 @@ class Comparison:
     warnings: tuple[str, ...]
 
 
-def summarise(records: Sequence[Record], warnings: Sequence[str] = ()) -> Comparison:
+def summarize(records: Sequence[RunRecord], warnings: Sequence[str] = ()) -> Comparison:
     """Compare records, at least two configs with the same seeds; the first record's config is the reference.
 
     Raises:
         InputError: two seeds of a config had other settings, or two runs other data, another model, other validation
             problems or other held-out attempts.
     """
-    by_config: dict[str, list[Record]] = {}
+    by_config: dict[str, list[RunRecord]] = {}
     for record in records:
         by_config.setdefault(record.fingerprint.config, []).append(record)
     require_same_origin(records)
-    problems, attempts = _same_problems(records), _same_attempts(records)
-    measures = _Measures(problems, sorted({problem for problem, _, _ in attempts}))
+    problems, attempts = _shared_problems(records), _shared_attempts(records)
+    measures = _Measures(sorted(problems), sorted({problem for problem, _, _ in attempts}))
     ks = powers_of_two(min(n for record in records for _, n in record.last.problems.values()))
-    costs = {name: mean_cost([record.ledger for record in runs]) for name, runs in by_config.items()}
-    reference = next(iter(by_config))
     names = list(by_config)
+    lasts = {name: [record.last for record in runs] for name, runs in by_config.items()}
+    rates = {name: measures.rates(steps) for name, steps in lasts.items()}
+    passes = {name: measures.passes(steps, ks) for name, steps in lasts.items()}
+    costs = {name: mean_cost([record.ledger for record in runs]) for name, runs in by_config.items()}
+    seeds = {name: tuple(_seed_curves(record) for record in runs) for name, runs in by_config.items()}
     return Comparison(
-        reference=reference,
+        reference=names[0],
         problems=len(problems),
         attempts=len(attempts),
         rollouts={record.name: record.ledger["total/rollouts"] for record in records},
         configs=tuple(
-            _summarise_config(name, runs, measures, ks, costs[name], costs[reference])
+            ConfigSummary(
+                name=name,
+                first=_estimates(measures.rates([record.first for record in runs])),
+                last=_estimates(rates[name]),
+                pass_at_k=_estimates(passes[name]),
+                cost=costs[name],
+                cost_ratios=ratios(costs[name], costs[names[0]]),
+                seeds=seeds[name],
+                bands={measure: {axis: _band(seeds[name], measure, axis) for axis in AXES} for measure in CURVES},
+            )
             for name, runs in by_config.items()
         ),
         differences=tuple(
-            Difference(
-                name,
-                other,
-                measures.differences([r.last for r in by_config[name]], [r.last for r in by_config[other]]),
-                measures.pass_differences([r.last for r in by_config[name]], [r.last for r in by_config[other]], ks),
-            )
+            Difference(name, other, _differences(rates[name], rates[other]), _differences(passes[name], passes[other]))
             for index, name in enumerate(names)
             for other in names[:index]
         ),
-        warnings=(*warnings, *_doubts(records, by_config)),
+        warnings=(*warnings, *_warnings(records, costs, min(map(len, by_config.values())))),
     )
 
 
@@ -132,24 +143,7 @@ def powers_of_two(n: int) -> list[int]:
     return sorted({2**power for power in range(n.bit_length())} | {n})
 
 
-def _summarise_config(
-    name: str, runs: Sequence[Record], measures: _Measures, ks: Sequence[int], cost: Cost, reference: Cost
-) -> ConfigSummary:
-    seeds = tuple(_seed_curves(record) for record in runs)
-    lasts = [record.last for record in runs]
-    return ConfigSummary(
-        name=name,
-        first=measures.estimates([record.first for record in runs]),
-        last=measures.estimates(lasts),
-        pass_at_k=measures.pass_estimates(lasts, ks),
-        cost=cost,
-        cost_ratios=ratios(cost, reference),
-        seeds=seeds,
-        bands={measure: {axis: _band(seeds, measure, axis) for axis in AXES} for measure in CURVES},
-    )
-
-
-def _seed_curves(record: Record) -> SeedCurves:
+def _seed_curves(record: RunRecord) -> SeedCurves:
     points = record.points
     return SeedCurves(
         seed=record.fingerprint.seed,
@@ -158,11 +152,7 @@ def _seed_curves(record: Record) -> SeedCurves:
             "rollouts": tuple(point.ledger["total/rollouts"] for point in points),
             "tokens": tuple(tokens(point.ledger) for point in points),
         },
-        y={
-            "accuracy": tuple(point.accuracy for point in points),
-            "fix_rate": tuple(point.fix_rate for point in points),
-            "break_rate": tuple(point.break_rate for point in points),
-        },
+        y={name: tuple(getattr(point, name) for point in points) for name in CURVES},
     )
 
 
@@ -176,101 +166,83 @@ class _Measures:
     """The measures of a comparison's validations, all from the same resamples of problems."""
 
     def __init__(self, problems: Sequence[str], corrected: Sequence[str]) -> None:
-        self._problems = problems
-        self._corrected = corrected
+        self._problems, self._corrected = problems, corrected
         self._draws = statistics.draw(len(problems))
         self._correction_draws = statistics.draw(len(corrected)) if corrected else None
 
-    def estimates(self, validations: Sequence[Validation]) -> Estimates:
-        """Accuracy, fix rate and break rate of validations, one a seed."""
-        found: Estimates = {"accuracy": statistics.estimate(self._passes(validations, 1), self._draws)}
-        for name, of_correct in CORRECTIONS.items():
-            measure, draws = self._corrections(validations, of_correct)
-            found[name] = statistics.estimate(measure, draws) if measure and draws else None
-        return found
+    def rates(self, steps: Sequence[ValidatedStep]) -> dict[str, Drawn | None]:
+        """Accuracy, fix rate and break rate of validations, one a seed; None where a seed did not measure it."""
+        corrections = {name: self._corrections(steps, of_correct) for name, of_correct in CORRECTIONS.items()}
+        return {"accuracy": self._pass_at(steps, 1), **corrections}
 
-    def differences(self, mine: Sequence[Validation], others: Sequence[Validation]) -> Estimates:
-        """The same, of mine minus others, paired by seed."""
-        found: Estimates = {
-            "accuracy": statistics.difference(self._passes(mine, 1), self._passes(others, 1), self._draws)
-        }
-        for name, of_correct in CORRECTIONS.items():
-            a, draws = self._corrections(mine, of_correct)
-            b, _ = self._corrections(others, of_correct)
-            found[name] = statistics.difference(a, b, draws) if a and b and draws else None
-        return found
-
-    def pass_estimates(self, validations: Sequence[Validation], ks: Sequence[int]) -> dict[int, Estimate | None]:
+    def passes(self, steps: Sequence[ValidatedStep], ks: Sequence[int]) -> dict[int, Drawn | None]:
         """{k: pass@k}."""
-        return {k: statistics.estimate(self._passes(validations, k), self._draws) for k in ks}
+        return {k: self._pass_at(steps, k) for k in ks}
 
-    def pass_differences(
-        self, mine: Sequence[Validation], others: Sequence[Validation], ks: Sequence[int]
-    ) -> dict[int, Estimate | None]:
-        """{k: pass@k of mine minus others}."""
-        return {k: statistics.difference(self._passes(mine, k), self._passes(others, k), self._draws) for k in ks}
-
-    def _passes(self, validations: Sequence[Validation], k: int) -> Measure:
+    def _pass_at(self, steps: Sequence[ValidatedStep], k: int) -> Drawn:
         """pass@k a problem; with k = 1 its share of right answers."""
-        num = [[pass_at_k(*v.problems[problem], k) for problem in self._problems] for v in validations]
-        return Measure(np.array(num), np.ones((len(validations), len(self._problems))))
+        num = np.array([[pass_at_k(*step.problems[problem], k) for problem in self._problems] for step in steps])
+        return Measure(num, np.ones(num.shape)), self._draws
 
-    def _corrections(self, validations: Sequence[Validation], of_correct: bool) -> tuple[Measure | None, Draws | None]:
-        found = [counts(v.attempts, of_correct) for v in validations if v.attempts is not None]
-        if len(found) < len(validations):
-            return None, None
+    def _corrections(self, steps: Sequence[ValidatedStep], of_correct: bool) -> Drawn | None:
+        found = [counts(step.attempts, of_correct) for step in steps if step.attempts is not None]
+        if len(found) < len(steps) or self._correction_draws is None:
+            return None
         table = np.array([[by_problem.get(problem, (0, 0)) for problem in self._corrected] for by_problem in found])
         return Measure(table[..., 0], table[..., 1]), self._correction_draws
 
 
-def _same_problems(records: Sequence[Record]) -> list[str]:
-    expected = records[0].last.problems.keys()
-    for record in records:
-        for validation in (record.first, record.last):
-            if different := len(expected ^ validation.problems.keys()):
-                raise InputError(
-                    f"{record.name} and {records[0].name}: {different} problems were validated in one of them only: "
-                    "all runs of a comparison take the same data.val_files"
-                )
-    return sorted(expected)
+def _estimates(measures: Mapping[Key, Drawn | None]) -> dict[Key, Estimate | None]:
+    return {name: statistics.estimate(*found) if found else None for name, found in measures.items()}
 
 
-def _same_attempts(records: Sequence[Record]) -> frozenset[tuple[str, str, bool]]:
+def _differences(mine: Mapping[Key, Drawn | None], others: Mapping[Key, Drawn | None]) -> dict[Key, Estimate | None]:
+    """The measures of mine minus the others', paired by seed."""
+    pairs = {name: (found, others[name]) for name, found in mine.items()}
+    return {name: statistics.difference(a[0], b[0], a[1]) if a and b else None for name, (a, b) in pairs.items()}
+
+
+def _shared_problems(records: Sequence[RunRecord]) -> AbstractSet[str]:
+    found = [(record.name, step.problems.keys()) for record in records for step in (record.first, record.last)]
+    return _shared(found, "problems were validated", "data.val_files")
+
+
+def _shared_attempts(records: Sequence[RunRecord]) -> AbstractSet[tuple[str, str, bool]]:
     """The attempts that every run with held-out corrections corrected; none if no run has them."""
-    found: list[tuple[str, Attempts]] = [
-        (record.name, validation.attempts)
-        for record in records
-        for validation in (record.first, record.last)
-        if validation.attempts is not None
-    ]
-    if not found:
-        return frozenset()
+    steps = [(record.name, step.attempts) for record in records for step in (record.first, record.last)]
+    found = [(name, attempts.identity) for name, attempts in steps if attempts is not None]
+    return _shared(found, "held-out attempts were corrected", "fail2fix.held_out.file") if found else frozenset()
+
+
+Item = TypeVar("Item")
+
+
+def _shared(found: Sequence[tuple[str, AbstractSet[Item]]], what: str, key: str) -> AbstractSet[Item]:
+    """The set that all runs have. Raises ``InputError`` where two differ."""
     first_name, first = found[0]
-    for name, attempts in found:
-        if different := len(first.identity ^ attempts.identity):
+    for name, items in found:
+        if different := len(first ^ items):
             raise InputError(
-                f"{name} and {first_name}: {different} held-out attempts were corrected in one of them only: all runs "
-                "of a comparison take the same fail2fix.held_out.file"
+                f"{name} and {first_name}: {different} {what} in one of them only: all runs of a comparison take the "
+                f"same {key}"
             )
-    return first.identity
+    return first
 
 
-def _doubts(records: Sequence[Record], by_config: Mapping[str, Sequence[Record]]) -> list[str]:
+def _warnings(records: Sequence[RunRecord], costs: Mapping[str, MeanCost], seeds: int) -> Iterable[str]:
     """What a reader must know before believing the numbers."""
-    doubts = []
-    if min(len(runs) for runs in by_config.values()) == 1:
-        doubts.append("one seed: the intervals are over problems only and say nothing about another seed")
+    if seeds == 1:
+        yield "one seed: the intervals are over problems only and say nothing about another seed"
     if errors := sum(point.verifier_errors for record in records for point in record.points):
-        doubts.append(f"{errors:,} held-out samples got no verdict: answers count as wrong, corrections not at all")
-    steps = {name: mean_cost([run.ledger for run in runs]).optimizer_steps for name, runs in by_config.items()}
+        yield f"{errors:,} held-out samples got no verdict: answers count as wrong, corrections not at all"
+    steps = {name: cost.optimizer_steps for name, cost in costs.items()}
     if len(set(steps.values())) > 1:
         said = ", ".join(f"{name} {count:g}" for name, count in steps.items())
-        doubts.append(f"the same rollouts, not the same optimiser steps ({said}): batches of other sizes")
+        yield f"the same rollouts, not the same optimizer steps ({said}): batches of other sizes"
     if models := different_models(record.member for record in records):
-        doubts.append(f"the seeds did not all start from one model ({models}): compare configs within a seed")
+        yield f"the seeds did not all start from one model ({models}): compare configs within a seed"
     if differing := _differing_versions([record.versions for record in records]):
-        doubts.append(f"the runs differ in {', '.join(differing)}: neither their code nor their seconds may compare")
-    return doubts
+        yield f"the runs differ in {', '.join(differing)}: neither their code nor their seconds may compare"
 
 
 def _differing_versions(versions: Sequence[Mapping[str, object]]) -> list[str]:

@@ -1,64 +1,37 @@
-"""The console tables of a comparison. Knows a ``Comparison`` and how its numbers read; computes nothing.
-
-A line for each config, so that any number of them fits a terminal.
-"""
+"""Console tables of a comparison, one line for each config. Computes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from fail2fix.compare.summary import Comparison, Difference
-from fail2fix.console.markup import shown
-from fail2fix.report.statistics import Estimate, Interval
+from fail2fix.report.console_table import NOTHING, Section, bounds, percent, print_warnings, section_table
+from fail2fix.report.statistics import Estimate
 
 MEASURES = {"accuracy": "accuracy", "fix_rate": "fix rate", "break_rate": "break rate"}
 COSTS = {
     "rollouts": "rollouts",
     "tokens": "tokens",
     "seconds": "seconds",
-    "optimizer_steps": "optimiser steps",
+    "optimizer_steps": "optimizer steps",
     "problems": "distinct problems",
 }
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of a table: its title and its lines, a label and the texts of the columns each."""
-
-    title: str
-    lines: Sequence[tuple[str, ...]]
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print measures, costs, differences and warnings."""
     console.print(f"{comparison.problems:,} held-out problems, {comparison.attempts:,} held-out attempts")
-    console.print(_table(("Held out", "before", "after", "each seed"), _measure_sections(comparison)))
-    console.print(_table(("Cost, mean over seeds", "", f"x {comparison.reference}"), _cost_sections(comparison)))
+    console.print(section_table(("Held out", "before", "after", "each seed"), _measure_sections(comparison)))
+    costs = ("Cost, mean over seeds", "", f"x {comparison.reference}")
+    console.print(section_table(costs, _cost_sections(comparison)))
     captions = ("Differences, in points", "after", "problems and seeds", "problems")
-    console.print(_table(captions, [_difference_section(difference) for difference in comparison.differences]))
+    console.print(section_table(captions, map(_difference_section, comparison.differences)))
     console.print(
         "95 % intervals: over problems and seeds (Student's t over seeds); over problems alone, for these very seeds"
     )
-    for warning in comparison.warnings:
-        console.print(shown(f"warning: {warning}"), style="yellow", soft_wrap=True)
-
-
-def _table(captions: Sequence[str], sections: Iterable[Section]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column, caption in enumerate(captions):
-        table.add_column(shown(caption), justify="right" if column else "left")
-    for section in sections:
-        table.add_row(shown(section.title), style="bold")
-        for label, *texts in section.lines:
-            table.add_row(Text("  ") + shown(label), *map(shown, texts))
-        table.add_section()
-    return table
+    print_warnings(comparison.warnings, console)
 
 
 def _measure_sections(comparison: Comparison) -> Iterator[Section]:
@@ -71,47 +44,33 @@ def _measure_sections(comparison: Comparison) -> Iterator[Section]:
 
 
 def _before_and_after(first: Estimate | None, last: Estimate | None) -> tuple[str, str, str]:
-    before = f"{100 * first.over_seeds.value:.1f} %" if first else "-"
+    before = percent(first.over_seeds.value) if first else NOTHING
     if last is None:
-        return before, "-", "-"
+        return before, NOTHING, NOTHING
     interval = last.over_problems_and_seeds
-    after = f"{100 * interval.value:.1f} % {bounds(interval, '.1f')}"
+    after = f"{percent(interval.value)} {bounds(interval.low, interval.high)}"
     return before, after, " ".join(f"{100 * seed.value:.1f}" for seed in last.seeds)
 
 
 def _cost_sections(comparison: Comparison) -> Iterator[Section]:
     for name, title in COSTS.items():
-        lines = [
-            (config.name, f"{vars(config.cost)[name]:,.0f}", "-" if ratio is None else f"{ratio:.2f}")
-            for config in comparison.configs
-            for ratio in [config.cost_ratios[name]]
-        ]
+        found = [(config.name, vars(config.cost)[name], config.cost_ratios[name]) for config in comparison.configs]
+        lines = [(config, f"{cost:,.0f}", NOTHING if x is None else f"{x:.2f}") for config, cost, x in found]
         yield Section(title, lines)
 
 
 def _difference_section(difference: Difference) -> Section:
     found = {title: difference.last[name] for name, title in MEASURES.items()}
     found |= {f"pass@{k}": difference.pass_at_k[k] for k in _ks(difference.pass_at_k)}
-    lines = [
-        (
-            title,
-            f"{100 * estimate.over_seeds.value:+.1f}",
-            bounds(estimate.over_problems_and_seeds, "+.1f"),
-            bounds(estimate.over_problems, "+.1f"),
-        )
-        for title, estimate in found.items()
-        if estimate is not None
-    ]
+    lines = []
+    for title, estimate in found.items():
+        if estimate is not None:
+            both = (estimate.over_problems_and_seeds, estimate.over_problems)
+            value = f"{100 * estimate.over_seeds.value:+.1f}"
+            lines.append((title, value, *(bounds(each.low, each.high, "+.1f") for each in both)))
     return Section(f"{difference.config} - {difference.reference}", lines)
 
 
 def _ks(pass_at_k: Iterable[int]) -> list[int]:
     """All k but 1: pass@1 is the accuracy."""
     return [k for k in pass_at_k if k > 1]
-
-
-def bounds(interval: Interval, form: str) -> str:
-    """An interval's bounds times 100, each in ``form``: ``[48.0, 56.3]``; ``-`` where it has none."""
-    if interval.low is None or interval.high is None:
-        return "-"
-    return f"[{100 * interval.low:{form}}, {100 * interval.high:{form}}]"

@@ -1,1 +1,1 @@
-"""The terminal: command lines, progress, and text of others made safe to show."""
+"""Terminal input and output: command lines, progress, secrets, and escaping of untrusted text."""

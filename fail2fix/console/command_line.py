@@ -1,7 +1,4 @@
-"""What our commands share: bad arguments end in one line and exit status 2, and a secret is a bad argument.
-
-Knows: argparse. Must not know: any command.
-"""
+"""Parse the arguments of our commands: bad arguments and secrets end in one line and exit status 2."""
 
 import argparse
 import os
@@ -9,22 +6,19 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from fail2fix.console.printable import one_line
+from fail2fix.console.printable import errors_in_one_line, one_line
 from fail2fix.console.secret_text import refuse_secret_words
-from fail2fix.method.errors import InputError
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """Says what is wrong in one line, under the last word of `prog`: "prepare" of "python -m fail2fix.prepare"."""
+    """Prints errors in one line, with the last word of `prog`: "prepare" of "python -m fail2fix.prepare"."""
 
     def parse_known_args(  # type: ignore[override]  # argparse types it by overloads
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> Any:
-        """As argparse does, but for words that hold a secret: they would stand in what the command writes."""
-        try:
+        """Parse as argparse does; refuse words that hold a secret, because commands write their arguments to files."""
+        with errors_in_one_line(self.prog.rpartition(".")[2]):
             refuse_secret_words(sys.argv[1:] if args is None else args, os.environ)
-        except InputError as error:
-            self.error(str(error))
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:

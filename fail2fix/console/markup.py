@@ -1,4 +1,4 @@
-"""Words of others in rich's tables and lines: names, paths and warnings are shown, never obeyed.
+"""Show untrusted text in rich's tables and lines without its markup and control sequences.
 
 rich reads `[red]` and `[link=...]` in a plain string, and passes escape sequences on to the terminal.
 """
@@ -9,5 +9,5 @@ from fail2fix.console.printable import one_line
 
 
 def shown(words: object) -> Text:
-    """`words` as they are, in one line: neither rich's markup nor a control sequence."""
+    """`words` in one line, unchanged except for escaped control characters."""
     return Text(one_line(str(words)))

@@ -1,7 +1,6 @@
-"""Text that others wrote, as a terminal or a log may show it: nothing in it is obeyed.
+"""Escape control characters in untrusted text before printing it.
 
-Knows: Unicode. Must not know: where the text came from. What a terminal would act on (escape sequences, carriage
-returns, the order of writing) or not show at all is spelled out:
+Escaped is what a terminal acts on (escape sequences, carriage returns, text direction) or does not show:
 
 >>> printable("\\x1b[2Jred\\u202e")
 '\\\\x1b[2Jred\\\\u202e'
@@ -9,21 +8,34 @@ returns, the order of writing) or not show at all is spelled out:
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from unicodedata import category
 
-# Control characters, formats (the order of writing, no width), halves of a character, line and paragraph ends.
-_OBEYED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+from fail2fix.method.errors import InputError
+
+# Control characters, formats (text direction, zero width), surrogates, line and paragraph separators.
+_ESCAPED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def printable(text: str) -> str:
-    """`text` with every character that is not simply shown spelled out; line feeds and tabs stay."""
-    return "".join(c if c in "\n\t" or category(c) not in _OBEYED else _spelled(c) for c in text)
+    """`text` with control characters escaped; line feeds and tabs stay."""
+    return "".join(
+        c if c in "\n\t" or category(c) not in _ESCAPED else c.encode("unicode_escape").decode() for c in text
+    )
 
 
 def one_line(text: str) -> str:
-    """The same in one line, each run of blanks one space."""
+    """`printable` in one line, each run of blanks one space."""
     return printable(" ".join(text.split()))
 
 
-def _spelled(character: str) -> str:
-    return character.encode("unicode_escape").decode()
+@contextmanager
+def errors_in_one_line(program: str) -> Iterator[None]:
+    """End the process with one line on stderr and exit status 2 on an `InputError`."""
+    try:
+        yield
+    except InputError as error:
+        print(f"{program}: error: {one_line(str(error))}", file=sys.stderr)
+        sys.exit(2)

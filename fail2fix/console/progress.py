@@ -1,7 +1,6 @@
-"""How far long work is, on stderr: a bar a stage on a terminal, a line a stage elsewhere.
+"""Show the progress of long work on stderr: one bar per stage on a terminal, one line per stage elsewhere.
 
-Knows: rich. Must not know: what is done. A bar is drawn between two pieces of work, never by a thread beside them: it
-would be part of the times that are measured.
+A bar is drawn between two pieces of work, not by a thread, which would be part of measured times.
 """
 
 import time
@@ -18,20 +17,19 @@ Done = Callable[[], None]
 
 
 def unseen() -> None:
-    """A piece of work is done, and nobody wants to know."""
+    """No-op progress callback."""
 
 
 @contextmanager
 def stage(label: str, pieces: int) -> Iterator[Done]:
-    """Shows a stage of so many pieces while it runs; where nothing is called its bar is full at the end only."""
+    """Show a stage of ``pieces`` pieces of work while it runs; the bar is full at the end in any case."""
     console = Console(stderr=True)
     if not console.is_terminal:
         console.print(f"{label}: {pieces:,}", markup=False, highlight=False, soft_wrap=True)
         yield unseen
         return
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    bars = Progress(*columns, console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
-    with bars:
+    with Progress(*columns, console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as bars:
         task = bars.add_task(label, total=pieces)
         drawn = time.monotonic()
 

@@ -1,10 +1,9 @@
-"""Whether a setting holds a secret: a key, token or password, which belongs in the environment and nowhere else.
+"""Detect secrets in settings: keys, tokens and passwords, which belong in the environment.
 
-Knows: how keys of common services look, and which names people give to secrets. Must not know: configs, command
-lines. A config is written to the run's folder, printed, and sent to trackers, so there is no safe place in it, and an
-interpolation of the environment is as bad as the value: trackers get it resolved.
+Settings are written to the run's folder, printed, and sent to trackers. An interpolation of the environment is refused
+like the value, because trackers receive it resolved.
 
-``python -m fail2fix.console.secret_text WORD ...`` does so for scripts: one line and exit status 2 if a word holds one.
+``python -m fail2fix.console.secret_text WORD ...`` checks words for scripts: one line and exit status 2 for a secret.
 
 Example: ``kind_of_secret("trainer.note", "hf_abcdefghijklmnopqrst", {})`` is ``"a Hugging Face token"``.
 """
@@ -16,8 +15,8 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
+from fail2fix.console.printable import errors_in_one_line
 from fail2fix.method.errors import InputError
-from fail2fix.run.faults import Exit
 
 SHAPES = {
     "a Hugging Face token": r"\bhf_[A-Za-z0-9]{16,}",
@@ -30,7 +29,7 @@ SHAPES = {
     "an address with a password in it": r"://[^/\s:@]*:[^/\s@]+@",
 }
 _SHAPES = {kind: re.compile(shape) for kind, shape in SHAPES.items()}
-# Settings with these names hold nothing else; `key` alone does not say so (`data.prompt_key`).
+# Names of settings that hold secrets only; not `key` alone (`data.prompt_key`).
 _SECRET_SETTING = re.compile(
     r"(?:^|_)(?:api_?key|access_?key(?:_id)?|secret_?key|private_?key|auth_?key|(?:api|access|auth|hf|hub)_token|token"
     r"|secret|password|passwd|credentials?)$",
@@ -40,12 +39,12 @@ _SECRET_VARIABLE = re.compile(r"(?:KEY|KEY_ID|TOKEN|SECRET|PASSWORD|PASSWD)$", r
 # As in sbatch's `--export=ALL,NAME=value`.
 _ASSIGNED = re.compile(r"(?:^|[,=\s])([A-Z][A-Z0-9_]*)=(?=[^,\s])")
 _INTERPOLATED = re.compile(r"\$\{\s*oc\.(?:env|decode)\s*:[^}]*?(\w+)\s*[,}]")
-# A shorter value of a variable (`1`, `true`, `none`) is no secret, and would be found in anything.
+# A shorter value of a variable (`1`, `true`, `none`) is not a secret, and would occur in many settings.
 MIN_SECRET_CHARS = 8
 
 
 def kind_of_secret(name: str, value: str, environment: Mapping[str, str]) -> str:
-    """What secret the setting `name` holds, in words that do not repeat it; "" if none."""
+    """The kind of secret in the setting `name`, without repeating it; "" if none."""
     for kind, shape in _SHAPES.items():
         if shape.search(value):
             return kind
@@ -84,7 +83,7 @@ def _refuse(name: str, kind: str) -> None:
 
 
 def refuse_secret_words(words: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Refuse a command line with a secret in it: `name=value`, `--name value`, `--x=NAME=value` or a word of its own.
+    """Refuse a command line with a secret in it: `name=value`, `--name value`, `--x=NAME=value` or a single word.
 
     Raises:
         InputError: as `refuse_secret`.
@@ -101,18 +100,15 @@ def refuse_secret_words(words: Sequence[str], environment: Mapping[str, str]) ->
 
 
 def _readable(name: str) -> str:
-    """The name of an override without its signs; "" where it is none, and may be part of a secret."""
+    """The name of an override without its signs; "" if it is not a name, and may be part of a secret."""
     bare = name.lstrip("+~-")
     return bare if re.fullmatch(r"[\w.@/-]+", bare) and not any(s.search(bare) for s in _SHAPES.values()) else ""
 
 
 def main() -> None:
-    """The command line."""
-    try:
+    """Check the command line."""
+    with errors_in_one_line("fail2fix"):
         refuse_secret_words(sys.argv[1:], os.environ)
-    except InputError as error:
-        print(f"fail2fix: error: {error}", file=sys.stderr)
-        sys.exit(Exit.BAD_INPUT)
 
 
 if __name__ == "__main__":

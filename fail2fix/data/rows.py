@@ -1,12 +1,9 @@
-"""Data sets in the shape verl's `RLHFDataset` reads: one parquet file a split, one prompt a row.
+"""Data sets in the form that verl's `RLHFDataset` reads: one parquet file per split, one prompt per row.
 
 A row, as `verl_row` makes it::
 
     {"data_source": "openai/gsm8k", "prompt": [{"role": "user", "content": "..."}], "ability": "math",
      "reward_model": {"style": "rule", "ground_truth": "72"}, "extra_info": {"split": "train", "index": 0}}
-
-Rows of public sets (`fail2fix.prepare`) also have `id` and `source` in their `extra_info`, some sets `tags` (category,
-date), and correction sets `attempt` and `attempt_correct`.
 
 Knows nothing of training; importing it loads neither pyarrow nor datasets.
 """
@@ -14,7 +11,7 @@ Knows nothing of training; importing it loads neither pyarrow nor datasets.
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import TypedDict
 
 
 class Message(TypedDict):
@@ -27,14 +24,19 @@ class RewardModel(TypedDict):
     ground_truth: str
 
 
-class ExtraInfo(TypedDict):
+class RowPlace(TypedDict):
     split: str
     index: int
-    id: NotRequired[str]
-    source: NotRequired[str]
-    tags: NotRequired[dict[str, str]]
-    attempt: NotRequired[str]
-    attempt_correct: NotRequired[bool]
+
+
+class ExtraInfo(RowPlace, total=False):
+    """`id`, `source`: in rows of public sets. `tags`: category or date, in some. `attempt*`: in correction sets."""
+
+    id: str
+    source: str
+    tags: dict[str, str]
+    attempt: str
+    attempt_correct: bool
 
 
 class Row(TypedDict):
@@ -45,20 +47,22 @@ class Row(TypedDict):
     extra_info: ExtraInfo
 
 
-def verl_row(data_source: str, prompt: str, answer: str, split: str, index: int) -> Row:
-    """One single-turn math row."""
+def verl_row(data_source: str, prompt: str, answer: str, split: str, index: int, ability: str = "math") -> Row:
+    """One single-turn row."""
     return {
         "data_source": data_source,
         "prompt": [{"role": "user", "content": prompt}],
-        "ability": "math",
+        "ability": ability,
         "reward_model": {"style": "rule", "ground_truth": answer},
         "extra_info": {"split": split, "index": index},
     }
 
 
 def write_splits(out: Path, train: Sequence[Row], test: Sequence[Row]) -> None:
-    """Write test.parquet, then train.parquet: where the training file is, the set is complete. A split without rows has
-    no file; one of an earlier set goes."""
+    """Write test.parquet, then train.parquet, so that a set with a training file is complete.
+
+    A split without rows has no file; an existing file of that split is deleted.
+    """
     out.mkdir(parents=True, exist_ok=True)
     for name, rows in (("test", test), ("train", train)):
         path = out / f"{name}.parquet"
@@ -72,7 +76,7 @@ def _write_rows(path: Path, rows: Sequence[Row]) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    # Renamed once whole, so that a run which starts meanwhile never reads half a file.
+    # Renamed once complete, so that a run which starts meanwhile never reads half a file.
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows)), partial)
     partial.replace(path)

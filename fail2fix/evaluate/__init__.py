@@ -1,5 +1,4 @@
-"""Evaluates a model on the benchmarks: answers in, numbers with intervals out.
+"""Evaluate a model on benchmarks: answers, verdicts, and figures with intervals. Also compare two evaluations.
 
-Knows: prepared sets, prompts, engines, verifiers, intervals. Must not know: training, verl. vLLM is imported in
-`vllm_engine.py` only, an endpoint's client in `openai_engine.py` only.
+vLLM is imported in `vllm_engine.py` only, an endpoint's client in `openai_engine.py` only.
 """

@@ -1,7 +1,6 @@
-"""What is evaluated, and how it is sampled by default (METHOD.md, "Evaluation"): one entry a benchmark.
+"""Benchmarks and their default sampling (METHOD.md, "Evaluation").
 
-Knows: names of sets, protocols. Must not know: files, engines, verdicts. GSM8K, HumanEval, HumanEvalFix and CriticBench
-have one greedy answer a problem; the other protocols are METHOD.md's.
+GSM8K, HumanEval, HumanEvalFix and CriticBench have one greedy answer a problem (ours).
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from fail2fix.data.sets.livecodebench import WINDOW
+from fail2fix.data.sets.evaluation_code import WINDOW
 from fail2fix.method.errors import InputError
 
 MAX_TOKENS = 8192
@@ -31,39 +30,27 @@ Keep = Callable[[Mapping[str, str]], bool]
 """Whether a problem counts, by its tags."""
 
 
-def _every(tags: Mapping[str, str]) -> bool:
-    return True
-
-
 def _in_window(tags: Mapping[str, str]) -> bool:
     return WINDOW[0] <= tags.get("date", "")[:10] <= WINDOW[1]
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """`set_name`: of `fail2fix.data.sets`. `task`: answer its problems, correct the attempts that it holds, or say of
-    each attempt whether it is right."""
+    """`set_name`: in `fail2fix.data.sets`. `task`: solve its problems, correct its attempts, or critique them."""
 
     name: str
     set_name: str
     task: Task = "solve"
     sampling: Sampling = Sampling()
-    keep: Keep = _every
+    keep: Keep = lambda tags: True
 
 
 _AVERAGED = Sampling(samples=32, temperature=0.7)
 _ALL = (
-    Benchmark("aime24", "aime24", sampling=_AVERAGED),
-    Benchmark("aime25", "aime25", sampling=_AVERAGED),
-    Benchmark("amc23", "amc23", sampling=_AVERAGED),
-    Benchmark("math500", "math500"),
-    Benchmark("minerva", "minerva"),
-    Benchmark("olympiadbench", "olympiadbench"),
-    Benchmark("gsm8k", "gsm8k"),
+    *(Benchmark(name, name, sampling=_AVERAGED) for name in ("aime24", "aime25", "amc23")),
+    *(Benchmark(name, name) for name in ("math500", "minerva", "olympiadbench", "gsm8k")),
     Benchmark("livecodebench", "livecodebench", sampling=Sampling(10, 0.2), keep=_in_window),
-    Benchmark("leetcode", "leetcode"),
-    Benchmark("humaneval", "humaneval"),
-    Benchmark("mbpp", "mbpp"),
+    *(Benchmark(name, name) for name in ("leetcode", "humaneval", "mbpp")),
     Benchmark("criticbench", "criticbench", "correct"),
     Benchmark("criticbench_critique", "criticbench", "critique"),
     Benchmark("debugbench", "debugbench", "correct", Sampling(8, 0.2)),

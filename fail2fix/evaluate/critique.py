@@ -1,7 +1,7 @@
-"""Saying whether an attempt is right: how an answer is read, and CriticBench's figure for it.
+"""Critiques, which call an attempt right or wrong: reading an answer, and CriticBench's F1.
 
-Knows: texts and labels. Must not know: prompts, engines, files. As in CriticBench's own scoring, the *wrong* label is
-the positive class of F1. An answer that says neither predicts nothing: it is wrong, and misses a wrong attempt.
+As in CriticBench's own scoring, *wrong* is the positive class of F1. An answer with neither word is wrong, and misses a
+wrong attempt.
 
 >>> said(r"Step 2 adds instead of multiplying. \boxed{wrong}"), f1([False, True, True], [False, False, None])
 (False, 0.5)

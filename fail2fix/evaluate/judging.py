@@ -1,7 +1,4 @@
-"""Verdicts beside the engine: a thread of its own judges a batch while the next one is answered.
-
-Knows: the registry's verifiers. Must not know: prompts, engines, files.
-"""
+"""Judge answers in a thread beside the engine: one batch is judged while the next one is answered."""
 
 from __future__ import annotations
 
@@ -14,23 +11,24 @@ from typing import Any
 
 from fail2fix.evaluate.critique import RIGHT, WRONG, said
 from fail2fix.evaluate.questions import Question
-from fail2fix.method.errors import InputError
+from fail2fix.method.errors import reading
 from fail2fix.verify.config import VerifierConfig
 from fail2fix.verify.errors import GroundTruthError
-from fail2fix.verify.registry import Verifier, open_verifier, verifier_of
+from fail2fix.verify.registry import open_verifier, verifier_of
+from fail2fix.verify.verifier import Verifier
 
 AT_A_TIME = 256
-"""Answers handed to the verifiers at a time; they have queues of their own."""
+"""Answers handed to the verifiers at a time; the verifiers have their own queues."""
 
 Verdicts = list[dict[str, Any]]
 Answer = tuple[Question, str | None]
-"""A question and the text to be judged; None: nothing was answered, which is wrong."""
+"""A question and its answer; None: no answer, which is wrong."""
 
 _NOTHING = {"correct": False, "status": "no_answer", "pred": ""}
 
 
 class Judge:
-    """Judges in the background; use it in a `with`, which ends its thread and the verifiers' processes."""
+    """Background judge; a `with` block ends its thread and the verifiers' processes."""
 
     def __init__(self, settings: VerifierConfig) -> None:
         self._settings = settings
@@ -74,18 +72,15 @@ class Judge:
         if question.task == "critique":
             return _critique(question, text)
         verifier = self._open[verifier_of(question.data_source, self._settings)]
-        try:
+        place = f"{question.data_source}, id {question.id}: bad ground truth"
+        with reading(place, GroundTruthError, hint="prepare it again"):
             async with gate:
                 verdict = await verifier.verify(text, question.ground_truth)
-        except GroundTruthError as error:
-            raise InputError(
-                f"{question.data_source}, id {question.id}: its ground truth {error}: prepare it again"
-            ) from error
         return {"correct": verdict.correct, "status": verdict.status, "pred": verdict.pred}
 
 
 def _critique(question: Question, text: str) -> dict[str, Any]:
-    """Whether an answer says of its attempt what is true."""
+    """The verdict on a critique: right if it calls a right attempt right, or a wrong one wrong."""
     call = said(text)
     if call is None or question.attempt is None:
         return _NOTHING

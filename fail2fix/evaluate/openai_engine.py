@@ -1,7 +1,7 @@
 """Any OpenAI-compatible endpoint: chat messages, a seed a request, many requests at a time.
 
-The key comes from OPENAI_API_KEY and goes nowhere else. A service that is busy or down is asked again
-(`fail2fix.verify.backoff`); a failure that lasts ends the evaluation, which resumes when it is started again.
+The key comes from OPENAI_API_KEY and is never printed. A request to a busy service is retried
+(`fail2fix.verify.backoff`); a lasting failure ends the evaluation, and the same command resumes it.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ KEY = "OPENAI_API_KEY"
 
 
 def well_formed(text: str) -> str:
-    """`text` with a replacement for each half of a character, which JSON can hold and no file of ours."""
+    """`text` with a replacement for each lone surrogate, which JSON can hold and UTF-8 files cannot."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def without_key(text: str) -> str:
-    """What a service said, in one line; some repeat the key they were given."""
+    """A service's message in one line, without the key that some services repeat."""
     return " ".join(text.split()).replace(os.environ.get(KEY) or "\0", "***")
 
 
 class OpenAIEngine:
-    """Raises `InputError` where the client is missing."""
+    """Client of an endpoint. Raises `InputError` where the client package is missing."""
 
     def __init__(self, settings: Settings) -> None:
         if find_spec("openai") is None:
@@ -53,7 +53,7 @@ class OpenAIEngine:
         except openai.OpenAIError as error:
             raise InputError(
                 f"--endpoint {self._settings.endpoint}: {type(error).__name__}: {without_key(str(error))[:300]}; "
-                f"check the address, --model and {KEY}; the same command goes on where this one stopped"
+                f"check the address, --model and {KEY}; the same command resumes the evaluation"
             ) from error
 
     async def _all(self, requests: Sequence[Request], label: str) -> list[Completion]:
@@ -61,24 +61,22 @@ class OpenAIEngine:
         from tqdm import tqdm
 
         gate = asyncio.Semaphore(CONCURRENT)
-        # A service without keys takes any.
-        key = os.environ.get(KEY, "none")
-        async with AsyncOpenAI(
-            base_url=self._settings.endpoint, api_key=key, max_retries=0, timeout=TIMEOUT_S
-        ) as client:
+        key = os.environ.get(KEY, "none")  # a service without keys takes any
+        endpoint = self._settings.endpoint
+        async with AsyncOpenAI(base_url=endpoint, api_key=key, max_retries=0, timeout=TIMEOUT_S) as client:
+
+            async def asked(request: Request) -> Completion:
+                async with gate:
+                    return await self._ask(client, request)
+
+            async def one(request: Request) -> Completion:
+                # Outside the gate: a pause holds no other request back.
+                completion: Completion = await AsyncRetrying(**retry_policy(LIMIT_S))(asked, request)
+                bar.update()
+                return completion
+
             with tqdm(total=len(requests), desc=label) as bar:
-
-                async def asked(request: Request) -> Completion:
-                    async with gate:
-                        return await self._ask(client, request)
-
-                async def one(request: Request) -> Completion:
-                    # Outside the gate: a pause holds no other request back.
-                    completion: Completion = await AsyncRetrying(**retry_policy(LIMIT_S))(asked, request)
-                    bar.update()
-                    return completion
-
-                return await asyncio.gather(*(one(request) for request in requests))
+                return await asyncio.gather(*map(one, requests))
 
     async def _ask(self, client: Any, request: Request) -> Completion:
         import openai

@@ -1,7 +1,7 @@
-"""Which answers an evaluation needs, in batches that are answered, judged and written together.
+"""Batches of an evaluation: answers that are written and judged together.
 
-Knows: questions, samples, rounds. Must not know: prompts, engines, files. A batch mixes benchmarks, so that small sets
-keep an engine busy; a batch of a later round corrects exactly the answers of one batch of the round before.
+A batch mixes benchmarks, so that small sets keep an engine busy. A batch of a later round corrects exactly the answers
+of one batch of the round before.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Questions = Mapping[str, Sequence[Question]]
 
 @dataclass(frozen=True)
 class Slot:
-    """One answer: to which question of which benchmark, and which sample of it."""
+    """One answer: its benchmark, question and sample."""
 
     benchmark: str
     question: int
@@ -36,7 +36,7 @@ class Batch:
 
 
 def all_slots(questions: Questions, settings: Settings) -> Iterator[Slot]:
-    """Every answer of a round; a question's samples stand together, so that they share its prefix."""
+    """Every answer of a round; a question's samples are adjacent, so that they share its prefix."""
     for name, asked in questions.items():
         for index in range(len(asked)):
             for sample in range(settings.sampling[name].samples):
@@ -44,7 +44,7 @@ def all_slots(questions: Questions, settings: Settings) -> Iterator[Slot]:
 
 
 def plan_batches(questions: Questions, settings: Settings) -> list[Batch]:
-    """The batches of all rounds, in the order they are answered."""
+    """The batches of all rounds, in the order of answering."""
     slots = list(all_slots(questions, settings))
     chunks = [tuple(slots[start : start + settings.batch]) for start in range(0, len(slots), settings.batch)]
     return [

@@ -1,7 +1,6 @@
-"""The prompts of an evaluation: a problem as it is, or with an attempt to be corrected, as in training.
+"""Prompts of an evaluation: a problem alone, or with an attempt to be corrected, as in training.
 
-Knows: `method.prompts`, a tokenizer. Must not know: engines, verdicts. `TokenPrompts` gives vLLM the very ids that
-training would; `ChatPrompts` gives an endpoint, whose template is its own, the same words as messages.
+`TokenPrompts` gives vLLM the token ids of training; `ChatPrompts` gives an endpoint the same words as messages.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from fail2fix.evaluate.critique import RIGHT, WRONG
 from fail2fix.evaluate.questions import Question
 from fail2fix.evaluate.settings import Settings
-from fail2fix.method.config import DEFAULT_HEADER, DEFAULT_INSTRUCTION
+from fail2fix.method.chat_template import ChatTemplate
 from fail2fix.method.markers import Markers
 from fail2fix.method.prompts import AttemptContext, CorrectionPromptBuilder, block_text
-from fail2fix.method.templates import ChatTemplate
+from fail2fix.method.templates.default import Default
 from fail2fix.method.thinking import ThinkingMarks
 
 if TYPE_CHECKING:
@@ -38,16 +37,16 @@ CRITIQUE_INSTRUCTION = (
 """CriticBench's question without its examples, answered in a box."""
 
 WORDS = {
-    "correct": (DEFAULT_HEADER, DEFAULT_INSTRUCTION),
+    "correct": (Default.header, Default.instruction),
     "correct a program": (CODE_HEADER, CODE_INSTRUCTION),
-    "critique": (DEFAULT_HEADER, CRITIQUE_INSTRUCTION),
+    "critique": (Default.header, CRITIQUE_INSTRUCTION),
 }
-"""{what is asked of an attempt: what stands before it, and after it}."""
+"""{kind of request: the text before an attempt, and after it}."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """What an engine receives: token ids, or chat messages. `shortened`: the attempt's middle is left out."""
+    """Input of an engine: token ids, or chat messages. `shortened`: the attempt's middle is left out."""
 
     ids: list[int] | None = None
     messages: list[Message] | None = None
@@ -56,7 +55,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Answered:
-    """A text to be corrected, and the ids it was written in, where they are known."""
+    """An attempt to be corrected, and its token ids where they are known."""
 
     text: str
     ids: list[int] | None = None
@@ -67,14 +66,14 @@ class Prompts(Protocol):
         """The prompt of a problem; None: it is too long."""
 
     def correct(self, pairs: Sequence[tuple[Question, Answered]]) -> list[Prompt | None]:
-        """One prompt an attempt, to mend or to criticise it; None where it cannot fit or be made safe, or is blank."""
+        """One prompt an attempt, to correct or critique it; None if it is too long, blank or cannot be made safe."""
 
     def text(self, prompt: Prompt) -> str:
-        """A prompt as records hold it."""
+        """A prompt as text, for the answer records."""
 
 
 class TokenPrompts:
-    """Prompts as the ids that an engine on this machine receives, at most `max_tokens` of them."""
+    """Prompts as token ids, at most `max_tokens` of them."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: Settings, max_tokens: int) -> None:
         self._tokenizer, self._max_tokens = tokenizer, max_tokens
@@ -110,7 +109,7 @@ class TokenPrompts:
         return str(self._tokenizer.decode(prompt.ids))
 
     def _context(self, question: Question, answered: Answered) -> AttemptContext:
-        ids = answered.ids if answered.ids is not None else self._encode(answered.text, as_data=True)
+        ids = self._encode(answered.text, as_data=True) if answered.ids is None else answered.ids
         return AttemptContext(question.messages, self._encode(self._template.render(question.messages)), ids)
 
     def _encode(self, text: str, as_data: bool = False) -> list[int]:
@@ -119,7 +118,7 @@ class TokenPrompts:
 
 
 class ChatPrompts:
-    """Prompts as messages; lengths are the endpoint's to judge."""
+    """Prompts as messages; the endpoint limits their length."""
 
     def __init__(self, settings: Settings) -> None:
         self._thinking = settings.thinking

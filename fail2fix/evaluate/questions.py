@@ -1,7 +1,4 @@
-"""The problems of a benchmark, read from its prepared parquet file; a set that is not there yet is prepared first.
-
-Knows: rows as `fail2fix.prepare` writes them. Must not know: prompts, engines, verdicts.
-"""
+"""The problems of a benchmark, read from its prepared parquet file; a missing set is prepared first."""
 
 from __future__ import annotations
 
@@ -16,9 +13,9 @@ from typing import Any
 from fail2fix.data.files import require_writable
 from fail2fix.data.prepare.command import prepare
 from fail2fix.data.sets import find_set
-from fail2fix.data.sets.spec import Attempt
+from fail2fix.data.sets.spec import GivenAttempt
 from fail2fix.evaluate.benchmarks import Benchmark, Task
-from fail2fix.method.errors import InputError
+from fail2fix.method.errors import InputError, reading
 from fail2fix.verify.registry import ground_truth_text
 
 FILE = "test.parquet"
@@ -26,17 +23,14 @@ FILE = "test.parquet"
 
 @dataclass(frozen=True)
 class Question:
-    """One problem: its chat `messages`, the `ground_truth` its verifier reads, and somebody's attempt, if any.
-
-    `task`: what is asked of a model.
-    """
+    """One problem: its chat `messages`, the verifier's `ground_truth`, and a given attempt, if any."""
 
     id: str
     data_source: str
     ability: str
     messages: list[dict[str, str]]
     ground_truth: str
-    attempt: Attempt | None = None
+    attempt: GivenAttempt | None = None
     tags: dict[str, str] = field(default_factory=dict)
     task: Task = "solve"
 
@@ -44,7 +38,7 @@ class Question:
 def load_questions(
     benchmark: Benchmark, data: Path, folder: Path | None, limit: int | None, seed: int
 ) -> list[Question]:
-    """The questions of a benchmark, in the set's order; of more than `limit` so many, drawn by `seed`.
+    """The questions of a benchmark, in the set's order; if more than `limit`, that many drawn by `seed`.
 
     Raises:
         InputError: a set that cannot be prepared, a malformed row, or no row that counts.
@@ -72,11 +66,13 @@ def read_questions(path: Path) -> list[Question]:
     import pyarrow
     import pyarrow.parquet
 
-    try:
+    with reading(f"{path}: not a parquet file", OSError, pyarrow.ArrowInvalid, hint="prepare it again"):
         rows = pyarrow.parquet.read_table(path).to_pylist()
-    except (OSError, pyarrow.ArrowInvalid) as error:
-        raise InputError(f"{path}: not a parquet file ({error}): prepare it again") from error
-    questions = [_question(f"{path}, row {index}", row) for index, row in enumerate(rows)]
+    questions = []
+    for index, row in enumerate(rows):
+        place = f"{path}, row {index}: not as fail2fix.prepare writes it"
+        with reading(place, KeyError, TypeError, AttributeError, InputError, hint="prepare it again"):
+            questions.append(_question(row))
     seen: set[str] = set()
     for index, question in enumerate(questions):
         if question.id in seen:
@@ -85,21 +81,18 @@ def read_questions(path: Path) -> list[Question]:
     return questions
 
 
-def _question(place: str, row: dict[str, Any]) -> Question:
-    try:
-        info = row["extra_info"]
-        attempt = info.get("attempt")
-        return Question(
-            id=str(info["id"]),
-            data_source=str(row["data_source"]),
-            ability=str(row["ability"]),
-            messages=[{"role": str(m["role"]), "content": str(m["content"])} for m in row["prompt"]],
-            ground_truth=ground_truth_text(row["reward_model"]["ground_truth"]),
-            attempt=None if attempt is None else Attempt(str(attempt), bool(info["attempt_correct"])),
-            tags={name: value for name, value in (info.get("tags") or {}).items() if value is not None},
-        )
-    except (KeyError, TypeError, AttributeError, InputError) as error:
-        raise InputError(f"{place}: {error!r}: not as fail2fix.prepare writes it; prepare it again") from error
+def _question(row: dict[str, Any]) -> Question:
+    info = row["extra_info"]
+    attempt = info.get("attempt")
+    return Question(
+        id=str(info["id"]),
+        data_source=str(row["data_source"]),
+        ability=str(row["ability"]),
+        messages=[{"role": str(m["role"]), "content": str(m["content"])} for m in row["prompt"]],
+        ground_truth=ground_truth_text(row["reward_model"]["ground_truth"]),
+        attempt=None if attempt is None else GivenAttempt(str(attempt), bool(info["attempt_correct"])),
+        tags={name: value for name, value in (info.get("tags") or {}).items() if value is not None},
+    )
 
 
 def digest(questions: Sequence[Question]) -> str:

@@ -1,7 +1,4 @@
-"""One evaluation from its plan to its records: answer a batch, write it, judge it while the next is answered.
-
-Knows: the order of things. Must not know: any engine, set or verifier. Whatever has a file is not done again.
-"""
+"""Run an evaluation: answer a batch, write it, judge it while the next is answered. Existing files are kept."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ NOTHING = Completion("", 0, 0, "refused")
 
 
 class Evaluation:
-    """`open_engine` is called when a first batch has to be answered: judging alone needs none."""
+    """`open_engine` is called for the first batch without answers: judging alone needs no engine."""
 
     def __init__(
         self, settings: Settings, questions: Questions, store: Store, judge: Judge, open_engine: Callable[[], Engine]
@@ -33,7 +30,7 @@ class Evaluation:
         self._batches = plan_batches(questions, settings)
 
     def run(self) -> dict[str, Rows]:
-        """Answer and judge what has no file yet; the records of each benchmark, question by question in each round.
+        """Answer and judge batches without a file; the records of each benchmark, question by question in each round.
 
         Raises:
             InputError: an engine or verifier that cannot run here, or a bad ground truth.
@@ -50,7 +47,7 @@ class Evaluation:
         return self._records()
 
     def describe_engine(self) -> dict[str, Any] | None:
-        """What the engine says of itself; None if nothing had to be answered."""
+        """The engine's description; None if nothing had to be answered."""
         return self._engine.describe() if self._engine else None
 
     def _settle(self, batch: Batch, verdicts: Future[Verdicts]) -> None:
@@ -59,44 +56,35 @@ class Evaluation:
     def _question(self, slot: Slot) -> Question:
         return self._questions[slot.benchmark][slot.question]
 
-    # Answering
-
     def _answer(self, batch: Batch) -> Rows:
-        self._engine = self._engine or self._open_engine()
-        engine = self._engine
+        engine = self._engine = self._engine or self._open_engine()
         prompts = self._prompts(batch, engine)
-        asked = [place for place, prompt in enumerate(prompts) if prompt is not None]
-        requests = [self._request(batch, place, prompts[place]) for place in asked]
+        seeds = [self._seed(batch, slot) for slot in batch.slots]
+        requests = [
+            Request(prompt, self._settings.sampling[slot.benchmark], seed)
+            for prompt, slot, seed in zip(prompts, batch.slots, seeds, strict=True)
+            if prompt is not None
+        ]
         label = f"batch {batch.number + 1} of {len(self._batches)}"
-        completions = dict(zip(asked, engine.generate(requests, label) if requests else [], strict=True))
+        completions = iter(engine.generate(requests, label) if requests else [])
         rows = [
-            _row(prompt, engine, self._seed(batch, place), completions.get(place))
-            for place, prompt in enumerate(prompts)
+            _row(engine, prompt, seed, next(completions) if prompt else NOTHING)
+            for prompt, seed in zip(prompts, seeds, strict=True)
         ]
         self._store.write_answers(batch, rows)
         return rows
 
-    def _request(self, batch: Batch, place: int, prompt: Prompt | None) -> Request:
-        assert prompt is not None
-        slot = batch.slots[place]
-        return Request(prompt, self._settings.sampling[slot.benchmark], self._seed(batch, place))
-
-    def _seed(self, batch: Batch, place: int) -> int | None:
-        slot = batch.slots[place]
+    def _seed(self, batch: Batch, slot: Slot) -> int | None:
         return request_seed(self._settings, slot.benchmark, self._question(slot).id, slot.sample, batch.round)
 
     def _prompts(self, batch: Batch, engine: Engine) -> list[Prompt | None]:
-        attempts = list(self._attempts(batch))
-        corrected = [place for place, attempt in enumerate(attempts) if attempt is not None]
-        pairs = [(self._question(batch.slots[place]), attempts[place]) for place in corrected]
-        built = dict(zip(corrected, engine.prompts.correct(pairs), strict=True))  # type: ignore[arg-type]
-        return [
-            built[place] if place in built else engine.prompts.solve(self._question(slot))
-            for place, slot in enumerate(batch.slots)
-        ]
+        """One prompt a slot: the question's, or a correction of its attempt; None where there can be none."""
+        asked = list(zip(map(self._question, batch.slots), self._attempts(batch), strict=True))
+        built = iter(engine.prompts.correct([(question, attempt) for question, attempt in asked if attempt]))
+        return [next(built) if attempt else engine.prompts.solve(question) for question, attempt in asked]
 
     def _attempts(self, batch: Batch) -> Iterator[Answered | None]:
-        """What each answer of a batch corrects: the answer before it, the set's own attempt, or nothing."""
+        """The attempt that each answer of a batch corrects: the answer before it, the set's own attempt, or none."""
         if batch.before is not None:
             for row in self._store.answers(batch.before) or []:
                 yield Answered(row["response"], row["response_ids"])
@@ -105,25 +93,20 @@ class Evaluation:
             attempt = self._question(slot).attempt
             yield None if attempt is None else Answered(attempt.text)
 
-    # Judging
-
     def _to_judge(self, batch: Batch, answers: Rows) -> list[tuple[Question, str | None]]:
         return [
             (self._question(slot), row["response"] if row["finish"] in ("stop", "length") else None)
             for slot, row in zip(batch.slots, answers, strict=True)
         ]
 
-    # Records
-
     def _records(self) -> dict[str, Rows]:
         records: dict[str, Rows] = {name: [] for name in self._questions}
-        verdicts: dict[int, Rows] = {}
+        verdicts = {batch.number: self._store.verdicts(batch.number) or [] for batch in self._batches}
         for batch in self._batches:
-            verdicts[batch.number] = self._store.verdicts(batch.number) or []
             answers = self._store.answers(batch.number) or []
             for place, slot in enumerate(batch.slots):
                 question = self._question(slot)
-                before = None if question.attempt is None else question.attempt.correct
+                before = question.attempt.correct if question.attempt else None
                 if batch.before is not None:
                     before = verdicts[batch.before][place]["correct"]
                 where = {"id": question.id, "round": batch.round, "sample": slot.sample, "attempt_correct": before}
@@ -131,9 +114,8 @@ class Evaluation:
         return records
 
 
-def _row(prompt: Prompt | None, engine: Engine, seed: int | None, completion: Completion | None) -> dict[str, Any]:
-    """An answer as it is written; one that could not be asked for has an empty prompt and is "skipped"."""
-    done = completion or NOTHING
+def _row(engine: Engine, prompt: Prompt | None, seed: int | None, done: Completion) -> dict[str, Any]:
+    """An answer as it is written; one without a prompt is "skipped"."""
     return {
         "seed": seed,
         "prompt": "" if prompt is None else engine.prompts.text(prompt),

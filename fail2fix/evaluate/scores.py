@@ -1,9 +1,7 @@
-"""The numbers of one benchmark, from its records (METHOD.md, "Evaluation").
+"""The figures of one benchmark, from its answer records (METHOD.md, "Evaluation").
 
-Knows: records as `store.RECORDS` has them. Must not know: engines, verifiers, files. An answer without a verdict (the
-verifier failed), one that was refused and one that could not be asked for count as wrong, and are counted.
-
-Shapes: N questions, S samples of each.
+An answer without a verdict (the verifier failed), a refused one and one that could not be asked for are wrong, and
+counted. Shapes: N questions, S samples of each.
 """
 
 from __future__ import annotations
@@ -16,14 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fail2fix.evaluate import intervals
 from fail2fix.evaluate.critique import RIGHT, WRONG, f1
 from fail2fix.evaluate.questions import Question
-from fail2fix.report.statistics import Interval, pass_at_k
+from fail2fix.report.statistics import Floats, pass_at_k, share
 
-Records = Sequence[Mapping[str, Any]]
+AnswerRecords = Sequence[Mapping[str, Any]]
 Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 Score = dict[str, Any]
 
 _CALLS = {RIGHT: True, WRONG: False}
@@ -31,20 +27,20 @@ MOST_TAG_VALUES = 24
 """A tag with more values (a date) is no category."""
 
 
-def score_rounds(records: Records, questions: Sequence[Question]) -> list[Score]:
+def score_rounds(records: AnswerRecords, questions: Sequence[Question]) -> list[Score]:
     """The scores of each round, 0 first; records question by question in each."""
     rounds = 1 + max(int(record["round"]) for record in records)
     return [score([r for r in records if r["round"] == number], questions) for number in range(rounds)]
 
 
-def score(records: Records, questions: Sequence[Question]) -> Score:
+def score(records: AnswerRecords, questions: Sequence[Question]) -> Score:
     """The scores of one round: shares are in [0, 1], lengths in tokens."""
-    correct_NS = verdicts(records, len(questions))
+    correct_NS, attempts_NS = verdicts(records, len(questions)), attempts(records, len(questions))
+    critique = questions[0].task == "critique"
     found: Score = {
         "questions": len(questions),
         "samples": correct_NS.shape[1],
-        "accuracy": _interval(accuracy(correct_NS)),
-        "pass_at_k": {str(k): _interval(mean(each)) for k, each in pass_curve(correct_NS).items()},
+        **figures(correct_NS, None if critique else attempts_NS),
         "response_tokens": _lengths(records),
         "statuses": dict(Counter(str(record["status"]) for record in records)),
         "not_asked": sum(record["finish"] == "skipped" for record in records),
@@ -52,33 +48,21 @@ def score(records: Records, questions: Sequence[Question]) -> Score:
         "shortened": sum(bool(record["shortened"]) for record in records),
         "by_tag": _by_tag(correct_NS, questions),
     }
-    attempts_NS = attempts(records, len(questions))
-    if attempts_NS is None:
-        return found
-    if questions[0].task == "critique":
-        return found | {"critique_f1": f1(attempts_NS.ravel().tolist(), [_CALLS.get(r["pred"]) for r in records])}
-    return found | transition(correct_NS, attempts_NS)
+    if critique and attempts_NS is not None:
+        found["critique_f1"] = f1(attempts_NS.ravel().tolist(), [_CALLS.get(r["pred"]) for r in records])
+    return found
 
 
-def verdicts(records: Records, questions: int) -> Bools:
+def verdicts(records: AnswerRecords, questions: int) -> Bools:
     """(N, S) whether each answer is right."""
     return np.array([bool(record["correct"]) for record in records]).reshape(questions, -1)
 
 
-def attempts(records: Records, questions: int) -> Bools | None:
-    """(N, S) whether what each answer corrects was right; None where nothing is corrected."""
+def attempts(records: AnswerRecords, questions: int) -> Bools | None:
+    """(N, S) whether the attempt that each answer corrects was right; None where nothing is corrected."""
     if any(record["attempt_correct"] is None for record in records):
         return None
     return np.array([bool(record["attempt_correct"]) for record in records]).reshape(questions, -1)
-
-
-def mean(values_N: Floats) -> Interval | None:
-    """A mean over problems with its interval."""
-    return intervals.share(values_N, np.ones(len(values_N)))
-
-
-def accuracy(correct_NS: Bools) -> Interval | None:
-    return mean(correct_NS.mean(axis=1))
 
 
 def pass_curve(correct_NS: Bools) -> dict[int, Floats]:
@@ -91,37 +75,50 @@ def pass_curve(correct_NS: Bools) -> dict[int, Floats]:
     }
 
 
-Sums = tuple[Floats, Floats]
+def measures(correct_NS: Bools, attempts_NS: Bools | None) -> dict[str, tuple[Floats, Floats]]:
+    """{measure: (N,) numerators and denominators}: accuracy, pass@2 and up, and the rates of corrections."""
+    ones = np.ones(len(correct_NS))
+    found = {"accuracy": (correct_NS.mean(axis=1), ones)}
+    found |= {f"pass@{k}": (values, ones) for k, values in pass_curve(correct_NS).items() if k > 1}
+    if attempts_NS is not None:
+        for name, changed, counted in (
+            ("fix_rate", correct_NS & ~attempts_NS, ~attempts_NS),
+            ("break_rate", ~correct_NS & attempts_NS, attempts_NS),
+        ):
+            found[name] = (changed.sum(axis=1).astype(float), counted.sum(axis=1).astype(float))
+    return found
 
 
-def fix_sums(correct_NS: Bools, attempts_NS: Bools) -> Sums:
-    """(N,) wrong attempts that were fixed, and (N,) wrong attempts."""
-    return (correct_NS & ~attempts_NS).sum(axis=1).astype(float), (~attempts_NS).sum(axis=1).astype(float)
-
-
-def break_sums(correct_NS: Bools, attempts_NS: Bools) -> Sums:
-    """(N,) right attempts that were broken, and (N,) right attempts."""
-    return (~correct_NS & attempts_NS).sum(axis=1).astype(float), attempts_NS.sum(axis=1).astype(float)
-
-
-def transition(correct_NS: Bools, attempts_NS: Bools) -> Score:
-    """The matrix of attempt and correction, its two rates, and the gain over repeating every attempt's answer."""
+def figures(correct_NS: Bools, attempts_NS: Bools | None) -> Score:
+    """Accuracy and pass@k; of corrections also the transition matrix, its rates, and the gain over keeping attempts."""
+    shares = {name: _share(*sums) for name, sums in measures(correct_NS, attempts_NS).items()}
+    ones = np.ones(len(correct_NS))
+    curve = {str(k): _share(values, ones) for k, values in pass_curve(correct_NS).items()}
+    found: Score = {"accuracy": shares["accuracy"], "pass_at_k": curve}
+    if attempts_NS is None:
+        return found
     keep = float(attempts_NS.mean())
-    return {
+    return found | {
         "transition": {
             "fixed": int((correct_NS & ~attempts_NS).sum()),
             "kept": int((correct_NS & attempts_NS).sum()),
             "broken": int((~correct_NS & attempts_NS).sum()),
             "still_wrong": int((~correct_NS & ~attempts_NS).sum()),
         },
-        "fix_rate": _interval(intervals.share(*fix_sums(correct_NS, attempts_NS))),
-        "break_rate": _interval(intervals.share(*break_sums(correct_NS, attempts_NS))),
+        "fix_rate": shares["fix_rate"],
+        "break_rate": shares["break_rate"],
         "keep_policy": keep,
         "gain_over_keep": float(correct_NS.mean()) - keep,
     }
 
 
-def _lengths(records: Records) -> dict[str, float]:
+def _share(num_N: Floats, den_N: Floats) -> dict[str, float | None] | None:
+    """An interval as JSON."""
+    found = share(num_N, den_N)
+    return None if found is None else asdict(found)
+
+
+def _lengths(records: AnswerRecords) -> dict[str, float]:
     lengths = np.array([record["response_tokens"] for record in records if record["finish"] in ("stop", "length")])
     if not lengths.size:
         return {}
@@ -142,15 +139,9 @@ def _by_tag(correct_NS: Bools, questions: Sequence[Question]) -> dict[str, dict[
         values = np.array([question.tags.get(tag, "") for question in questions])
         different = sorted(set(values.tolist()))
         if 1 < len(different) <= MOST_TAG_VALUES:
+            chosen = {value: correct_NS[values == value].mean(axis=1) for value in different}
             found[tag] = {
-                value: {
-                    "questions": int((values == value).sum()),
-                    "accuracy": _interval(accuracy(correct_NS[values == value])),
-                }
-                for value in different
+                value: {"questions": len(shares), "accuracy": _share(shares, np.ones(len(shares)))}
+                for value, shares in chosen.items()
             }
     return found
-
-
-def _interval(interval: Interval | None) -> dict[str, float | None] | None:
-    return None if interval is None else asdict(interval)

@@ -1,4 +1,4 @@
-"""What decides an evaluation's numbers, as it stands in `evaluation.json` and must be the same to go on with one."""
+"""Settings of an evaluation, written to `evaluation.json`; only equal settings resume an evaluation."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Settings:
     """One evaluation.
 
     `sampling`: {benchmark: how it is sampled}. `rounds`: of self-correction, each correcting the answers of the one
-    before. `limit`: problems a benchmark, drawn by `seed`. `batch`: requests that are answered and written together;
-    a crash loses no more. `thinking_marks`: (opening, closing) marks beside the known ones. `template`: options of
+    before. `limit`: problems a benchmark, drawn by `seed`. `batch`: requests answered and written together, the
+    most that a crash loses. `thinking_marks`: (opening, closing) marks beside the known ones. `template`: options of
     the chat template. `max_model_len`: tokens of a prompt and its answer together; None: the model's own.
     """
 
@@ -40,7 +40,7 @@ class Settings:
 
 
 def check(settings: Settings) -> None:
-    """Refuse values that make no sense.
+    """Refuse invalid values.
 
     Raises:
         InputError: naming the option, its value and what is allowed.
@@ -52,7 +52,6 @@ def check(settings: Settings) -> None:
     ):
         _require(value is None or value >= 1, name, value, "at least 1")
     _require(settings.rounds >= 0, "self-correction", settings.rounds, "a number of rounds, 0 or more")
-    _require(settings.tensor_parallel >= 1, "tensor-parallel", settings.tensor_parallel, "at least 1")
     http = settings.endpoint.startswith(("http://", "https://"))
     wanted = "http://HOST:PORT/v1 of the service" if settings.engine == "openai" else "left out: the engine is vllm"
     _require(http == (settings.engine == "openai"), "endpoint", settings.endpoint, wanted)
@@ -83,7 +82,7 @@ def _require(holds: bool, option: str, value: object, allowed: str) -> None:
 
 
 def request_seed(settings: Settings, benchmark: str, question: str, sample: int, round_: int) -> int | None:
-    """The seed of one answer: a function of what it answers, not of when; None where it is greedy."""
+    """The seed of one answer, independent of the order of answering; None where it is greedy."""
     if settings.sampling[benchmark].temperature == 0:
         return None
     return derived_seed(settings.seed, benchmark, question, sample, round_)

@@ -1,11 +1,11 @@
-"""What an evaluation has done so far, as files: a plan, and two parquet files a batch.
+"""Files of an evaluation: a plan, and two parquet files a batch.
 
-    OUT/plan.json                      what decides the numbers: an evaluation goes on with the same only
+    OUT/plan.json                      everything that the numbers depend on; only the same plan resumes
     OUT/batches/00000.answers.parquet  written when a batch is answered, .verdicts.parquet when it is judged
     OUT/BENCHMARK.parquet              one row an answer, at the end
-    OUT/evaluation.json                settings, versions and numbers, last: where it is, the evaluation is complete
+    OUT/evaluation.json                settings, versions and numbers, written last: the evaluation is complete
 
-Every file is renamed once whole, so a kill leaves it complete or absent. Nothing is pickled: a model wrote it.
+Every file is renamed once complete. Nothing is pickled, because a model wrote the contents.
 """
 
 from __future__ import annotations
@@ -21,31 +21,26 @@ import pyarrow.parquet as parquet
 
 from fail2fix.data.atomic import write_whole
 from fail2fix.evaluate.plan import Batch
-from fail2fix.method.errors import InputError
+from fail2fix.method.errors import InputError, reading
 
 Rows = list[dict[str, Any]]
 
 PLAN, RESULT, BATCHES = "plan.json", "evaluation.json", "batches"
 ANSWERS = pyarrow.schema(
-    [
-        ("seed", pyarrow.int64()),
-        ("prompt", pyarrow.string()),
-        ("prompt_tokens", pyarrow.int64()),
-        ("response", pyarrow.string()),
-        ("response_ids", pyarrow.list_(pyarrow.int32())),
-        ("response_tokens", pyarrow.int64()),
-        ("finish", pyarrow.string()),
-        ("shortened", pyarrow.bool_()),
-    ]
+    {
+        "seed": pyarrow.int64(),
+        "prompt": pyarrow.string(),
+        "prompt_tokens": pyarrow.int64(),
+        "response": pyarrow.string(),
+        "response_ids": pyarrow.list_(pyarrow.int32()),
+        "response_tokens": pyarrow.int64(),
+        "finish": pyarrow.string(),
+        "shortened": pyarrow.bool_(),
+    }
 )
 VERDICTS = pyarrow.schema([("correct", pyarrow.bool_()), ("status", pyarrow.string()), ("pred", pyarrow.string())])
 _WHERE = pyarrow.schema(
-    [
-        ("id", pyarrow.string()),
-        ("round", pyarrow.int64()),
-        ("sample", pyarrow.int64()),
-        ("attempt_correct", pyarrow.bool_()),
-    ]
+    {"id": pyarrow.string(), "round": pyarrow.int64(), "sample": pyarrow.int64(), "attempt_correct": pyarrow.bool_()}
 )
 RECORDS = pyarrow.schema([*_WHERE, *ANSWERS, *VERDICTS])
 
@@ -57,17 +52,19 @@ class Store:
         self.folder = folder
 
     def open(self, plan: dict[str, Any]) -> None:
-        """Create the folder, or go on in it.
+        """Create the folder, or resume in it.
 
         Raises:
             InputError: it holds another evaluation, and which field differs; or a plan that cannot be read.
         """
         path = self.folder / PLAN
         if path.exists():
-            self._require_same(_read_plan(path), plan)
+            with reading(f"{path}: no plan of an evaluation", hint="choose another --out"):
+                theirs = dict(json.loads(path.read_text(encoding="utf-8")))
+            self._require_same(theirs, plan)
             return
         if self.folder.exists() and any(self.folder.iterdir()):
-            raise InputError(f"--out {self.folder}: has files in it that are of no evaluation: choose another folder")
+            raise InputError(f"--out {self.folder}: holds files of no evaluation: choose another folder")
         (self.folder / BATCHES).mkdir(parents=True, exist_ok=True)
         write_json(path, plan)
 
@@ -77,8 +74,8 @@ class Store:
             if theirs.get(name) != ours.get(name):
                 raise InputError(
                     f"--out {self.folder}: holds an evaluation with another {name} "
-                    f"({_short(theirs.get(name))}, now {_short(ours.get(name))}): choose another folder, or the same "
-                    f"{name} to go on"
+                    f"({_short(theirs.get(name))}, now {_short(ours.get(name))}): choose another folder, or give the "
+                    f"same {name} to resume"
                 )
 
     def answers(self, batch: int) -> Rows | None:
@@ -100,24 +97,15 @@ class Store:
         return self.folder / BATCHES / f"{batch:05d}.{what}.parquet"
 
 
-def _read_plan(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: no plan of an evaluation ({error}): choose another --out") from error
-
-
 def records_file(folder: Path, benchmark: str) -> Path:
     return folder / f"{benchmark}.parquet"
 
 
 def read_records(folder: Path, benchmark: str) -> Rows:
-    """The rows of a finished evaluation. Raises `InputError` where the file is missing or not one."""
+    """The rows of a finished evaluation. Raises `InputError` where the file is missing or damaged."""
     path = records_file(folder, benchmark)
-    try:
+    with reading(f"{path}: cannot be read", OSError, pyarrow.ArrowInvalid, hint="run the evaluation again"):
         return parquet.read_table(path).to_pylist()
-    except (OSError, pyarrow.ArrowInvalid) as error:
-        raise InputError(f"{path}: cannot be read ({error}): run the evaluation again") from error
 
 
 def write_json(path: Path, fields: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """vLLM in this process: prompts as token ids, a seed a request, each batch from an empty prefix cache.
 
-An answer then depends on its batch alone, so that an evaluation which was cut short and goes on ends the same.
+An answer depends on its batch alone, so a resumed evaluation gives the same result as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 from fail2fix.evaluate.engine import Completion, Finish, Request
 from fail2fix.evaluate.prompts import Prompt, TokenPrompts, load_tokenizer
 from fail2fix.evaluate.settings import Settings
-from fail2fix.method.errors import InputError
+from fail2fix.method.errors import InputError, reading
 from fail2fix.verl_ext.cpu.environment import set_defaults
 
 
 class VllmEngine:
-    """Raises `InputError` where vLLM or the model cannot be had."""
+    """Raises `InputError` where vLLM is not installed or the model cannot be loaded."""
 
     def __init__(self, settings: Settings) -> None:
         if find_spec("vllm") is None:
@@ -28,9 +28,9 @@ class VllmEngine:
         from vllm import LLM
 
         self._settings = settings
-        try:
+        with reading(f"--model {settings.model}: cannot be served", OSError, ValueError, TypeError, RuntimeError):
             self._tokenizer = load_tokenizer(settings)
-            # What is asked of a model must not depend on what its folder suggests.
+            # "vllm": answers must not depend on sampling defaults in the model's folder.
             self.llm = LLM(
                 settings.model,
                 dtype=settings.dtype,  # type: ignore[arg-type]
@@ -40,11 +40,9 @@ class VllmEngine:
                 seed=settings.seed,
                 **options | settings.engine_options,
             )
-        except (OSError, ValueError, TypeError, RuntimeError) as error:
-            raise InputError(f"--model {settings.model}: cannot be served: {_one_line(error)}") from error
         self._room = self.llm.llm_engine.model_config.max_model_len
         longest = max(sampling.max_tokens for sampling in settings.sampling.values())
-        # Where the model's window cannot hold the longest answer besides, prompts get half of it.
+        # Prompts get half of the model's window where it cannot hold the longest answer too.
         self.prompts = TokenPrompts(self._tokenizer, settings, max(self._room - longest, self._room // 2))
 
     def generate(self, requests: Sequence[Request], label: str) -> list[Completion]:
@@ -55,7 +53,7 @@ class VllmEngine:
         outputs = self.llm.generate(
             [TokensPrompt(prompt_token_ids=_ids(request.prompt)) for request in requests],
             [self._sampling(request) for request in requests],
-            # It draws a bar of its own over the prompts, positionally, before the one over the answers.
+            # vLLM first draws a bar over the prompts, with positional arguments: disable that one.
             use_tqdm=lambda *prompts, **given: tqdm(*prompts, **given | {"desc": label, "disable": bool(prompts)}),
         )
         return [self._completion(output) for output in outputs]
@@ -95,12 +93,8 @@ def _is_cpu_build() -> bool:
 
 
 def _cpu_options() -> dict[str, Any]:
-    """What vLLM is given on a machine without a GPU; sets the environment that it is imported with."""
+    """Options of vLLM on a machine without a GPU; sets the environment before its import."""
     os.environ.setdefault("VERL_PLATFORM", "cpu")
     set_defaults()
-    # A prompt in pieces rewinds its request's random numbers, which vLLM cannot do on a CPU: it dies.
+    # A chunked prompt rewinds its request's random numbers, which crashes vLLM on a CPU.
     return {"enforce_eager": True, "max_num_seqs": 64, "enable_chunked_prefill": False}
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:500]

@@ -17,7 +17,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from fail2fix.console.command_line import OneLineParser
@@ -26,7 +26,7 @@ from fail2fix.data.atomic import sync, write_whole
 from fail2fix.data.files import require_writable
 from fail2fix.method.errors import InputError
 from fail2fix.run.checkpoints import UNFINISHED
-from fail2fix.run.faults import Exit
+from fail2fix.run.exit_status import Exit
 
 PROG = "python -m fail2fix.export"
 DTYPES = ("float32", "bfloat16", "float16")
@@ -63,7 +63,7 @@ def export(
         raise InputError(f"{out}: exists and is not empty: choose another folder or remove it")
     require_writable(out, "OUT")
 
-    from fail2fix.export.card import Weights, model_card
+    from fail2fix.export.card import ExportedWeights, model_card
     from fail2fix.export.correction import FILE, correction_words
     from fail2fix.export.run import find_run, origin_of, step_of
     from fail2fix.export.shards import read_state
@@ -77,7 +77,7 @@ def export(
         _copy_companions(actor / "huggingface", folder)
         if words is not None:
             write_whole(folder / FILE, json.dumps(words.as_json(), indent=1, ensure_ascii=False) + "\n")
-        card = model_card(out.resolve().name, trained_by, step_of(checkpoint), Weights(*saved), words)
+        card = model_card(out.resolve().name, trained_by, step_of(checkpoint), ExportedWeights(*saved), words)
         write_whole(folder / "README.md", card)
     if trained_by is None:
         print("export: no run folder above the checkpoint: the card does not say how it was trained (--run FOLDER)")
@@ -108,12 +108,11 @@ def _appearing(out: Path) -> Iterator[Path]:
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     partial.mkdir()
-    try:
+    with ExitStack() as cleanup:
+        cleanup.callback(shutil.rmtree, partial, ignore_errors=True)
         yield partial
         sync(partial)
         partial.rename(out)  # an empty folder is replaced
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _copy_companions(source: Path, folder: Path) -> None:

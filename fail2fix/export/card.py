@@ -1,7 +1,4 @@
-"""The model card of an export: how the model was trained, and how it is asked to solve and to revise.
-
-Knows: the run's facts, the hub's form of a card. Must not know: weights. Facts that are not known are left out.
-"""
+"""The model card of an export: how the model was trained, and its prompts. Unknown facts are left out."""
 
 from __future__ import annotations
 
@@ -28,8 +25,8 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True)
-class Weights:
-    """What was exported: `kind` in words, the number format, and how many parameters."""
+class ExportedWeights:
+    """`kind` of training in words, number format, and count of parameters."""
 
     kind: str
     dtype: str
@@ -37,7 +34,7 @@ class Weights:
 
 
 def model_card(
-    name: str, run: TrainingRun | None, step: int | None, weights: Weights, words: CorrectionWords | None
+    name: str, run: TrainingRun | None, step: int | None, weights: ExportedWeights, words: CorrectionWords | None
 ) -> str:
     """README.md of an exported folder `name`."""
     environment = Environment(
@@ -81,11 +78,11 @@ def _on_the_hub(run: TrainingRun) -> bool:
     return _HUB_ID.fullmatch(path) is not None and not Path(path).exists()
 
 
-def _training(run: TrainingRun, step: int | None, weights: Weights) -> Iterator[tuple[str, str]]:
+def _training(run: TrainingRun, step: int | None, weights: ExportedWeights) -> Iterator[tuple[str, str]]:
     """The rows of the card's first table."""
     rollout = "actor_rollout_ref.rollout"
     steps = run.text("trainer.total_training_steps")
-    line = run.line(step) if step is not None else {}
+    line = {} if step is None else run.metrics.get(step, {})
     facts = {
         "config": run.config_name(),
         "base model": base_model(run),
@@ -111,7 +108,7 @@ def _results(run: TrainingRun | None, step: int | None) -> tuple[int | None, lis
     """The metrics of the checkpoint's step, as rows."""
     if run is None or step is None:
         return None, []
-    found = ((name, value) for name, value in run.line(step).items() if SHOWN_METRICS.fullmatch(name))
+    found = ((name, value) for name, value in run.metrics.get(step, {}).items() if SHOWN_METRICS.fullmatch(name))
     return step, [(_code(name), f"{value:.4g}") for name, value in found if isinstance(value, int | float)]
 
 

@@ -1,7 +1,6 @@
-"""What a run's folder says of a checkpoint: its config, versions, and the metrics of its step.
+"""The run that wrote a checkpoint: its config, versions and metrics, from the run's folder.
 
-Knows: the files of `run.folder`. Must not know: weights, the card's wording. Every text of a config is checked
-for secrets before it leaves this module.
+Every text of a config is checked for secrets before it leaves this module.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from fail2fix.console.printable import one_line
 from fail2fix.console.secret_text import kind_of_secret, refuse_secret
-from fail2fix.export.weights import Origin
-from fail2fix.method.errors import InputError
+from fail2fix.export.weights import WeightsOrigin
+from fail2fix.method.errors import InputError, reading
 from fail2fix.run.folder import CONFIG
 
 MODEL = "actor_rollout_ref.model"
@@ -44,12 +44,13 @@ class TrainingRun:
         return f"(left out: {kind})" if kind else one_line(str(value))
 
     def words(self, key: str) -> str:
-        """A text of the config that must be exported as it is.
+        """A text of the config that must be exported as it is; "" where it has none.
 
         Raises:
             InputError: it holds a secret.
         """
-        value = str(OmegaConf.select(self.config, key, default=""))
+        found = OmegaConf.select(self.config, key)
+        value = "" if found is None else str(found)
         refuse_secret(key, value, os.environ)
         return value
 
@@ -87,10 +88,6 @@ class TrainingRun:
         found = self.versions.get("packages") or {}
         return {name: str(found[name]) for name in SHOWN_PACKAGES if name in found}
 
-    def line(self, step: int) -> Mapping[str, Any]:
-        """The metrics of a step; {} where it has none."""
-        return self.metrics.get(step, {})
-
 
 def find_run(checkpoint: Path, given: Path | None) -> TrainingRun | None:
     """The run that wrote a checkpoint: as given, or the folder above `checkpoints/global_step_N`; None if unknown.
@@ -101,19 +98,14 @@ def find_run(checkpoint: Path, given: Path | None) -> TrainingRun | None:
     if given is not None and not (given / CONFIG).is_file():
         raise InputError(f"--run {given}: no {CONFIG} in it: give the run's folder (outputs/EXPERIMENT/RUN)")
     above = checkpoint.resolve().parents[:3]
-    folder = given or next((each for each in above if _is_run(each)), None)
+    folder = given or next((f for f in above if (f / CONFIG).is_file() and (f / "versions.json").is_file()), None)
     if folder is None:
         return None
-    try:
+    # Any exception: PyYAML and OmegaConf have one for each kind of damage.
+    with reading(f"{folder / CONFIG}: cannot be read", Exception, hint="restore it, or name another folder with --run"):
         config = OmegaConf.load(folder / CONFIG)
-    except Exception as error:  # PyYAML and OmegaConf have an exception for each kind of damage
-        raise InputError(f"{folder / CONFIG}: cannot be read: restore it, or name another folder with --run") from error
     assert isinstance(config, DictConfig)
     return TrainingRun(folder, config, _json(folder / "versions.json"), dict(_metrics(folder / "metrics.jsonl")))
-
-
-def _is_run(folder: Path) -> bool:
-    return (folder / CONFIG).is_file() and (folder / "versions.json").is_file()
 
 
 def step_of(checkpoint: Path) -> int | None:
@@ -122,12 +114,12 @@ def step_of(checkpoint: Path) -> int | None:
     return next((int(match[1]) for name in names if (match := re.fullmatch(r"global_step_(\d+)", name))), None)
 
 
-def origin_of(run: TrainingRun | None) -> Origin:
-    """What the run's weights started from."""
+def origin_of(run: TrainingRun | None) -> WeightsOrigin:
+    """The starting model and adapter of a run."""
     if run is None:
-        return Origin()
+        return WeightsOrigin()
     keys = {"model": "path", "adapter": "lora_adapter_path", "alpha": "lora_alpha"}
-    return Origin(**{name: OmegaConf.select(run.config, f"{MODEL}.{key}") for name, key in keys.items()})
+    return WeightsOrigin(**{name: OmegaConf.select(run.config, f"{MODEL}.{key}") for name, key in keys.items()})
 
 
 def data_instruction(files: Sequence[Path]) -> str:
@@ -138,18 +130,15 @@ def data_instruction(files: Sequence[Path]) -> str:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    """A JSON object of a file; {} where there is none that can be read."""
-    try:
+    """The JSON object in a file; {} where it is missing or damaged."""
+    found = None
+    with suppress(OSError, ValueError):
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
     return found if isinstance(found, dict) else {}
 
 
 def _metrics(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        try:
+        with suppress(ValueError, KeyError, TypeError):  # a line that a kill truncated
             row = json.loads(line)
             yield int(row["step"]), row
-        except (ValueError, KeyError, TypeError):  # a line that a kill cut short
-            continue

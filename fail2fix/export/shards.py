@@ -1,7 +1,6 @@
 """Read a checkpoint's FSDP shards as whole tensors, in the precision that they were saved in.
 
-Knows: verl's file names and torch's DTensor. Must not know: models, adapters. Shards are read as weights only, so no
-pickled code runs. Memory-mapped: a tensor of one rank is not copied.
+Shards are read as weights only, so no pickled code runs, and memory-mapped: a tensor of one rank is not copied.
 """
 
 from __future__ import annotations
@@ -11,18 +10,20 @@ import logging
 import pickle
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 from torch.distributed.tensor import DTensor, Shard
 
-from fail2fix.method.errors import InputError
+from fail2fix.method.errors import InputError, reading
 
 # It warns that a mesh was read before any process group; there is none here.
 logging.getLogger("torch.distributed.device_mesh").setLevel(logging.ERROR)
 
 State = dict[str, torch.Tensor]
 
+UNREADABLE = (OSError, RuntimeError, EOFError, ValueError)  # truncated, or not written by torch
 _FILE = re.compile(r"model_world_size_(\d+)_rank_(\d+)\.pt")
 
 
@@ -61,30 +62,26 @@ def shard_files(actor: Path) -> list[Path]:
 
 
 def _ranks(actor: Path, named: set[int]) -> int:
-    """How many ranks wrote the checkpoint: as verl's fsdp_config.json says, else as the only file name says."""
-    try:
-        return int(json.loads((actor / "fsdp_config.json").read_text())["world_size"])
-    except FileNotFoundError:
-        if len(named) == 1:
-            return named.pop()
+    """The number of ranks that wrote the checkpoint, from verl's fsdp_config.json or the only file name."""
+    config = actor / "fsdp_config.json"
+    if config.exists():
+        with reading(f"{config}: does not name a world_size", hint="the checkpoint is damaged"):
+            return int(json.loads(config.read_text())["world_size"])
+    if len(named) > 1:
         raise InputError(
             f"{actor}: files of {' and of '.join(map(str, sorted(named)))} ranks and no fsdp_config.json: remove the "
             "files that are not this checkpoint's"
-        ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{actor}: fsdp_config.json does not name a world_size: the checkpoint is damaged") from error
+        )
+    return min(named)
 
 
 def _load(path: Path) -> State:
-    try:
+    state = None
+    hint = "copy it again or give another checkpoint"
+    with suppress(pickle.UnpicklingError), reading(f"{path}: cannot be read", *UNREADABLE, hint=hint):
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(f"{path}: holds more than weights, or is damaged: give a checkpoint of verl's FSDP") from error
-    except (OSError, RuntimeError, EOFError, ValueError) as error:  # cut short, or no file of torch's
-        reason = " ".join(str(error).split())[:100]
-        raise InputError(f"{path}: cannot be read ({reason}): copy it again or give another checkpoint") from error
     if not isinstance(state, dict):
-        raise InputError(f"{path}: holds no state dict: give a checkpoint of verl's FSDP")
+        raise InputError(f"{path}: holds more than weights, or is damaged: give a checkpoint of verl's FSDP")
     return {str(name): value for name, value in state.items() if isinstance(value, torch.Tensor)}
 
 

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, PreTrainedModel
 
 from fail2fix.export.shards import State
-from fail2fix.method.errors import InputError
+from fail2fix.method.errors import InputError, reading
 
 PREFIX = "base_model.model."
 _ADAPTER = re.compile(re.escape(PREFIX) + r"(.+?)\.lora_")
@@ -27,11 +27,8 @@ LORA_META = "lora_train_meta.json"
 
 
 @dataclass(frozen=True)
-class Origin:
-    """What the run's config says of the weights; all None where the config is not known.
-
-    `model`: the starting model's path. `adapter`: of the adapter that training started from.
-    """
+class WeightsOrigin:
+    """Paths of the starting model and of the adapter that training started from; None where unknown."""
 
     model: str | None = None
     adapter: str | None = None
@@ -39,7 +36,7 @@ class Origin:
 
 
 def save_policy(
-    state: State, actor: Path, folder: Path, origin: Origin, dtype: str | None, trust_remote_code: bool
+    state: State, actor: Path, folder: Path, origin: WeightsOrigin, dtype: str | None, trust_remote_code: bool
 ) -> tuple[str, str, int]:
     """Write the policy to `folder`; how it was trained in words, its number format and count of parameters.
 
@@ -64,7 +61,7 @@ def trained_model(
     state: State,
     adapter: LoraConfig | None,
     actor: Path,
-    origin: Origin,
+    origin: WeightsOrigin,
     dtype: torch.dtype | None = None,
     trust_remote_code: bool = False,
 ) -> PreTrainedModel:
@@ -95,7 +92,7 @@ def trained_model(
     return model.to(dtype)  # type: ignore[arg-type]
 
 
-def adapter_config(state: Mapping[str, Any], actor: Path, origin: Origin) -> LoraConfig | None:
+def adapter_config(state: Mapping[str, Any], actor: Path, origin: WeightsOrigin) -> LoraConfig | None:
     """The adapter in a state dict; None where it has none.
 
     verl saves rank and alpha. All other settings are its defaults, unless training started from a user's adapter.
@@ -123,22 +120,19 @@ def adapter_config(state: Mapping[str, Any], actor: Path, origin: Origin) -> Lor
 
 
 def _lora_meta(actor: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads((actor / LORA_META).read_text()))
-    except FileNotFoundError:
+    if not (actor / LORA_META).exists():
         return {}
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{actor}: {LORA_META} is damaged: copy it from the run again") from error
+    with reading(f"{actor}: {LORA_META} is damaged", hint="copy it from the run again"):
+        return dict(json.loads((actor / LORA_META).read_text()))
 
 
 def _users_adapter(path: str) -> LoraConfig:
     key = f"actor_rollout_ref.model.lora_adapter_path={path}"
-    try:
+    # Any exception: PEFT and the hub have one each for gone, offline, malformed.
+    with reading(f"{key}: training started from this adapter, and its adapter_config.json is gone", Exception):
         config = PeftConfig.from_pretrained(path)
-    except Exception as error:  # PEFT and the hub have an exception for each of gone, offline, malformed
-        raise InputError(f"{key}: training started from this adapter, and its adapter_config.json is gone") from error
     if not isinstance(config, LoraConfig):
-        raise InputError(f"{key}: is of type {config.peft_type}; LoRA adapters alone can be exported")
+        raise InputError(f"{key}: is of type {config.peft_type}; only LoRA adapters can be exported")
     config.inference_mode = False
     return config
 
@@ -147,10 +141,8 @@ def _merged(
     base: PreTrainedModel, adapter: LoraConfig, state: State, actor: Path, only_adapter: bool
 ) -> PreTrainedModel:
     """The base model plus the adapter."""
-    try:
+    with reading(f"{actor}: its LoRA adapter does not fit huggingface/config.json", ValueError):
         model = get_peft_model(base, adapter)
-    except ValueError as error:
-        raise InputError(f"{actor}: its LoRA adapter does not fit huggingface/config.json: {_line(error)}") from error
     _fill(model, base, state, actor, only_adapter=only_adapter)
     if _ties_embeddings(base):  # an adapter of one of the two must not change the other
         head = _layer(base.get_output_embeddings())
@@ -161,28 +153,22 @@ def _merged(
 def _empty_model(actor: Path, trust_remote_code: bool) -> PreTrainedModel:
     """The model of the checkpoint's config, without memory for its weights."""
     folder = actor / "huggingface"
-    try:
+    code = "" if trust_remote_code else "; a model with its own code needs --trust-remote-code"
+    # Any exception: transformers and a model's own code may raise anything.
+    with reading(f"{folder}: its config.json cannot be used{code}", Exception), torch.device("meta"):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
-        kind = _auto_class(config)
-        with torch.device("meta"):
-            return kind.from_config(config, trust_remote_code=trust_remote_code)
-    except Exception as error:  # transformers and a model's own code may raise anything
-        code = "" if trust_remote_code else " (a model with code of its own needs --trust-remote-code)"
-        raise InputError(f"{folder}: its config.json cannot be used{code}: {_line(error)}") from error
+        return _auto_class(config).from_config(config, trust_remote_code=trust_remote_code)
 
 
-def _base_model(actor: Path, origin: Origin, trust_remote_code: bool) -> PreTrainedModel:
+def _base_model(actor: Path, origin: WeightsOrigin, trust_remote_code: bool) -> PreTrainedModel:
     """The starting model, for a checkpoint that holds the adapter alone (verl's save_lora_only)."""
-    asked = "name the run's folder with --run" if origin.model is None else f"{origin.model} must be there"
-    try:
-        if origin.model is None:
-            raise OSError("its starting model is unknown")
+    only_adapter = f"{actor}: holds the adapter alone, and the base model is needed too"
+    if origin.model is None:
+        raise InputError(f"{only_adapter}: name the run's folder with --run")
+    # Any exception: the hub's client and transformers have one for each cause.
+    with reading(f"{only_adapter}: {origin.model} cannot be loaded", Exception):
         kind = _auto_class(AutoConfig.from_pretrained(origin.model, trust_remote_code=trust_remote_code))
         return kind.from_pretrained(origin.model, dtype=torch.float32, trust_remote_code=trust_remote_code)
-    except Exception as error:  # the hub's client and transformers have an exception for each cause
-        raise InputError(
-            f"{actor}: holds the adapter alone, and the base model is needed too: {asked} ({_line(error)})"
-        ) from error
 
 
 def _auto_class(config: Any) -> Any:
@@ -233,7 +219,3 @@ def _layer(module: torch.nn.Module) -> torch.nn.Module:
 def _some(names: Iterable[str]) -> str:
     first, *rest = names
     return first + (f" and {len(rest)} more" if rest else "")
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

@@ -78,7 +78,7 @@ class Account:
             )
 
     def metrics(self) -> dict[str, float]:
-        """Every number, under ``fail2fix/conservation/<stream>/``."""
+        """Every number, under ``fail2fix/accounting/<stream>/``."""
         numbers = {
             "prompts": self.prompts,
             "trained": self.trained,
@@ -88,4 +88,4 @@ class Account:
             "verified": self.verified,
             "recorded": self.recorded,
         } | {f"skipped_{reason}": count for reason, count in self.skipped.items()}
-        return {f"fail2fix/conservation/{self.stream}/{name}": float(count) for name, count in numbers.items()}
+        return {f"fail2fix/accounting/{self.stream}/{name}": float(count) for name, count in numbers.items()}

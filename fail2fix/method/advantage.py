@@ -21,12 +21,15 @@ Example::
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fail2fix.method.config import Baseline, Scale
+from fail2fix.method.config import AdvantageConfig, Baseline, Scale
+from fail2fix.method.doors import resolve
 
+ESTIMATORS = {"group_relative": "fail2fix.method.advantage.correction_advantages"}
 EPSILON = 1e-6  # verl's, added to every scale
 ZERO_VARIANCE = 1e-4  # a term whose scale is below this is zero
 
@@ -39,10 +42,11 @@ class CorrectionGroups:
     """Rewards and verdicts of K correction groups and of the attempts that they correct.
 
     Attributes:
-        plain: (K, G) R, the rewards without the risk term; everything else (KL, length terms) is in them.
+        plain: (K, G) R, the rewards without the penalty; everything else (KL, length terms) is in them.
         correct: (K, G) the verdicts.
         attempt_plain: (K,) the attempts' own unshaped rewards; read by ``with_attempt`` only.
         attempt_correct: (K,) the attempts' verdicts.
+        taken: (K, G) R - R~, what the penalty of the shaping took; None: what the rule ``broken`` takes.
 
     Raises:
         ValueError: fewer than two rollouts a group, or shapes that differ.
@@ -52,11 +56,14 @@ class CorrectionGroups:
     correct: Bools
     attempt_plain: Array
     attempt_correct: Bools
+    taken: Array | None = None
 
     def __post_init__(self) -> None:
         shapes = (self.plain.shape, self.correct.shape, self.attempt_plain.shape, self.attempt_correct.shape)
         if self.plain.ndim != 2 or shapes != (shapes[0], shapes[0], shapes[0][:1], shapes[0][:1]):
             raise ValueError(f"want (K, G), (K, G), (K,), (K,); got {', '.join(map(str, shapes))}")
+        if self.taken is not None and self.taken.shape != shapes[0]:
+            raise ValueError(f"taken must have the shape {shapes[0]} of plain, got {self.taken.shape}")
         if shapes[0][1] < 2:
             raise ValueError(f"a correction group needs at least 2 rollouts, got {shapes[0][1]}")
 
@@ -67,8 +74,9 @@ class CorrectionGroups:
 
     def kept(self, which: Bools) -> CorrectionGroups:
         """The groups that ``which`` (K,) selects."""
+        taken = None if self.taken is None else self.taken[which]
         return CorrectionGroups(
-            self.plain[which], self.correct[which], self.attempt_plain[which], self.attempt_correct[which]
+            self.plain[which], self.correct[which], self.attempt_plain[which], self.attempt_correct[which], taken
         )
 
 
@@ -80,7 +88,7 @@ class AdvantageRule:
         scale: what to divide by.
         baseline: over what the mean and the std are taken.
         penalty: lambda_risk.
-        reward_scale: s; read by ``shaped_std`` and ``none``, whose risk term is in units of the reward.
+        reward_scale: s, what a right answer is worth above a wrong one.
         leave_one_out: compare each rollout with the mean of the others only (RLOO).
     """
 
@@ -103,23 +111,49 @@ class Advantages:
         return float(np.abs(self.values[which]).max(initial=0.0))
 
 
+def penalties(groups: CorrectionGroups, rule: AdvantageRule) -> Array:
+    """(K, G) R - R~: what the shaping took of each reward."""
+    if groups.taken is not None:
+        return groups.taken
+    return rule.penalty * rule.reward_scale * groups.broken.astype(float)
+
+
+class Estimator(Protocol):
+    """Turns the rewards of correction groups into advantages: a pure function (``fail2fix.advantage.estimator``)."""
+
+    def __call__(self, groups: CorrectionGroups, rule: AdvantageRule, /) -> Advantages:
+        """One advantage a rollout, (K, G); each group by itself, zero where ``zero_variance``."""
+
+
+def advantage_estimator(config: AdvantageConfig) -> Estimator:
+    """The function that ``fail2fix.advantage.estimator`` names.
+
+    Raises:
+        InputError: it does not load, or takes other arguments.
+    """
+    found: Estimator = resolve("fail2fix.advantage.estimator", config.estimator, ESTIMATORS, Estimator)
+    return found
+
+
 def correction_advantages(groups: CorrectionGroups, rule: AdvantageRule) -> Advantages:
-    """One advantage a rollout.
+    """The estimator ``group_relative``: one advantage a rollout (METHOD.md, "The penalty that does nothing").
 
     With ``raw_std`` it does not change when all rewards, the attempt's included, are multiplied by a positive number or
-    shifted, as long as their std stays at or above ``ZERO_VARIANCE``. Its absolute value is at most
-    (1 + penalty) (n - 1) / sqrt(n), times n / (n - 1) with ``leave_one_out``, where n is G, or G + 1 ``with_attempt``.
+    shifted, as long as their std stays at or above ``ZERO_VARIANCE``. Under the penalty rule ``broken`` its absolute
+    value is at most (1 + penalty) (n - 1) / sqrt(n), times n / (n - 1) with ``leave_one_out``, where n is G, or G + 1
+    ``with_attempt``.
     """
     plain = _with_attempt(groups.plain, groups.attempt_plain, rule)
-    broken = _with_attempt(groups.broken.astype(float), np.zeros(len(plain)), rule)
+    taken = _with_attempt(penalties(groups, rule), np.zeros(len(plain)), rule)
     size = groups.plain.shape[1]
     if rule.scale is Scale.raw_std:
-        # Where b is not zero throughout, v = 1 - b: both have the same std.
-        reward = _scaled(_centered(plain, rule), plain)
-        risk = -rule.penalty * _scaled(_centered(broken, rule), broken)
+        wrong = _with_attempt((~groups.correct).astype(float), (~groups.attempt_correct).astype(float), rule)
+        penalty = rule.penalty or 1.0  # a rule of one's own may take something without it
+        reward = _scaled(plain, plain, rule)
+        risk = -penalty * _scaled(taken / (penalty * rule.reward_scale), wrong, rule)
         values, zero = (reward + risk)[:, :size], np.asarray(((reward == 0) & (risk == 0)).all(axis=1))
     else:
-        shaped = plain - rule.penalty * rule.reward_scale * broken
+        shaped = plain - taken
         values = _centered(shaped, rule)[:, :size]
         zero = np.abs(values).max(axis=1) < ZERO_VARIANCE
         if rule.scale is Scale.shaped_std:
@@ -128,12 +162,12 @@ def correction_advantages(groups: CorrectionGroups, rule: AdvantageRule) -> Adva
     return Advantages(np.where(zero[:, None], 0.0, values), zero)
 
 
-def risk_effect(groups: CorrectionGroups, rule: AdvantageRule) -> float:
-    """mean |A(lambda_risk) - A(0)|: how much the risk term changes what is learned (ours)."""
+def risk_effect(groups: CorrectionGroups, rule: AdvantageRule, estimator: Estimator = correction_advantages) -> float:
+    """mean |A - A without a penalty|: how much the penalty changes what is learned (ours)."""
     if groups.plain.size == 0:
         return 0.0
-    with_risk = correction_advantages(groups, rule).values
-    return float(np.abs(with_risk - correction_advantages(groups, replace(rule, penalty=0.0)).values).mean())
+    without = estimator(replace(groups, taken=np.zeros_like(groups.plain)), replace(rule, penalty=0.0))
+    return float(np.abs(estimator(groups, rule).values - without.values).mean())
 
 
 def _with_attempt(values_KG: Array, attempt_K: Array, rule: AdvantageRule) -> Array:
@@ -149,13 +183,13 @@ def _centered(values_Kn: Array, rule: AdvantageRule) -> Array:
     return (values_Kn - values_Kn.mean(axis=1, keepdims=True)) * (size / (size - 1) if rule.leave_one_out else 1.0)
 
 
-def _scaled(centered_Kn: Array, values_Kn: Array) -> Array:
-    """``centered_Kn`` over the std of ``values_Kn``; zero where that is below ``ZERO_VARIANCE``.
+def _scaled(values_Kn: Array, by_Kn: Array, rule: AdvantageRule) -> Array:
+    """``values_Kn`` less their mean over the std of ``by_Kn``; zero where their own std is below ``ZERO_VARIANCE``.
 
     The epsilon is in units of the group's range, so that it does not depend on the scale of the rewards; the range of
-    0/1 rewards is 1.
+    0/1 rewards is 1. A std of ``by_Kn`` below ``ZERO_VARIANCE`` counts as 1.
     """
-    std_K1 = values_Kn.std(axis=1, ddof=1, keepdims=True)
-    scale_K1 = std_K1 + EPSILON * np.ptp(values_Kn, axis=1, keepdims=True)
-    flat_K1 = std_K1 < ZERO_VARIANCE
-    return np.where(flat_K1, 0.0, centered_Kn / np.where(flat_K1, 1.0, scale_K1))
+    std_K1 = by_Kn.std(axis=1, ddof=1, keepdims=True)
+    scale_K1 = np.where(std_K1 < ZERO_VARIANCE, 1.0, std_K1 + EPSILON * np.ptp(by_Kn, axis=1, keepdims=True))
+    flat_K1 = values_Kn.std(axis=1, ddof=1, keepdims=True) < ZERO_VARIANCE
+    return np.where(flat_K1, 0.0, _centered(values_Kn, rule) / scale_K1)

@@ -8,18 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-DEFAULT_HEADER = "Below is an attempt at this problem, quoted as it was written."
-
-
-DEFAULT_INSTRUCTION = (
-    "The attempt above may be right or wrong. Check it step by step, preserve what is right and repair what "
-    "is wrong. Then write out the full corrected solution and give the final answer in the form the problem "
-    "asks for."
-)
-
-
-SOURCES_ALLOWED = "online, offline, lagged, or the dotted path of a class of your own"
-
 
 class PromptForm(Enum):
     """How an attempt enters the correction prompt: data inside the user's turn, or the assistant's own turn."""
@@ -52,7 +40,11 @@ class Baseline(Enum):
 
 @dataclass
 class CorrectionConfig:
-    """The correction stream: ``attempts`` (K) prompts with ``rollouts`` (G') rollouts each, ``weight`` (lambda)."""
+    """The correction stream: ``attempts`` (K) prompts with ``rollouts`` (G') rollouts each, ``weight`` (lambda).
+
+    ``template``: default, or the dotted path of your own `fail2fix.method.templates.PromptTemplate`. ``header`` and
+    ``instruction`` replace its words.
+    """
 
     enabled: bool = True
     attempts: int = 128  # K (paper)
@@ -63,18 +55,21 @@ class CorrectionConfig:
     # [opening, closing] marks beside the known ones (`fail2fix.method.thinking.KNOWN_MARKS`)
     thinking_marks: list[list[str]] = field(default_factory=list)
     max_prompt_length: int = 5632  # tokens of a correction prompt: problem + fixed words + attempt
-    header: str = DEFAULT_HEADER  # before a quoted attempt (block); says nothing of its verdict
-    instruction: str = DEFAULT_INSTRUCTION  # after the attempt: check, preserve what is right, repair what is wrong
+    template: str = "default"
+    header: str | None = None  # before a quoted attempt (block); null: the template's
+    instruction: str | None = None  # after the attempt; null: the template's
 
 
 @dataclass
 class ReplayConfig:
     """Which attempts are replayed (METHOD.md, "Replay selection").
 
-    ``source``: online, offline, lagged, or the dotted path of an ``AttemptSource`` of your own.
+    ``source``: online, offline, lagged, or the dotted path of your own `fail2fix.verl_ext.sources.AttemptSource`.
+    ``rule``: quotas, or the dotted path of your own `fail2fix.method.selection.SelectionRule`.
     """
 
     source: str = "online"
+    rule: str = "quotas"
     band_low: float = 0.375  # delta_low (F2F)
     band_high: float = 0.75  # delta_high (F2F)
     max_attempts_per_prompt: int = 2  # (ours)
@@ -127,11 +122,13 @@ class RiskConfig:
     """Risk-averse shaping: ``penalty`` (lambda_risk) for turning a correct attempt into a wrong answer.
 
     ``reward_scale`` (s): what a right answer is worth above a wrong one in the reward function's reward. The shaped
-    reward loses ``penalty * reward_scale``, so that ``penalty`` means the same for every reward.
+    reward loses ``penalty * reward_scale``, so that ``penalty`` means the same for every reward. ``rule``: ``broken``,
+    or the dotted path of your own `fail2fix.method.shaping.PenaltyRule`.
     """
 
     penalty: float = 1.0  # (F2F)
     reward_scale: float = 1.0  # (ours)
+    rule: str = "broken"
 
 
 @dataclass
@@ -139,7 +136,9 @@ class AdvantageConfig:
     """How a correction group's rewards become advantages (METHOD.md, "The penalty that does nothing").
 
     ``scale=raw_std`` divides the reward and the risk term each by its own spread: rewards may have any units.
+    ``estimator``: group_relative, or the dotted path of your own `fail2fix.method.advantage.Estimator`.
     """
 
     scale: Scale = Scale.raw_std
     baseline: Baseline = Baseline.group
+    estimator: str = "group_relative"

@@ -18,6 +18,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from fail2fix.method.rollouts import Rollouts
+
 INITIAL = "initial"  # the line of rollouts made before the first step
 
 
@@ -37,6 +39,12 @@ class Cost:
     generated_tokens: int = 0
     verifier_calls: int = 0
     seconds: float = 0.0
+
+    @classmethod
+    def of(cls, rollouts: Rollouts, seconds: float) -> Cost:
+        """What a stream's rollouts cost; ``seconds``: wall-clock time of generation and verification."""
+        tokens = int(rollouts.prompt_tokens.sum()), int(rollouts.response_tokens.sum())
+        return cls(len(rollouts), *tokens, rollouts.verifier_calls, seconds)
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Cost)))

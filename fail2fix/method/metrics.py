@@ -11,58 +11,41 @@ Example::
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fail2fix.method.rollouts import Bools, Floats, Rollouts
 from fail2fix.method.selection import Selection
 
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 Metrics = dict[str, float]
 
 FIX_RATE_BINS = ((0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.0))
 
 
-@dataclass(frozen=True)
-class Rollouts:
-    """One stream's rollouts, all arrays (N,): what the stream metrics read.
-
-    ``unanswered``, ``timed_out``, ``over_limit`` (programs over their limits) and ``failed`` are checks that ended so;
-    ``excluded`` are all rows of groups with a failed check.
-    """
-
-    correct: Bools
-    plain_reward: Floats
-    shaped_reward: Floats
-    prompt_tokens: NDArray[np.int64]
-    response_tokens: NDArray[np.int64]
-    cut_off: Bools
-    unanswered: Bools
-    timed_out: Bools
-    over_limit: Bools
-    failed: Bools
-    excluded: Bools
+CHECKS = {
+    "no_answer": "verifier_no_answer",
+    "timeout": "verifier_timeouts",
+    "over_limit": "verifier_over_limit",
+    "error": "verifier_errors",
+}
+"""How a check can end beside ``ok``, and the metric that counts it."""
 
 
 def stream_metrics(stream: str, rollouts: Rollouts) -> Metrics:
-    """Accuracy, rewards, lengths and the ledger of one stream, under ``fail2fix/<stream>/``."""
-    kept = ~rollouts.excluded
+    """Accuracy, rewards, lengths, tokens and failed checks of one stream, under ``fail2fix/<stream>/``."""
+    kept = rollouts.included
     values = {
-        "rollouts": float(len(rollouts.correct)),
+        "rollouts": float(len(rollouts)),
         "prompt_tokens": float(rollouts.prompt_tokens.sum()),
         "generated_tokens": float(rollouts.response_tokens.sum()),
-        "verifier_no_answer": float(rollouts.unanswered.sum()),
-        "verifier_timeouts": float(rollouts.timed_out.sum()),
-        "verifier_over_limit": float(rollouts.over_limit.sum()),
-        "verifier_errors": float(rollouts.failed.sum()),
     }
+    values |= {name: float(rollouts.ended_in(status).sum()) for status, name in CHECKS.items()}
     if kept.any():
         values |= {
             "accuracy": rollouts.correct[kept].mean(),
-            "reward_plain": rollouts.plain_reward[kept].mean(),
-            "reward_shaped": rollouts.shaped_reward[kept].mean(),
+            "reward_plain": (rollouts.reward + rollouts.risk)[kept].mean(),
+            "reward_shaped": rollouts.reward[kept].mean(),
             "response_length": rollouts.response_tokens[kept].mean(),
             "prompt_length": rollouts.prompt_tokens[kept].mean(),
             "cut_off": rollouts.cut_off[kept].mean(),
@@ -70,13 +53,36 @@ def stream_metrics(stream: str, rollouts: Rollouts) -> Metrics:
     return {f"fail2fix/{stream}/{name}": float(value) for name, value in values.items()}
 
 
-def group_metrics(stream: str, zero_variance: Bools, excluded: int) -> Metrics:
-    """How many groups a stream has, how many teach nothing, how many left the update."""
-    prefix = f"fail2fix/{stream}"
+def correction_metrics(attempt_K: Bools, pass_rate_K: Floats, answer_K: Sequence[str], rollouts: Rollouts) -> Metrics:
+    """What corrections did to their attempts: the transition matrix, the constant policies, the changed answers.
+
+    Args:
+        attempt_K, pass_rate_K, answer_K: verdict and answer of each attempt, and the pass rate of its problem.
+        rollouts: K groups of corrections; groups whose verifier failed are left out.
+    """
+    kept = ~rollouts.excluded
+    correct_KG = rollouts.by_group(rollouts.correct)[kept]
+    answers_KG = rollouts.by_group(np.array(rollouts.answers, dtype=object))[kept].tolist()
+    attempts = [answer for answer, keep in zip(answer_K, kept, strict=True) if keep]
+    return (
+        transition_metrics(attempt_K[kept], correct_KG)
+        | constant_policy_metrics(attempt_K[kept], pass_rate_K[kept], correct_KG)
+        | changed_share(attempts, answers_KG)
+    )
+
+
+def group_metrics(stream: str, zero_variance: Bools, excluded: Bools) -> Metrics:
+    """How many groups a stream has, how many teach nothing, how many left the update.
+
+    Args:
+        zero_variance: groups (K,) without a gradient; counted among those that did not leave.
+        excluded: groups (K,) that left because the verifier failed.
+    """
+    prefix, kept = f"fail2fix/{stream}", ~excluded
     return {
-        f"{prefix}/groups": float(len(zero_variance)),
-        f"{prefix}/zero_variance_groups": float(zero_variance.sum()),
-        f"{prefix}/excluded_groups": float(excluded),
+        f"{prefix}/groups": float(kept.sum()),
+        f"{prefix}/zero_variance_groups": float(zero_variance[kept].sum()),
+        f"{prefix}/excluded_groups": float(excluded.sum()),
     }
 
 

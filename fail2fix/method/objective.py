@@ -1,11 +1,11 @@
 """The joint objective J = J_base + lambda J_corr: who is averaged over what (METHOD.md, item 6; ours).
 
-Each stream is averaged over itself inside each mini-batch, so lambda means the same whatever K and G' are.
-Here are the batch's shape (how many corrections fit, which row goes where) and the two denominators of
-every row; the loss itself is in ``fail2fix.verl_ext.loss``.
+Each stream is averaged over itself inside each mini-batch, so lambda means the same whatever K and G' are. Here are the
+batch's shape (how many corrections fit, which row goes where) and the two denominators of every row; the loss itself is
+in ``fail2fix.verl_ext.loss``. A stream is its place in the batch: 0 base, 1 correction.
 
-Rows reach the ranks in contiguous chunks, and every rank cuts its chunk into M equal mini-batches, so the
-order of rows is rank by rank, in each rank mini-batch by mini-batch, in each mini-batch base rows first.
+Rows reach the ranks in contiguous chunks, and every rank cuts its chunk into M equal mini-batches, so the order of rows
+is rank by rank, in each rank mini-batch by mini-batch, in each mini-batch stream by stream.
 
 Example::
 
@@ -20,8 +20,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-BASE, CORRECTION = 0, 1
-
 Partition = Callable[[Sequence[int], int], list[list[int]]]
 
 
@@ -31,7 +29,7 @@ class BatchSplit:
 
     Attributes:
         ranks: data-parallel ranks.
-        mini_batches: M, optimiser steps a step.
+        mini_batches: M, optimizer steps a step.
         update_micro: rows of a fixed micro-batch in the update; 1 with dynamic batch sizes.
         infer_micro: rows of a fixed micro-batch in the log-prob passes; 1 with dynamic batch sizes.
     """
@@ -64,7 +62,7 @@ def joint_layout(
     """The order of rows that gives every rank and mini-batch both streams in proportion.
 
     Args:
-        streams: (N,) BASE or CORRECTION.
+        streams: (N,) each row's stream.
         lengths: (N,) tokens a row; what ``partition`` balances.
         split: ranks and mini-batches.
         partition: splits lengths into equal-sized parts of similar sums; contiguous parts without it.
@@ -74,7 +72,7 @@ def joint_layout(
     """
     ranks, steps = split.ranks, split.mini_batches
     chunks: list[list[list[int]]] = [[[] for _ in range(steps)] for _ in range(ranks)]
-    for stream in (BASE, CORRECTION):
+    for stream in np.unique(streams):
         rows = np.flatnonzero(streams == stream)
         for step, step_rows in enumerate(np.array_split(rows, steps)):
             for rank, part in enumerate(_parts(step_rows, lengths, ranks, partition)):
@@ -100,7 +98,7 @@ def rows_to_update(
 ) -> NDArray[np.int64]:
     """The rows of a laid-out batch that an update has to see, laid out again (ours).
 
-    A row without advantage and without regularisation has no gradient: it stays in the denominators (``stream_sizes``),
+    A row without advantage and without regularization has no gradient: it stays in the denominators (``stream_sizes``),
     and its forward and backward passes can be left out. Every rank and mini-batch keeps as many rows as the fullest one
     needs, so a few that are not needed may stay.
 
@@ -141,7 +139,7 @@ def stream_sizes(
     sequences = np.ones(len(streams))
     stream_tokens = np.ones(len(streams))
     for step in np.unique(mini_batch):
-        for stream in (BASE, CORRECTION):
+        for stream in np.unique(streams):
             rows = (mini_batch == step) & (streams == stream)
             counted = rows & included
             sequences[rows] = max(1, int(counted.sum()))

@@ -33,9 +33,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tokenizers import Encoding, Tokenizer
 
-from fail2fix.method.config import DEFAULT_HEADER, DEFAULT_INSTRUCTION
+from fail2fix.method.chat_template import ChatTemplate, unused_character
 from fail2fix.method.markers import CLOSE_DELIMITER, OPEN_DELIMITER, Markers, omission_notice
-from fail2fix.method.templates import ChatTemplate, unused_character
+from fail2fix.method.templates.default import Default
 from fail2fix.method.thinking import ThinkingMarks
 
 if TYPE_CHECKING:
@@ -119,8 +119,8 @@ class CorrectionPromptBuilder:
         max_tokens: int,
         thinking: Thinking = "strip",
         thinking_marks: Iterable[Sequence[str]] = (),
-        instruction: str = DEFAULT_INSTRUCTION,
-        header: str = DEFAULT_HEADER,
+        instruction: str = Default.instruction,
+        header: str = Default.header,
         chat_template_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
         _check_settings(tokenizer, form, thinking, max_tokens)

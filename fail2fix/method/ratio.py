@@ -1,7 +1,7 @@
-"""The adaptive replay ratio: how many correct attempts to replay (CIPO; rule of F2F; METHOD.md, item 7).
+"""The adaptive replay ratio rho: the wanted share of correct attempts (paper; update rule F2F; METHOD.md, item 7).
 
-When the policy breaks what was right (retention under target), more correct attempts are replayed. f2 and
-f3 only push up, so with retention noisy around the target the ratio drifts up: a known property.
+If the policy breaks correct attempts (retention below the target), the next steps replay more of them. The terms f2
+and f3 only increase rho, so with retention noisy around the target rho drifts up.
 
 Example::
 
@@ -19,12 +19,12 @@ from fail2fix.method.config import RatioConfig
 
 @dataclass(frozen=True)
 class RatioState:
-    """What the controller remembers.
+    """The controller's state, part of every checkpoint.
 
     Attributes:
-        rho: wanted share of correct attempts.
-        retention: s, last measured; None before the first measurement.
-        below: c, consecutive measured steps with s under target.
+        rho: wanted share of correct attempts, in [0, 1].
+        retention: s of the last measured step; None before the first measurement.
+        below: c, consecutive measured steps with s below the target.
     """
 
     rho: float
@@ -33,7 +33,7 @@ class RatioState:
 
 
 class ReplayRatio:
-    """The controller: ``rho`` to read, ``update`` once a step."""
+    """Controller of rho: read ``rho``, call ``update`` once per step."""
 
     def __init__(self, config: RatioConfig) -> None:
         self.config = config
@@ -43,14 +43,21 @@ class ReplayRatio:
     def rho(self) -> float:
         return self.state.rho
 
-    def update(self, kept: int, measured: int) -> None:
-        """Take in a step's retention: ``kept`` of ``measured`` corrections of correct attempts stayed correct.
+    def update(self, kept: int, measured: int) -> dict[str, float]:
+        """Update from a step: ``kept`` of ``measured`` corrections of correct attempts are correct.
 
-        Nothing measured: nothing changes. With ``adaptive`` off, retention is tracked and rho stays.
+        With ``measured`` = 0 nothing changes. With ``adaptive`` off, retention is tracked and rho stays.
+
+        Returns:
+            The controller's metrics, under ``fail2fix/replay/``.
         """
-        if measured == 0:
-            return
-        self.state = next_state(self.state, kept / measured, self.config)
+        metrics = {"retention_n": float(measured)}
+        if measured:
+            metrics["retention"] = kept / measured
+            self.state = next_state(self.state, kept / measured, self.config)
+        if self.state.retention is not None:
+            metrics["retention_smoothed"] = self.state.retention
+        return {f"fail2fix/replay/{name}": value for name, value in (metrics | {"rho_next": self.rho}).items()}
 
     def state_dict(self) -> dict[str, float | int | None]:
         return asdict(self.state)
@@ -60,7 +67,7 @@ class ReplayRatio:
 
 
 def next_state(state: RatioState, measured: float, config: RatioConfig) -> RatioState:
-    """rho <- clip(rho (1 + w1 f1 + w2 f2 + w3 f3)) for a measured retention in [0, 1] (F2F)."""
+    """Compute rho <- clip(rho (1 + w1 f1 + w2 f2 + w3 f3)) from a measured retention in [0, 1] (F2F)."""
     previous = state.retention
     s = measured if previous is None else config.retention_ema * previous + (1 - config.retention_ema) * measured
     below = state.below + 1 if s < config.target_retention else 0

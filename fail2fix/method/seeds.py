@@ -1,4 +1,4 @@
-"""Seeds that are functions of what they are for: neither order nor a resumption changes what is drawn (ours)."""
+"""Seeds derived from their purpose: neither the order of requests nor a resumption changes a draw (ours)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 SEED_BITS = 31
-"""What every engine and service accepts."""
+"""Every engine and service accepts seeds of this size."""
 
 
 def derived_seed(*purpose: object) -> int:
-    """One seed a purpose, in [0, 2^31): names and numbers that say what will be drawn with it."""
+    """Derive a seed in [0, 2^31) from the names and numbers that identify its use."""
     words = json.dumps(purpose)
     return int.from_bytes(hashlib.blake2b(words.encode(), digest_size=8).digest(), "big") % 2**SEED_BITS
 
@@ -20,11 +20,11 @@ def derived_seed(*purpose: object) -> int:
 def rollout_seeds(
     run_seed: int, stream: str, step: int, prompts: Sequence[str], samples: Counter[str] | None = None
 ) -> list[int]:
-    """One seed a rollout, of (run, stream, step, prompt, sample).
+    """Derive one seed per rollout from (run, stream, step, prompt, sample).
 
     Args:
-        prompts: what identifies each rollout's prompt; the n-th rollout of one prompt is its sample n, wherever it is.
-        samples: how often each prompt was asked before; goes on counting.
+        prompts: identity of each rollout's prompt; the n-th rollout of a prompt is sample n, in any position.
+        samples: earlier rollouts per prompt; updated in place.
     """
     samples = Counter() if samples is None else samples
     seeds = []

@@ -19,8 +19,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor
+from typing import Protocol
 
 from fail2fix.method.config import ReplayConfig
+from fail2fix.method.doors import resolve
+
+RULES = {"quotas": "fail2fix.method.selection.select_attempts"}
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,34 @@ class Selection:
     def rho_effective(self) -> float:
         """Share of correct attempts among the chosen; nan when none is chosen."""
         return self.correct / len(self.attempts) if self.attempts else float("nan")
+
+
+class SelectionRule(Protocol):
+    """Chooses a step's attempts: a pure function (``fail2fix.replay.rule``)."""
+
+    def __call__(
+        self, groups: Sequence[PromptGroup], k: int, rho: float, config: ReplayConfig, seed: int, step: int, /
+    ) -> Selection:
+        """At most ``k`` replayable attempts, no two with equal content of one problem.
+
+        Args:
+            groups: the problems of the source of attempts, G rollouts each.
+            k: the number of correction prompts wanted; at most the number of distinct candidates.
+            rho: the wanted share of correct attempts.
+            config: the section ``fail2fix.replay``.
+            seed: the run's seed.
+            step: the number of the step, from 1. With ``seed``, the only source of chance.
+        """
+
+
+def selection_rule(config: ReplayConfig) -> SelectionRule:
+    """The function that ``fail2fix.replay.rule`` names.
+
+    Raises:
+        InputError: it does not load, or takes other arguments.
+    """
+    rule: SelectionRule = resolve("fail2fix.replay.rule", config.rule, RULES, SelectionRule)
+    return rule
 
 
 def in_band(solved: int, rollouts: int, config: ReplayConfig) -> bool:

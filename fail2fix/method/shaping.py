@@ -7,11 +7,40 @@ Example::
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from fail2fix.method.config import RiskConfig
+from fail2fix.method.doors import resolve
+
+PENALTIES = {"broken": "fail2fix.method.shaping.shape_reward"}
+
+
+class PenaltyRule(Protocol):
+    """Shaped reward of one correction: a pure function (``fail2fix.risk.rule``)."""
+
+    def __call__(self, reward: float, attempt_correct: bool, correct: bool, risk: RiskConfig, /) -> float:
+        """R~: ``reward`` less the penalty, in the reward's units.
+
+        Args:
+            reward: R, with overlong and format terms in it, without a KL term.
+            attempt_correct: v(y), the verdict of the attempt.
+            correct: v(y-hat), the verdict of the correction.
+            risk: the section ``fail2fix.risk``.
+        """
+
+
+def penalty_rule(risk: RiskConfig) -> PenaltyRule:
+    """The function that ``fail2fix.risk.rule`` names.
+
+    Raises:
+        InputError: it does not load, or takes other arguments.
+    """
+    rule: PenaltyRule = resolve("fail2fix.risk.rule", risk.rule, PENALTIES, PenaltyRule)
+    return rule
 
 
 def shape_reward(reward: float, attempt_correct: bool, correct: bool, risk: RiskConfig) -> float:
-    """R~ = R - lambda_risk * s * 1[v(y) = 1 and v(y-hat) = 0], R with everything else already in it."""
+    """R~ = R - lambda_risk * s * 1[v(y) = 1 and v(y-hat) = 0]: the rule ``broken`` (CIPO; METHOD.md, item 4)."""
     return reward - (risk.penalty * risk.reward_scale if attempt_correct and not correct else 0.0)
 
 

@@ -1,13 +1,13 @@
-"""Attention with and without flash-attn, and verl's fused kernels: what runs, what is slow, what would die.
+"""Check attention with and without flash-attn, and verl's fused kernels: what runs, is slow, or would fail.
 
-flash-attn is faster and optional: no lock can carry it, for it is built for one torch and CUDA. Without it attention is
-sdpa, and log-probabilities come from ``fail2fix.verl_ext.log_probs``.
+flash-attn is faster and optional: no lock file can pin it, because it is built for one torch and CUDA. Without it
+attention is sdpa, and log-probabilities come from ``fail2fix.verl_ext.log_probs``.
 
 | attention | packed rows (use_remove_padding) | padded rows |
 |---|---|---|
-| flash_attention_2 | runs where flash-attn is installed | the same |
-| sdpa | runs; warns of the square | runs |
-| eager | runs; warns of the square, which it keeps for every head | runs |
+| flash_attention_2 | runs if flash-attn is installed | the same |
+| sdpa | runs; warning of quadratic cost | runs |
+| eager | runs; warning of quadratic cost and memory for every head | runs |
 
 | use_fused_kernels | tied embeddings | untied |
 |---|---|---|
@@ -37,16 +37,16 @@ INSTALL = "pip install flash-attn==2.8.3 --no-build-isolation"
 
 
 def settle_attention(config: DictConfig) -> None:
-    """Set sdpa where the user set nothing and verl's own default is not installed.
+    """Set sdpa if the user set nothing and flash-attn, verl's default, is not installed.
 
-    Not where devices share a sequence: verl shares it in flash attention only.
+    Sequences that devices share need flash attention, so sdpa is not set then.
     """
     if not _has_flash_attention() and not _is_set(config) and sequence_parallel(config) == 1:
         OmegaConf.update(config, KEY, SDPA, force_add=True)
 
 
 def check_attention(config: DictConfig, model_config: Any) -> list[str]:
-    """Refuse an attention or a kernel that cannot run with this model; return the line of what is slow.
+    """Refuse an attention or a kernel that cannot run with this model; return a warning of a slow one.
 
     Args:
         model_config: the model's own, of transformers.
@@ -54,18 +54,29 @@ def check_attention(config: DictConfig, model_config: Any) -> list[str]:
     Raises:
         InputError: the key, and what to do.
     """
-    wanted = _attention(config)
-    _check_installed(config, wanted)
-    _check_supported(model_config, wanted)
+    model = config.actor_rollout_ref.model
+    # An explicit null leaves the choice to transformers.
+    wanted = (model.override_config.attn_implementation or "") if _is_set(config) else FLASH
+    if wanted.startswith("flash_attention") and not _has_flash_attention():
+        shared = "actor_rollout_ref.actor.ulysses_sequence_parallel_size=1, which needs no flash attention"
+        remedy = shared if sequence_parallel(config) > 1 else f"remove the key: attention is then {SDPA}"
+        raise InputError(f"{KEY}={wanted}: flash-attn is not installed; {remedy}; or install it: {INSTALL}")
+    # transformers refuses sdpa for a few architectures, once the workers have started. None: a model's own code.
+    architecture = AutoModelForCausalLM._model_mapping.get(type(model_config), None)
+    if wanted == SDPA and architecture is not None and not getattr(architecture, "_supports_sdpa", True):
+        raise InputError(
+            f"{KEY}={SDPA}: {architecture.__name__} has no sdpa attention in transformers; set it to {EAGER}, or "
+            f"install flash-attn: {INSTALL}"
+        )
     _check_fused(config, model_config)
-    return _cost_of_the_square(config, wanted)
+    return _quadratic_cost(config, wanted)
 
 
 def dry_run_note(config: DictConfig) -> list[str]:
-    """Which attention a run on this machine would take, where the config leaves it to what is installed."""
+    """The attention that a run on this machine would use, if the config does not set one."""
     if _is_set(config):
         return []
-    return [f"flash-attn ({'present' if _has_flash_attention() else 'not here: a run here takes sdpa'})"]
+    return [f"flash-attn ({'present' if _has_flash_attention() else 'not here: a run here uses sdpa'})"]
 
 
 def _has_flash_attention() -> bool:
@@ -77,52 +88,21 @@ def _is_set(config: DictConfig) -> bool:
     return "attn_implementation" in (config.actor_rollout_ref.model.get("override_config") or {})
 
 
-def _attention(config: DictConfig) -> str:
-    """What verl gives to transformers; empty where that is null, for then transformers chooses."""
-    if not _is_set(config):
-        return FLASH
-    return config.actor_rollout_ref.model.override_config.attn_implementation or ""
-
-
-def _check_installed(config: DictConfig, wanted: str) -> None:
-    if not wanted.startswith("flash_attention") or _has_flash_attention():
-        return
-    if sequence_parallel(config) > 1:
-        remedy = "actor_rollout_ref.actor.ulysses_sequence_parallel_size=1, for sequences are shared with it only"
-    else:
-        remedy = f"remove the key: attention is then {SDPA}"
-    raise InputError(f"{KEY}={wanted}: flash-attn is not installed; {remedy}; or install it: {INSTALL}")
-
-
-def _check_supported(model_config: Any, wanted: str) -> None:
-    """transformers refuses sdpa for a few architectures, once the workers have started."""
-    try:
-        architecture = AutoModelForCausalLM._model_mapping[type(model_config)]
-    except KeyError:  # a model's own code
-        return
-    if wanted == SDPA and not getattr(architecture, "_supports_sdpa", True):
-        raise InputError(
-            f"{KEY}={SDPA}: {architecture.__name__} has no sdpa attention in transformers; set it to {EAGER}, or "
-            f"install flash-attn: {INSTALL}"
-        )
-
-
 def _check_fused(config: DictConfig, model_config: Any) -> None:
     model, strategies = config.actor_rollout_ref.model, [config.actor_rollout_ref[w].strategy for w in ("actor", "ref")]
     overrides = model.get("override_config") or {}
     tied = overrides.get("tie_word_embeddings", getattr(model_config, "tie_word_embeddings", False))
     if model.get("use_fused_kernels") and "fsdp2" in strategies and not tied:
         raise InputError(
-            f"{FUSED}=true: {model.path} has an output head of its own (tie_word_embeddings=false), and verl's fused "
+            f"{FUSED}=true: {model.path} has its own output head (tie_word_embeddings=false), and verl's fused "
             f"kernels fail on a head sharded by fsdp2; set it to false"
         )
 
 
-def _cost_of_the_square(config: DictConfig, wanted: str) -> list[str]:
-    """The line for packed rows that a mask keeps apart: the kernel computes every pair of a micro-batch's tokens.
+def _quadratic_cost(config: DictConfig, wanted: str) -> list[str]:
+    """The warning for packed rows separated by a mask: the kernel computes every pair of a micro-batch's tokens.
 
-    Of T tokens in rows of at most L that is at least 2 T / L times what flash attention computes: half of each row's
-    square.
+    Flash attention computes half of each row's square, so T tokens in rows of at most L cost 2 T / L times as much.
     """
     model, actor = config.actor_rollout_ref.model, config.actor_rollout_ref.actor
     if wanted not in (SDPA, EAGER) or not model.get("use_remove_padding"):

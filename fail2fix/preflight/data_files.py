@@ -1,8 +1,8 @@
-"""The data sets: their files, every row of them, and how many rows are left to train on.
+"""Check the data sets: their files, every row, and the number of rows that remain to train on.
 
-verl leaves out prompts longer than ``data.max_prompt_length`` (``data.filter_overlong_prompts``) and, with them, those
-its template cannot render; it cuts what still exceeds the engine's ``prompt_length`` from the left. Here the first are
-counted and the others refused, for nothing of a problem is to be lost without a word.
+verl filters out prompts longer than ``data.max_prompt_length`` (``data.filter_overlong_prompts``) and prompts that its
+template cannot render, and cuts what still exceeds the engine's ``prompt_length`` from the left. Here the first are
+counted and the others refused, so that no part of a problem is lost silently.
 """
 
 from __future__ import annotations
@@ -18,15 +18,13 @@ from typing import Any
 import datasets
 import pyarrow
 import pyarrow.parquet as parquet
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
-from fail2fix.method.errors import InputError
+from fail2fix.method.errors import InputError, reason_of
 from fail2fix.preflight.chat import Chat
 from fail2fix.preflight.data_rows import FIELDS, Repeats, media_keys, row_problem, unsupported_problem
 from fail2fix.preflight.ground_truths import GroundTruths
-from fail2fix.preflight.sizes_fit import asks_for_corrections
-from fail2fix.preflight.wording import first_line, paths
-from fail2fix.run.settings import fail2fix_settings, writes_streams
+from fail2fix.run.settings import asks_for_corrections, fail2fix_settings, writes_streams
 
 FORMATS = (".parquet", ".json", ".jsonl")  # what verl's dataset reads
 Messages = list[dict[str, Any]]
@@ -36,7 +34,7 @@ BATCH = 1024  # prompts tokenized at a time
 
 @dataclass
 class DataSet:
-    """What the files under a key amount to. ``counted``: False where only verl can count their rows."""
+    """Counts of the rows in the files under a key. ``counted``: False if only verl can count them."""
 
     key: str
     rows: int = 0
@@ -48,45 +46,43 @@ class DataSet:
     first_marked: str = ""
     repeats: Repeats = field(default_factory=Repeats)
 
-    def left(self, config: DictConfig) -> int:
-        """Rows that verl keeps."""
+    def kept(self, config: DictConfig) -> int:
+        """Rows that verl does not filter out."""
         return self.rows - (self.overlong if config.data.filter_overlong_prompts else 0)
 
     def notes(self, config: DictConfig) -> list[str]:
-        """What is counted rather than refused, one line each."""
-        limit, repeats = config.data.max_prompt_length, self.repeats
-        notes = []
-        if self.overlong and config.data.filter_overlong_prompts:
-            notes.append(
-                f"{self.key}: {self.overlong} of {self.rows} rows are longer than data.max_prompt_length={limit} "
-                f"tokens and are left out (the longest: {self.longest}, {self.longest_at})"
-            )
-        if self.marked:
-            notes.append(
-                f"{self.key}: {self.marked} of {self.rows} rows have a special token or a thinking mark in their "
-                f"own text, which the model reads as markup (the first: {self.first_marked}); remove it if it is "
-                "not meant"
-            )
-        if repeats.repeated:
-            notes.append(f"{self.key}: {repeats.repeated} of {self.rows} rows repeat an earlier problem and its answer")
-        if repeats.contradictory:
-            notes.append(
-                f"{self.key}: {repeats.contradictory} of {self.rows} rows have an earlier row's problem with another "
-                "ground truth; at most one of them is right"
-            )
-        return notes
+        """Warnings of rows that are accepted, one line each."""
+        overlong = self.rows - self.kept(config)
+        some = (
+            (
+                overlong,
+                f"are longer than data.max_prompt_length={config.data.max_prompt_length} tokens and are left out (the "
+                f"longest: {self.longest}, {self.longest_at})",
+            ),
+            (
+                self.marked,
+                "have a special token or a thinking mark in their own text, which the model reads as markup (the "
+                f"first: {self.first_marked}); remove it if it is not intended",
+            ),
+            (self.repeats.repeated, "repeat an earlier problem and its answer"),
+            (
+                self.repeats.contradictory,
+                "have an earlier row's problem with another ground truth; at most one of them is right",
+            ),
+        )
+        return [f"{self.key}: {count} of {self.rows} rows {what}" for count, what in some if count]
 
 
 @dataclass(frozen=True)
 class DataCheck:
-    """What rows are checked against. ``verifiers``: None where the run has a reward function of its own."""
+    """The check of a run's data sets. ``verifiers``: None if the run has its own reward function."""
 
     config: DictConfig
     chat: Chat
     verifiers: GroundTruths | None
 
     def notes(self) -> list[str]:
-        """Refuse files that cannot serve; say what was counted, one line each.
+        """Refuse files that are not usable; return warnings of counted rows, one line each.
 
         Raises:
             InputError: the key, file, row and field, and what to do.
@@ -109,28 +105,27 @@ class DataCheck:
         return found
 
     def _file(self, file: Path, given: str, found: DataSet) -> None:
-        """Check every row of a local file, and add it up."""
-        before, rows = found.rows, self._sound_rows(file, given, found)
+        """Check and count every row of a local file."""
+        before, rows = found.rows, self._checked_rows(file, given, found)
         try:
-            while some := list(islice(rows, BATCH)):
-                self._measure(some, given, found)
+            while batch := list(islice(rows, BATCH)):
+                self._measure(batch, given, found)
         except InputError:
             raise
         except (pyarrow.ArrowException, OSError, ValueError, RecursionError) as error:
             kind = "parquet" if file.suffix == ".parquet" else "JSON"
             count = found.rows - before
-            raise InputError(f"{given}: not a readable {kind} file, after {count} rows: {first_line(error)}") from error
+            raise InputError(f"{given}: not a readable {kind} file, after {count} rows: {reason_of(error)}") from error
         if found.rows == before:
             raise InputError(f"{given}: the file has no rows")
 
-    def _sound_rows(self, file: Path, given: str, found: DataSet) -> Iterator[tuple[int, Messages]]:
+    def _checked_rows(self, file: Path, given: str, found: DataSet) -> Iterator[tuple[int, Messages]]:
         """The places and prompts of a file's rows, each checked."""
         key, media, settings = self.config.data.prompt_key, media_keys(self.config.data), fail2fix_settings(self.config)
-        corrections = asks_for_corrections(settings)
-        if file.suffix == ".parquet" and writes_streams(settings):
+        corrections, is_parquet = asks_for_corrections(settings), file.suffix == ".parquet"
+        if is_parquet and writes_streams(settings):
             _check_storable(file, given)
-        rows = _parquet_rows(file, key, media, given) if file.suffix == ".parquet" else _json_rows(file)
-        for place, row in enumerate(rows):
+        for place, row in enumerate(_parquet_rows(file, key, media, given) if is_parquet else _json_rows(file)):
             problem = (
                 row_problem(row, key)
                 or unsupported_problem(row, media, corrections)
@@ -161,10 +156,15 @@ class DataCheck:
                 found.longest, found.longest_at = tokens, f"row {place} of {given.partition('=')[2]}"
 
 
+def paths(files: str | ListConfig) -> list[str]:
+    """The paths under a key that takes one path or a list."""
+    return [files] if isinstance(files, str) else list(files)
+
+
 def _local_file(config: DictConfig, path: str, given: str) -> Path | None:
-    """The file to look into; None where only verl can read it."""
+    """The file to check; None if only verl can read it."""
     if (config.data.get("custom_cls") or {}).get("path"):
-        return None  # the run's own dataset class knows what it reads
+        return None  # any file may do for the run's own dataset class
     if not path.endswith(FORMATS):
         raise InputError(f"{given}: verl reads {', '.join(FORMATS)} only; convert it, or set data.custom_cls.path")
     if "://" in path:
@@ -183,12 +183,12 @@ def _parquet_rows(file: Path, prompt_key: str, media: Sequence[str], given: str)
     for column in columns:
         if column not in schema.names:
             raise InputError(f"{given}: column {column!r} is missing; it has {sorted(schema.names)}")
-    # Named fields may be long, and nothing of them is read here.
+    # Named fields may be long, and are not read here.
     if "extra_info" in schema.names and not pyarrow.types.is_struct(schema.field("extra_info").type):
         columns.append("extra_info")
-    asked = [column for column in (*media, "agent_name") if column in schema.names]
-    size = 64 if asked else 4096  # images are large
-    for batch in parquet.ParquetFile(file).iter_batches(batch_size=size, columns=columns + asked):
+    optional = [column for column in (*media, "agent_name") if column in schema.names]
+    size = 64 if optional else 4096  # images are large
+    for batch in parquet.ParquetFile(file).iter_batches(batch_size=size, columns=columns + optional):
         yield from batch.to_pylist()
 
 
@@ -198,18 +198,17 @@ def _check_storable(file: Path, given: str) -> None:
         if kind := _object_kind(feature):
             raise InputError(
                 f"{given}: column {column!r} holds {kind} objects, which no file of rollouts can store; drop the "
-                "column, or use fail2fix.replay.source=online and fail2fix.schedule=serial without fail2fix.held_out"
+                "column, or use fail2fix.replay.source=online without fail2fix.held_out"
             )
 
 
 def _object_kind(feature: Any) -> str:
-    """The name of a feature that `datasets` decodes to an object, looked for at any depth; "" if there is none."""
+    """The name of a feature that `datasets` decodes to an object, at any depth; "" if there is none."""
     if isinstance(feature, dict):
-        return next((kind for each in feature.values() if (kind := _object_kind(each))), "")
+        feature = list(feature.values())
     if isinstance(feature, list | tuple):
         return next((kind for each in feature if (kind := _object_kind(each))), "")
-    inner = getattr(feature, "feature", None)  # of a list
-    if inner is not None:
+    if (inner := getattr(feature, "feature", None)) is not None:  # of a list
         return _object_kind(inner)
     return type(feature).__name__ if hasattr(feature, "decode_example") else ""
 
@@ -226,16 +225,16 @@ def _json_rows(file: Path) -> Iterator[Any]:
 
 
 def _check_joinable(files: Sequence[Path], key: str) -> None:
-    """verl joins a key's files by `datasets`, which is asked here with a row of nulls from each."""
+    """Refuse files that verl cannot join; tried by `datasets` on a row of nulls from each."""
     for other in files[1:]:
         try:
             datasets.concatenate_datasets([_nulls(files[0]), _nulls(other)])
         except ValueError as error:
             column = re.search(r"the key (\S+) of", str(error))
-            named = f"column {column[1]!r}" if column else first_line(error)
+            named = f"column {column[1]!r}" if column else reason_of(error)
             raise InputError(
                 f"{key}: {named} has another type in {other} than in {files[0]}, so they cannot be joined; write them "
-                "alike"
+                "with equal types"
             ) from error
 
 
@@ -245,16 +244,16 @@ def _nulls(file: Path) -> datasets.Dataset:
 
 
 def _check_counts(config: DictConfig, train: DataSet, held_out: DataSet) -> None:
-    """Refuse too few rows; a number that is not known refuses nothing."""
+    """Refuse too few rows, where their number is known."""
     for found in (train, held_out):
-        if found.counted and found.left(config) == 0:
+        if found.counted and found.kept(config) == 0:
             raise InputError(
                 f"{found.key}: all {found.rows} rows are longer than data.max_prompt_length="
                 f"{config.data.max_prompt_length} tokens (the longest: {found.longest}, {found.longest_at}); raise it"
             )
     if not train.counted:
         return
-    batch, rows = config.data.train_batch_size, train.left(config)
+    batch, rows = config.data.train_batch_size, train.kept(config)
     if config.data.train_max_samples > 0:
         rows = min(rows, config.data.train_max_samples)
     left = f" left of {train.rows}" if rows < train.rows else ""

@@ -1,8 +1,9 @@
-"""What is wrong with one row of a data set, or with two of them together."""
+"""Check one row of a data set, and count rows that repeat."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 FIELDS = ("data_source", "reward_model")
@@ -12,7 +13,7 @@ NOT_MESSAGES = "must be a list of chat messages with role and content"
 
 
 def row_problem(row: Any, prompt_key: str) -> str:
-    """What is wrong with a row by itself; "" if nothing is."""
+    """What is wrong with the fields of a row; "" if nothing is."""
     if not isinstance(row, dict):
         return "must be an object with named fields"
     for field in (prompt_key, *FIELDS):
@@ -24,16 +25,17 @@ def row_problem(row: Any, prompt_key: str) -> str:
     if not isinstance(source, str) or not source.strip():
         return "'data_source' must be text that is not empty: it decides which verifier judges the row"
     if not isinstance(reward, dict) or "ground_truth" not in reward:
-        return "'reward_model' must have a ground_truth (null where your own reward function needs none)"
+        return "'reward_model' must have a ground_truth (null if your own reward function needs none)"
     if extra is not None and not isinstance(extra, dict):
         return f"'extra_info' must be named fields, or left out, not {type(extra).__name__}"
     return ""
 
 
 def unsupported_problem(row: Mapping[str, Any], media_keys: Sequence[str], corrections: bool) -> str:
-    """What a row asks for that the training loop cannot do; "" if nothing.
+    """What a row needs that the training loop does not support; "" if nothing.
 
-    ``corrections``: whether the run asks for corrections, which replay an attempt as one assistant turn.
+    Args:
+        corrections: the run asks for corrections, which replay an attempt as one assistant turn.
     """
     for key in media_keys:
         if row.get(key):
@@ -69,26 +71,25 @@ def _messages_problem(messages: Any) -> str:
 
 
 def _is_unicode(text: str) -> bool:
-    try:
+    with suppress(UnicodeEncodeError):
         text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        return True
+    return False
 
 
 class Repeats:
-    """Rows that occur twice: a way to weight a problem, and counted; with another ground truth counted apart."""
+    """Counts of rows that repeat an earlier problem: with the same ground truth, and with another one."""
 
     def __init__(self) -> None:
         self.repeated = 0
         self.contradictory = 0
         self._truths: dict[int, int] = {}
-        self._met: set[int] = set()
+        self._seen: set[int] = set()
 
     def add(self, row: dict[str, Any], prompt_key: str) -> None:
         """Count a row."""
         content = hash((repr(row[prompt_key]), repr(row["reward_model"].get("ground_truth"))))
-        known = self._truths.setdefault(prompt := hash(repr(row[prompt_key])), content)
-        self.contradictory += known != content
-        self.repeated += known == content and prompt in self._met
-        self._met.add(prompt)
+        first = self._truths.setdefault(prompt := hash(repr(row[prompt_key])), content)
+        self.contradictory += first != content
+        self.repeated += first == content and prompt in self._seen
+        self._seen.add(prompt)

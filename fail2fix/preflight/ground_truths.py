@@ -1,4 +1,4 @@
-"""Before training: can the run's verifiers read every row's ground truth, and can they run on this machine?"""
+"""Check that the run's verifiers can read every row's ground truth, and can run on this machine."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from fail2fix.verify.registry import ground_truth_problem, ground_truth_text, op
 
 
 class GroundTruths:
-    """The verifiers that the rows seen so far need, and the rows of each data source."""
+    """The verifiers that the rows read so far need, and the number of rows of each data source."""
 
     def __init__(self, settings: VerifierConfig) -> None:
         self._settings = settings
         self._sources: Counter[str] = Counter()
-        self._sound: set[int] = set()  # hashes of ground truths already checked
+        self._valid: set[int] = set()  # hashes of ground truths already checked
 
     def problem(self, row: Mapping[str, Any]) -> str:
         """What is wrong with a row's data source or its ground truth; "" if nothing is."""
@@ -29,25 +29,25 @@ class GroundTruths:
         except InputError as error:
             return str(error)
         self._sources[source] += 1
-        if (key := hash((name, text))) in self._sound:
+        if (key := hash((name, text))) in self._valid:
             return ""
-        if said := ground_truth_problem(name, text):
-            return f"'reward_model': ground_truth, for the {name} verifier: {said}"
-        self._sound.add(key)
+        if problem := ground_truth_problem(name, text):
+            return f"'reward_model': ground_truth, for the {name} verifier: {problem}"
+        self._valid.add(key)
         return ""
 
     def judges(self) -> list[str]:
-        """Which verifier judges each data source, one line each."""
+        """The verifier of each data source, one line each."""
         return [
             f"data_source {source!r}: {rows} rows, judged by the {verifier_of(source, self._settings)} verifier"
             for source, rows in sorted(self._sources.items())
         ]
 
     def check_they_run(self, reward_workers: int = 1) -> list[str]:
-        """Open and close each of them; what isolates untrusted programs, one line each verifier that runs any.
+        """Open and close each verifier; one line for each that runs programs, on how they are isolated.
 
         Raises:
-            InputError: one cannot run here; what to install or set.
+            InputError: a verifier cannot run here; what to install or set.
         """
         lines = []
         for name in sorted({verifier_of(source, self._settings) for source in self._sources}):

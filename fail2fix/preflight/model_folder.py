@@ -1,6 +1,6 @@
-"""The model's folder: a config that transformers knows, weights that are whole, room for the run's tokens.
+"""Check the model's folder: a config that transformers reads, complete weights, enough positions for the run's tokens.
 
-Reads headers only. A model that is still on the hub is asked for its config; its weights are not known then.
+Reads headers only. Of a model on the hub only the config is read.
 """
 
 from __future__ import annotations
@@ -18,18 +18,17 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig
 
 from fail2fix.data.files import refuse_unmerged
-from fail2fix.method.errors import InputError
-from fail2fix.preflight.wording import first_line
+from fail2fix.method.errors import InputError, reading
 
 KEY = "actor_rollout_ref.model.path"
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
-# Set by those who know better than the config how far a model reaches; vLLM then obeys the run.
-LONGER = "VLLM_ALLOW_LONG_MAX_MODEL_LEN"
+AGAIN = "download it again"
+LONGER = "VLLM_ALLOW_LONG_MAX_MODEL_LEN"  # set by users to let vLLM exceed the config's positions
 
 
 @dataclass(frozen=True)
-class Weights:
-    """What a model's files hold: numbers in all, in the largest tensor, and bytes of the files."""
+class ModelSize:
+    """Numbers in all tensors of a model, numbers in the largest one, and bytes of the files."""
 
     parameters: int
     largest: int
@@ -42,8 +41,7 @@ def check_model(config: DictConfig) -> Any:
     Raises:
         InputError: the path, and what it lacks.
     """
-    model = config.actor_rollout_ref.model
-    path = model.path
+    path, remote_code = config.actor_rollout_ref.model.path, config.actor_rollout_ref.model.trust_remote_code
     if path.endswith("/"):
         raise InputError(f"{KEY}={path}: verl refuses a path that ends with /; remove it")
     folder = Path(path).expanduser()
@@ -52,20 +50,16 @@ def check_model(config: DictConfig) -> Any:
         raise InputError(f"{KEY}={path}: the folder has no config.json; is it a model?")
     if not folder.is_dir() and not re.fullmatch(r"[\w.-]+/[\w.-]+", path):
         raise InputError(f"{KEY}={path}: no such folder, and not a hub id like org/name")
-    try:
-        # Said aloud: left out, transformers asks on the terminal whether to run the model's own code.
-        return AutoConfig.from_pretrained(os.path.expanduser(path), trust_remote_code=model.trust_remote_code)
-    except Exception as error:  # transformers, the hub and a model's own code may raise anything
-        if folder.is_dir():
-            raise InputError(f"{KEY}={path}: its config.json does not serve ({first_line(error)})") from error
-        reason = str(error).split(".")[0]
-        raise InputError(f"{KEY}={path}: no such folder, and the hub does not give it ({reason})") from error
+    failure = "its config.json is not usable" if folder.is_dir() else "no such folder, and the hub does not provide it"
+    with reading(f"{KEY}={path}: {failure}", Exception):  # transformers, the hub and a model's code may raise anything
+        # Without trust_remote_code, transformers asks on the terminal whether to run the model's code.
+        return AutoConfig.from_pretrained(os.path.expanduser(path), trust_remote_code=remote_code)
 
 
 def check_reach(config: DictConfig, model_config: Any) -> None:
-    """vLLM refuses to serve more tokens than the model has positions, once it holds the GPU.
+    """Refuse more tokens than the model has positions, which vLLM does only once it holds the GPU.
 
-    Models with scaled positions are vLLM's to judge.
+    Models with scaled positions are left to vLLM.
 
     Raises:
         InputError: the lengths, and the model's.
@@ -86,8 +80,8 @@ def check_reach(config: DictConfig, model_config: Any) -> None:
     )
 
 
-def check_weights(config: DictConfig) -> Weights | None:
-    """Refuse weights that are missing or cut short; return what they hold, None where headers do not say it.
+def check_weights(config: DictConfig) -> ModelSize | None:
+    """Refuse weights that are missing or truncated; return their size, None if headers do not give it.
 
     Raises:
         InputError: the file, and what to do.
@@ -100,32 +94,25 @@ def check_weights(config: DictConfig) -> Weights | None:
     if not files:
         if any(folder.glob("*.bin")):
             return None
-        raise InputError(f"{KEY}={path}: the folder has no weights ({SINGLE}, {INDEX} or *.bin); download it again")
+        raise InputError(f"{KEY}={path}: the folder has no weights ({SINGLE}, {INDEX} or *.bin); {AGAIN}")
     sizes = [size for file in files for size in _tensor_sizes(file)]
-    return Weights(sum(sizes), max(sizes, default=0), sum(file.stat().st_size for file in files))
+    return ModelSize(sum(sizes), max(sizes, default=0), sum(file.stat().st_size for file in files))
 
 
 def _weight_files(folder: Path, path: str) -> list[Path]:
-    """The folder's safetensors files, as the index names them where there is one."""
+    """The folder's safetensors files, as the index names them if it exists."""
     if not (folder / INDEX).exists():
         return [folder / SINGLE] if (folder / SINGLE).exists() else []
-    try:
+    with reading(f"{KEY}={path}: {INDEX} is not an index of weights", hint=AGAIN):
         names = sorted(set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise InputError(f"{KEY}={path}: {INDEX} is no index of weights; download it again") from error
     for name in names:
         if not (folder / name).exists():
-            raise InputError(f"{KEY}={path}: {name}, which {INDEX} names, is missing; download it again")
+            raise InputError(f"{KEY}={path}: {name}, which {INDEX} names, is missing; {AGAIN}")
     return [folder / name for name in names]
 
 
 def _tensor_sizes(file: Path) -> list[int]:
-    """How many numbers each tensor of a file has."""
-    try:
-        with safe_open(file, framework="numpy") as tensors:
-            return [prod(tensors.get_slice(name).get_shape()) for name in tensors.keys()]  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"{KEY}={file.parent}: {file.name} is cut short or no safetensors file ({first_line(error)}); "
-            "download it again"
-        ) from error
+    """The number of elements of each tensor in a file."""
+    failure = f"{KEY}={file.parent}: {file.name} is truncated or not a safetensors file"
+    with reading(failure, SafetensorError, OSError, hint=AGAIN), safe_open(file, framework="numpy") as tensors:
+        return [prod(tensors.get_slice(name).get_shape()) for name in tensors.keys()]  # noqa: SIM118

@@ -1,9 +1,10 @@
-"""No secret in a config: it is written to the run's folder, printed by a dry run and by verl, and sent to trackers."""
+"""Refuse secrets in a config: it is written to the run's folder, printed, and sent to trackers."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -18,14 +19,15 @@ def refuse_secrets(config: DictConfig) -> None:
     Raises:
         InputError: names the key, and does not repeat the secret.
     """
-    for key, written in _texts(OmegaConf.to_container(config, resolve=False)):
-        refuse_secret(key, written, os.environ)
-        if "${" in written:
-            refuse_secret(key, _resolved(config, key), os.environ)
+    for key, text in _texts(OmegaConf.to_container(config, resolve=False)):
+        refuse_secret(key, text, os.environ)
+        if "${" in text:
+            with suppress(OmegaConfBaseException):  # an interpolation that fails is refused by other checks
+                refuse_secret(key, str(OmegaConf.select(config, key)), os.environ)
 
 
 def _texts(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Every text of a config with its key."""
+    """Every string of a config with its key."""
     if isinstance(node, dict):
         for name, value in node.items():
             yield from _texts(value, f"{key}.{name}" if key else str(name))
@@ -34,11 +36,3 @@ def _texts(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
             yield from _texts(value, f"{key}[{place}]")
     elif isinstance(node, str):
         yield key, node
-
-
-def _resolved(config: DictConfig, key: str) -> str:
-    """What an interpolation says; "" where it says nothing, which is for the other checks to name."""
-    try:
-        return str(OmegaConf.select(config, key))
-    except OmegaConfBaseException:
-        return ""

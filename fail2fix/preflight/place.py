@@ -1,4 +1,4 @@
-"""Where a run starts and leaves its files, and the device it was told to use."""
+"""Check where a run starts and leaves its files, and its device."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from fail2fix.method.errors import InputError
-from fail2fix.run.checkpoint_state import FILE
+from fail2fix.run.checkpoint_state import FILE as STATE
 from fail2fix.run.checkpoints import UNFINISHED, Checkpoints
+from fail2fix.run.folder import folder_of
 
 
 def check_place(config: DictConfig) -> None:
-    """Refuse a folder that cannot be one, a checkpoint that is not there, and a device that is not the platform's.
+    """Refuse a run folder below a file, a missing checkpoint, and a device other than the platform's.
 
     Raises:
         InputError: the key, its value, and what to do.
@@ -26,12 +27,12 @@ def check_place(config: DictConfig) -> None:
 
 
 def _check_run_root(config: DictConfig) -> None:
-    """The run's folder must not lie below, or be, a file."""
-    run = config.fail2fix.run
-    folder = Path(run.root).absolute() / config.trainer.experiment_name / (run.name or "")
+    folder = folder_of(config).absolute()
     for part in (folder, *folder.parents):
         if part.exists() and not part.is_dir():
-            raise InputError(f"fail2fix.run.root={run.root}: {part} is a file, not a folder; choose another place")
+            raise InputError(
+                f"fail2fix.run.root={config.fail2fix.run.root}: {part} is a file, not a folder; choose another place"
+            )
 
 
 def _check_resume(config: DictConfig) -> None:
@@ -44,12 +45,12 @@ def _check_resume(config: DictConfig) -> None:
         raise InputError(f"{given}: trainer.resume_mode=resume_path needs a checkpoint folder like .../global_step_50")
     if not os.path.isdir(path):
         raise InputError(f"{given}: no such folder; name a checkpoint, or set trainer.resume_mode=auto")
-    if (Path(path) / UNFINISHED).exists() and not (Path(path) / FILE).exists():
+    if (Path(path) / UNFINISHED).exists() and not (Path(path) / STATE).exists():
         raise InputError(f"{given}: its run was killed while writing it; name an earlier one")
 
 
 def _check_best(config: DictConfig) -> None:
-    """The best of the checkpoints needs checkpoints, and their validations."""
+    """A best checkpoint needs checkpoints, and their validations."""
     name = config.fail2fix.checkpoint.best_metric
     for key in ("test_freq", "save_freq"):
         if name is not None and config.trainer[key] <= 0:

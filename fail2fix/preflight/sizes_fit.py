@@ -1,4 +1,4 @@
-"""Do lengths, batches and budgets fit together?"""
+"""Check that lengths, batches, devices and budgets fit together."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 from fail2fix.method.errors import InputError
 from fail2fix.method.objective import feasible_attempts
 from fail2fix.run.config import Fail2FixConfig
+from fail2fix.run.settings import asks_for_corrections
 from fail2fix.run.step_sizes import (
     batch_split,
     data_parallel_ranks,
@@ -17,14 +18,9 @@ from fail2fix.run.step_sizes import (
 )
 
 COMPARE_WITHIN_GROUPS = (
-    "grpo",
-    "grpo_vectorized",
-    "grpo_passk",
-    "rloo",
-    "rloo_vectorized",
-    "opo",
-    "reinforce_plus_plus_baseline",
+    *("grpo", "grpo_vectorized", "grpo_passk", "rloo", "rloo_vectorized", "opo", "reinforce_plus_plus_baseline"),
 )
+ROLLOUT = "actor_rollout_ref.rollout"
 ULYSSES = "actor_rollout_ref.actor.ulysses_sequence_parallel_size"
 
 
@@ -32,28 +28,23 @@ def check_sizes(config: DictConfig, settings: Fail2FixConfig) -> None:
     """Refuse prompts longer than the engine takes, rows that do not divide, and a budget below one step.
 
     Raises:
-        InputError: the key, its value, and the nearest that does.
+        InputError: the key, its value, and the nearest that works.
     """
     _check_sequence_parallel(config)
     _check_tensor_parallel(config)
     _check_lengths(config, settings)
+    _check_tokens_per_gpu(config)
     _check_batches(config, settings)
     _check_budget(config, settings)
 
 
-def asks_for_corrections(settings: Fail2FixConfig) -> bool:
-    """Whether a run builds correction prompts at all."""
-    return settings.correction.enabled or settings.held_out.enabled
-
-
 def _check_sequence_parallel(config: DictConfig) -> None:
-    """verl gathers a shared sequence in flash attention only; with another, a device would attend to its own part."""
-    shared, world = sequence_parallel(config), world_size(config)
+    """verl gathers a shared sequence in flash attention only; otherwise a device would attend to its own part."""
+    shared, world, model = sequence_parallel(config), world_size(config), config.actor_rollout_ref.model
     if shared == 1:
         return
     if world % shared:
         raise InputError(f"{ULYSSES}={shared} does not divide the {world} devices (trainer.nnodes x n_gpus_per_node)")
-    model = config.actor_rollout_ref.model
     attention = (model.get("override_config") or {}).get("attn_implementation") or "flash_attention_2"
     if not attention.startswith("flash_attention") or not model.get("use_remove_padding"):
         raise InputError(
@@ -63,73 +54,74 @@ def _check_sequence_parallel(config: DictConfig) -> None:
 
 
 def _check_tensor_parallel(config: DictConfig) -> None:
-    """verl gives each engine equally many devices, of one node or of whole nodes."""
+    """verl gives each engine the same number of devices, of one node or of whole nodes."""
     rollout, node, world = config.actor_rollout_ref.rollout, config.trainer.n_gpus_per_node, world_size(config)
     engine = rollout.tensor_model_parallel_size * (rollout.get("data_parallel_size") or 1)
     if world % engine or engine % min(engine, node):
         raise InputError(
-            f"actor_rollout_ref.rollout.tensor_model_parallel_size={rollout.tensor_model_parallel_size}: an engine "
-            f"takes {engine} devices, which do not divide the {world} (trainer.nnodes x n_gpus_per_node); use a divisor"
+            f"{ROLLOUT}.tensor_model_parallel_size={rollout.tensor_model_parallel_size}: an engine takes {engine} "
+            f"devices, which do not divide the {world} (trainer.nnodes x n_gpus_per_node); use a divisor"
         )
 
 
 def _check_lengths(config: DictConfig, settings: Fail2FixConfig) -> None:
-    rollout, data = config.actor_rollout_ref.rollout, config.data
-    needed = {"data.max_prompt_length": data.max_prompt_length}
+    rollout, longest = config.actor_rollout_ref.rollout, config.data.max_prompt_length
+    needed = {"data.max_prompt_length": longest}
     if asks_for_corrections(settings):
         needed["fail2fix.correction.max_prompt_length"] = settings.correction.max_prompt_length
     for key, length in needed.items():
         if rollout.prompt_length < length:
             raise InputError(
-                f"actor_rollout_ref.rollout.prompt_length={rollout.prompt_length} is below {key}={length}: verl "
-                "would cut prompts from the left; raise it to the larger of the two"
+                f"{ROLLOUT}.prompt_length={rollout.prompt_length} is below {key}={length}: verl would cut prompts from "
+                "the left; raise it to the larger of the two"
             )
     total = rollout.prompt_length + rollout.response_length
     if rollout.max_model_len is not None and rollout.max_model_len < total:
         raise InputError(
-            f"actor_rollout_ref.rollout.max_model_len={rollout.max_model_len} is below prompt_length + "
-            f"response_length = {total}; raise it or leave it null"
+            f"{ROLLOUT}.max_model_len={rollout.max_model_len} is below prompt_length + response_length = {total}; "
+            "raise it or leave it null"
         )
-    shared = sequence_parallel(config)
-    times = f" x {shared} GPUs a sequence" if shared > 1 else ""
-    for key, tokens in _tokens_per_gpu(config).items():
+
+
+def _check_tokens_per_gpu(config: DictConfig) -> None:
+    """The limits of a micro-batch's tokens that apply must hold the longest row."""
+    actor, rollout, ref = (config.actor_rollout_ref[name] for name in ("actor", "rollout", "ref"))
+    shared, total = sequence_parallel(config), rollout.prompt_length + rollout.response_length
+    uses_reference = actor.use_kl_loss or config.algorithm.use_kl_in_reward
+    limits = {
+        "actor.ppo_max_token_len_per_gpu": actor.use_dynamic_bsz,
+        "rollout.log_prob_max_token_len_per_gpu": rollout.log_prob_use_dynamic_bsz,
+        "ref.log_prob_max_token_len_per_gpu": ref.log_prob_use_dynamic_bsz and uses_reference,
+    }
+    for key in (key for key, applies in limits.items() if applies):
+        worker, name = key.split(".")
+        tokens = config.actor_rollout_ref[worker][name]
         if tokens * shared < total:
+            times = f" x {shared} GPUs a sequence" if shared > 1 else ""
             raise InputError(
                 f"actor_rollout_ref.{key}={tokens}{times} is below the longest row, prompt_length + response_length = "
                 f"{total}; raise it, or lower data.max_response_length or fail2fix.correction.max_prompt_length"
             )
 
 
-def _tokens_per_gpu(config: DictConfig) -> dict[str, int]:
-    """The limits of a micro-batch's tokens that are in force, by key."""
-    actor, rollout, ref = (config.actor_rollout_ref[name] for name in ("actor", "rollout", "ref"))
-    limits = {}
-    if actor.use_dynamic_bsz:
-        limits["actor.ppo_max_token_len_per_gpu"] = actor.ppo_max_token_len_per_gpu
-    if rollout.log_prob_use_dynamic_bsz:
-        limits["rollout.log_prob_max_token_len_per_gpu"] = rollout.log_prob_max_token_len_per_gpu
-    if ref.log_prob_use_dynamic_bsz and (actor.use_kl_loss or config.algorithm.use_kl_in_reward):
-        limits["ref.log_prob_max_token_len_per_gpu"] = ref.log_prob_max_token_len_per_gpu
-    return limits
-
-
 def _check_batches(config: DictConfig, settings: Fail2FixConfig) -> None:
     batch, mini = config.data.train_batch_size, config.actor_rollout_ref.actor.ppo_mini_batch_size
-    if mini < 1 or batch % mini:
+    if batch % mini:
         raise InputError(
             f"data.train_batch_size={batch} is not a multiple of actor_rollout_ref.actor.ppo_mini_batch_size={mini}"
         )
-    rollouts, estimator = config.actor_rollout_ref.rollout.n, config.algorithm.adv_estimator
-    if rollouts < 2 and (settings.correction.enabled or estimator in COMPARE_WITHIN_GROUPS):
-        raise InputError(
-            f"actor_rollout_ref.rollout.n={rollouts}: {estimator} compares the rollouts of a group; use at least 2"
-        )
+    rollouts, estimator, correction = (
+        config.actor_rollout_ref.rollout.n,
+        config.algorithm.adv_estimator,
+        settings.correction,
+    )
+    if rollouts < 2 and (correction.enabled or estimator in COMPARE_WITHIN_GROUPS):
+        raise InputError(f"{ROLLOUT}.n={rollouts}: {estimator} compares the rollouts of a group; use at least 2")
     rows, split = batch * rollouts, batch_split(config, data_parallel_ranks(config))
     if not split.divides(rows, 0):
         raise InputError(
             f"data.train_batch_size={batch} x rollout.n={rollouts} = {rows} rows do not split into {split}"
         )
-    correction = settings.correction
     if not correction.enabled:
         return
     fits = feasible_attempts(correction.attempts, correction.rollouts, rows, split)
@@ -142,7 +134,7 @@ def _check_batches(config: DictConfig, settings: Fail2FixConfig) -> None:
 
 
 def _check_budget(config: DictConfig, settings: Fail2FixConfig) -> None:
-    budget, before = settings.budget.rollouts, rollouts_before_training(config, settings)
-    needed = before + rollouts_a_step(config, settings)
+    budget = settings.budget.rollouts
+    needed = rollouts_before_training(config, settings) + rollouts_a_step(config, settings)
     if budget is not None and budget < needed:
-        raise InputError(f"fail2fix.budget.rollouts={budget} is below what one step needs, {needed} rollouts; raise it")
+        raise InputError(f"fail2fix.budget.rollouts={budget} is below the {needed} rollouts of one step; raise it")

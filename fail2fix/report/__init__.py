@@ -1,1 +1,1 @@
-"""What a run achieved, from the files it left: figures with intervals, as a table or as JSON."""
+"""Figures with intervals from a run's files, as a table or JSON; statistics, tables and pictures for other rooms."""

@@ -1,16 +1,19 @@
-"""Numbers with intervals: pass@k, bootstrap over problems, Student's t over seeds, both together, paired differences.
+"""95 % intervals: pass@k, shares over problems, bootstrap, Student's t over seeds, paired differences.
 
-Knows arrays only. Every measure is a ratio of sums over problems, ``sum num / sum den`` (accuracy: share of right
-answers / 1; fix rate: fixed samples / samples whose attempt was wrong), held as a ``Measure``. All runs measured
-together share their problems, so a resample draws *one* set of problems for all seeds and configs: problems that were
-hard to draw for one seed are so for all. Seeds are not resampled: three seeds give
-too few different resamples for a 95 % interval. Shapes: _S seeds, _P problems, _R resamples, _X points of a curve.
+Every measure is a ratio of sums over problems, ``sum num / sum den``: accuracy has each problem's share of right
+answers over 1, a fix rate the fixed samples over the samples whose attempt was wrong. Problems are the units drawn: the
+samples of one problem are not independent.
+
+With several seeds (``Measure``) all runs share their problems, so each resample draws one set of problems for every
+seed and config. Seeds are not resampled: three seeds give too few different resamples for a 95 % interval.
+
+Shapes: _S seeds, _P problems, _R resamples, _X points of a curve.
 
 Example::
 
-    draws = draw(problems=500)
-    estimate(accuracy_of_cipo, draws)                  # mean over seeds, its interval, and each seed's
-    difference(accuracy_of_cipo, accuracy_of_grpo, draws)
+    draws_RP = draw(problems=500)
+    estimate(accuracy_of_cipo, draws_RP)                        # mean over seeds, its intervals, and each seed's
+    difference(accuracy_of_cipo, accuracy_of_grpo, draws_RP)
 """
 
 from __future__ import annotations
@@ -20,11 +23,13 @@ from dataclasses import dataclass
 from math import comb, hypot, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fail2fix.report.figures import RESAMPLES, SEED
-
+Floats = NDArray[np.float64]
 Curve = tuple[Sequence[float], Sequence[float]]  # x ascending, y
 
+RESAMPLES = 2000
+SEED = 0
 # Student's t, 97.5 % quantile, for 1 to 30 degrees of freedom.
 T_975 = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
@@ -55,23 +60,15 @@ class Interval:
 class Estimate:
     """A mean over seeds with three intervals, and each seed alone.
 
-    ``over_problems``: percentile bootstrap over problems, these seeds given. ``over_seeds``: Student's t over the
-    seeds' values, these problems given; wide with few seeds and honest about it. ``over_problems_and_seeds``: both
-    together, the distances to their bounds added in quadrature (with one seed, over problems alone). ``seeds``:
-    percentile bootstrap over problems within each seed, in the order of the measure's rows.
+    ``over_problems``: percentile bootstrap over problems, for these seeds. ``over_seeds``: Student's t over the seeds'
+    values, for these problems. ``over_problems_and_seeds``: the distances to both bounds added in quadrature (with one
+    seed, over problems alone). ``seeds``: percentile bootstrap over problems within each seed, in the measure's order.
     """
 
     over_problems_and_seeds: Interval
     over_problems: Interval
     over_seeds: Interval
     seeds: tuple[Interval, ...]
-
-
-@dataclass(frozen=True)
-class Draws:
-    """Which problems each resample takes, as counts: ``problems_RP``."""
-
-    problems_RP: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ class Band:
 
 
 def pass_at_k(correct: int, n: int, k: int) -> float:
-    """Probability that at least one of ``k`` out of ``n`` samples is right, ``correct`` of them being so, unbiased.
+    """Unbiased probability that at least one of ``k`` out of ``n`` samples is right, of which ``correct`` are.
 
     Raises:
         ValueError: k outside 1 to n, or correct outside 0 to n.
@@ -95,32 +92,101 @@ def pass_at_k(correct: int, n: int, k: int) -> float:
     return 1 - comb(n - correct, k) / comb(n, k)
 
 
-def draw(problems: int, resamples: int = RESAMPLES, random_seed: int = SEED) -> Draws:
-    """Draw the resamples once; estimates and differences that share them are paired by problem."""
+# One evaluation or two, without seeds
+
+
+def bootstrap_interval(values: np.ndarray) -> tuple[float, float]:
+    """Percentile interval of the mean of ``values`` (P,) over draws with replacement."""
+    random = np.random.default_rng(SEED)
+    means = [values[random.integers(len(values), size=len(values))].mean() for _ in range(RESAMPLES)]
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def share(num_P: Floats, den_P: Floats) -> Interval | None:
+    """A ratio of sums over problems with its interval; None where nothing counts. 0 <= ``num_P`` <= ``den_P``.
+
+    Wilson's score interval with Student's quantile and the number of trials of a binomial share of the same variance.
+    Where no problem differs from another (a share of 0 or 1), the number of problems.
+    """
+    num_P, den_P = num_P[den_P > 0], den_P[den_P > 0]
+    problems = len(den_P)
+    if problems == 0:
+        return None
+    value = float(num_P.sum() / den_P.sum())
+    if problems == 1:
+        return Interval(value, None, None)
+    variance = float((_influence(num_P, den_P) ** 2).sum()) / (problems * (problems - 1))
+    spread = value * (1 - value)
+    trials = spread / variance if variance > 0 and spread > 0 else float(problems)
+    return Interval(value, *_wilson(value, trials, student_975(problems - 1)))
+
+
+def _wilson(value: float, trials: float, t: float) -> tuple[float, float]:
+    shrunk = (value + t**2 / (2 * trials)) / (1 + t**2 / trials)
+    half = t / (1 + t**2 / trials) * sqrt(value * (1 - value) / trials + t**2 / (4 * trials**2))
+    # At 0 and 1 the bound is the value itself, but for rounding.
+    return (0.0 if value == 0 else max(0.0, shrunk - half)), (1.0 if value == 1 else min(1.0, shrunk + half))
+
+
+def share_difference(num_P: Floats, den_P: Floats, other_num_P: Floats, other_den_P: Floats) -> Interval | None:
+    """One share minus another over the same problems, in their order; None where either has nothing to count.
+
+    Student's, with Agresti and Min's half problem added on each side and one between, so that equal problems do not
+    give an interval of no width.
+    """
+    if not den_P.sum() or not other_den_P.sum():
+        return None
+    value = float(num_P.sum() / den_P.sum() - other_num_P.sum() / other_den_P.sum())
+    problems = len(num_P)
+    if problems < 2:
+        return Interval(value, None, None)
+    # What each problem adds, to first order; for accuracies exactly its own difference.
+    each_P = value + _influence(num_P, den_P) - _influence(other_num_P, other_den_P)
+    count = problems + 2
+    mean = float(each_P.sum()) / count
+    variance = (float((each_P**2).sum()) + 1 - count * mean**2) / (count - 1)
+    half = student_975(problems - 1) * sqrt(variance / count)
+    return Interval(value, max(-1.0, mean - half), min(1.0, mean + half))
+
+
+def _influence(num_P: Floats, den_P: Floats) -> Floats:
+    found: Floats = (num_P - num_P.sum() / den_P.sum() * den_P) / den_P.mean()
+    return found
+
+
+# Several seeds
+
+
+def draw(problems: int, resamples: int = RESAMPLES, random_seed: int = SEED) -> np.ndarray:
+    """How often each resample takes each problem, (R, P). Estimates that share the draws are paired by problem."""
     random = np.random.default_rng(random_seed)
-    return Draws(random.multinomial(problems, np.full(problems, 1 / problems), size=resamples))
+    return random.multinomial(problems, np.full(problems, 1 / problems), size=resamples)
 
 
-def estimate(measure: Measure, draws: Draws) -> Estimate | None:
+def estimate(measure: Measure, draws_RP: np.ndarray) -> Estimate | None:
     """Mean over seeds of a measure with its intervals; None if some seed has no problem that counts."""
-    values_S = _ratio(measure.num_SP.sum(1), measure.den_SP.sum(1))
-    return _estimate(values_S, _resampled(measure, draws))
+    return _estimate(_values(measure), _resampled(measure, draws_RP))
 
 
-def difference(measure: Measure, reference: Measure, draws: Draws) -> Estimate | None:
-    """``measure - reference`` paired by seed and problem: both are resampled by the same draws. None as above."""
-    values_S = _ratio(measure.num_SP.sum(1), measure.den_SP.sum(1))
-    reference_S = _ratio(reference.num_SP.sum(1), reference.den_SP.sum(1))
-    return _estimate(values_S - reference_S, _resampled(measure, draws) - _resampled(reference, draws))
+def difference(measure: Measure, reference: Measure, draws_RP: np.ndarray) -> Estimate | None:
+    """``measure - reference``, paired by seed and problem: both are resampled by the same draws. None as above."""
+    resampled_RS = _resampled(measure, draws_RP) - _resampled(reference, draws_RP)
+    return _estimate(_values(measure) - _values(reference), resampled_RS)
+
+
+def _values(measure: Measure) -> np.ndarray:
+    """Each seed's value, (S,); nan where no problem counts."""
+    return _ratio(measure.num_SP.sum(1), measure.den_SP.sum(1))
+
+
+def _resampled(measure: Measure, draws_RP: np.ndarray) -> np.ndarray:
+    """The seeds' values in each resample of problems, (R, S); nan where no problem drawn counts."""
+    return _ratio(draws_RP @ measure.num_SP.T, draws_RP @ measure.den_SP.T)
 
 
 def _ratio(num: np.ndarray, den: np.ndarray) -> np.ndarray:
     return np.divide(num, den, out=np.full(num.shape, np.nan), where=den > 0)
-
-
-def _resampled(measure: Measure, draws: Draws) -> np.ndarray:
-    """The seeds' values in each resample of problems, (R, S); nan where no problem drawn counts."""
-    return _ratio(draws.problems_RP @ measure.num_SP.T, draws.problems_RP @ measure.den_SP.T)
 
 
 def _estimate(values_S: np.ndarray, resampled_RS: np.ndarray) -> Estimate | None:
@@ -144,7 +210,7 @@ def _percentiles(value: float, resampled_R: np.ndarray) -> Interval:
 
 
 def _in_quadrature(a: Interval, b: Interval) -> Interval:
-    """Two independent uncertainties of one value together, each side apart; one without bounds adds nothing."""
+    """Combine two independent uncertainties of one value, each side apart; one without bounds adds nothing."""
     low = hypot(*(i.value - i.low for i in (a, b) if i.low is not None))
     high = hypot(*(i.high - i.value for i in (a, b) if i.high is not None))
     return Interval(a.value, a.value - low, a.value + high) if a.low is not None or b.low is not None else a
@@ -172,13 +238,7 @@ def band(curves: Sequence[Curve]) -> Band | None:
     grid = sorted({point for x, _ in curves for point in x if start <= point <= end})
     if not grid:
         return None
-    values_SX = np.array([np.interp(grid, x, y) for x, y in curves])
-    points = [seed_interval(column) for column in values_SX.T]
-    lows = [point.low for point in points if point.low is not None]
-    highs = [point.high for point in points if point.high is not None]
-    return Band(
-        x=tuple(grid),
-        mean=tuple(point.value for point in points),
-        low=tuple(lows) if lows else None,
-        high=tuple(highs) if highs else None,
-    )
+    points = [seed_interval(np.array([np.interp(point, x, y) for x, y in curves])) for point in grid]
+    lows = tuple(point.low for point in points if point.low is not None)
+    highs = tuple(point.high for point in points if point.high is not None)
+    return Band(tuple(grid), tuple(point.value for point in points), lows or None, highs or None)

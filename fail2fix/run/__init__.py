@@ -1,1 +1,1 @@
-"""A training run as a folder and a process: settings, checkpoints, metrics, faults, the driver."""
+"""Training runs: settings, folder, checkpoints, metrics, faults, the driver process."""

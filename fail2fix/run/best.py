@@ -1,4 +1,4 @@
-"""The best checkpoint so far by one metric of validation."""
+"""Track the best checkpoint by one validation metric."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from fail2fix.run.config import CheckpointConfig
 
 @dataclass
 class Best:
-    """The step and value of the best validated checkpoint; none yet without a step."""
+    """Step and value of the best validated checkpoint; ``step`` is None before the first."""
 
     config: CheckpointConfig
     step: int | None = None
     value: float = math.nan
 
     def note(self, step: int, metrics: Mapping[str, Any]) -> bool:
-        """Whether a checkpoint's validation is the best so far; the earlier of two equal ones stays.
+        """Whether a checkpoint's validation is the best so far; of two equal ones the earlier stays best.
 
         Raises:
             InputError: validation has no such metric.
@@ -34,8 +34,7 @@ class Best:
         value = metrics[name]
         if value is None or math.isnan(value):
             return False
-        gained = value - self.value if not self.config.best_is_lowest else self.value - value
-        if self.step is not None and not gained > 0:
+        if self.step is not None and not (value < self.value if self.config.best_is_lowest else value > self.value):
             return False
         self.step, self.value = step, float(value)
         return True

@@ -1,4 +1,4 @@
-"""Our part of a checkpoint: ``global_step_N/fail2fix_state.json`` beside verl's files.
+"""Read and write our part of a checkpoint, ``global_step_N/fail2fix_state.json``, beside verl's files.
 
 It is written last: a folder that has it is a complete checkpoint (``checkpoints.py``).
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fail2fix.data.atomic import write_whole
+from fail2fix.method.errors import reading
 
 SCHEMA = 2
 FILE = "fail2fix_state.json"
@@ -21,18 +22,17 @@ def save_state(checkpoint: str | Path, state: dict[str, Any]) -> None:
 
 
 def load_state(checkpoint: str | Path) -> dict[str, Any] | None:
-    """The state of a checkpoint; None if it has none (one of a stock verl run).
+    """The state of a checkpoint; None if it has none (of a stock verl run).
 
     Raises:
-        ValueError: the file is damaged or of another schema.
+        InputError: the file is damaged.
+        ValueError: the file has another schema.
     """
     path = Path(checkpoint) / FILE
     if not path.exists():
         return None
-    try:
+    with reading(f"{path}: not valid JSON", ValueError, hint="resume from another checkpoint or delete the file"):
         state = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path}: not valid JSON; resume from another checkpoint or delete the file") from error
     if state.pop("schema", None) != SCHEMA:
         raise ValueError(f"{path}: unknown schema; this version reads schema {SCHEMA}")
     return state

@@ -1,15 +1,15 @@
-"""The checkpoints of a run: ``global_step_N`` folders, of which a kill at any instant leaves each whole or unfinished.
+"""Write, list and delete a run's checkpoints, ``global_step_N``; after a kill each is complete or marked unfinished.
 
 verl writes its files and then names the step in ``latest_checkpointed_iteration.txt``, which a kill can leave empty.
-Here a checkpoint is complete when ``fail2fix_state.json`` is in it, which is written last, in one piece. A folder that
-was begun has ``fail2fix_unfinished``; one with neither is a stock verl run's, and complete if verl's file names it.
+Here a checkpoint is complete when it contains ``fail2fix_state.json``, which is written last and atomically. Until
+then it contains ``fail2fix_unfinished``. A folder with neither file is a stock verl run's, and complete if verl's file
+names it.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -21,8 +21,8 @@ from omegaconf import DictConfig
 
 from fail2fix.data.atomic import sync, write_whole
 from fail2fix.run.checkpoint_state import FILE, save_state
-from fail2fix.run.faults import Exit, TrainingError
-from fail2fix.run.folder import TRACKER, folder_of
+from fail2fix.run.exit_status import Exit, TrainingError
+from fail2fix.run.folder import TRACKER, folder_of, named_step
 from fail2fix.run.owner import Owner, owns, read_owner, steps_in, write_owner
 
 UNFINISHED = "fail2fix_unfinished"
@@ -31,18 +31,18 @@ DOOMED = ".deleted-"
 
 
 class CheckpointError(TrainingError):
-    """A checkpoint could not be written; those before it are whole."""
+    """A checkpoint could not be written; earlier ones are complete."""
 
     exit_status = Exit.NO_SPACE
 
 
 class Checkpoints:
-    """The checkpoints of a run below ``trainer.default_local_dir``; another run's there are neither read nor touched.
+    """The checkpoints of one run below ``trainer.default_local_dir``; other runs' are ignored.
 
     Args:
         root: the folder.
         owner: the run.
-        run_folder: its folder; checkpoints in it that name no run are its own.
+        run_folder: its folder; checkpoints in it without an owner record are its own.
     """
 
     def __init__(self, root: str | Path, owner: Owner, run_folder: Path | None = None) -> None:
@@ -52,12 +52,12 @@ class Checkpoints:
     def of(cls, config: DictConfig) -> Checkpoints:
         """The checkpoints of a prepared config's run."""
         folder = folder_of(config)
-        owner = read_owner(folder) or Owner(secrets.token_hex(8), folder.name)
+        owner = read_owner(folder) or Owner.new(folder.name)
         return cls(config.trainer.default_local_dir, owner, folder)
 
     @property
     def is_own(self) -> bool:
-        """Whether the folder itself, with the files that name the newest and the best, is this run's."""
+        """Whether the folder itself, with the files that name the newest and the best, belongs to this run."""
         return owns(self._run_folder, self._owner, self.root)
 
     def folder(self, step: int) -> Path:
@@ -65,10 +65,10 @@ class Checkpoints:
 
     @contextmanager
     def writing(self, step: int) -> Iterator[Path]:
-        """The step's folder, to be filled and committed.
+        """The step's folder, to be written and then committed.
 
         Raises:
-            CheckpointError: a write failed, or there is no room for as much as the newest checkpoint has.
+            CheckpointError: a write failed, or there is less free space than the newest checkpoint takes.
         """
         complete = self.complete()
         newest = f"the newest complete one is of step {complete[-1]}" if complete else "there is none before it"
@@ -80,8 +80,8 @@ class Checkpoints:
         except Exception as error:
             reason = " ".join(str(error).split())[-300:]
             raise CheckpointError(
-                f"step {step}: no checkpoint could be written below {self.root}: {reason}; {newest}. Make room, then "
-                "start the same command again: it goes on from there"
+                f"step {step}: no checkpoint could be written below {self.root}: {reason}; {newest}. Free space, then "
+                "start the same command again: it resumes from there"
             ) from error
 
     def _require_room(self, complete: list[int]) -> None:
@@ -92,7 +92,7 @@ class Checkpoints:
             raise OSError(errno.ENOSPC, f"it needs about {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free")
 
     def _begin(self, step: int) -> Path:
-        """The step's folder, from here on unfinished; what an earlier attempt at this step left is gone."""
+        """Create the step's folder, marked unfinished; delete what an earlier attempt at this step left."""
         folder = self.folder(step)
         if folder.exists():
             if not self._owns(step):
@@ -106,37 +106,37 @@ class Checkpoints:
         return folder
 
     def commit(self, step: int, state: dict[str, Any]) -> None:
-        """Make the step's folder complete: the commit point, before which its files are on the disk."""
+        """Mark the step's folder complete, once its files are on the disk."""
         folder = self.folder(step)
         sync(folder)
         save_state(folder, state)
         (folder / UNFINISHED).unlink(missing_ok=True)
 
     def complete(self) -> list[int]:
-        """The steps whose checkpoints are whole, ascending."""
-        named = self._named()
+        """The steps with complete checkpoints, ascending."""
+        named = named_step(self.root)
         return [step for step in self._steps() if self._is_complete(step, named)]
 
     def name_newest(self) -> int | None:
-        """Let verl's file name the newest complete checkpoint, and return its step; None where there is none."""
+        """Write the newest complete step to verl's file, and return it; None if there is none."""
         complete = self.complete()
         tracker = self.root / TRACKER
         if not complete:
             tracker.unlink(missing_ok=True)
             return None
-        if self._named() != complete[-1]:
+        if named_step(self.root) != complete[-1]:
             write_whole(tracker, str(complete[-1]))
         return complete[-1]
 
     def set_aside_after(self, step: int) -> list[int]:
-        """Rename the checkpoints of later steps, which a run that goes on from ``step`` trains anew; say which."""
+        """Rename the checkpoints of later steps, which a run resumed from ``step`` trains again; return their steps."""
         later = [other for other in self._steps() if other > step]
         for other in later:
             self.folder(other).rename(self.root / f"superseded-{time.strftime('%Y%m%d-%H%M%S')}-global_step_{other}")
         return later
 
     def prune(self, keep_last: int, also: Iterable[int | None] = ()) -> list[int]:
-        """Delete all complete checkpoints but the newest ``keep_last`` and those of the steps ``also``; say which."""
+        """Delete complete checkpoints, except the newest ``keep_last`` and the steps ``also``; return their steps."""
         for remains in self.root.glob(f"{self._doom}*"):
             shutil.rmtree(remains, ignore_errors=True)
         complete = self.complete()
@@ -147,7 +147,7 @@ class Checkpoints:
         return deleted
 
     def name_best(self, step: int) -> None:
-        """Write the best step beside verl's file of the newest."""
+        """Write the best step to a file beside verl's."""
         write_whole(self.root / BEST, str(step))
 
     def size(self, step: int) -> int:
@@ -167,21 +167,14 @@ class Checkpoints:
             return True
         return step == named and not (folder / UNFINISHED).exists()
 
-    def _named(self) -> int | None:
-        """What verl's file names; None where it is missing or was cut short."""
-        try:
-            return int((self.root / TRACKER).read_text())
-        except (OSError, ValueError):
-            return None
-
     def _remove(self, folder: Path) -> None:
-        """In one instant no checkpoint any more, then gone."""
+        """Delete a checkpoint; the rename makes it atomic."""
         doomed = self._doomed(folder)
         folder.rename(doomed)
         shutil.rmtree(doomed)
 
     def _doomed(self, folder: Path) -> Path:
-        """Where a folder is while it is made or deleted; what a kill leaves there is deleted by `prune`."""
+        """A temporary path for a folder that is being created or deleted; `prune` deletes what a kill leaves there."""
         doomed = self.root / f"{self._doom}{folder.name}-{os.getpid()}"
         shutil.rmtree(doomed, ignore_errors=True)
         return doomed

@@ -15,11 +15,9 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 from fail2fix.method.config import (
-    SOURCES_ALLOWED,
     AdvantageConfig,
     CorrectionConfig,
     HeldOutConfig,
@@ -29,35 +27,7 @@ from fail2fix.method.config import (
     RiskConfig,
 )
 from fail2fix.method.errors import InputError
-from fail2fix.verify.config import CodeBackend, CodeConfig, VerifierConfig
-
-
-class Schedule(Enum):
-    """When a step's corrections start.
-
-    serial: when its last base rollout has ended. streaming: a group's, as soon as the group's own rollouts have ended;
-    late groups' with the next step (`fail2fix.method.admission`). lagged: at once, on the attempts of the step before.
-    """
-
-    serial = "serial"
-    streaming = "streaming"
-    lagged = "lagged"
-
-
-@dataclass
-class StreamingConfig:
-    """``schedule=streaming`` (ours).
-
-    ``patience``: a group is late if one of its rollouts is longer than this share of the longest of the step before.
-    Its corrections then belong to the next step. More patience replays more of a step's own attempts and takes longer.
-
-    A step's rows have to divide (by ranks, mini-batches and fixed micro-batches), and how many attempts it admits shows
-    only in the end: those beyond the last multiple wait for the next step (``fail2fix/replay/trimmed``), and their
-    corrections are written again then. With the paper's sizes on eight ranks every number divides; in fixed
-    micro-batches of K * G' rows only multiples of K do.
-    """
-
-    patience: float = 0.3  # (ours)
+from fail2fix.verify.config import CodeBackendName, CodeConfig, VerifierConfig
 
 
 @dataclass
@@ -143,8 +113,6 @@ class Fail2FixConfig:
     seeded_rollouts: Any = "auto"  # or a bool; `check` refuses all else
     groups_share_engine: bool = True
     skip_idle_rows: bool = True
-    schedule: Schedule = Schedule.serial
-    streaming: StreamingConfig = field(default_factory=StreamingConfig)
     correction: CorrectionConfig = field(default_factory=CorrectionConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     offline: OfflineConfig = field(default_factory=OfflineConfig)
@@ -160,10 +128,61 @@ class Fail2FixConfig:
     run: RunConfig = field(default_factory=RunConfig)
 
 
+def _check_correction(correction: CorrectionConfig) -> None:
+    attempts, rollouts, marks = correction.attempts, correction.rollouts, correction.thinking_marks
+    _require(attempts >= 1, "correction.attempts", attempts, "at least 1 (correction.enabled=false turns it off)")
+    _require(rollouts >= 2, "correction.rollouts", rollouts, "at least 2: one rollout has no group to compare with")
+    _require(correction.weight >= 0, "correction.weight", correction.weight, "0 or more")
+    longest = correction.max_prompt_length
+    _require(longest >= 1, "correction.max_prompt_length", longest, "a number of tokens")
+    _require(
+        all(len(pair) == 2 and all(mark.strip() for mark in pair) for pair in marks),
+        "correction.thinking_marks",
+        marks,
+        "a list of pairs, an opening and a closing mark each, like [[<a>,</a>]]",
+    )
+    for key in ("header", "instruction"):
+        words = getattr(correction, key)
+        _require(words is None or words.strip(), f"correction.{key}", words, "words, or null for the template's")
+
+
+def _check_replay(replay: ReplayConfig) -> None:
+    low, high, limit = replay.band_low, replay.band_high, replay.max_attempts_per_prompt
+    _require(0 <= low <= high <= 1, "replay.band_low", low, "0 <= band_low <= band_high <= 1")
+    _require(limit >= 1, "replay.max_attempts_per_prompt", limit, "1 or more")
+
+
+def _check_ratio(ratio: RatioConfig) -> None:
+    low, first, high = ratio.minimum, ratio.initial, ratio.maximum
+    _require(0 <= low <= high <= 1, "ratio.minimum", low, "0 <= minimum <= maximum <= 1")
+    _require(low <= first <= high or not ratio.adaptive, "ratio.initial", first, "in [minimum, maximum]")
+    for key in ("initial", "target_retention"):
+        share = getattr(ratio, key)
+        _require(0 <= share <= 1, f"ratio.{key}", share, "a share in [0, 1]")
+    _require(0 <= ratio.retention_ema < 1, "ratio.retention_ema", ratio.retention_ema, "in [0, 1)")
+
+
+def _check_risk(risk: RiskConfig) -> None:
+    _require(risk.penalty >= 0, "risk.penalty", risk.penalty, "0 or more")
+    scale = risk.reward_scale
+    _require(0 < scale < math.inf, "risk.reward_scale", scale, "a number above 0: what right is worth above wrong")
+
+
+def _check_verifier(verifier: VerifierConfig) -> None:
+    _require(verifier.workers >= 1, "verifier.workers", verifier.workers, "at least 1")
+    for key in ("deadline_s", "call_s"):
+        seconds = getattr(verifier, key)
+        _require(seconds > 0, f"verifier.{key}", seconds, "a number of seconds above 0")
+    retry_s, retries = verifier.retry_s, verifier.retries
+    _require(retry_s >= 0, "verifier.retry_s", retry_s, "0 or more seconds (0: never ask a service again)")
+    _require(retries >= 0, "verifier.retries", retries, "0 or more")
+    _check_code(verifier.code)
+
+
 def _check_code(code: CodeConfig) -> None:
     http = code.endpoint.startswith(("http://", "https://"))
-    wanted = "http://host:port of the service" if code.backend is CodeBackend.sandbox_fusion else "empty for local"
-    _require(http == (code.backend is CodeBackend.sandbox_fusion), "verifier.code.endpoint", code.endpoint, wanted)
+    wanted = "http://host:port of the service" if code.backend is CodeBackendName.sandbox_fusion else "empty for local"
+    _require(http == (code.backend is CodeBackendName.sandbox_fusion), "verifier.code.endpoint", code.endpoint, wanted)
     _require(code.workers >= 1, "verifier.code.workers", code.workers, "at least 1")
     _require(code.total_s > 0, "verifier.code.total_s", code.total_s, "a number of seconds above 0")
     _require(0 < code.test_s <= code.total_s, "verifier.code.test_s", code.test_s, "above 0, at most code.total_s")
@@ -179,15 +198,16 @@ def _check_faults(faults: FaultsConfig) -> None:
     _require(faults.min_failures >= 1, "faults.min_failures", faults.min_failures, "at least 1")
 
 
-def _check_schedule(config: Fail2FixConfig) -> None:
-    sources = {Schedule.streaming: ("online",), Schedule.lagged: ("online", "lagged")}.get(config.schedule)
-    _require(
-        sources is None or config.replay.source in sources,
-        "schedule",
-        config.schedule.value,
-        f"serial where replay.source={config.replay.source}: it has a schedule of its own",
-    )
-    _require(0 < config.streaming.patience <= 1, "streaming.patience", config.streaming.patience, "in (0, 1]")
+def _check_doors(config: Fail2FixConfig) -> None:
+    for key, value in (
+        ("replay.source", config.replay.source),
+        ("replay.rule", config.replay.rule),
+        ("correction.template", config.correction.template),
+        ("risk.rule", config.risk.rule),
+        ("advantage.estimator", config.advantage.estimator),
+    ):
+        named = re.fullmatch(r"[\w.]+", value)
+        _require(named, key, value, "a shipped name, or the dotted path of your own (fail2fix/README.md)")
 
 
 def check(config: Fail2FixConfig) -> None:
@@ -196,59 +216,15 @@ def check(config: Fail2FixConfig) -> None:
     Raises:
         InputError: naming the key, its value and what is allowed.
     """
-    c, r, q, v = config.correction, config.replay, config.ratio, config.verifier
-    seeded = config.seeded_rollouts
+    seeded, name = config.seeded_rollouts, config.run.name
     _require(isinstance(seeded, bool) or seeded == "auto", "seeded_rollouts", seeded, "auto, true or false")
-    _require(
-        c.attempts >= 1,
-        "correction.attempts",
-        c.attempts,
-        "at least 1 (correction.enabled=false turns it off)",
-    )
-    _require(
-        c.rollouts >= 2,
-        "correction.rollouts",
-        c.rollouts,
-        "at least 2: one rollout has no group to compare with",
-    )
-    _require(c.weight >= 0, "correction.weight", c.weight, "0 or more")
-    _require(c.max_prompt_length >= 1, "correction.max_prompt_length", c.max_prompt_length, "a number of tokens")
-    _require(
-        all(len(pair) == 2 and all(mark.strip() for mark in pair) for pair in c.thinking_marks),
-        "correction.thinking_marks",
-        c.thinking_marks,
-        "a list of pairs, an opening and a closing mark each, like [[<a>,</a>]]",
-    )
-    for key, words in (("correction.header", c.header), ("correction.instruction", c.instruction)):
-        _require(words.strip() != "", key, words, "words; every attempt needs them around it")
-    _require(0 <= r.band_low <= r.band_high <= 1, "replay.band_low", r.band_low, "0 <= band_low <= band_high <= 1")
-    _require(
-        r.max_attempts_per_prompt >= 1,
-        "replay.max_attempts_per_prompt",
-        r.max_attempts_per_prompt,
-        "1 or more",
-    )
-    _require(0 <= q.minimum <= q.maximum <= 1, "ratio.minimum", q.minimum, "0 <= minimum <= maximum <= 1")
-    _require(
-        q.minimum <= q.initial <= q.maximum or not q.adaptive,
-        "ratio.initial",
-        q.initial,
-        "in [minimum, maximum]",
-    )
-    _require(0 <= q.initial <= 1, "ratio.initial", q.initial, "a share in [0, 1]")
-    _require(0 <= q.target_retention <= 1, "ratio.target_retention", q.target_retention, "a share in [0, 1]")
-    _require(0 <= q.retention_ema < 1, "ratio.retention_ema", q.retention_ema, "in [0, 1)")
-    _require(config.risk.penalty >= 0, "risk.penalty", config.risk.penalty, "0 or more")
-    scale = config.risk.reward_scale
-    _require(0 < scale < math.inf, "risk.reward_scale", scale, "a number above 0: what right is worth above wrong")
-    _require(v.workers >= 1, "verifier.workers", v.workers, "at least 1")
-    _require(v.deadline_s > 0, "verifier.deadline_s", v.deadline_s, "a number of seconds above 0")
-    _require(v.retry_s >= 0, "verifier.retry_s", v.retry_s, "0 or more seconds (0: never ask a service again)")
-    _require(v.retries >= 0, "verifier.retries", v.retries, "0 or more")
-    _require(v.call_s > 0, "verifier.call_s", v.call_s, "a number of seconds above 0")
-    _check_code(v.code)
-    _check_schedule(config)
+    _check_correction(config.correction)
+    _check_replay(config.replay)
+    _check_ratio(config.ratio)
+    _check_risk(config.risk)
+    _check_verifier(config.verifier)
     _check_faults(config.faults)
+    _check_doors(config)
     for key, limit_s in (("start_s", config.watchdog.start_s), ("limit_s", config.watchdog.limit_s)):
         _require(limit_s is None or limit_s > 0, f"watchdog.{key}", limit_s, "a number of seconds above 0, or null")
     for key, count in (
@@ -260,16 +236,10 @@ def check(config: Fail2FixConfig) -> None:
         ("checkpoint.keep_last", config.checkpoint.keep_last),
     ):
         _require(count is None or count >= 1, key, count, "at least 1")
-    _require(re.fullmatch(r"[\w.]+", r.source) is not None, "replay.source", r.source, SOURCES_ALLOWED)
-    name = config.run.name
-    _require(
-        name is None or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) is not None,
-        "run.name",
-        name,
-        "one folder name of letters, digits, '.', '_' and '-'",
-    )
+    fits = name is None or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)
+    _require(fits, "run.name", name, "one folder name of letters, digits, '.', '_' and '-'")
 
 
-def _require(holds: bool, key: str, value: object, allowed: str) -> None:
+def _require(holds: object, key: str, value: object, allowed: str) -> None:
     if not holds:
         raise InputError(f"fail2fix.{key}={value}: must be {allowed}")

@@ -1,8 +1,8 @@
-"""The process a user starts: it runs the training, listens to signals, and ends everything when the run ends.
+"""Run the training from the user's process: listen to signals, watch the run, and end all its processes.
 
-verl's ``run_ppo`` (Ray, and the trainer as a Ray actor) runs in a thread; this main thread only watches, so that
-it can end a run whose Ray no longer answers. Every outcome is one line on stderr and an exit status
-(`fail2fix.run.faults.Exit`), and no process that the run started outlives it.
+verl's ``run_ppo`` (Ray, and the trainer as a Ray actor) runs in a thread; the main thread only watches, so that it can
+end a run whose Ray does not answer. Every outcome is one line on stderr and an exit status
+(`fail2fix.run.exit_status.Exit`), and no process that the run started outlives it.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar
 
 import psutil
 from omegaconf import DictConfig
 
 from fail2fix.cluster.joining import Head
 from fail2fix.cluster.processes import become_subreaper, end_descendants, runs
-from fail2fix.cluster.shared_memory import Record, remove_abandoned
+from fail2fix.cluster.shared_memory import SegmentRecord, remove_abandoned
 from fail2fix.console.printable import one_line
+from fail2fix.run.exit_status import Exit
 from fail2fix.run.failures import Failure, failure_of
-from fail2fix.run.faults import Exit
 from fail2fix.run.folder import folder_of
 from fail2fix.run.settings import fail2fix_settings
 from fail2fix.run.stop import StopRequest
@@ -37,21 +37,36 @@ from fail2fix.run.watchdog import ALIVE, limit_at, newest_checkpoint
 LOOK_S = 0.5
 LEAVE_S = 30.0  # how long Ray may take to shut down before it is killed
 ONE_REQUEST_S = 1.0
-LAST_WORDS_S = 3.0  # Ray passes on what its processes print with some delay, on a busy machine with more
+LAST_OUTPUT_S = 3.0  # Ray forwards its processes' output with a delay, longer on a busy machine
 SERVERS = ("gcs_server", "raylet")
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-Value = TypeVar("Value")
+
+@dataclass(frozen=True)
+class Alive:
+    """The last report of the watchdog in the trainer's process (`run.watchdog`)."""
+
+    beat: int = -1
+    step: int = 0
+    where: str = ""
+    verdict: str = ""
+
+    @classmethod
+    def read(cls, path: Path) -> Alive:
+        """The report in a file; an empty one before the first."""
+        with contextlib.suppress(OSError):
+            return cls(**json.loads(path.read_text()))
+        return cls()
 
 
 class Driver:
     """One training, from its start to its exit status.
 
     Args:
-        config: the run's, its folder opened.
+        config: the run's; its folder is open.
         training: starts or joins Ray, trains, and returns at the end or raises.
-        leave: shuts Ray down, or leaves it.
-        head: of the Ray that the training joins; None if it starts its own.
+        leave: shuts Ray down, or disconnects from it.
+        head: of the existing cluster that the training joins; None if it starts its own Ray.
     """
 
     def __init__(
@@ -69,10 +84,10 @@ class Driver:
         self._error: BaseException | None = None
 
     def run(self) -> int:
-        """Train; the exit status. Says what went wrong, if anything did."""
+        """Train, print the error if there is one, and return the exit status."""
         become_subreaper()
         self._stop.clear()
-        self._segments = Record()
+        self._segments = SegmentRecord()
         (self._folder / ALIVE).unlink(missing_ok=True)
         before = {number: signal.getsignal(number) for number in SIGNALS}
         self._listen()
@@ -87,7 +102,7 @@ class Driver:
         return failure.status
 
     def _train(self) -> None:
-        """Train, and leave Ray when told: its servers die with the thread that started them, their last lines too."""
+        """Train, and leave Ray when told: its servers, and their last output, end with the thread that started them."""
         try:
             self._training()
         except BaseException as error:
@@ -97,29 +112,30 @@ class Driver:
         self._leave()
 
     def _watch(self) -> Failure:
-        """Wait for the end of the training, or for a reason not to."""
-        heard, since = "", time.monotonic()
+        """Wait until the training ends or must be ended."""
+        alive, since = Alive(), time.monotonic()
         while not self._trained.wait(LOOK_S):
             self._listen()
             self._segments.look()
-            said = _read(self._folder / ALIVE)
-            if said != heard:
-                heard, since = said, time.monotonic()
+            if (now := Alive.read(self._folder / ALIVE)) != alive:
+                alive, since = now, time.monotonic()
             if lost := self._lost_server():
-                return Failure(f"{_field(said, 'where', 'start')}: Ray's {lost} is gone; {self._kept}", Exit.FAULT)
-            if verdict := _field(said, "verdict", ""):
-                return Failure(verdict, Exit.FAULT)
+                return self._failure(f"{alive.where or 'start'}: Ray's {lost} is gone", Exit.FAULT)
+            if alive.verdict:
+                return Failure(alive.verdict, Exit.FAULT)
             if len(self._signals) > 1:
-                return Failure(f"stopped at once; {self._kept}", 128 + self._signals[-1])
-            key, limit_s = limit_at(_field(said, "step", 0), self._limits)
+                return self._failure("stopped at once", 128 + self._signals[-1])
+            key, limit_s = limit_at(alive.step, self._limits)
             if limit_s is not None and time.monotonic() - since > limit_s:
-                return Failure(self._silent(heard, f"{limit_s:g} s ({key})"), Exit.FAULT)
+                where = alive.where or "before the trainer's process"
+                silence = f"the trainer's process has not reported for {limit_s:g} s ({key})"
+                return self._failure(f"{where}: {silence}", Exit.FAULT)
         return self._outcome()
 
     def _lost_server(self) -> str:
-        """The server of Ray that is gone: of the Ray that this process started, or the head of the one it joined.
+        """The server that is gone: of the Ray that this process started, or the existing cluster's head; "" if none.
 
-        Empty if none is. Ray's core would end this process without a word a minute later.
+        Ray would end this process a minute later, without a message.
         """
         if self._head is not None:
             return self._head.lost
@@ -130,28 +146,24 @@ class Driver:
         return next((name for name, server in self._servers.items() if not runs(server)), "")
 
     def _outcome(self) -> Failure:
+        """The result of a training that has ended by itself."""
         if self._error is None:
             return Failure("", 128 + self._signals[0] if self._signals else Exit.FINISHED)
         failure = failure_of(self._error)
-        if failure.status != Exit.BAD_INPUT:  # its line says everything
+        if failure.status != Exit.BAD_INPUT:  # which needs no traceback
             traceback.print_exception(self._error)
-        return Failure(f"{failure.line}; {self._kept}", failure.status)
+        return self._failure(failure.line, failure.status)
 
-    def _silent(self, heard: str, seconds: str) -> str:
-        where = _field(heard, "where", "before the trainer's process")
-        return f"{where}: the trainer's process has said nothing for {seconds}; {self._kept}"
-
-    @property
-    def _kept(self) -> str:
-        return f"last checkpoint: {newest_checkpoint(self._checkpoints)}"
+    def _failure(self, what: str, status: int) -> Failure:
+        return Failure(f"{what}; last checkpoint: {newest_checkpoint(self._checkpoints)}", status)
 
     def _listen(self) -> None:
-        """Take the signals, again and again: Ray's core takes SIGTERM while it starts, and would abort on it."""
+        """Set the signal handlers, repeatedly: Ray takes over SIGTERM while it starts, and would abort on it."""
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
-        """Note a request to stop. Batch systems send theirs to every process at once, so it may come twice."""
+        """Record a request to stop. Batch systems signal every process at once, so one request may arrive twice."""
         heard_at = time.monotonic()
         if self._signals and heard_at - self._heard_at < ONE_REQUEST_S:
             return
@@ -163,9 +175,9 @@ class Driver:
             self._stop.make(name)
 
     def _shut_down(self, thread: threading.Thread) -> None:
-        """Leave Ray if the training has ended, and if it lets us; then kill what is left."""
+        """Leave Ray if the training has ended and Ray allows it; then kill the remaining processes."""
         self._segments.look()
-        time.sleep(LAST_WORDS_S)
+        time.sleep(LAST_OUTPUT_S)
         if self._trained.is_set():
             self._may_leave.set()
             thread.join(LEAVE_S)
@@ -179,14 +191,3 @@ def end_process(status: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
-
-
-def _field(said: str, name: str, default: Value) -> Value:
-    return json.loads(said).get(name, default) if said else default

@@ -1,6 +1,6 @@
-"""What an error that ended the training means: one line for people, an exit status for scripts.
+"""Explain an error that ended the training: one line for people, an exit status for scripts.
 
-Ray wraps an error once for every process it came through; what happened is the innermost of them.
+Ray wraps an error once for every process it passed through; the cause is the innermost one.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 import ray.exceptions as ray_errors
 
 from fail2fix.method.errors import InputError
-from fail2fix.run.faults import Exit, TrainingError
+from fail2fix.run.exit_status import Exit, TrainingError
 
-LONGEST = 400  # characters of an error's own words
+LONGEST = 400  # characters of an error's own message
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 DIED = (
     ray_errors.RayActorError, ray_errors.WorkerCrashedError, ray_errors.LocalRayletDiedError,
@@ -26,7 +26,7 @@ DIED = (
     ray_errors.RpcError, ray_errors.RuntimeEnvSetupError, ray_errors.TaskPlacementGroupRemoved,
     ray_errors.ActorPlacementGroupRemoved, ray_errors.ActorUnschedulableError,
 )  # fmt: skip
-# Errors of libraries that are not imported here, by their names.
+# Errors of libraries that are not imported here, by class name.
 FAULTS_BY_NAME = {
     "EngineDeadError": "a vLLM engine died",
     "EngineGenerateError": "a vLLM engine failed",
@@ -36,8 +36,8 @@ FAULTS_BY_NAME = {
     "DistNetworkError": "communication between ranks failed",
     "DistStoreError": "communication between ranks failed",
 }
-# What only an error's words tell: torch's file writer and CUDA raise plain RuntimeErrors.
-WORDS = {
+# Errors known by their message only: torch's file writer and CUDA raise plain RuntimeErrors.
+MESSAGES = {
     "No space left on device": (Exit.NO_SPACE, "no space left"),
     "PytorchStreamWriter failed": (Exit.NO_SPACE, "a checkpoint file could not be written"),
     "Engine core initialization failed": (Exit.UNEXPECTED, "a vLLM engine did not start, its lines above say why"),
@@ -54,57 +54,51 @@ LARGER = "give the machine a larger /dev/shm (docker --shm-size)"
 
 @dataclass(frozen=True)
 class Failure:
-    """``line``: what happened, in one line. ``status``: how the process ends."""
+    """A message of one line, and the exit status of the process."""
 
     line: str
     status: int
 
 
 def failure_of(error: BaseException) -> Failure:
-    """What the error of a run means."""
+    """Explain the error of a run."""
     causes = list(_causes(error))
-    for cause in reversed(causes):
-        if found := _known(cause):
-            return _for_want_of_shared_memory(found)
-    innermost = causes[-1]
-    return Failure(f"unexpected {type(innermost).__name__}: {_words(innermost)}", Exit.UNEXPECTED)
-
-
-def _for_want_of_shared_memory(failure: Failure) -> Failure:
-    """The failure, or what is behind it: a process that finds /dev/shm full dies without saying so."""
+    found = next((known for cause in reversed(causes) if (known := _known(cause))), None)
+    if found is None:
+        return Failure(f"unexpected {type(causes[-1]).__name__}: {_message(causes[-1])}", Exit.UNEXPECTED)
     free = shutil.disk_usage(SHARED_MEMORY).free
-    if failure.status not in (Exit.FAULT, Exit.UNEXPECTED) or free >= SCARCE_BYTES:
-        return failure
-    return Failure(f"/dev/shm has only {free >> 20} MiB left: {LARGER}; {failure.line}", Exit.NO_SPACE)
+    if found.status in (Exit.FAULT, Exit.UNEXPECTED) and free < SCARCE_BYTES:  # a process dies of it without saying so
+        return Failure(f"/dev/shm has only {free >> 20} MiB left: {LARGER}; {found.line}", Exit.NO_SPACE)
+    return found
 
 
 def _known(error: BaseException) -> Failure | None:
-    """The failure that one error of a chain stands for, if it says."""
-    words = _words(error)
+    """The failure that one error of a chain stands for; None if it is not a known error."""
+    message = _message(error)
     if isinstance(error, InputError):
-        return Failure(words, Exit.BAD_INPUT)
+        return Failure(message, Exit.BAD_INPUT)
     if isinstance(error, TrainingError):
-        return Failure(words, error.exit_status)
+        return Failure(message, error.exit_status)
     if isinstance(error, ray_errors.ObjectStoreFullError | ray_errors.OutOfDiskError):
         return Failure(f"Ray's object store is full: {LARGER}", Exit.NO_SPACE)
     if isinstance(error, DIED):
-        return Failure(f"a process of the run died: {_actor(error) or words}", Exit.FAULT)
+        return Failure(f"a process of the run died: {_actor(error) or message}", Exit.FAULT)
     if isinstance(error, OSError) and error.errno in FULL:
-        return Failure(f"no space left: {words}", Exit.NO_SPACE)
+        return Failure(f"no space left: {message}", Exit.NO_SPACE)
     if isinstance(error, ConnectionError | TimeoutError | asyncio.TimeoutError):
-        return Failure(f"a service did not answer: {type(error).__name__}: {words}", Exit.FAULT)
+        return Failure(f"a service did not answer: {type(error).__name__}: {message}", Exit.FAULT)
     if what := next((FAULTS_BY_NAME[t.__name__] for t in type(error).__mro__ if t.__name__ in FAULTS_BY_NAME), None):
-        return Failure(f"{what}: {words}", Exit.FAULT)
-    # A wrapper's words contain every process's traceback; each error is asked for its own only.
+        return Failure(f"{what}: {message}", Exit.FAULT)
+    # A wrapper's message contains every process's traceback, so only unwrapped errors are searched.
     if not isinstance(error, ray_errors.RayTaskError):
-        for sign, (status, what) in WORDS.items():
+        for sign, (status, what) in MESSAGES.items():
             if sign in str(error):
-                return Failure(f"{what}: {words}", status)
+                return Failure(f"{what}: {message}", status)
     return None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it came from, innermost last."""
+    """The error and its causes, innermost last."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
@@ -115,7 +109,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _actor(error: BaseException) -> str:
-    """Which actor died, from the many lines that Ray says about it; empty if it names none."""
+    """The actor that died, from Ray's message of many lines; empty if it names none."""
     said = dict(re.findall(r"^\s*(class_name|pid|ip): (\S+)$", str(error), re.M))
     if "class_name" not in said:
         return ""
@@ -123,8 +117,8 @@ def _actor(error: BaseException) -> str:
     return f"{name} (pid {said.get('pid', '?')} on {said.get('ip', '?')}); Ray's lines above say more"
 
 
-def _words(error: BaseException) -> str:
-    """An error's own words in one line, without the tracebacks that Ray puts before them."""
+def _message(error: BaseException) -> str:
+    """An error's own message in one line, without the tracebacks that Ray puts before it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if isinstance(error, ray_errors.RayTaskError) and lines:
         lines = lines[-1:]

@@ -1,38 +1,17 @@
-"""What can stop a run, as exit statuses; and the two things a step notices by itself: skipped updates, failed checks.
-
-A status says whether a restart can help, which is all ``fail2fix.retry`` reads. Knows numbers, no processes.
-"""
+"""Decide from a step's own numbers that a run must stop: skipped updates and failed checks."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from enum import IntEnum
 
 from fail2fix.method.errors import InputError
+from fail2fix.method.rollouts import Rollouts
 from fail2fix.run.config import FaultsConfig
+from fail2fix.run.exit_status import Exit, TrainingError
 
-
-class Exit(IntEnum):
-    """How ``python -m fail2fix.train`` ends; sysexits.h's numbers where it has one.
-
-    A run that a signal stopped ends with 128 + its number, as in a shell.
-    """
-
-    FINISHED = 0
-    UNEXPECTED = 1  # an error nobody foresaw, with its traceback
-    BAD_INPUT = 2
-    UNHEALTHY = 70  # the training itself went wrong: the same data and weights would do it again
-    NO_SPACE = 74  # a disk or /dev/shm is full
-    FAULT = 75  # a process, node or service failed: a restart from the last checkpoint can help
-
-
-class TrainingError(RuntimeError):
-    """A step found that the run cannot go on; the message says why and what to do."""
-
-    exit_status = Exit.UNHEALTHY
+__all__ = ["SkippedUpdates", "TrainingError", "VerifierError", "check_verified", "most_common", "verification_failure"]
 
 
 class VerifierError(TrainingError):
@@ -42,10 +21,9 @@ class VerifierError(TrainingError):
 
 
 class SkippedUpdates:
-    """Optimiser updates that a non-finite gradient took, in a row.
+    """Count of consecutive optimizer updates that verl's engine skipped because of a non-finite gradient.
 
-    verl's engine skips such an update and leaves the weights as they are; one is harmless, a row of them means that
-    nothing is learned any more.
+    A skipped update leaves the weights unchanged: one is harmless, many in a row mean that nothing is learned.
     """
 
     def __init__(self, limit: int) -> None:
@@ -53,7 +31,7 @@ class SkippedUpdates:
         self.in_a_row = 0
 
     def count(self, gradient_norms: Iterable[float]) -> int:
-        """Take in a step's updates by their gradient norms; how many of them were skipped."""
+        """Add a step's updates by their gradient norms; return how many of them were skipped."""
         skipped = 0
         for norm in gradient_norms:
             finite = math.isfinite(norm)
@@ -63,52 +41,33 @@ class SkippedUpdates:
 
     @property
     def too_many(self) -> str:
-        """Why the run must stop; empty while it need not."""
+        """Why the run must stop; empty if it need not."""
         if not self._limit or self.in_a_row < self._limit:
             return ""
         return (
-            f"the last {self.in_a_row} optimiser updates had a NaN or infinite gradient and were skipped "
+            f"the last {self.in_a_row} optimizer updates had a NaN or infinite gradient and were skipped "
             f"(fail2fix.faults.max_skipped_updates={self._limit}); lower the learning rate, and look at the rewards "
             "and at actor/pg_loss in metrics.jsonl"
         )
 
 
-@dataclass(frozen=True)
-class Checks:
-    """How the checks of one stream ended in a step.
-
-    Attributes:
-        rollouts, groups: rollouts and groups of the stream.
-        timed_out: rollouts whose check timed out.
-        failed: rollouts whose check failed, after its retries.
-        excluded: groups that leave the step because a check of theirs failed.
-        reward_errors: the errors of the reward function itself among the failures; the others are of services.
-    """
-
-    rollouts: int
-    groups: int
-    timed_out: int = 0
-    failed: int = 0
-    excluded: int = 0
-    reward_errors: Sequence[str] = ()
-
-
-def check_verified(step: int, stream: str, checks: Checks, limits: FaultsConfig) -> None:
-    """Refuse a step whose stream was hardly verified, before it changes the weights.
+def check_verified(step: int, stream: str, rollouts: Rollouts, limits: FaultsConfig) -> None:
+    """Refuse a step with too many failed checks in a stream, before it changes the weights.
 
     Raises:
         VerifierError: more failures than ``limits`` allows.
         InputError: more failures than ``limits`` allows, most of them errors of the reward function itself.
     """
-    if _too_many(checks.excluded, checks.groups, limits.max_excluded_groups, limits):
+    excluded, timed_out = int(rollouts.excluded.sum()), int(rollouts.ended_in("timeout").sum())
+    if _too_many(excluded, rollouts.groups, limits.max_excluded_groups, limits):
         raise verification_failure(
-            f"step {step}: {checks.excluded} of the {stream} stream's {checks.groups} groups have a check that failed "
+            f"step {step}: {excluded} of the {stream} stream's {rollouts.groups} groups have a check that failed "
             f"(fail2fix.faults.max_excluded_groups={limits.max_excluded_groups:g})",
-            checks,
+            rollouts,
         )
-    if _too_many(checks.timed_out, checks.rollouts, limits.max_timeouts, limits):
+    if _too_many(timed_out, len(rollouts), limits.max_timeouts, limits):
         raise VerifierError(
-            f"step {step}: {checks.timed_out} of the {stream} stream's {checks.rollouts} checks timed out "
+            f"step {step}: {timed_out} of the {stream} stream's {len(rollouts)} checks timed out "
             f"(fail2fix.faults.max_timeouts={limits.max_timeouts:g}); the machine may be overloaded"
         )
 
@@ -117,13 +76,13 @@ def _too_many(count: int, total: int, share: float, limits: FaultsConfig) -> boo
     return count >= limits.min_failures and count > share * total
 
 
-def verification_failure(what: str, checks: Checks) -> Exception:
-    """The error that ends a run for failed checks: of the reward function's code, where most failures are its own."""
-    if 2 * len(checks.reward_errors) > checks.failed:
-        return InputError(f"{what}: {most_common(checks.reward_errors)}; correct the reward function")
+def verification_failure(what: str, rollouts: Rollouts) -> Exception:
+    """The error of a run with too many failed checks: an InputError if most are errors of the reward function."""
+    if 2 * len(rollouts.reward_errors) > int(rollouts.ended_in("error").sum()):
+        return InputError(f"{what}: {most_common(rollouts.reward_errors)}; correct the reward function")
     return VerifierError(f"{what}, after the retries; see the reward workers' warnings above")
 
 
 def most_common(errors: Sequence[str]) -> str:
-    """The most frequent of the errors, the first of equally frequent ones."""
+    """The most frequent error, the first of equally frequent ones."""
     return Counter(errors).most_common(1)[0][0]

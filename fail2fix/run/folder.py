@@ -1,7 +1,7 @@
-"""What a run leaves behind: ``<root>/<experiment>/<run>/`` with config, versions, metrics, dumps, checkpoints.
+"""Create or resume a run's folder: ``<root>/<experiment>/<run>/`` with config, versions, metrics, dumps, checkpoints.
 
-A run never writes into another run's folder. A folder that holds a checkpoint is resumed, under the same name,
-when ``trainer.resume_mode`` allows it.
+A run never writes into another run's folder. A folder that holds a checkpoint is resumed, under the same name, if
+``trainer.resume_mode`` allows it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import math
 import os
 import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from fail2fix.data.atomic import write_whole
@@ -23,13 +23,13 @@ from fail2fix.run.owner import adopt_name, check_owner, claim, is_inside, lock, 
 from fail2fix.run.versions import versions
 
 CONFIG = "config.yaml"
-NAME_OF_STARTS = "FAIL2FIX_RUN_NAME"  # the environment's: of a run without a name, whose starts share one
-FINISHED = "finished"  # an empty file: the run has ended by itself
+NAME_OF_STARTS = "FAIL2FIX_RUN_NAME"  # variable with the name that all starts of an unnamed run share
+FINISHED = "finished"  # an empty file: the run has completed
 TRACKER = "latest_checkpointed_iteration.txt"  # verl's: names the newest complete checkpoint
 
 
 def name_run(config: DictConfig) -> Path:
-    """Give the run its name and absolute paths; return its folder, not yet created.
+    """Set the run's name and absolute paths; return its folder, not yet created.
 
     Raises:
         InputError: the folder, or ``trainer.default_local_dir``, belongs to another run.
@@ -43,8 +43,8 @@ def name_run(config: DictConfig) -> Path:
         if config.fail2fix.run.name is None:
             config.fail2fix.run.name = os.environ.get(NAME_OF_STARTS) or new_name()
     folder = parent / config.fail2fix.run.name
-    left = [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.exists() else []
-    if left and not _resumes(config, folder):
+    used = folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir())
+    if used and not _resumes(config, folder):
         raise InputError(
             f"fail2fix.run.name={config.fail2fix.run.name}: {folder} belongs to another run; choose another name, or "
             "resume it with trainer.resume_mode=auto if it holds a checkpoint"
@@ -54,18 +54,25 @@ def name_run(config: DictConfig) -> Path:
 
 
 def new_name() -> str:
-    """A run's name where the user gives none: when it starts, and what keeps two starts in one second apart."""
+    """The name of an unnamed run: its start time, and random digits that separate two starts in one second."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
 def folder_of(config: DictConfig) -> Path:
-    """The run's own folder; without a name, the experiment's."""
+    """The run's folder; without a name, the experiment's."""
     run = config.fail2fix.run
     return Path(run.root) / config.trainer.experiment_name / (run.name or "")
 
 
+def named_step(checkpoints: Path) -> int | None:
+    """The step that verl's file names as the newest; None if the file is missing or truncated."""
+    with suppress(OSError, ValueError):
+        return int((checkpoints / TRACKER).read_text())
+    return None
+
+
 def open_run(config: DictConfig, folder: Path) -> None:
-    """Create the folder with the resolved config and the versions; a resumed run keeps the earlier ones."""
+    """Create the folder with the resolved config and the versions; a resumption adds its own beside the first."""
     folder.mkdir(parents=True, exist_ok=True)
     hold(folder).close()
     owner = check_owner(config, folder)
@@ -78,7 +85,7 @@ def open_run(config: DictConfig, folder: Path) -> None:
 
 
 def hold(folder: Path) -> IO[str]:
-    """A run's folder belongs to one process until it ends, or closes this file.
+    """Lock a run's folder until the returned file is closed or the process ends.
 
     Raises:
         InputError: another process trains in it.
@@ -87,7 +94,7 @@ def hold(folder: Path) -> IO[str]:
 
 
 def hold_checkpoints(config: DictConfig, folder: Path) -> IO[str]:
-    """The folder of checkpoints belongs to the run in ``folder`` until this file is closed.
+    """Lock the folder of checkpoints for the run in ``folder`` until the returned file is closed.
 
     Raises:
         InputError: another run trains in it.
@@ -101,7 +108,8 @@ def hold_checkpoints(config: DictConfig, folder: Path) -> IO[str]:
 class MetricsFile:
     """``metrics.jsonl``: one line a step, verl's names plus ours; opened by the trainer.
 
-    ``resumed_step``: later steps will be trained again; None if nothing will be trained.
+    Args:
+        resumed_step: later steps will be trained again; None if nothing will be trained.
     """
 
     def __init__(self, folder: str | Path, resumed_step: int | None) -> None:
@@ -117,11 +125,11 @@ class MetricsFile:
         return set(self._written)
 
     def line(self, step: int) -> dict[str, Any] | None:
-        """A step's line; None where it has none."""
+        """A step's line; None if there is none."""
         return next((json.loads(line) for line in self._lines() if _step_of(line) == step), None)
 
     def write(self, step: int, metrics: dict[str, Any]) -> None:
-        """Append a step's line; a step that has one keeps it (a resumed run validates a step again)."""
+        """Append a step's line, unless it has one (a resumed run validates a step again)."""
         if step in self._written:
             return
         self._written.add(step)
@@ -130,7 +138,7 @@ class MetricsFile:
             file.write(json.dumps(line) + "\n")
 
     def _set_aside_after(self, step: int) -> None:
-        """Steps that a resumed run will train again go to a file of their own, so that each step has one line."""
+        """Move the lines of steps that a resumed run trains again to another file, so that each step has one line."""
         kept: list[str] = []
         superseded: list[str] = []
         for line in self._lines():
@@ -146,46 +154,41 @@ class MetricsFile:
 
 
 def _step_of(line: str) -> float:
-    try:
+    with suppress(ValueError, KeyError):
         return json.loads(line)["step"]
-    except (ValueError, KeyError):
-        return math.inf
+    return math.inf
 
 
 def as_json(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Metrics as JSON holds them."""
+    """Metrics as JSON values; nan and infinities, which JSON lacks, become null."""
     return {name: _number(value) for name, value in metrics.items()}
 
 
 def _number(value: Any) -> Any:
-    """A JSON number; nan and infinities, which JSON does not have, become null."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if hasattr(value, "item"):
+    if hasattr(value, "item"):  # of numpy or torch
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _resumes(config: DictConfig, folder: Path) -> bool:
-    """Whether this start goes on with the run in ``folder``, rather than with another run's checkpoint in it."""
+    """Whether this start resumes the run in ``folder``."""
     trainer = config.trainer
-    if config.fail2fix.run.get("restart"):  # the run itself, which may have ended before its first checkpoint
+    if config.fail2fix.run.get("restart"):  # also a run that ended before its first checkpoint
         return True
     if trainer.resume_mode == "resume_path":
         path, owner = Path(trainer.resume_from_path), read_owner(folder)
         return is_inside(path, folder) or (owner is not None and owner == read_owner(path))
     if trainer.resume_mode != "auto":
         return False
-    return (Path(trainer.default_local_dir) / TRACKER).exists() or _was_cut_short(config, folder)
+    return (Path(trainer.default_local_dir) / TRACKER).exists() or _was_interrupted(config, folder)
 
 
-def _was_cut_short(config: DictConfig, folder: Path) -> bool:
-    """Whether the folder is what this very run left before its first checkpoint; it then begins again."""
-    try:
+def _was_interrupted(config: DictConfig, folder: Path) -> bool:
+    """Whether a run with this very config ended before its first checkpoint; it then starts again."""
+    with suppress(OSError):
         same = (folder / CONFIG).read_text() == OmegaConf.to_yaml(config, resolve=True)
-    except OSError:
-        return False
-    return same and not (folder / FINISHED).exists()
+        return same and not (folder / FINISHED).exists()
+    return False
 
 
 def _write_new(folder: Path, name: str, text: str) -> None:

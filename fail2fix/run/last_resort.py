@@ -1,8 +1,7 @@
 """A checkpoint for a run that fails between two updates: only the running step is lost.
 
-After a step's update the trainer is *at rest*: its weights are those of a whole step, and stay so until the next
-update begins. If the run fails before that (a verifier, an engine, a reward worker is gone), the state at rest is
-saved, provided that the workers that hold the weights still answer.
+Between two updates the weights belong to a completed step and can be saved. If the run fails in that time (a verifier,
+an engine or a reward worker died), that step is saved if the workers that hold the weights still answer.
 """
 
 from __future__ import annotations
@@ -10,19 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-import ray
+from omegaconf import DictConfig
 
 from fail2fix.method.ledger import Ledger
+from fail2fix.run.checkpoints import Checkpoints
+from fail2fix.run.exit_status import Exit
 from fail2fix.run.failures import failure_of
-from fail2fix.run.faults import Exit
-from fail2fix.run.folder import as_json
+from fail2fix.run.watchdog import Watchdog
 
-if TYPE_CHECKING:
-    from fail2fix.verl_ext.loop import Step, TrainingLoop
-
-ANSWER_S = 60.0  # how long a worker may take to say that it is there
+ANSWER_S = 60.0  # how long a worker may take to answer
 
 
 @dataclass(frozen=True)
@@ -40,40 +37,43 @@ class Rest:
         return self.dataloader
 
 
-def rest_after(step: Step, trainer: TrainingLoop) -> Rest:
-    """The state after a step's update."""
-    state = trainer.train_dataloader.state_dict(), trainer.ledger.state_dict(), trainer.kl_coefficient
-    return Rest(step.number, as_json(step.metrics), *state)
+class Trainer(Protocol):
+    """A trainer whose last finished step can be saved."""
+
+    config: DictConfig
+    rest: Rest | None
+    watchdog: Watchdog
+    checkpoints: Checkpoints
+    global_steps: int
+    train_dataloader: Any
+    ledger: Ledger
+    kl_coefficient: float | None
+
+    def require_workers(self, timeout_s: float) -> None: ...
+
+    def save_checkpoint(self, metrics: dict[str, Any] | None = None) -> None: ...
 
 
 @contextmanager
-def saving_what_is_left(trainer: TrainingLoop) -> Iterator[None]:
-    """Save the state at rest if the training fails; its error goes on to whoever reports it."""
+def saving_what_is_left(trainer: Trainer) -> Iterator[None]:
+    """Save the last finished step if the training fails, and raise its error again."""
     try:
         yield
     except Exception as error:
-        if trainer.rest is not None and trainer.config.trainer.save_freq > 0 and _has_space(error):
+        rest = trainer.rest
+        if rest is not None and trainer.config.trainer.save_freq > 0 and failure_of(error).status != Exit.NO_SPACE:
             with trainer.watchdog.phase("saving after a failure"):
-                _try_to_save(trainer, trainer.rest)
+                _try_to_save(trainer, rest)
         raise
 
 
-def _has_space(error: Exception) -> bool:
-    return failure_of(error).status != Exit.NO_SPACE
-
-
-def _try_to_save(trainer: TrainingLoop, rest: Rest) -> None:
+def _try_to_save(trainer: Trainer, rest: Rest) -> None:
     if rest.step in trainer.checkpoints.complete():
         return
     try:
-        _require_workers(trainer)
+        trainer.require_workers(ANSWER_S)
         trainer.global_steps, trainer.train_dataloader = rest.step, rest
         trainer.ledger, trainer.kl_coefficient = Ledger.from_state(rest.ledger), rest.kl_coefficient
-        trainer._save_checkpoint(rest.metrics)
-    except Exception as error:  # it is the first error that ended the run
+        trainer.save_checkpoint(rest.metrics)
+    except Exception as error:  # the first error ended the run, and is the one to report
         print(f"fail2fix: step {rest.step} could not be saved either: {failure_of(error).line}", flush=True)
-
-
-def _require_workers(trainer: TrainingLoop) -> None:
-    """Raises unless all workers that hold weights answer."""
-    ray.get([worker.__ray_ready__.remote() for worker in trainer.actor_rollout_wg.workers], timeout=ANSWER_S)

@@ -1,14 +1,13 @@
-"""Which run a folder of checkpoints belongs to.
+"""Record and check which run a folder of checkpoints belongs to.
 
-``fail2fix_run.json`` names a run by a random id, which moves with the run's folder. It lies in the run's folder, in
-``trainer.default_local_dir`` and in each checkpoint. A folder of checkpoints holds one run's steps only; those without
-the file are a run's own inside its own folder, as the default is, and another's elsewhere.
+``fail2fix_run.json`` identifies a run by a random id, which moves with the run's folder. The file is in the run's
+folder, in ``trainer.default_local_dir`` and in each checkpoint. A folder of checkpoints holds one run's steps only. A
+checkpoint without the file belongs to the run whose folder it is in (the default), and elsewhere to another run.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from typing import IO
 
 from omegaconf import DictConfig, open_dict
 
+from fail2fix.cluster.lock import lock as lock_file
 from fail2fix.data.atomic import write_whole
 from fail2fix.method.errors import InputError
 
@@ -28,38 +28,41 @@ LOCK = ".lock"
 
 @dataclass(frozen=True)
 class Owner:
-    """A run: its id, which alone decides, and ``<experiment>/<run>`` as it was first called."""
+    """A run: its id, which alone is compared, and its first name, ``<experiment>/<run>``."""
 
     id: str
     name: str = field(compare=False)
 
+    @classmethod
+    def new(cls, name: str) -> Owner:
+        return cls(secrets.token_hex(8), name)
+
 
 def read_owner(folder: Path) -> Owner | None:
-    """The run that a folder belongs to; None if it says none."""
-    try:
+    """The run that a folder belongs to; None if the folder does not say."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
         return Owner(**json.loads((folder / FILE).read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
+    return None
 
 
 def write_owner(folder: Path, owner: Owner) -> None:
-    """Let a folder say which run it belongs to."""
+    """Record the run that a folder belongs to."""
     write_whole(folder / FILE, json.dumps(asdict(owner)))
 
 
 def steps_in(folder: Path) -> list[int]:
-    """The steps that have a folder, ascending, whoever wrote them."""
+    """The steps that have a checkpoint folder, of any run, ascending."""
     found = (re.fullmatch(r"global_step_(\d+)", path.name) for path in folder.glob("global_step_*"))
     return sorted(int(match[1]) for match in found if match)
 
 
 def is_inside(checkpoints: Path, run_folder: Path) -> bool:
-    """Whether the checkpoints lie in the run's own folder."""
+    """Whether the checkpoints are in the run's own folder."""
     return run_folder.resolve() in checkpoints.resolve().parents
 
 
 def owns(run_folder: Path | None, owner: Owner, checkpoint: Path) -> bool:
-    """Whether a run wrote a checkpoint's folder; ``run_folder``: the run's, where unnamed checkpoints are its own."""
+    """Whether a run wrote a checkpoint's folder; checkpoints without owner in ``run_folder`` are its own."""
     written_by = read_owner(checkpoint)
     if written_by is None:
         return run_folder is not None and is_inside(checkpoint, run_folder)
@@ -67,12 +70,10 @@ def owns(run_folder: Path | None, owner: Owner, checkpoint: Path) -> bool:
 
 
 def adopt_name(config: DictConfig) -> None:
-    """A run without a name that resumes from a folder of checkpoints is the run that wrote them."""
+    """Give an unnamed run that resumes from a folder of checkpoints the name of the run that wrote them."""
     run, trainer = config.fail2fix.run, config.trainer
-    if run.name is not None or trainer.resume_mode == "disable" or trainer.get("val_only", False):
-        return
     folder = Path(trainer.default_local_dir)
-    if trainer.resume_mode == "resume_path" and Path(trainer.resume_from_path).resolve().parent != folder.resolve():
+    if run.name is not None or trainer.get("val_only", False) or not _resumes_in(config, folder):
         return
     owner = read_owner(folder)
     if owner is None or not steps_in(folder):
@@ -84,7 +85,7 @@ def adopt_name(config: DictConfig) -> None:
 
 
 def check_owner(config: DictConfig, run_folder: Path) -> Owner:
-    """This run, as its folder names it, or as its checkpoints do where the folder is gone.
+    """This run's owner record: its folder's, its checkpoints' if the folder is gone, or a new one.
 
     Raises:
         InputError: ``trainer.default_local_dir`` holds a checkpoint of another run.
@@ -92,10 +93,10 @@ def check_owner(config: DictConfig, run_folder: Path) -> Owner:
     trainer, folder = config.trainer, Path(config.trainer.default_local_dir)
     name = f"{trainer.experiment_name}/{config.fail2fix.run.name}"
     owner = read_owner(run_folder)
-    theirs = read_owner(folder)
     if owner is None:
-        goes_on = theirs is not None and theirs.name == name and _resumes_in(config, folder)
-        owner = theirs if goes_on and theirs is not None else Owner(secrets.token_hex(8), name)
+        theirs = read_owner(folder)
+        continues = theirs is not None and theirs.name == name and _resumes_in(config, folder)
+        owner = theirs if theirs is not None and continues else Owner.new(name)
     if not trainer.get("val_only", False):
         _refuse_copies(owner, name, folder, run_folder)
         _refuse_foreign_steps(folder, owner, run_folder)
@@ -103,40 +104,40 @@ def check_owner(config: DictConfig, run_folder: Path) -> Owner:
 
 
 def claim(folder: Path, owner: Owner, run_folder: Path) -> IO[str]:
-    """Lock a folder of checkpoints for the run in ``run_folder`` until the file is closed, and let it say so.
+    """Lock a folder of checkpoints for a run until the returned file is closed, and write the owner record.
 
-    On a file system without locks the name in the folder is what keeps another run out.
+    On a file system without locks, the record keeps other runs out.
 
     Raises:
-        InputError: another run has the folder, or has saved a checkpoint in it before this one had the lock.
+        InputError: another run has the folder, or has saved a checkpoint in it before the lock was taken.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if folder.resolve() == run_folder.resolve():  # its lock is the run's own
         return open(os.devnull)
-    held, locked = lock(folder, "trainer.default_local_dir")
-    try:
+    with contextlib.ExitStack() as on_error:
+        held, locked = lock(folder, "trainer.default_local_dir")
+        on_error.enter_context(held)
         _refuse_foreign_steps(folder, owner, run_folder)
-    except InputError:
-        held.close()
-        raise
-    there = read_owner(folder)
-    if there == owner:
-        return held
-    if (folder / FILE).exists() and not locked:
-        held.close()
+        if locked:  # an earlier holder has ended, and left no checkpoint
+            write_owner(folder, owner)
+        else:
+            _claim_without_lock(folder, owner)
+        on_error.pop_all()
+    return held
+
+
+def _claim_without_lock(folder: Path, owner: Owner) -> None:
+    given, other = f"trainer.default_local_dir={folder}", read_owner(folder)
+    if (folder / FILE).exists() and other != owner:
         raise InputError(
-            f"trainer.default_local_dir={folder}: {_of(there)} has this folder, and its file system has no locks that "
-            f"would show whether it still trains; choose another folder, or delete {folder / FILE} if it has ended"
+            f"{given}: {f'run {other.name}' if other else 'another run'} has this folder, and its file system has no "
+            f"locks that would show whether that run still trains; choose another folder, or delete {folder / FILE} if "
+            "it has ended"
         )
-    if locked:  # whoever had it has ended, and left no checkpoint
-        write_owner(folder, owner)
-        return held
     with contextlib.suppress(FileExistsError), (folder / FILE).open("x") as file:
         file.write(json.dumps(asdict(owner)))
     if read_owner(folder) != owner:
-        held.close()
-        raise InputError(f"trainer.default_local_dir={folder}: another run trains in this folder; choose another one")
-    return held
+        raise InputError(f"{given}: another run trains in this folder; choose another one")
 
 
 def lock(folder: Path, key: str) -> tuple[IO[str], bool]:
@@ -146,16 +147,8 @@ def lock(folder: Path, key: str) -> tuple[IO[str], bool]:
         InputError: another process trains in the folder.
     """
     held = (folder / LOCK).open("a")
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        held.close()
-        raise InputError(
-            f"{folder}: another process trains in this folder; choose another {key}, or wait until it ends"
-        ) from None
-    except OSError:  # a file system without locks
-        return held, False
-    return held, True
+    refusal = f"{folder}: another process trains in this folder; choose another {key}, or wait until it ends"
+    return held, lock_file(held, lambda: refusal)
 
 
 def _refuse_foreign_steps(folder: Path, owner: Owner, run_folder: Path) -> None:
@@ -166,7 +159,7 @@ def _refuse_foreign_steps(folder: Path, owner: Owner, run_folder: Path) -> None:
 
 
 def _refuse_copies(owner: Owner, name: str, folder: Path, run_folder: Path) -> None:
-    """A copy of a run's folder has the run's id; outside it, both would have the same checkpoints."""
+    """Refuse a copy of a run's folder, which has the run's id, if both would use the same checkpoints."""
     original = run_folder.parent.parent / owner.name
     if owner.name != name and not is_inside(folder, run_folder) and read_owner(original) == owner:
         raise InputError(
@@ -181,10 +174,6 @@ def _resumes_in(config: DictConfig, folder: Path) -> bool:
     if trainer.resume_mode == "resume_path":
         return Path(trainer.resume_from_path).resolve().parent == folder.resolve()
     return bool(trainer.resume_mode == "auto")
-
-
-def _of(owner: Owner | None) -> str:
-    return "another run" if owner is None else f"run {owner.name}"
 
 
 def _refusal(folder: Path, step: int, other: Owner | None) -> str:

@@ -1,4 +1,4 @@
-"""verl's profiling steps (``global_profiler.steps``): when to start and stop, as its own loop does."""
+"""Decide when to profile (``global_profiler.steps``), as verl's own loop does."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from omegaconf import DictConfig
 
 @dataclass(frozen=True)
 class ProfilePlan:
-    """What to do at a step.
+    """Profiling at one step.
 
     Attributes:
         active: the step is profiled.
-        start, stop: switch the workers' profilers at its beginning and end.
+        start, stop: start the workers' profilers at its beginning, and stop them at its end.
         finish: run the finish command; only at the last profiled step.
     """
 
@@ -24,6 +24,7 @@ class ProfilePlan:
 
 
 def plan_profiling(config: DictConfig, step: int, last: bool) -> ProfilePlan:
+    """The plan of a step."""
     steps = config.global_profiler.steps or []
     active = step in steps
     continuous = config.global_profiler.profile_continuous_steps

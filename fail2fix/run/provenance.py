@@ -1,10 +1,10 @@
-"""Where a file of rollouts came from: who wrote it, on what, with which tokenizer."""
+"""Describe and compare the origin of a file of rollouts: model, tokenizer, data and sampling."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from omegaconf import DictConfig
 
 from fail2fix.method.errors import InputError
 from fail2fix.run.versions import versions
-from fail2fix.verl_ext.stream_file import read_provenance
 
 
 def provenance(config: DictConfig, tokenizer: Any) -> dict[str, object]:
@@ -31,29 +30,31 @@ def provenance(config: DictConfig, tokenizer: Any) -> dict[str, object]:
     }
 
 
-def check_provenance(path: Path, ours: dict[str, object], key: str, fields: Sequence[str]) -> None:
-    """Refuse a file that differs from this run in one of ``fields``.
+def check_provenance(theirs: Mapping[str, Any], ours: Mapping[str, Any], given: str, fields: Sequence[str]) -> None:
+    """Refuse a file whose provenance differs from this run's in one of ``fields``.
+
+    Args:
+        given: the file and its key, as ``fail2fix.offline.file=PATH``.
 
     Raises:
         InputError: the key, the file and the field.
     """
-    theirs = read_provenance(path)
     for field in fields:
         if theirs.get(field) != ours[field]:
             raise InputError(
-                f"{key}={path}: was written with another {field} ({theirs.get(field)}, this run has {ours[field]}); "
-                "name another file, or a new one to have it written"
+                f"{given}: was written with another {field} ({theirs.get(field)}, this run has {ours[field]}); name "
+                "another file, or a new one to have it written"
             )
 
 
 def tokenizer_digest(tokenizer: Any) -> str:
-    """Token ids mean the same under tokenizers with the same digest."""
+    """Hash of vocabulary and chat template; token ids mean the same under equal digests."""
     vocabulary = json.dumps(sorted(tokenizer.get_vocab().items())) + str(tokenizer.chat_template)
     return hashlib.sha256(vocabulary.encode()).hexdigest()[:16]
 
 
 def files_digest(files: str | Sequence[str]) -> str:
-    """A digest of data files' contents; of their names, where they are not local."""
+    """Hash of the contents of data files; of their names, if they are not local."""
     digest = hashlib.sha256()
     for name in [files] if isinstance(files, str) else files:
         path = Path(name).expanduser()

@@ -1,4 +1,4 @@
-"""Our section of a verl config, read into its dataclass; and the old verl keys that would be ignored silently."""
+"""Read our section of a verl config, and refuse old verl keys that verl ignores silently."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fail2fix.method.config import Baseline, Scale
 from fail2fix.method.errors import InputError
-from fail2fix.run.config import Fail2FixConfig, Schedule, check
+from fail2fix.run.config import Fail2FixConfig, check
+from fail2fix.run.renamed import renamed_in
 
 FUSION = "fail2fix.verifier.code.backend=sandbox_fusion and fail2fix.verifier.code.endpoint"
 # Old key -> where verl 0.9 reads it. verl still parses the old ones and ignores them.
@@ -30,27 +31,25 @@ OUR_REWARD = "RiskAverseRewardManager"
 
 
 def fail2fix_settings(config: DictConfig) -> Fail2FixConfig:
-    """The ``fail2fix:`` section as a checked dataclass; the defaults where a config has none (a stock verl run).
+    """The ``fail2fix:`` section as a checked dataclass; the defaults if a config has none (a stock verl run).
 
     Raises:
         InputError: an unknown key, a wrong type, or a value that makes no sense.
     """
     section = config.get("fail2fix") or OmegaConf.create({})
     if not OmegaConf.is_dict(section):
-        raise InputError(f"fail2fix={section}: must be a section with keys of its own, like fail2fix.risk.penalty")
+        raise InputError(f"fail2fix={section}: must be a section of keys, like fail2fix.risk.penalty")
     try:
-        # As plain values: a typed node would let keys through that were forced in with "+".
+        # As plain values: a typed node would accept unknown keys that were forced in with "+".
         section = OmegaConf.to_container(section, resolve=True)
-        merged = OmegaConf.merge(OmegaConf.structured(Fail2FixConfig), section)
-        settings = OmegaConf.to_object(merged)
+        settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Fail2FixConfig), section))
     except OmegaConfBaseException as error:
-        raise InputError(f"fail2fix.{error.full_key or ''}: {str(error).splitlines()[0]}") from error
+        line = f"fail2fix.{error.full_key or ''}: {str(error).splitlines()[0]}"
+        raise InputError(renamed_in(line) or line) from error
     assert isinstance(settings, Fail2FixConfig)
     check(settings)
-    if settings.schedule is Schedule.lagged:
-        settings.replay.source = "lagged"
     watchdog = settings.watchdog
-    # A service that is asked again must not look like a run that hangs.
+    # Retrying a service must end before the watchdog takes it for a hang.
     limits = [limit_s / 2 for limit_s in (watchdog.start_s, watchdog.limit_s) if limit_s is not None]
     settings.verifier.retry_s = min([settings.verifier.retry_s, *limits])
     return settings
@@ -63,7 +62,7 @@ def seeds_rollouts(config: DictConfig) -> bool:
 
 
 def seeds_on_gpu(config: DictConfig) -> str:
-    """What a run on a GPU pays for seeds, or does without; empty on a CPU.
+    """The note on the cost of seeds on a GPU, or on running without them; empty on a CPU.
 
     Source: ``VllmConfig.use_v2_model_runner``, ``random_sample`` (v1/sample/ops/topk_topp_sampler.py) and
     ``gumbel_sample`` (v1/worker/gpu/sample/gumbel.py) of vLLM 0.24.
@@ -96,16 +95,18 @@ def refuse_legacy_reward_keys(config: DictConfig) -> None:
 
 
 def reward_manager(config: DictConfig) -> str:
-    """The name of the class that scores the run's rollouts."""
+    """The class name of the run's reward manager."""
     return str((config.reward.get("reward_manager") or {}).get("name"))
 
 
+def asks_for_corrections(settings: Fail2FixConfig) -> bool:
+    """Whether the run builds correction prompts, for training or for held-out validation."""
+    return settings.correction.enabled or settings.held_out.enabled
+
+
 def writes_streams(settings: Fail2FixConfig) -> bool:
-    """Whether the run stores rollouts in files of its own: its checkpoints hold attempts, or a file a frozen pool."""
-    replays = settings.correction.enabled and (
-        settings.replay.source != "online" or settings.schedule is not Schedule.serial
-    )
-    return replays or settings.held_out.enabled
+    """Whether the run stores rollouts: attempts in its checkpoints, or a frozen pool in a file."""
+    return settings.held_out.enabled or (settings.correction.enabled and settings.replay.source != "online")
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,9 @@ def overlong_buffer(config: DictConfig) -> OverlongBuffer | None:
     buffer, maximum = given.get("overlong_buffer_cfg") or {}, given.get("max_resp_len")
     if not buffer.get("enable"):
         return None
-    key = "reward.reward_kwargs"
+    key, length, factor = "reward.reward_kwargs", buffer.get("len"), buffer.get("penalty_factor")
     if not isinstance(maximum, int) or maximum < 1:
         raise InputError(f"{key}.max_resp_len={maximum}: the overlong buffer needs the longest response, in tokens")
-    length, factor = buffer.get("len"), buffer.get("penalty_factor")
     if not isinstance(length, int) or not 1 <= length < maximum:
         # A buffer as long as the longest response would punish every token of every response.
         raise InputError(f"{key}.overlong_buffer_cfg.len={length}: must be 1 to {maximum - 1} (max_resp_len={maximum})")
@@ -140,8 +140,8 @@ def overlong_buffer(config: DictConfig) -> OverlongBuffer | None:
 
 
 def inert_penalty(config: DictConfig, settings: Fail2FixConfig) -> str:
-    """The warning for a run whose normalisation removes the penalty; empty if it does not."""
-    if settings.risk.penalty == 0:
+    """The warning for a run whose normalization removes the penalty; empty if it does not."""
+    if settings.risk.penalty == 0 or settings.risk.rule != "broken" or settings.advantage.estimator != "group_relative":
         return ""
     # A stock run may set the penalty in a section of ours; only our trainer reads how advantages are scaled.
     if (config.get("fail2fix") or {}).get("advantage") and settings.correction.enabled:
@@ -152,7 +152,9 @@ def inert_penalty(config: DictConfig, settings: Fail2FixConfig) -> str:
         algorithm = config.get("algorithm") or {}
         inert = algorithm.get("adv_estimator") == "grpo" and bool(algorithm.get("norm_adv_by_std_in_grpo", True))
         remedy = "set algorithm.norm_adv_by_std_in_grpo=false or train with fail2fix.train"
-    why = "all rollouts of a group share one attempt, so mean-and-std normalisation removes the risk penalty"
+    if not inert:
+        return ""
     return (
-        f"fail2fix.risk.penalty={settings.risk.penalty} has no effect on the gradient: {why}; {remedy}" if inert else ""
+        f"fail2fix.risk.penalty={settings.risk.penalty} has no effect on the gradient: all rollouts of a group share "
+        f"one attempt, so mean-and-std normalization removes the risk penalty; {remedy}"
     )

@@ -1,7 +1,4 @@
-"""Where the shipped configs lie, and the resolvers they use.
-
-Loads no engine: commands that only name a config need none.
-"""
+"""Find the shipped configs, and register the resolvers they use. Imports no engine."""
 
 from pathlib import Path
 
@@ -9,16 +6,16 @@ from omegaconf import DictConfig, OmegaConf
 
 
 def config_dir() -> str:
-    """The shipped configs: inside the package in a wheel, beside it in a checkout."""
+    """The folder of the shipped configs: inside the package in a wheel, beside it in a checkout."""
     package = Path(__file__).parents[1]
     folder = package / "configs"
     return str(folder if folder.is_dir() else package.parent / "configs")
 
 
 def register_resolvers() -> None:
-    """Make the interpolations of the shipped configs known.
+    """Register the interpolations of the shipped configs.
 
-    ``${fail2fix_sum:A,B,...}``: the sum of numbers of tokens, null where one of them is no number.
+    ``${fail2fix_sum:A,B,...}``: the sum of numbers of tokens, null if one of them is not a number.
     ``${unless_epochs:STEPS}``: the steps, null if ``trainer.total_epochs`` is set.
     """
     OmegaConf.register_new_resolver("fail2fix_sum", _sum, replace=True)

@@ -1,4 +1,4 @@
-"""The sizes of a step, read from verl's config."""
+"""Compute the sizes of a step from verl's config."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ def world_size(config: DictConfig) -> int:
 
 
 def sequence_parallel(config: DictConfig) -> int:
-    """How many devices share a sequence (Ulysses). verl has two keys for it; the older, if set, wins."""
+    """How many devices share a sequence (Ulysses). Of verl's two keys the older takes precedence."""
     actor = config.actor_rollout_ref.actor
     older = actor.get("ulysses_sequence_parallel_size", 1)
     return int(older if older > 1 else (actor.get("fsdp_config") or {}).get("ulysses_sequence_parallel_size", 1))
 
 
 def data_parallel_ranks(config: DictConfig) -> int:
-    """FSDP's data-parallel ranks: all devices, less those that share a sequence."""
+    """FSDP's data-parallel ranks: all devices, divided by those that share a sequence."""
     return max(1, world_size(config) // sequence_parallel(config))
 
 
 def mini_batches(config: DictConfig) -> int:
-    """M, optimiser steps a step (METHOD.md)."""
+    """M, optimizer steps a step (METHOD.md)."""
     return max(1, config.data.train_batch_size // config.actor_rollout_ref.actor.ppo_mini_batch_size)
 
 
 def batch_split(config: DictConfig, ranks: int) -> BatchSplit:
-    """How a joint batch is cut into ranks, mini-batches and, without dynamic batch sizes, micro-batches."""
+    """The split of a joint batch into ranks, mini-batches and, without dynamic batch sizes, micro-batches."""
     actor, rollout, ref = (config.actor_rollout_ref[name] for name in ("actor", "rollout", "ref"))
     update = 1 if actor.use_dynamic_bsz else actor.ppo_micro_batch_size_per_gpu or 1
     infer = 1 if rollout.log_prob_use_dynamic_bsz else rollout.log_prob_micro_batch_size_per_gpu or 1
@@ -51,13 +51,13 @@ def pool_problems(config: DictConfig, settings: Fail2FixConfig) -> int:
 
 
 def rollouts_before_training(config: DictConfig, settings: Fail2FixConfig) -> int:
-    """What the starting model generates for training before the first step."""
+    """Rollouts that the starting model generates for training before the first step."""
     needs_pool = settings.correction.enabled and settings.replay.source == "offline"
     return pool_problems(config, settings) * config.actor_rollout_ref.rollout.n if needs_pool else 0
 
 
 def rollouts_a_step(config: DictConfig, settings: Fail2FixConfig) -> int:
-    """B G + K G', what a full step generates before any refill."""
+    """B G + K G', the rollouts of a full step before any refill."""
     correction = settings.correction
     corrections = correction.attempts * correction.rollouts if correction.enabled else 0
     return int(config.data.train_batch_size * config.actor_rollout_ref.rollout.n + corrections)

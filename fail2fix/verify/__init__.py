@@ -1,1 +1,1 @@
-"""Verdicts on answers: model text is judged in worker processes under a deadline, nowhere else."""
+"""Verifiers of answers. Model text is judged only in worker processes under a deadline."""

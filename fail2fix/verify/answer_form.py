@@ -1,7 +1,6 @@
-r"""The outer form of an answer: a list, a tuple, an interval, a set, an equation, or one plain expression.
+r"""Outer form of an answer: a list, a tuple, an interval, a set, an equation, or one plain expression.
 
-Knows: brackets, separators, relation signs and what a name looks like. Must not know: values. Reading is linear in
-the text; nothing is evaluated.
+Knows: brackets, separators, relation signs and names. Must not know: values. Linear in the text; evaluates nothing.
 
 >>> items(r"-1, 2 \text{ and } -2")
 ['-1', '2', '-2']
@@ -50,7 +49,7 @@ _OPEN, _CLOSE = "([{", ")]}"
 
 
 def items(text: str) -> list[str]:
-    """The members of a list: split at top-level commas, semicolons, `and` and `or`; empty members are dropped.
+    """Members of a list: split at top-level commas, semicolons, `and` and `or`, without empty ones.
 
     `p=5,q=2; p=7,q=2` lists two pairs.
     """
@@ -64,7 +63,7 @@ def items(text: str) -> list[str]:
 
 
 def bracketed(text: str) -> tuple[str, list[str], str] | None:
-    r"""`(open, members, close)` where one pair of brackets holds a list of two or more, or is a set; else None.
+    """`(open, members, close)` of a list of two or more in one pair of brackets, or of a set; else None.
 
     Open and close are one of `( [ {` and `) ] }`; half-open intervals mix them.
     """
@@ -78,7 +77,7 @@ def bracketed(text: str) -> tuple[str, list[str], str] | None:
 
 
 def union(text: str) -> list[str]:
-    r"""The parts of a union of sets, split at `\cup`, or at `or` between inequalities in one name."""
+    r"""Parts of a union of sets, split at `\cup`, or at `or` between inequalities in one name."""
     parts = [part.strip() for part in re.split(r"\\cup(?![a-zA-Z])", text)]
     if len(parts) == 1 and _INEQUALITY.search(text):
         ranges = [part.strip(" ,") for part in re.split(r"(?<![a-zA-Z\\])or(?![a-zA-Z])", words(text))]
@@ -88,7 +87,7 @@ def union(text: str) -> list[str]:
 
 
 def sides(text: str) -> list[str]:
-    r"""The sides of a chain of `=`, `\approx`, `\in`; one side where there is no relation."""
+    r"""Sides of a chain of `=`, `\approx`, `\in`; one side if there is no relation."""
     parts, start = [], 0
     for relation in _relations(text):
         parts.append(text[start : relation.start()])
@@ -109,7 +108,7 @@ def _relations(text: str) -> list[re.Match[str]]:
 
 
 def is_approximate(text: str) -> bool:
-    r"""Whether the last relation of a chain is `\approx`: what follows it only illustrates what precedes it."""
+    r"""Whether the last relation of a chain is `\approx`: the text after it only illustrates."""
     found = _relations(text)
     return bool(found) and found[-1][0] == r"\approx"
 
@@ -120,7 +119,7 @@ def is_constant(text: str) -> bool:
 
 
 def is_name(text: str) -> bool:
-    r"""Whether a side of an equation only names what is asked for: `x`, `a_n`, `f(x)`, `AB`, `(p,q)`, `S:T`.
+    r"""Whether a side of an equation only names the value: `x`, `a_n`, `f(x)`, `AB`, `(p,q)`, `S:T`.
 
     >>> [is_name(side) for side in ("x", "a_{n}", "f(x)", "(p,q)", "2x", r"\cos(x)", "x^2", "7")]
     [True, True, True, True, False, False, False, False]
@@ -132,7 +131,7 @@ def is_name(text: str) -> bool:
 
 
 def is_term(text: str) -> bool:
-    r"""Whether a side of an equation is one quantity with a name in it: no sum, no list, no bound and no constant.
+    r"""Whether a side of an equation is one quantity with a name in it: no sum, list, bound or constant.
 
     >>> [is_term(side) for side in ("x^3", r"\cos\angle RPS", "|r-s|", "f(3)", "x+1", "3x", r"\sqrt{50}", "x<8, x")]
     [True, True, True, True, False, False, False, False]
@@ -149,7 +148,7 @@ def is_term(text: str) -> bool:
 
 
 def _only_names(text: str, commands: Collection[str]) -> bool:
-    """Whether a side of an equation is a name and nothing else: no other relation, no doubt, no value in words."""
+    """Whether a side of an equation is only a name: no other relation, no doubt, no value in words."""
     said = words(text)
     return (
         said.isascii()
@@ -166,7 +165,7 @@ def unqualified(text: str) -> str:
 
 
 def interval_of(text: str) -> str | None:
-    r"""An inequality in one name as the interval it describes; None for anything else.
+    r"""The interval that an inequality in one name describes; None for anything else.
 
     >>> interval_of("x < 3"), interval_of(r"5 \geq x"), interval_of(r"\frac{1}{2} \leq x \leq 8")
     ('(-\\infty,3)', '(-\\infty,5]', '[\\frac{1}{2},8]')
@@ -193,7 +192,7 @@ def interval_of(text: str) -> str | None:
 
 
 def alternatives(text: str) -> list[str]:
-    r"""`text` with its one `\pm` read as plus and as minus; itself where there is none.
+    r"""`text` with its one `\pm` read as plus and as minus; unchanged if there is none.
 
     >>> alternatives(r"1 \pm \sqrt{2}")
     ['1 +\\sqrt{2}', '1 -\\sqrt{2}']
@@ -243,7 +242,7 @@ def _split(text: str, separators: str) -> list[str]:
 
 
 def _groups_digits(text: str, place: int) -> bool:
-    """Whether the comma at `place` stands in `12,345`: digits before, just three after, no blank."""
+    """Whether the comma at `place` groups digits (`12,345`): digits before, exactly three after, no blank."""
     return (
         text[place] == ","
         and text[max(0, place - 1) : place].isdigit()

@@ -1,15 +1,15 @@
-r"""Where in a response the answer stands: one declared channel, found by reading, never by evaluating anything.
+r"""Find the answer in a response: in one declared channel, by reading, never by evaluating.
 
-Knows: the text of a response, the channels below and the bound on how much of a response is read. Must not know:
-sympy, math-verify, processes. It is linear in the text and safe to run in the trainer's process.
+Knows: the channels below, and the bound on how much of a response is read. Must not know: sympy, math-verify,
+processes. Linear in the text and safe in the trainer's process.
 
-A prompt template declares its channel; what stands in another channel too is part of the answer, so that a response
-that says different things in two places is wrong in both:
+A prompt template declares its channel. The other channels are read too: a response that says different things in two
+places is wrong in both.
 
-- `boxed`: the content of the last `\boxed{...}` (or `\fbox{...}`). Of nested boxes the outermost counts.
-- `answer_line`: what follows the last `Answer:`, `answer is`, `####` or stands in `<answer>...</answer>`.
-- `auto`, for text without a declared template: the box if there is one, else the answer line if there is one, else
-  the last formula of the last paragraph, or its last number.
+- `boxed`: the content of the last `\boxed{...}` (or `\fbox{...}`); of nested boxes, the outermost.
+- `answer_line`: the text after the last `Answer:`, `answer is`, `####`, or inside `<answer>...</answer>`.
+- `auto`, for text without a declared template: the box, else the answer line, else the last formula or number of the
+  last paragraph.
 
 >>> find_answer(r"First \boxed{3}.\nWait, it is \boxed{12}.".replace(r"\n", chr(10))).text
 '12'
@@ -23,15 +23,15 @@ from typing import Literal
 
 from fail2fix.verify.exact_number import NO_UNIT
 
-Channel = Literal["auto", "boxed", "answer_line"]
+ChannelName = Literal["auto", "boxed", "answer_line"]
 
 MAX_RESPONSE_CHARS = 20_000
-"""Only the last so many characters of a response are read: an answer is at the end, and the bound keeps what
-is scanned here and what is sent to a worker small whatever a policy writes."""
+"""Last characters of a response that are read: an answer is at the end, and this bounds the work of every reader."""
 
 MAX_SAME_ANSWER_GAP = 40
-r"""Two boxes on one line with at most so many characters between them are one answer: a list (`\boxed{1} and
-\boxed{2}`) or a hedge (`\boxed{8} or maybe \boxed{7}`), which as a list equals no single gold."""
+r"""Characters between two boxes of one answer on a line: a list (`\boxed{1} and \boxed{2}`), or a hedge (`\boxed{8} or
+maybe \boxed{7}`), which as a list equals no single gold answer.
+"""
 
 MAX_LINE_CHARS = 200
 """A longer answer line is prose: its last formula or number is read."""
@@ -63,13 +63,13 @@ _HEDGE = re.compile(
     re.IGNORECASE,
 )
 _AND_MORE = re.compile(r"\W{0,3}\b(?:or|and|to|if|unless|but|alternatively|otherwise)\b[^.\n]*[\d\\$]", re.IGNORECASE)
-"""Behind the first value of an answer line: the line says more than that value."""
+"""After the first value of an answer line: the line says more than that value."""
 
 _GOES_ON = re.compile(
     r"[\s{}()$\\]{0,8}(?:[-+*/!^×÷·⋅(]|cdot|times|div|d?frac|sqrt|pi|left|binom|choose)"
     r"[^\n=]{0,200}=[^\n]{0,200}\\(?:boxed|fbox)"
 )
-"""Behind a number: it is calculated with, and what comes of it is in a box."""
+"""After a number: it is part of a calculation whose result is in a box."""
 
 _MORE_NUMBERS = re.compile(r"[^.\n=]*\d")
 _EITHER = re.compile(rf"(?:\d|\$|\\\))\W{{0,3}}\b{_DOUBT}\b[^.\n\d]{{0,30}}[\d$\\]", re.IGNORECASE)
@@ -83,11 +83,10 @@ _CUT_MARKS = re.compile(r"<\|[a-z_]{2,20}\|>.*\Z|I hope it is correct\.?", re.DO
 
 @dataclass(frozen=True)
 class AnswerText:
-    r"""What a response offers as its answer.
+    r"""The answer that a response offers.
 
-    `text` is "" where the declared channel holds none: a response without one, or a box that never closes (a response
-    cut off). `others` are what the other channels hold beside it, where that reads as an answer. `hedged`: the answer
-    is followed at once by another one (`\boxed{7} or 8`).
+    `text`: "" if the declared channel is empty, or its box never closes (a truncated response). `others`: contents of
+    the other channels that read as an answer. `hedged`: another answer follows at once (`\boxed{7} or 8`).
     """
 
     text: str
@@ -95,7 +94,7 @@ class AnswerText:
     hedged: bool = False
 
 
-def find_answer(response: str, channel: Channel = "auto") -> AnswerText:
+def find_answer(response: str, channel: ChannelName = "auto") -> AnswerText:
     """The answer in the declared channel of `response`, read from its last 20,000 characters."""
     # Lone surrogates would make the answer unprintable and every dump that holds it fail.
     tail = response[-MAX_RESPONSE_CHARS:].encode("utf-8", "replace").decode()
@@ -131,8 +130,8 @@ def _boxed(tail: str) -> tuple[str, bool]:
 
 
 def _lines(tail: str) -> tuple[list[str], bool]:
-    """What stands in the last pair of tags, on the last `####` line and on the last other answer line, in their order
-    in the text; and whether another answer follows the last of them."""
+    """Contents of the last pair of tags, the last `####` line and the last other answer line, in their order; and
+    whether another answer follows the last of them."""
     lower = tail.lower()
     first = min((place for mark in _LINE_MARKS if (place := lower.find(mark)) >= 0), default=None)
     if first is None:
@@ -151,7 +150,7 @@ def _lines(tail: str) -> tuple[list[str], bool]:
 
 
 def _end_of_line(tail: str, start: int) -> int:
-    """Where the answer ends that begins at `start`: at its tag, its line or the paragraph of its displayed formula."""
+    """End of the answer that begins at `start`: its tag, its line, or the paragraph of its displayed formula."""
     start += len(tail[start:]) - len(tail[start:].lstrip())
     stop = _AFTER_DISPLAY if re.compile(r"\\\[|\$\$").match(tail, start) else _AFTER_LINE
     found = stop.search(tail, start)
@@ -159,7 +158,7 @@ def _end_of_line(tail: str, start: int) -> int:
 
 
 def _core(line: str) -> str:
-    """An answer line without what is said around the answer: the formula or number of a sentence."""
+    """The formula or number of an answer line, without the words around it."""
     line = line.strip().strip("*").strip()
     formula, counted = _FORMULA.match(line), _NUMBER.match(line)
     first = formula or counted
@@ -179,9 +178,9 @@ def _core(line: str) -> str:
 
 
 def _number_in_front(line: str) -> str:
-    """The number an answer line begins with before its box: `Answer: 8 then` a box says two things.
+    """The number before a box on an answer line: `Answer: 8 then` a box says two things.
 
-    A number that is calculated with on the way to the box says none: `the answer is $7 - 2 =` a box.
+    A number that is part of a calculation says none: `the answer is $7 - 2 =` a box.
     """
     line = line.strip().strip("*").strip()
     found = _NUMBER.match(line)
@@ -193,7 +192,7 @@ def _number_in_front(line: str) -> str:
 
 
 def _is_bare(text: str) -> bool:
-    """Whether a text is nothing but an answer: one line, no prose."""
+    """Whether a text is only an answer: one line, no prose."""
     plain = _COMMAND.sub(" ", text)
     return len(text) <= MAX_LINE_CHARS and "\n" not in text and not (_WORD.search(plain) or _PROSE.search(plain))
 
@@ -207,8 +206,7 @@ def _is_plain_answer(text: str) -> bool:
 
 
 def _last_said(text: str) -> tuple[str, str]:
-    """What the last paragraph with a formula or a number says: in bold, after `is`, in its last formula or number;
-    and that paragraph."""
+    """The answer of the last paragraph with a formula or number, and that paragraph: in bold, after `is`, or last."""
     for paragraph in reversed(re.split(r"\n\s*\n", text[-4000:])):
         bold = [match[1] for match in _BOLD.finditer(paragraph) if _VALUE.search(match[1])]
         if bold:
@@ -248,7 +246,7 @@ def _inside(formula: re.Match[str]) -> str:
 
 
 def _content(tail: str, start: int, end: int) -> str:
-    """The text between the braces at `start` and `end`, without the commands of boxes nested in it."""
+    """The text between the braces at `start` and `end`, without commands of nested boxes."""
     return re.sub(_BOX, "", tail[start + 1 : end]).strip()
 
 
@@ -270,7 +268,7 @@ def _closed_boxes(tail: str) -> list[tuple[int, int]]:
 
 
 def _last_boxes(boxes: list[tuple[int, int]], tail: str) -> list[tuple[int, int]]:
-    """The last box and those directly before it that belong to the same answer."""
+    """The last box, and the boxes directly before it that belong to the same answer."""
     answer = boxes[-1:]
     for box in reversed(boxes[:-1]):
         gap = tail[box[1] + 1 : answer[0][0]]

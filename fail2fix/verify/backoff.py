@@ -1,14 +1,12 @@
-"""The project's one retry policy: exponential pauses with jitter, for a limited time, on `tenacity`.
+"""Retry policy of the project: exponential pauses with jitter, for a limited time, on `tenacity`.
 
-Whether a call is repeated depends on its error (`kind_of`):
+An error's kind (`kind_of`) decides:
 
 - service: a service or the network failed. Repeated until `limit_s` seconds after the first failure; a Retry-After
   header is honored.
-- code: the calling code is wrong (TypeError, KeyError, ...) or the service refuses the request (HTTP 4xx). Never
+- code: the calling code is wrong (TypeError, KeyError, ...) or the service refuses the request (HTTP 4xx). Not
   repeated.
-- unclear: anything else. `tries` calls altogether.
-
-Must not know: verl, ray, what is called.
+- unclear: anything else. `tries` calls in total.
 
     await AsyncRetrying(**retry_policy(limit_s=300.0))(ask_the_service)
 """
@@ -47,29 +45,29 @@ SERVICE_ERRORS = {
 ADDRESS_ERRORS = {"InvalidURL", "InvalidSchema", "MissingSchema", "UnsupportedProtocol", "LocationParseError"}
 
 
-class Kind(Enum):
-    """What an error says about repeating the call."""
+class ErrorKind(Enum):
+    """Whether repeating a call can help after an error."""
 
     service = "service"
     code = "code"
     unclear = "unclear"
 
 
-def kind_of(error: BaseException) -> Kind:
-    """What an error says about repeating the call; a service's failure shows through the errors it was turned into."""
+def kind_of(error: BaseException) -> ErrorKind:
+    """Kind of an error; a service's failure counts even if it was turned into another error."""
     kinds = [_own_kind(cause) for cause in _causes(error)]
-    return Kind.service if Kind.service in kinds else kinds[0]
+    return ErrorKind.service if ErrorKind.service in kinds else kinds[0]
 
 
 def retry_policy(
     limit_s: float = LIMIT_S, tries: int = TRIES, on_failure: Callable[[BaseException], None] | None = None
 ) -> dict[str, Any]:
-    """Arguments for `tenacity.Retrying` and `tenacity.AsyncRetrying`; the last error is raised as it is.
+    """Arguments for `tenacity.Retrying` and `tenacity.AsyncRetrying`; the last error is raised unchanged.
 
     Args:
         limit_s: seconds from the first failure to the last try, for services.
-        tries: calls altogether, for errors of unclear kind.
-        on_failure: told each error after which the call is repeated.
+        tries: calls in total, for errors of unclear kind.
+        on_failure: called with each error that is followed by a retry.
     """
 
     def left_s(state: RetryCallState) -> float:
@@ -77,17 +75,17 @@ def retry_policy(
         return float(limit_s - (now - vars(state).setdefault("failing_since", now)))
 
     def again(error: BaseException) -> bool:
-        return isinstance(error, Exception) and kind_of(error) is not Kind.code
+        return isinstance(error, Exception) and kind_of(error) is not ErrorKind.code
 
     def stop(state: RetryCallState) -> bool:
         left = left_s(state)  # also where it does not count: the time runs from the first failure of any kind
-        if kind_of(_error(state)) is Kind.service:
+        if kind_of(_error(state)) is ErrorKind.service:
             return left <= 0
         return state.attempt_number >= tries
 
     def wait(state: RetryCallState) -> float:
         pause = PAUSE(state) + retry_after_s(_error(state))
-        return min(pause, max(0.0, left_s(state))) if kind_of(_error(state)) is Kind.service else pause
+        return min(pause, max(0.0, left_s(state))) if kind_of(_error(state)) is ErrorKind.service else pause
 
     def before_sleep(state: RetryCallState) -> None:
         if on_failure is not None:
@@ -103,7 +101,7 @@ def retry_policy(
 
 
 def retry_after_s(error: BaseException) -> float:
-    """Seconds that a service asks to wait, by a Retry-After header of seconds or of a date; 0 if it does not."""
+    """Seconds to wait by a Retry-After header (seconds or a date), or 0."""
     for holder in _holders(error):
         headers: Any = getattr(holder, "headers", None)
         given = headers.get("Retry-After") if hasattr(headers, "get") else None
@@ -123,21 +121,21 @@ def _seconds(text: str) -> float:
     return max(0.0, seconds) if math.isfinite(seconds) else 0.0
 
 
-def _own_kind(error: BaseException) -> Kind:
+def _own_kind(error: BaseException) -> ErrorKind:
     status = _http_status(error)
     if status is not None and status >= 400:
-        return Kind.service if status in REPEATED_STATUSES or status >= 500 else Kind.code
+        return ErrorKind.service if status in REPEATED_STATUSES or status >= 500 else ErrorKind.code
     if type(error).__name__ in ADDRESS_ERRORS:
-        return Kind.code
+        return ErrorKind.code
     # Before the built-in classes: requests' errors are OSErrors, and some of them ValueErrors too.
     if any((c.__module__.partition(".")[0], c.__name__) in SERVICE_ERRORS for c in type(error).__mro__):
-        return Kind.service
+        return ErrorKind.service
     if isinstance(error, json.JSONDecodeError):  # a broken answer, or a broken reader
-        return Kind.unclear
+        return ErrorKind.unclear
     if isinstance(error, CODE_ERRORS):
-        return Kind.code
+        return ErrorKind.code
     # Python 3.10's time-outs of futures are no OSErrors.
-    return Kind.service if isinstance(error, OSError | FutureTimeoutError) else Kind.unclear
+    return ErrorKind.service if isinstance(error, OSError | FutureTimeoutError) else ErrorKind.unclear
 
 
 def _http_status(error: BaseException) -> int | None:
@@ -150,7 +148,7 @@ def _http_status(error: BaseException) -> int | None:
 
 
 def _holders(error: BaseException) -> Iterator[object]:
-    """What may hold a response's headers."""
+    """Objects that may hold a response's headers."""
     for cause in _causes(error):
         yield cause
         yield getattr(cause, "response", None)

@@ -1,4 +1,4 @@
-"""The verifiers' keys, typed, with their defaults: `fail2fix.verifier`."""
+"""Typed keys of the verifiers with their defaults: `fail2fix.verifier`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from enum import Enum
 
 
 class Channel(Enum):
-    """Where a prompt asks for the answer: in a box, on a line of its own, or (``auto``) wherever one is found."""
+    """Place where a prompt asks for the answer: a box, an answer line, or (``auto``) either."""
 
     auto = "auto"
     boxed = "boxed"
     answer_line = "answer_line"
 
 
-class CodeBackend(Enum):
-    """Where programs run: bubblewrap sandboxes on this machine, or SandboxFusion's HTTP service."""
+class CodeBackendName(Enum):
+    """Place where programs run: bubblewrap sandboxes on this machine, or SandboxFusion's HTTP service."""
 
     local = "local"
     sandbox_fusion = "sandbox_fusion"
@@ -23,9 +23,9 @@ class CodeBackend(Enum):
 
 @dataclass
 class CodeConfig:
-    """The verifier of programs; a row's ground truth may ask for less time and memory, never for more."""
+    """The verifier of programs; a row's ground truth may lower its limits, never raise them."""
 
-    backend: CodeBackend = CodeBackend.local
+    backend: CodeBackendName = CodeBackendName.local
     endpoint: str = ""  # of sandbox_fusion: http://host:port
     workers: int = 2  # sandboxes, or requests, at a time in each reward worker
     test_s: float = 6.0  # seconds of one test
@@ -35,16 +35,14 @@ class CodeConfig:
 
 @dataclass
 class VerifierConfig:
-    """Our verifiers, which judge where the run has no reward function of its own, and what counts as correct there.
+    """Our verifiers, which judge runs without their own reward function, and the threshold of a correct reward.
 
-    ``sources``: which verifier judges the rows of a data source, by name (`fail2fix.verify.registry`); it adds to the
-    registry's own list and outweighs it.
+    ``sources``: data source -> the verifier of its rows: math, code, text, or the dotted path of your own
+    `fail2fix.verify.verifier.Verifier`. It has precedence over the list of `fail2fix.verify.registry`.
 
-    ``retry_s`` and ``retries`` bound how a failed check is repeated (`fail2fix.verify.backoff`). ``retry_s``:
-    seconds for which a service that is down or overloaded (connection errors, HTTP 429 and 5xx) is asked again with
-    growing pauses, counted from the first failure; at most half of the watchdog's limit. ``retries``: repetitions
-    after anything else that is not an error of the reward function's code: a worker or sandbox that died, a call
-    beyond ``call_s``.
+    ``retry_s``: seconds for which a failing service (connection errors, HTTP 429 and 5xx) is asked again, with growing
+    pauses, from the first failure; at most half of the watchdog's limit. ``retries``: repetitions after other failures
+    that are not errors in the reward function's code: a dead worker or sandbox, a call longer than ``call_s``.
     """
 
     correct_threshold: float = 1.0

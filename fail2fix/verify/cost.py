@@ -1,8 +1,7 @@
-r"""May a text be handed to a computer algebra system? Only what is small, plain mathematics may.
+r"""Decide whether a text may go to a computer algebra system: only small, plain mathematics may.
 
-Knows: which LaTeX commands an answer needs and how large its parts may get. Must not know: sympy, processes. The
-rule is a list of what is allowed: a command nobody listed is refused, so a new way to make sympy work for ever has
-to be built from small numbers, shallow nesting and few powers.
+Knows: LaTeX commands that answers need, and limits of size. Must not know: sympy, processes. Commands that are not
+listed are refused, so an attack must be built from small numbers, shallow nesting and few powers.
 
 >>> [is_tame(text) for text in (r"\frac{3}{4}\sqrt{2}", "9^{9^{9}}", "99999999!", r"\sum_{k=1}^{10^9} k")]
 [True, False, False, False]
@@ -15,7 +14,7 @@ from fail2fix.verify.finished import FUNCTIONS, is_finished
 MAX_CHARS = 400
 MAX_DEPTH = 10
 MAX_ROUND_DEPTH = 4
-"""Of round brackets, each of which doubles the time that math-verify's grammar takes to parse the text."""
+"""Of round brackets: each level doubles the time of math-verify's grammar."""
 
 MAX_DIGITS = 30
 """Of one integer or decimal literal."""
@@ -37,7 +36,7 @@ MAX_BARS = 8
 """Of absolute values, which sympy compares with their insides."""
 
 GROWING = re.compile(r"\\(?:exp|sinh|cosh)(?![a-zA-Z])")
-"""Never inside one another: the digits of e^(e^99) have no end."""
+"""Never nested: the digits of e^(e^99) have no end."""
 
 _GROWING_TWICE = re.compile(rf"{GROWING.pattern}\W*{GROWING.pattern}")
 
@@ -58,20 +57,20 @@ _LITERAL = re.compile(r"[\d.]+")
 _WORD = re.compile(r"(?<![\\a-zA-Z])(?!(?:[pbvV]?matrix|array)\})[a-zA-Z]{6,}")
 _TEXT = re.compile(r"\\text ?\{[^{}]{0,40}\}")
 _UNREAD = re.compile(r"[^\x20-\x7e]|[\"#$?@`~]|(?<![a-zA-Z'])'|(?:(?<!\^)\d|[)\]]|(?<!\^\{\d)\})\s*_")
-"""Characters, and subscripts behind anything but a letter or a command, that math-verify drops."""
+"""Characters, and subscripts after anything but a letter or a command, that math-verify drops."""
 
 _POWER = re.compile(r"(?P<base>[\w.)\]}])\s*(?:\^|\*\*)\s*")
 _SMALL_POWER = re.compile(r"[a-zA-Z]\s*\^\s*(?:\{\s*[2-4]\s*\}|[2-4])(?!\d)")
-"""Of one name: the only power that may stand in an exponent, as in e^{-x^2}."""
+"""Of one name: the only power allowed in an exponent, as in e^{-x^2}."""
 
 _STRAY_MARK = re.compile(r"(?<![\w)\]}!])\s*!|!(?=\s*[\w(\\{])")
-"""Before something, or behind nothing: no factorial."""
+"""Before something, or after nothing: not a factorial."""
 
 _FACTORIAL = re.compile(r"(?P<arg>\d+|[a-zA-Z]|\([^()!]{1,20}\))\s*!(?!\s*!)")
 
 
 def may_be_equal(gold: str, pred: str) -> bool:
-    """Whether asking a computer algebra system can tell more: both are tame, and `pred` is finished where `gold` is."""
+    """Whether a computer algebra system can add anything: both are tame, and `pred` is as finished as `gold`."""
     # The product of anything and infinity is not told from another one.
     infinite = [r"\infty" in text for text in (gold, pred)]
     return infinite[0] == infinite[1] and is_tame(pred) and is_tame(gold) and is_finished(pred, gold)
@@ -80,7 +79,7 @@ def may_be_equal(gold: str, pred: str) -> bool:
 def is_tame(text: str) -> bool:
     """Whether `text` (in the spelling of `latex_text.clean`) is small and plain enough to be parsed and simplified.
 
-    All of it must be readable: a parser stops at what it cannot read, and what stands behind might take it all back.
+    All of it must be readable: a parser stops at unknown text, and the rest might retract the answer.
     """
     return (
         all(command in ALLOWED for command in _COMMAND.findall(text))
@@ -92,7 +91,7 @@ def is_tame(text: str) -> bool:
 
 
 def is_oversized(text: str) -> bool:
-    """Whether `text`, in the same spelling, is mathematics beyond the limits: no prose, no stray exclamation mark."""
+    """Whether `text`, in the same spelling, is mathematics beyond the limits, not prose or a stray exclamation mark."""
     return not _is_prose(text) and not _is_small(_STRAY_MARK.sub("", text))
 
 
@@ -128,7 +127,7 @@ def _depth(text: str, opening: str, closing: str) -> int:
 
 
 def _nesting(text: str, command: str) -> int:
-    """How deep braces of `command` are nested in one another."""
+    """Depth of nested braces of `command`."""
     inside: list[bool] = []
     deepest = 0
     for place, character in enumerate(text):
@@ -141,7 +140,7 @@ def _nesting(text: str, command: str) -> int:
 
 
 def _function_depth(text: str, functions: re.Pattern[str]) -> int:
-    """How many functions stand inside the brackets of one another, at most."""
+    """Largest number of functions inside each other's brackets."""
     inside: list[int] = []
     deepest = current = 0
     last_end = -1
@@ -181,7 +180,7 @@ def _powers_are_small(text: str) -> bool:
 
 
 def _end_of_group(text: str, start: int) -> int:
-    """Where the group ends that begins at `start`: a pair of braces or one character."""
+    """End of the group that begins at `start`: a pair of braces or one character."""
     if text[start : start + 1] != "{":
         return start + 1
     depth = 0

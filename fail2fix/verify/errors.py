@@ -1,5 +1,5 @@
-"""A row's ground truth that no answer can be judged by."""
+"""Error of a malformed ground truth."""
 
 
 class GroundTruthError(ValueError):
-    """A ground truth that no answer can be judged by. The message is one line and names the field."""
+    """A ground truth that no answer can be judged against. The message is one line and names the field."""

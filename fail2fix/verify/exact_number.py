@@ -1,8 +1,7 @@
-r"""A text that is one number, as an exact value: integers, decimals, fractions, mixed and scientific notation.
+r"""Read a text that is one number as an exact value: integers, decimals, fractions, mixed and scientific notation.
 
-Knows: number literals, percent signs and units behind them. Must not know: expressions. `3+4`, `\sqrt{49}` and
-`7!` are no numbers here: an answer that has to be worked out is not an answer. Sizes are bounded, so a literal
-costs no more than its length.
+Knows: number literals, percent signs and units after them. Must not know: expressions. `3+4`, `\sqrt{49}` and `7!` are
+not numbers here: an answer that must be computed is not an answer. Sizes are bounded, so the cost is linear.
 
 >>> number(r"-\frac{3}{4}").value
 Fraction(-3, 4)
@@ -20,7 +19,7 @@ from fractions import Fraction
 from fail2fix.verify.latex_text import clean, words
 
 MAX_CHARS = 120
-"""A longer text is no number here: nobody's answer has so many digits, and exact arithmetic stays cheap."""
+"""A longer text is not a number here, which keeps exact arithmetic cheap."""
 
 MAX_EXPONENT = 60
 """Largest power of ten that is written out."""
@@ -48,7 +47,7 @@ HEDGE = re.compile(
     r"|instead|wrong|false|incorrect|maybe|perhaps|possibly|probably|alternatively|otherwise|vs|versus|\w{2,6}n't)\b",
     re.IGNORECASE,
 )
-"""Words that offer another answer beside the one in front of them or behind them, or take it back."""
+"""Words that offer another answer beside the one before or after them, or take it back."""
 
 NO_UNIT = re.compile(
     HEDGE.pattern + r"|\b(?:to|point|negative|inverse|zero|one|two|three|four|five|six|seven"
@@ -57,7 +56,7 @@ NO_UNIT = re.compile(
     r"|hundred|thousand|[mbtr]+illion)ths?)\b|[半零一二三四五六七八九十百千万萬億亿兆]",
     re.IGNORECASE,
 )
-"""What makes another number, or a choice of two, of the number in front of it."""
+"""Words that change the number before them, or make it a choice of two."""
 
 _BASED = re.compile(r"(-?)\(?(?=[A-F]*\d)([0-9A-F, ]{1,60})\)?_\{?(\d{1,2})\}?")
 
@@ -66,7 +65,7 @@ _CURRENCY = re.compile(r"[$€£¥] ?|(?:USD|Rs\.?) ?")
 
 @dataclass(frozen=True)
 class Number:
-    """An exact value; whether a percent sign follows; the unit behind it ("" for none); a fraction in lowest terms."""
+    """An exact value, whether a percent sign follows, the unit or "", whether a fraction is in lowest terms."""
 
     value: Fraction
     percent: bool = False
@@ -75,7 +74,7 @@ class Number:
 
 
 def number(text: str) -> Number | None:
-    """The number that `text` is, or None where it is anything else."""
+    """The number that `text` is, or None."""
     if len(text) > MAX_CHARS:
         return None
     text = clean(text)
@@ -99,7 +98,7 @@ def number(text: str) -> Number | None:
 
 
 def based(text: str) -> tuple[str, int] | None:
-    """The digits and the base of a number written in a stated base, or None where it is anything else.
+    """Digits and base of a number in a stated base, or None.
 
     >>> based("4210_5"), based("(1,011)_{2}"), based("a_5")
     (('4210', 5), ('1011', 2), None)
@@ -109,9 +108,9 @@ def based(text: str) -> tuple[str, int] | None:
 
 
 def _with_tail(value: Fraction, reduced: bool, rest: str) -> Number | None:
-    """The number with what stands behind it, which may be a percent sign, degrees or a unit and nothing else.
+    """The number with its tail, which may only be a percent sign, degrees or a unit.
 
-    A single letter is a unit inside a text command only: `5m` is five times m.
+    A single letter is a unit only inside a text command: `5m` is five times m.
     """
     said = words(rest)
     if not said:
@@ -126,7 +125,7 @@ def _with_tail(value: Fraction, reduced: bool, rest: str) -> Number | None:
 
 
 def _literal(text: str) -> tuple[Fraction, bool, int] | None:
-    """The value of the literal that `text` begins with, whether it is in lowest terms, and where it ends."""
+    """The literal that `text` begins with: its value, whether it is in lowest terms, and its end."""
     if match := _REPEATING.match(text):
         whole, fixed, again = match[1] or "0", match[2], match[3]
         period = Fraction(int(again), (10 ** len(again) - 1) * 10 ** len(fixed))
@@ -158,6 +157,6 @@ def _decimal(text: str) -> Fraction:
 
 
 def _unit(text: str) -> str:
-    """A unit's name as compared: lower case, without blanks, plural and full stops."""
+    """A unit's name as compared: lower case, singular, without blanks and full stops."""
     name = re.sub(r"[\s.]", "", text).lower()
     return name[:-1] if len(name) > 3 and name.endswith("s") else name

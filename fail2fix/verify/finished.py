@@ -1,9 +1,9 @@
-r"""Is an expression finished, or does it still say what is to be computed?
+r"""Decide whether an expression is finished, or still states a computation.
 
 Knows: operators of a task, arithmetic on plain numbers, like terms, functions of constants. Must not know: values,
 sympy. An expression that restates its problem (`\int_0^2 \sqrt{3}\,dx`, `3 \cdot 4\pi`, `4\sin 60^\circ`) equals the
-gold answer and is no answer to it. What the gold answer leaves unfinished in the same way may stay so. Reading is
-linear in the text and in the depth of its brackets.
+gold answer without answering. Kinds of computation in the gold answer may remain in an answer too. Linear in the text
+and in the depth of its brackets.
 
 >>> is_finished(r"\pi(3+9)", r"12\pi"), is_finished(r"\frac{24}{2}\pi", r"12\pi"), is_finished("3+4x", "4x+3")
 (False, False, True)
@@ -24,7 +24,7 @@ FUNCTIONS = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc|arc\w+|sinh|cosh|tanh|log|
 
 _JOINED_MATRICES = re.compile(r"\\end\{\w+\}[+*-]?\\begin")
 _POWER = re.compile(r"/?(?:(?!10\^)\d+|\(\d+\))\^(?:\{\d+\}|\d)")
-"""Of a number, but ten: 2*10^3 is a way to write a number."""
+"""Of a number other than ten: 2*10^3 is a way to write a number."""
 
 _ROOT = re.compile(r"\\sqrt\{(\d{1,30})\}")
 _SIGN = re.compile(r"[+-]|\\[pm][pm](?![a-zA-Z])")
@@ -37,7 +37,7 @@ _NOT_A_NAME = re.compile(r"\\[a-zA-Z]+|[ei]")
 
 
 def is_finished(pred: str, gold: str) -> bool:
-    """Whether `pred` leaves nothing to compute that `gold` does not leave as well; both in the spelling of `clean`."""
+    """Whether `pred` leaves no kind of computation that `gold` does not leave too; both in the spelling of `clean`."""
     if not set(TASKS.findall(pred)) <= set(TASKS.findall(gold)):
         return False
     if _has_functions_of_constants(pred) and not FUNCTIONS.search(gold):
@@ -55,7 +55,7 @@ def _has_reducible_fraction(text: str) -> bool:
 
 
 def unfinished(text: str) -> set[str]:
-    r"""What kinds of arithmetic are left to do; `text` in the spelling of `latex_text.key`.
+    r"""The kinds of arithmetic left to do; `text` in the spelling of `latex_text.key`.
 
     >>> [sorted(unfinished(t)) for t in (r"16\pi-4\pi", r"\pi*4^2", r"3\pi*4", r"\frac{36\pi}{3}", r"\frac{3\pi}{2}")]
     [['sum'], ['power'], ['product'], ['fraction'], []]
@@ -102,7 +102,7 @@ class _Term:
 
 
 def _parts(text: str) -> list[str]:
-    """The text and what stands in each of its brackets, split where a list or a relation splits them."""
+    """The text and the contents of its brackets, each split at separators of lists and relations."""
     insides, opened = [text], []
     for place, character in enumerate(text):
         if character in "([{":
@@ -164,13 +164,13 @@ def _term(text: str) -> _Term:
 
 
 def _is_product(text: str, start: int) -> bool:
-    """Whether the bracket at `start` holds a product, and no power of it is taken."""
+    """Whether the bracket at `start` holds a product that is not raised to a power."""
     end = _end_of_group(text, start)
     return text[end : end + 1] not in ("^", "_") and len(_summands(text[start + 1 : end - 1])) == 1
 
 
 def _add_fraction(term: _Term, top: str, bottom: str, below: bool, mixed: bool) -> None:
-    """The numbers of a fraction whose sides are products join those around it."""
+    """Merge the numbers of a fraction whose sides are products with the numbers around it."""
     above, under = (term.below, term.above) if below else (term.above, term.below)
     for side, numbers, mark in ((top, above, ""), (bottom, under, "/")):
         summands = [summand for summand in _summands(side) if summand]
@@ -183,7 +183,7 @@ def _add_fraction(term: _Term, top: str, bottom: str, below: bool, mixed: bool) 
 
 
 def _end_of_factor(text: str, start: int, end: int) -> int:
-    """Where a letter, a bracket or a command with its arguments ends, scripts behind it included."""
+    """End of a letter, a bracket or a command with its arguments, including scripts."""
     if text[start] in "([{":
         return _end_of_scripts(text, _end_of_group(text, start))
     if text[start] != "\\":
@@ -204,7 +204,7 @@ def _end_of_scripts(text: str, end: int) -> int:
 
 
 def _end_of_group(text: str, start: int) -> int:
-    """Where the group ends that begins at `start`: a pair of brackets, a command or one character."""
+    """End of the group that begins at `start`: a pair of brackets, a command or one character."""
     if text[start : start + 1] not in ("{", "(", "["):
         found = _COMMAND.match(text, start)
         return found.end() if found else start + 1

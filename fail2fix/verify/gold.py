@@ -1,4 +1,4 @@
-r"""A row's ground truth for the math verifier: the bare answer, or JSON where the data set states a tolerance.
+r"""Ground truth of the math verifier: the bare answer, or JSON if the data set states a tolerance.
 
 Knows: the fields below. Must not know: data sets, workers. Values are exact unless a ground truth says otherwise::
 
@@ -25,7 +25,7 @@ _FIELDS = ("answer", "tolerance", "relative_tolerance")
 
 @dataclass(frozen=True)
 class Gold:
-    """The answer; how far a number may be from it, `margin` 0 where it must be exact."""
+    """The answer and the allowed distance of a number from it, 0 if it must be exact."""
 
     answer: str
     margin: Fraction = Fraction(0)
@@ -35,7 +35,7 @@ def parse_gold(text: str) -> Gold:
     """Read a ground truth.
 
     Raises:
-        GroundTruthError: empty, an unknown or malformed field, or a tolerance round an answer that is no number.
+        GroundTruthError: it is empty, a field is unknown or malformed, or an answer with a tolerance is not a number.
     """
     if not text.strip():
         raise GroundTruthError("is empty")
@@ -67,7 +67,7 @@ def _tolerance(fields: dict[str, Any], name: str) -> Fraction:
 
 
 def within_tolerance(answer: AnswerText, gold: Gold) -> bool:
-    """Whether each number that the answer offers, here or in another channel, is as near as the data set allows."""
+    """Whether each number that the answer offers, in any channel, is within the margin."""
     value = number(gold.answer)
     offered = [side for text in (answer.text, *answer.others) for side in values(text)]
     return value is not None and not answer.hedged and bool(offered) and all(

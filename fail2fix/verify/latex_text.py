@@ -1,7 +1,7 @@
-r"""One spelling for the many ways to write the same LaTeX. Text in, text out: nothing is parsed or evaluated.
+r"""Normalize the many spellings of the same LaTeX. Text in, text out: nothing is parsed or evaluated.
 
-Knows: spellings of fractions, spaces, delimiters, signs and text commands. Must not know: what an answer means.
-Every pattern here is linear in the text (no nested repetition), so hostile text costs no more than its length.
+Knows: spellings of fractions, spaces, delimiters, signs and text commands. Must not know: what an answer means. Every
+pattern is linear in the text (no nested repetition), so hostile text costs no more than its length.
 
 >>> clean(r"$\dfrac12\,\mbox{ cm}$")
 '\\frac{1}{2} \\text{ cm}'
@@ -71,12 +71,12 @@ _ESCAPED = re.compile(r"\\\\(?=[a-zA-Z{}])")
 
 
 _PLAIN = re.compile(r"(?!.*sqrt)[0-9a-zA-Z .,:;/+*()\[\]^=-]*")
-"""Text that no rewrite below changes."""
+"""Text that no rewrite changes."""
 
 
 @lru_cache(maxsize=16_384)
 def clean(text: str) -> str:
-    """`text` in one spelling, readable LaTeX without math delimiters and outer punctuation."""
+    """`text` in one spelling: readable LaTeX without math delimiters and outer punctuation."""
     if _PLAIN.fullmatch(text):
         return unwrapped(trimmed(re.sub(r" +", " ", text)))
     text = text.translate(_SUPERSCRIPTS).translate(_SIGNS)
@@ -93,7 +93,7 @@ def clean(text: str) -> str:
 
 @lru_cache(maxsize=16_384)
 def key(text: str) -> str:
-    """What two texts that say the same have in common: `clean`, no blanks, no text commands, one script spelling."""
+    """Comparison key: `clean` without blanks and text commands, with one spelling of scripts."""
     text = _TEXT.sub(r"\1", clean(text))
     text = _SCRIPT.sub(r"\1{\2}", re.sub(r"\s", "", text)).replace(r"\cdot", "*")
     text = trimmed(text)
@@ -108,14 +108,14 @@ def trimmed(text: str) -> str:
 
 
 def unwrapped(text: str) -> str:
-    """`text` without braces around the whole of it."""
+    """`text` without braces around all of it."""
     while text.startswith("{") and text.endswith("}") and closes_at_end(text):
         text = trimmed(text[1:-1])
     return text
 
 
 def closes_at_end(text: str) -> bool:
-    """Whether the bracket that opens `text` is closed by its last character."""
+    """Whether the last character closes the bracket that opens `text`."""
     depth = 0
     for place, character in enumerate(text):
         depth += (character in "([{") - (character in ")]}")
@@ -125,7 +125,7 @@ def closes_at_end(text: str) -> bool:
 
 
 def words(text: str) -> str:
-    r"""`text` with the content of its text commands in place of the commands: what a reader sees.
+    r"""`text` as a reader sees it: contents of text commands in place of the commands.
 
     >>> words(r"6 \text{ or } 8")
     '6   or   8'
@@ -134,7 +134,7 @@ def words(text: str) -> str:
 
 
 def listed(text: str) -> str:
-    r"""`text` with the separators of a list out of its text commands, and other text left in them.
+    r"""`text` with list separators taken out of its text commands; other text stays in them.
 
     >>> listed(r"6 \text{ cm or } 8 \text{ cm}")
     '6   cm or   8 \\text{ cm}'

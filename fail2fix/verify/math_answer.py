@@ -1,28 +1,26 @@
-r"""Is the answer of a response equal to the gold answer? A ladder: the same text, the same number, the same form and
-members, the same expression. A rung is climbed only where the one before cannot tell.
+r"""Compare an answer with the gold answer in rungs: same text, same number, same form and members, same expression.
 
-Knows: what counts as the same answer. Must not know: deadlines, processes, training. The last rung asks math-verify
-and belongs into a worker process; `judge` stops before it.
+A rung runs only if the previous one cannot decide. Knows: which answers are the same. Must not know: deadlines,
+processes, training. The last rung asks math-verify and belongs in a worker process; `judge` stops before it.
 
-Decided on purpose:
-- A gold answer that is a number wants a number: `3+4`, `\sqrt{49}` and `\int_0^7 1\,dx` are no answers to 7.
-- A fraction of integers is in lowest terms, as MATH asks for it, unless the gold answer is not.
-- Values are exact: 7.004 is not 7, .333 is not 1/3. A data set that allows a tolerance says so row by row (`gold`).
-- What is to be computed is not computed: a power, a sum of like terms, a product of two numbers, the root of a
-  square (`4^2\pi-4\pi`, `3\sqrt{5}-\sqrt{5}`), unless the gold answer has the same kind.
+Decisions:
+- A gold number wants a number: `3+4`, `\sqrt{49}` and `\int_0^7 1\,dx` are not answers to 7.
+- A fraction of integers is in lowest terms, as MATH asks, unless the gold answer is not.
+- Values are exact: 7.004 is not 7, .333 is not 1/3. A data set states a tolerance row by row (`gold`).
+- Computations are not done: a power, a sum of like terms, a product of two numbers, the root of a square is wrong
+  (`4^2\pi-4\pi`, `3\sqrt{5}-\sqrt{5}`), unless the gold answer has the same kind.
 - A number in a stated base equals the same digits in that base; the base may be left out, another one is wrong.
-- A chain of equations counts by its last side, and only if all its sides agree: `x=6=7` is wrong, `\sqrt{12}=2\sqrt3`
-  is no hedge. A decimal behind `\approx` illustrates; a whole number there is near it: `7\approx 8` is wrong.
-- A congruence names a class of numbers: `x\equiv 7\pmod{10}` is no answer to 7.
-- The left side of an equation is a name and nothing else: negations, doubt, a second value in words (`\text{6 or }x=7`)
-  make it wrong. Where both answers name the value, the names agree (`f(x)` is y); named members of a tuple stand in
-  the order of the alphabet.
-- Text that math-verify would not read never reaches it: it might take back what stands before it.
+- A chain of equations counts by its last side, and only if all sides agree: `x=6=7` is wrong, `\sqrt{12}=2\sqrt3` is
+  no hedge. A decimal after `\approx` illustrates; a whole number there must be near: `7\approx 8` is wrong.
+- A congruence names a class of numbers: `x\equiv 7\pmod{10}` is not an answer to 7.
+- The left side of an equation is only a name: negation, doubt or a second value in words (`\text{6 or }x=7`) is wrong.
+  If both answers name the value, the names agree (`f(x)` is y); named members of a tuple are in alphabetical order.
+- Text that math-verify would not read never reaches it: it might retract the text before it.
 - A choice may be followed by its text; a remark that offers or denies something is wrong.
-- Several values are a list: it equals a gold list of the same members in any order, a tuple in its order.
-- `p%` is p (a gold answer without the sign: the problem asked for percent); where a gold answer without the sign lies
-  between 0 and 1, it is p/100 and nothing else.
-- A unit may be left out; a different unit of length, mass or time, or a power or quotient of them, is wrong.
+- Several values are a list: equal to a gold list with the same members in any order, to a tuple in its order.
+- `p%` is p (without a sign in the gold answer, the problem asks for percent); for a gold answer between 0 and 1 without
+  the sign it is only p/100.
+- A unit may be left out; another unit of length, mass or time, or another power or quotient of them, is wrong.
 
 >>> check(r"So it is \boxed{\frac{1}{2}}.", "0.5")
 MathCheck(correct=True, pred='\\frac{1}{2}')
@@ -46,7 +44,7 @@ MAX_ANSWER_CHARS = 1000
 """A longer answer is compared as text only."""
 
 MAX_ITEMS = 64
-"""Members of a longer list are not compared one by one."""
+"""A longer list is not compared by members."""
 
 _CHOICE = re.compile(r"\(?([A-J])\)?(?:[.:)]? (.*))?")
 _OF_A_LETTER = re.compile(r"\([a-zA-Z]\)$")
@@ -54,21 +52,21 @@ _OTHER_CHOICE = re.compile(r"\b[A-HJ]\b|\b(?:or|and) \(?I\b|^and\b|\b(?:is|are)(
 
 
 class MathCheck(NamedTuple):
-    """A verdict and the answer text it is about ("" when no answer was found)."""
+    """A verdict and the answer judged, or ""."""
 
     correct: bool
     pred: str
 
 
 class Undecided(Exception):
-    """The verdict needs the symbolic rung, which this process does not climb."""
+    """The verdict needs the symbolic rung."""
 
 
 def check(response: str, gold: str) -> MathCheck:
-    r"""Extract the answer of `response` and compare it with `gold`, the bare answer, in LaTeX or plain.
+    """Extract the answer of `response` and compare it with `gold`, the bare answer in LaTeX or plain text.
 
     Raises:
-        MemoryError: the process's memory limit was hit and the libraries did not swallow it.
+        MemoryError: the memory limit was hit and the libraries did not swallow the error.
     """
     from fail2fix.verify.symbolic import careful_equal
 
@@ -77,7 +75,7 @@ def check(response: str, gold: str) -> MathCheck:
 
 
 def judge(answer: AnswerText, gold: str) -> bool | None:
-    """The verdict where text, numbers and forms decide it, in microseconds; None where the symbolic rung must."""
+    """The verdict by text, numbers and forms, in microseconds; None if the symbolic rung must decide."""
     try:
         return verdict(answer, gold, _undecided)
     except Undecided:
@@ -85,7 +83,7 @@ def judge(answer: AnswerText, gold: str) -> bool | None:
 
 
 def verdict(answer: AnswerText, gold: str, symbolic: Symbolic) -> bool:
-    """Whether the answer, and every other answer the response offers elsewhere, equals the gold answer."""
+    """Whether the answer, and every other answer in the response, equals the gold answer."""
     gold = bare_gold(gold)
     return bool(answer.text) and not answer.hedged and all(
         same(gold, text, symbolic) for text in (answer.text, *answer.others)
@@ -93,7 +91,7 @@ def verdict(answer: AnswerText, gold: str, symbolic: Symbolic) -> bool:
 
 
 def bare_gold(gold: str) -> str:
-    r"""The gold answer without the solution around it, where a data set gives one."""
+    """The gold answer without a solution around it."""
     found = find_answer(gold) if r"\boxed" in gold or r"\fbox" in gold else None
     return found.text if found and found.text else re.sub(r"^\s*\\+f?boxed\{", "", gold)
 
@@ -127,7 +125,7 @@ def _same(gold: str, pred: str, symbolic: Symbolic) -> bool:
 
 
 def _same_number(gold: Number, pred: str, symbolic: Symbolic) -> bool:
-    """Whether `pred` is a number, or a consistent chain of equations that ends in one, with gold's value."""
+    """Whether `pred` is a number, or a consistent chain of equations ending in one, with gold's value."""
     *before, last = _values(pred) or [""]
     found = number(last)
     if found is None or not _equals(gold, found):
@@ -136,7 +134,7 @@ def _same_number(gold: Number, pred: str, symbolic: Symbolic) -> bool:
 
 
 def _same_based(gold: tuple[str, int], pred: str) -> bool:
-    """The same digits; the base may be left out, as the problem states it, and is not another one."""
+    """Whether digits and base agree; the base may be left out."""
     digits, base = based(pred) or (pred, gold[1])
     return (digits, base) == gold
 
@@ -151,26 +149,26 @@ def _equals(gold: Number, found: Number) -> bool:
 
 
 def different_units(gold: Number, found: Number) -> bool:
-    """Whether both have a unit of length, mass or time, not the same one."""
+    """Whether both have units of length, mass or time that differ."""
     return units.different(gold.unit, found.unit)
 
 
 def _agrees(side: str, last: str, found: Number, symbolic: Symbolic) -> bool:
-    """Whether an earlier side of a chain has the value of the last: as a number, or as a working to evaluate."""
+    """Whether an earlier side of a chain has the last side's value: as a number, or as working to evaluate."""
     value = number(side)
     # The working in front of the answer may be unfinished, so it takes the gold answer's place.
     return value.value == found.value if value is not None else symbolic(side, last)
 
 
 def values(pred: str) -> list[str]:
-    """What an answer gives as values: the sides of a chain of equations, the text itself where it is none."""
+    """The values in an answer: the sides of a chain of equations, or the text itself."""
     return _values(clean(pred))
 
 
 def _values(pred: str) -> list[str]:
-    r"""The sides of a chain `name = a = b` that are values, all but a name in front.
+    r"""Sides of a chain `name = a = b` that are values: all but a name in front.
 
-    After `\approx` stands an approximation of the exact value before it.
+    `\approx` is followed by an approximation of the exact value before it.
     """
     sides = form.sides(pred)
     if not sides:
@@ -185,7 +183,7 @@ def _values(pred: str) -> list[str]:
 
 
 def _is_rounded(exact: str, approximation: str) -> bool:
-    """Whether an approximation is a decimal, or a whole number near the exact value: `7 \\approx 8` says two things."""
+    r"""Whether an approximation is a decimal, or a whole number near the exact value: `7 \approx 8` says two things."""
     rounded = number(approximation)
     if rounded is None:
         return False
@@ -197,7 +195,7 @@ def _is_rounded(exact: str, approximation: str) -> bool:
 
 
 def _same_form(gold: str, pred: str, symbolic: Symbolic) -> bool:
-    """Lists, tuples, sets, unions and intervals by their members; the rest as expressions."""
+    """Compare lists, tuples, sets, unions and intervals by members, the rest as expressions."""
     gold, pred = form.unqualified(gold), form.unqualified(pred)
     if not _is_equation(gold) and not _is_equation(pred):
         if _named_apart(gold, pred):
@@ -231,7 +229,7 @@ def _same_groups(gold: tuple[str, list[str], str], pred: tuple[str, list[str], s
 
 
 def _same_lists(gold: str, pred: str, symbolic: Symbolic) -> bool:
-    """Lists in any order. Brackets round the whole of one of them are no difference: then the order counts."""
+    """Compare lists in any order; if one has brackets around all of it, the order counts."""
     golds, preds = form.items(gold), form.items(pred)
     if len(_expanded(golds)) == len(_expanded(preds)) == 1:
         return _same_expression(golds[0], preds[0], symbolic)
@@ -257,12 +255,12 @@ def _same_in_order(golds: list[str], preds: list[str], symbolic: Symbolic) -> bo
 
 
 def _all_named(members: list[str]) -> bool:
-    """Whether each member of a tuple has a name of its own; they are then meant in the order of the alphabet."""
+    """Whether each member of a tuple has its own name; their order is then alphabetical."""
     return all(map(_name, members)) and len(set(map(_name, members))) == len(members)
 
 
 def _same_members(golds: list[str], preds: list[str], symbolic: Symbolic) -> bool:
-    """Whether each gold member has a predicted member of its own, whatever the order."""
+    """Whether each gold member equals its own predicted member, in any order."""
     if len(golds) != len(preds):  # a value listed twice is one value, where the gold answer lists each once
         golds, preds = _distinct(golds), _distinct(preds)
     if len(golds) != len(preds) or len(golds) > MAX_ITEMS:
@@ -285,7 +283,7 @@ def _same_member(gold: str, pred: str, symbolic: Symbolic) -> bool:
 
 
 def _named_apart(gold: str, pred: str) -> bool:
-    """Whether both name what they give a value to, not the same: `a_3 = 2` is not `a_{37} = 2`."""
+    """Whether both name their values differently: `a_3 = 2` is not `a_{37} = 2`."""
     names = {_name(gold), _name(pred)}
     if "y" in names and any(_OF_A_LETTER.search(name) for name in names):
         return False  # the graph of f
@@ -294,19 +292,19 @@ def _named_apart(gold: str, pred: str) -> bool:
 
 
 def _name(text: str) -> str:
-    """The name in `name = value`, "" for anything else."""
+    """The name in `name = value`, or ""."""
     sides = form.sides(text)
     return key(sides[0]) if len(sides) == 2 and form.is_name(sides[0]) else ""
 
 
 def _is_equation(text: str) -> bool:
-    """Whether `text` relates two expressions, neither of them a name."""
+    """Whether `text` relates two expressions, neither of which is a name."""
     sides = form.sides(text)
     return len(sides) == 2 and not form.is_name(sides[0]) and len(form.items(text)) == 1
 
 
 def _unnamed(text: str) -> str:
-    """The right side of `name = value`; `text` itself for anything else."""
+    """The right side of `name = value`, or `text`."""
     sides = form.sides(text)
     named = len(sides) == 2 and form.is_name(sides[0])
     # `x = 3x` gives no name to 3x.

@@ -1,13 +1,14 @@
-"""The verifier of mathematical answers, as the registry opens it."""
+"""Verifier of mathematical answers."""
 
 import re
 
-from fail2fix.verify.answer_text import Channel, find_answer
+from fail2fix.verify.answer_text import ChannelName, find_answer
 from fail2fix.verify.config import VerifierConfig
 from fail2fix.verify.errors import GroundTruthError
 from fail2fix.verify.gold import parse_gold, within_tolerance
 from fail2fix.verify.math_answer import judge
-from fail2fix.verify.pool import Verdict, VerifierPool
+from fail2fix.verify.pool import VerifierPool
+from fail2fix.verify.verifier import Verdict
 
 _MISSING = frozenset({"nan", "null", "none", "nil", "n/a", "<na>", "undefined", "unknown"})
 # A dict, a list of texts, quoted text or bytes, a tuple of texts, an array, a tensor, a number of numpy. Lists of JSON
@@ -16,16 +17,16 @@ _PYTHON_VALUE = re.compile(r"""\s*(?:\[\s*[{']|\{\s*'|b?'.*'$|\(\s*['"]|(?:array
 
 
 class MathVerifier:
-    """A pool of worker processes and the channel in which the prompt asks for the answer."""
+    """Judges the answer in the prompt's channel with a pool of worker processes."""
 
-    def __init__(self, pool: VerifierPool, channel: Channel) -> None:
+    def __init__(self, pool: VerifierPool, channel: ChannelName) -> None:
         self._pool, self._channel = pool, channel
 
     async def verify(self, response: str, ground_truth: str) -> Verdict:
-        """Never raises for anything in `response`.
+        """Judge a response. Never raises for anything in `response`.
 
         Raises:
-            GroundTruthError: a row's fault, not the response's.
+            GroundTruthError: the row's ground truth is malformed.
         """
         gold = parse_gold(ground_truth)
         if gold.margin:
@@ -58,5 +59,5 @@ def ground_truth_problem(ground_truth: str) -> str:
 
 
 def accepts_itself(gold: str) -> bool:
-    """Whether the bare answer `gold` is right when a policy gives it. Nothing is computed: microseconds an answer."""
+    """Whether the bare answer `gold` is right when a policy gives it. Computes nothing: microseconds an answer."""
     return judge(find_answer(rf"\boxed{{{gold}}}", "boxed"), gold) is True

@@ -1,9 +1,8 @@
-r"""Do two plain expressions have different values? Read and computed here, in microseconds, with nothing but floats.
+r"""Compare values of two plain expressions with floats, in microseconds.
 
-Knows: numbers, names, `+ - * / ^`, `\frac`, `\sqrt`, brackets, `\pi` and functions of what stands in round brackets;
-any other text has no value here. Must not know: sympy. It only ever refuses: expressions with the same values are
-for the symbolic rung to compare. A name before a bracket is read as a factor, which is wrong for `f(x)` and equal
-wherever the right reading is equal.
+Knows: numbers, names, `+ - * / ^`, `\frac`, `\sqrt`, brackets, `\pi` and functions of round brackets; other text has no
+value here. Must not know: sympy. It only refuses: expressions with equal values go to the symbolic rung. A name before
+a bracket is read as a factor, which is wrong for `f(x)`, but equal wherever the right reading is equal.
 
 >>> differ("x+1", "x+2"), differ(r"\frac{x+1}{2}", "(1+x)/2"), differ(r"\sin x", "x")
 (True, False, False)
@@ -19,10 +18,10 @@ POINTS = (0.731, 1.377)
 """Values of the first name; each further name has another one."""
 
 DIFFERENT = 1e-6
-"""Relative difference that rounding cannot explain: nine digits above what floats lose in so short a text."""
+"""Relative difference that rounding cannot explain: nine digits above the precision of floats in so short a text."""
 
 COARSE = 0.05
-"""Relative difference of a value and its rounding: 3 stands for pi, and 8 is not 7."""
+"""Relative difference between a value and its rounding: 3 stands for pi, but 8 is not 7."""
 
 MAX_CHARS = 400
 MAX_MAGNITUDE = 1e100
@@ -33,7 +32,7 @@ _TOKEN = re.compile(
     r"|(?P<other>\\(?:frac|sqrt|pi|cdot|sin|cos|tan|ln|exp)(?![a-zA-Z])|[-+*/^(){}\[\]]))"
 )
 _MIXED = re.compile(r"\d\s*\\frac\s*\{\d+\}\s*\{\d+\}|\d\s+\d|'|\*\*|(?<![\\a-zA-Z])[a-zA-Z]{3,}")
-"""A mixed number or a product? Two numbers side by side? A word or a product? Not told apart here."""
+"""Mixed numbers, adjacent numbers and words, which are ambiguous here."""
 
 _NAME = re.compile(r"[a-z]|\\(?!(?:frac|sqrt|pi|cdot|sin|cos|tan|ln|exp)\Z)[a-z]")
 _FUNCTIONS = {r"\sin": cmath.sin, r"\cos": cmath.cos, r"\tan": cmath.tan, r"\ln": cmath.log, r"\exp": cmath.exp}
@@ -45,7 +44,7 @@ class _NoValue(Exception):
 
 
 def differ(gold: str, pred: str) -> bool:
-    """Whether both have values and these differ at some point; both in the spelling of `latex_text.clean`."""
+    """Whether both have values that differ at some point; both in the spelling of `latex_text.clean`."""
     try:
         tokens = [_tokens(text) for text in (gold, pred)]
         names = sorted({token for some in tokens for token in some if _NAME.match(token)})
@@ -55,7 +54,7 @@ def differ(gold: str, pred: str) -> bool:
 
 
 def is_near(text: str, rounded: Fraction) -> bool:
-    """Whether a constant has a value here, and a number is that value rounded, however coarsely."""
+    """Whether a constant has a value here that rounds to a number, however coarsely."""
     try:
         value = _Reader(_tokens(text), _CONSTANTS).value()
     except (_NoValue, ArithmeticError, ValueError, RecursionError):

@@ -1,19 +1,18 @@
-r"""Worker processes that judge math answers, under a deadline that holds.
+r"""Pool of worker processes that judge math answers under an enforced deadline.
 
-Knows: how to run the symbolic rung of `fail2fix.verify.math_answer` in another process, kill it, and tell a bad
-answer from a broken machine. Must not know: verl, ray, rewards, training. What text, numbers and forms decide is
-decided here; model text is parsed in the workers only, and this module never imports math-verify.
+Knows: how to run the symbolic rung of `fail2fix.verify.math_answer` in another process, how to kill it, and how to tell
+a bad answer from a broken machine. Must not know: verl, ray, rewards, training. Text, numbers and forms are compared
+here; model text is parsed in the workers only, so this module never imports math-verify.
 
-A verdict's status:
-- "ok": the answer was judged. Text that cannot be parsed, or makes sympy raise, is a wrong answer and "ok".
-- "no_answer": the declared channel holds none. It is wrong.
-- "timeout": the answer ran into a limit: of time (the worker is killed), of memory, or of size (`cost`: no worker
-  sees it). It is wrong: limits are the text's own doing, repeating them would cost the deadline again. Such a
-  rollout is never replayed (METHOD.md, "Verdict").
-- "error": no verdict could be had: workers died or could not be started, `retries` + 1 times in a row.
+Statuses of a verdict:
+- "ok": judged. Text that cannot be parsed, or makes sympy raise, is a wrong answer and "ok".
+- "no_answer": the declared channel holds none. Wrong.
+- "timeout": the answer exceeded a limit of time (the worker is killed), memory or size (`cost`: no worker sees it).
+  Wrong, and not repeated, since the text causes it. Such a rollout is never replayed (METHOD.md, "Verdict").
+- "error": no verdict, because workers died or could not be started `retries` + 1 times in a row.
 
-Workers come from a fork server that has imported math-verify once, so replacing a killed one is quick. Each
-still imports the main script, as multiprocessing does: guard that with `if __name__ == "__main__"`.
+Workers come from a fork server that has imported math-verify once, so a killed one is replaced quickly. As always with
+multiprocessing, each imports the main script: guard that with `if __name__ == "__main__"`.
 
     pool = VerifierPool(max_workers=2, deadline_s=3.0)
     verdict = await pool.verify(r"... so it is \boxed{12}.", "12")     # Verdict(True, "12", "ok")
@@ -35,46 +34,37 @@ from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from pebble import ProcessExpired, ProcessPool
 
-from fail2fix.verify.answer_text import AnswerText, Channel, find_answer
+from fail2fix.verify.answer_text import AnswerText, ChannelName, find_answer
 from fail2fix.verify.cost import is_oversized
 from fail2fix.verify.latex_text import clean
 from fail2fix.verify.math_answer import judge, verdict
+from fail2fix.verify.verifier import Verdict
 
 logger = logging.getLogger(__name__)
 
-Status = Literal["ok", "no_answer", "timeout", "error"]
 CheckFuture: TypeAlias = "concurrent.futures.Future[bool]"
 Check: TypeAlias = Callable[[AnswerText, str], bool]
 
 QUEUED_PER_WORKER = 64
-"""Checks handed to the processes at a time, for each of them; more wait in their callers."""
+"""Checks queued in the pool for each worker; further ones wait in their callers."""
 
 WAIT_S = 0.002
-"""Between two looks at a full queue."""
+"""Seconds between two looks at a full queue."""
 
 MEMO_ENTRIES = 65_536
-"""Verdicts of the symbolic rung that are remembered, the latest used: a group's rollouts often agree."""
+"""Remembered verdicts of the symbolic rung, least recently used dropped first: rollouts of a group often agree."""
 
 START_ALLOWANCE_S = 60.0
-"""How long starting workers may take before a pool that settles nothing counts as stuck."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """`correct` is False unless `status` is "ok"; `pred` is the answer judged, "" where there is none."""
-
-    correct: bool
-    pred: str
-    status: Status
+"""Seconds that starting workers may take before a pool without progress counts as stuck."""
 
 
 @dataclass
 class _Workers:
-    """One running process pool, the checks it owes, and how many it has settled, however they ended."""
+    """A running process pool, its unfinished checks, and the number of finished ones."""
 
     pool: ProcessPool
     owed: set[CheckFuture] = field(default_factory=set)
@@ -89,7 +79,7 @@ class _Workers:
         self.settled += 1
 
     def stop(self) -> None:
-        """Kill the processes, wait for that, and fail the checks still owed; pebble leaves them open."""
+        """Kill the processes, wait for them, and fail the unfinished checks, which pebble leaves open."""
         self.pool.stop()
         self.pool.join()
         for future in tuple(self.owed):
@@ -100,13 +90,11 @@ class _Workers:
 class VerifierPool:
     """Judges answers in `max_workers` processes; usable from several threads and event loops.
 
-    `deadline_s`: seconds a check may run, counted from when a worker takes it, so waiting in the queue costs
-    nothing.
-    `max_tasks`: checks after which a worker is replaced (0: never), which bounds what sympy's caches hold.
-    `memory_bytes`: address space a worker may add to what it holds once its imports are done.
-    `retries`: further attempts after an infrastructure failure. Processes start with the first check that
-    needs one.
-    `check`: what a worker runs, a function of a module; ours by default.
+    `deadline_s`: seconds of one check from when a worker takes it; waiting in the queue does not count.
+    `max_tasks`: checks after which a worker is replaced (0: never), which bounds sympy's caches.
+    `memory_bytes`: address space a worker may add after its imports.
+    `retries`: further attempts after an infrastructure failure. Processes start with the first check that needs one.
+    `check`: function of a module that workers run; ours by default.
     """
 
     def __init__(
@@ -136,11 +124,11 @@ class VerifierPool:
         self._workers: _Workers | None = None
         self._closed = False
 
-    async def verify(self, response: str, gold: str, channel: Channel = "auto") -> Verdict:
-        r"""Judge the answer in the declared channel of `response` against the bare answer `gold`.
+    async def verify(self, response: str, gold: str, channel: ChannelName = "auto") -> Verdict:
+        """Judge the answer in the declared channel of `response` against the bare answer `gold`.
 
-        Never raises for anything in `response`. Raises `RuntimeError` once the pool is closed. Cancelling the
-        call stops the check.
+        Never raises for anything in `response`. Raises `RuntimeError` once the pool is closed. Canceling the call stops
+        the check.
         """
         self._refuse_if_closed()
         answer = find_answer(response, channel)
@@ -177,7 +165,7 @@ class VerifierPool:
                 self._memo.popitem(last=False)
 
     async def _attempt(self, answer: AnswerText, gold: str) -> Verdict:
-        """One check in one worker. Raises `ProcessExpired` or `BrokenProcessPool` for want of a verdict."""
+        """One check in one worker. Raises `ProcessExpired` or `BrokenProcessPool` if it gives no verdict."""
         while self._queue_is_full():
             await asyncio.sleep(WAIT_S)
         workers, future = self._schedule(answer, gold)
@@ -192,11 +180,10 @@ class VerifierPool:
         return workers is not None and len(workers.owed) >= QUEUED_PER_WORKER * self._max_workers
 
     async def _settled(self, workers: _Workers, future: CheckFuture) -> bool:
-        """The result of `future`, or `BrokenProcessPool` where its pool has stopped settling checks.
+        """The result of `future`, or `BrokenProcessPool` if its pool no longer finishes checks.
 
-        A busy pool settles something at least every deadline, if only by a kill, so silence means that it is
-        stuck: a worker killed from outside while it held pebble's channel, or a pool that broke as the check
-        was queued.
+        A busy pool finishes or kills a check at least once per deadline. Silence means that it is stuck: a worker was
+        killed from outside while it held pebble's channel, or the pool broke as the check was queued.
         """
         waiting = asyncio.wrap_future(future)
         try:
@@ -212,7 +199,7 @@ class VerifierPool:
             waiting.cancel()
 
     def _schedule(self, answer: AnswerText, gold: str) -> tuple[_Workers, CheckFuture]:
-        """Hand a check to the running workers, started or replaced where needed."""
+        """Queue a check in the running workers, which are started or replaced if necessary."""
         with self._lock:
             self._refuse_if_closed()
             if self._workers is not None and not self._workers.pool.active:
@@ -245,7 +232,7 @@ class VerifierPool:
                 self._discard(workers)
 
     def _discard(self, workers: _Workers) -> None:
-        """Forget `workers` and stop them in the background: stopping waits, and callers are event loops."""
+        """Forget `workers` and stop them in the background, since stopping blocks and callers are event loops."""
         self._workers = None
         threading.Thread(target=workers.stop, daemon=True).start()
 
@@ -254,7 +241,7 @@ class VerifierPool:
             raise RuntimeError("this VerifierPool is closed: make a new one")
 
     def close(self) -> None:
-        """Stop the workers and wait for that; checks under way raise `RuntimeError`. May be called twice."""
+        """Stop the workers and wait for that; running checks raise `RuntimeError`. May be called twice."""
         with self._lock:
             self._closed = True
             workers, self._workers = self._workers, None
@@ -263,10 +250,10 @@ class VerifierPool:
 
 
 def check_symbolically(answer: AnswerText, gold: str) -> bool:
-    """Runs in a worker. The import is here so that the caller's process never loads sympy.
+    """Runs in a worker. Imports here, so that the caller's process never loads sympy.
 
     Raises:
-        MemoryError: the process's memory limit was hit and the libraries did not swallow it.
+        MemoryError: the memory limit was hit and the libraries did not swallow the error.
     """
     from fail2fix.verify.symbolic import careful_equal
 
@@ -274,7 +261,7 @@ def check_symbolically(answer: AnswerText, gold: str) -> bool:
 
 
 def _prepare_worker(memory_bytes: int) -> None:
-    """Runs in each new worker before its first check, outside any deadline."""
+    """Runs in each new worker before its first check, without a deadline."""
     # pebble's own handler for SIGTERM is Python code, which a worker stuck in C (a power tower) never runs.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -285,10 +272,10 @@ def _prepare_worker(memory_bytes: int) -> None:
 
 
 def _die_with_parent() -> None:
-    """Have the kernel end this worker when the process that owns the pool is gone.
+    """Have the kernel end this worker when the process that owns the pool has ended.
 
-    A worker inside a long computation would otherwise outlive a killed trainer. Its end closes the pipe that
-    `multiprocessing` keeps between the two; that raises SIGIO, whose default action needs no Python code.
+    Otherwise a worker in a long computation would outlive a killed trainer. The owner's end closes a pipe of
+    `multiprocessing`; that raises SIGIO, whose default action needs no Python code.
     """
     owner = multiprocessing.parent_process()
     if owner is None:
@@ -301,7 +288,7 @@ def _die_with_parent() -> None:
 
 
 def limit_memory(memory_bytes: int) -> None:
-    """Let this process map `memory_bytes` more than now: imports of any size are paid for."""
+    """Limit this process's address space to its current size plus `memory_bytes`."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     wanted = _mapped_bytes() + memory_bytes
     soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

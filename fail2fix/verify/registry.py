@@ -1,26 +1,27 @@
-"""Which verifier judges a row: its `data_source` decides. A new verifier is one file and one line of `VERIFIERS`.
+"""Verifier of each row: its `data_source` decides, by `SOURCES` or by ``fail2fix.verifier.sources``.
 
-A verifier's module has two functions:
+A verifier is a subclass of `fail2fix.verify.verifier.Verifier`; a shipped one is a module with the two functions
+`open_verifier` and `ground_truth_problem` of that class. To add a shipped one, add its module and a line of
+`VERIFIERS`; your own is chosen by its dotted path.
 
-- `open_verifier(settings)` takes `fail2fix.verifier` and returns an object with `async verify(response, ground_truth)`,
-  whose verdict has `correct`, `pred` (the answer judged) and `status` (ok, no_answer, timeout, over_limit, error), and
-  `close()`; `over_limit` is a wrong answer that may be replayed, `timeout` one that may not;
-- `ground_truth_problem(text)` says what is wrong with a ground truth, "" if nothing is.
-
-A `data_source` that neither this table nor `fail2fix.verifier.sources` names is refused: the wrong verifier would judge
-a mistyped name, and count every right answer as wrong.
+A `data_source` that neither table names is refused: the wrong verifier would judge a mistyped name, and count every
+right answer as wrong.
 
 Must not know: verl, rewards, what a verifier does.
 """
 
 import math
 import re
+from functools import cache
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any
 
+from fail2fix.method.doors import resolve
 from fail2fix.method.errors import InputError
 from fail2fix.verify.config import VerifierConfig
+from fail2fix.verify.verifier import Verifier
 
+KEY = "fail2fix.verifier.sources"
 VERIFIERS = {
     "math": "fail2fix.verify.math_verifier",
     "code": "fail2fix.verify.code.verifier",
@@ -84,25 +85,11 @@ PREFIXES = {"aime": "math"}
 """The verifier of data sources that begin so, as in verl."""
 
 
-class Verdict(Protocol):
-    @property
-    def correct(self) -> bool: ...
-    @property
-    def pred(self) -> str: ...
-    @property
-    def status(self) -> str: ...
-
-
-class Verifier(Protocol):
-    async def verify(self, response: str, ground_truth: str) -> Verdict: ...
-    def close(self) -> None: ...
-
-
 def verifier_of(data_source: str, settings: VerifierConfig) -> str:
-    """The name of the verifier that judges rows of `data_source`.
+    """The name, or the dotted path, of the verifier that judges rows of `data_source`.
 
     Raises:
-        InputError: no verifier is known for it, or `verifier.sources` names one that is not registered.
+        InputError: no verifier is known for it, or `verifier.sources` names one that does not load.
     """
     known = ", ".join(VERIFIERS)
     by_prefix = next((name for prefix, name in PREFIXES.items() if data_source.startswith(prefix)), None)
@@ -114,8 +101,7 @@ def verifier_of(data_source: str, settings: VerifierConfig) -> str:
             f"data_source {data_source!r}: no verifier is known for it; name one of {known} in "
             f"fail2fix.verifier.sources, {how}, or set reward.custom_reward_function.path"
         )
-    if name not in VERIFIERS:
-        raise InputError(f"fail2fix.verifier.sources: {data_source!r} is given to {name!r}: use one of {known}")
+    _kind(name, f"{KEY}.{data_source}")
     return name
 
 
@@ -138,16 +124,22 @@ def ground_truth_text(value: Any) -> str:
 
 
 def open_verifier(name: str, settings: VerifierConfig) -> Verifier:
-    """A verifier ready to judge.
+    """A verifier ready to judge; `name` as `verifier_of` gives it.
 
     Raises:
         InputError: it cannot run here; what to install or set.
     """
-    verifier: Verifier = import_module(VERIFIERS[name]).open_verifier(settings)
+    verifier: Verifier = _kind(name).open_verifier(settings)
     return verifier
 
 
 def ground_truth_problem(name: str, ground_truth: str) -> str:
     """What is wrong with a ground truth for the verifier called `name`; "" if nothing is."""
-    problem: str = import_module(VERIFIERS[name]).ground_truth_problem(ground_truth)
+    problem: str = _kind(name).ground_truth_problem(ground_truth)
     return problem
+
+
+@cache
+def _kind(name: str, key: str = KEY) -> Any:
+    """A shipped verifier's module, or your own class."""
+    return import_module(VERIFIERS[name]) if name in VERIFIERS else resolve(key, name, VERIFIERS, Verifier)

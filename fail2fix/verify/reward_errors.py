@@ -1,4 +1,4 @@
-"""Errors of the run's own reward function: what is said of them, and when they end a run.
+"""Errors of the run's own reward function: their messages, and when they stop a run.
 
 A reward worker sees a random part of a run's rollouts. It names a row's error in the extra field ``reward_error``; a
 small run is judged by the rows of all workers together.
@@ -20,7 +20,7 @@ from ray.exceptions import RayTaskError
 from fail2fix.console.printable import one_line
 from fail2fix.method.errors import InputError
 from fail2fix.run.faults import most_common
-from fail2fix.verify.backoff import Kind, kind_of
+from fail2fix.verify.backoff import ErrorKind, kind_of
 
 REWARD_ERROR = "reward_error"
 LONGEST = 300  # characters of an error's own words
@@ -28,39 +28,36 @@ PLACE = re.compile(r'File "(.+?)", line (\d+)')  # in a traceback
 
 
 def reward_file(config: DictConfig) -> str:
-    """The file of the run's own reward function; "" where our verifiers judge."""
+    """File of the run's own reward function, or "" if our verifiers judge."""
     return (config.reward.get("custom_reward_function") or {}).get("path") or ""
 
 
 def reward_name(config: DictConfig) -> str:
-    """The run's reward function as messages name it: its file and name, or our verifiers."""
+    """The run's reward function for messages: its file and name, or our verifiers."""
     path = reward_file(config)
     return f"{path}:{config.reward.custom_reward_function.get('name')}" if path else "the verifier"
 
 
 def error_place(error: BaseException, source: str = "") -> str:
-    """Where an error was raised, as ``file:line``.
-
-    ``source``: the file whose own line is wanted, where the error went through it; else the innermost.
-    """
+    """Place where an error was raised, as ``file:line``: the innermost, or the innermost in the file `source`."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename == source] or frames
     return f"{own[-1].filename}:{own[-1].lineno}" if own else ""
 
 
 def error_line(error: BaseException, source: str = "") -> str:
-    """The last line of an error's traceback with its place: ``file:line: KeyError: 'answer'``."""
+    """Last line of an error's traceback with its place: ``file:line: KeyError: 'answer'``."""
     words = one_line("".join(traceback.format_exception_only(error)))[:LONGEST]
     return f"{error_place(error, source)}: {words}"
 
 
 def failed_under_verl(config: DictConfig, error: RayTaskError) -> InputError | None:
-    """What an error of a reward worker means under verl's own managers, which pass it on and so end the run.
+    """Input error for an error of a reward worker under verl's own managers, which pass it on and so end the run.
 
-    None: it says itself what it means, or a service failed.
+    None if the error explains itself, or a service failed.
     """
     cause = error.cause
-    if isinstance(cause, InputError) or kind_of(cause) is not Kind.code:
+    if isinstance(cause, InputError) or kind_of(cause) is not ErrorKind.code:
         return None
     places = PLACE.findall(str(error))  # the traceback came as text
     source = os.path.abspath(reward_file(config))
@@ -72,27 +69,24 @@ def failed_under_verl(config: DictConfig, error: RayTaskError) -> InputError | N
 
 
 class FirstVerdicts:
-    """Ends a run whose first checks all failed with errors of the reward function itself.
-
-    ``enough``: how many. A service's failures count neither way.
-    """
+    """Stops a run whose first `enough` checks all failed in the reward function. Failures of services do not count."""
 
     def __init__(self, enough: int) -> None:
         self._enough = enough
         self._errors: list[str] | None = []  # None: the function has judged a rollout
 
     def note(self, error: str, status: str) -> None:
-        """One check: its reward error, "" if it had none, and its ``verify_status``."""
+        """Count one check: its reward error, or "", and its ``verify_status``."""
         if error and self._errors is not None:
             self._errors.append(error)
         elif status != "error":
             self._errors = None
 
     def check(self) -> None:
-        """To be called after `note`.
+        """Call after `note`.
 
         Raises:
-            InputError: enough checks failed and no rollout was judged; the most frequent error.
+            InputError: enough checks failed and no rollout was judged; names the most frequent error.
         """
         if self._errors is not None and len(self._errors) >= self._enough:
             raise InputError(
@@ -102,13 +96,10 @@ class FirstVerdicts:
 
 
 def refuse_no_number(name: str, reward: float | None, extra: Mapping[str, Any]) -> None:
-    """Refuse a rollout whose reward or ``acc`` is NaN or infinite: no statistic of a step survives one.
-
-    Args:
-        name: of the reward function.
+    """Refuse a rollout whose reward or ``acc`` is NaN or infinite, which would spoil a step's statistics.
 
     Raises:
-        InputError: naming the function and the value.
+        InputError: names the reward function `name` and the value.
     """
     for field, value in (("a reward", reward), ("acc", extra.get("acc"))):
         if isinstance(value, float | np.floating) and not math.isfinite(value):

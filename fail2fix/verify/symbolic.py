@@ -1,9 +1,9 @@
 r"""Symbolic equality of two expressions, by math-verify. Runs in a worker process only.
 
 Knows: math-verify and sympy. Must not know: deadlines, processes, how an answer was found. math-verify parses and
-simplifies text that a policy wrote, which may take for ever or eat all memory: only `fail2fix.verify.pool` may call
-this outside a test. Its own timeouts are off: they are signals, which need a main thread and cannot interrupt C
-code; the pool's deadline kills the process instead.
+simplifies text of a policy, which may never end or exhaust memory: outside tests only `fail2fix.verify.pool` may call
+this. Its own timeouts are off: they are signals, which need a main thread and cannot interrupt C code. The pool's
+deadline kills the process instead.
 
 >>> equal(r"\frac{x+2}{7}", r"\frac{x}{7}+\frac{2}{7}")
 True
@@ -29,18 +29,17 @@ _DEGREES = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*\^\s*\\circ")
 _LITERAL = re.compile(r"\d*\.?\d*(?:[eE][+-]?\d{1,3})?")
 
 POINTS = ((37, 119), (173, 61))
-"""Where two expressions are compared in numbers before any simplifying: first value and step from name to name, in
-hundredths."""
+"""Points for the numeric comparison before simplifying: first value and step from name to name, in hundredths."""
 
 DIGITS, CLOSE = 90, Rational(1, 10**70)
-"""Numbers of at most 30 digits (`cost.MAX_DIGITS`) cannot build a fraction as close to what it does not equal."""
+"""Numbers of at most 30 digits (`cost.MAX_DIGITS`) cannot form a fraction this close to a different value."""
 
 
 def equal(gold: str, pred: str) -> bool:
-    """Whether `pred` equals `gold` as mathematics; False for text that is not small, plain and finished mathematics.
+    """Whether `pred` equals `gold` mathematically; False unless both texts are small, plain and finished.
 
-    Both are in the spelling of `latex_text.clean`. Two expressions that differ in numbers are never simplified: that
-    is what takes long, and nearly all wrong answers end there.
+    Both are in the spelling of `latex_text.clean`. Expressions with different numeric values are never simplified,
+    which is slow; nearly all wrong answers end there.
     """
     if not may_be_equal(gold, pred):
         return False
@@ -53,10 +52,10 @@ def equal(gold: str, pred: str) -> bool:
 
 
 def careful_equal(gold: str, pred: str) -> bool:
-    """`equal`; whatever the libraries raise on a text, it is not equal.
+    """`equal`, and False if the libraries raise an error on a text.
 
     Raises:
-        MemoryError: the process's memory limit was hit; that is the pool's to tell.
+        MemoryError: the memory limit was hit; the pool must handle it.
     """
     try:
         return equal(gold, pred)
@@ -67,7 +66,7 @@ def careful_equal(gold: str, pred: str) -> bool:
 
 
 def _exact_number(_: object, text: str) -> Rational:
-    """The value of a number literal, in place of sympy's own reading, which evaluates the text as Python code."""
+    """The value of a number literal; replaces sympy's reading, which evaluates the text as Python code."""
     literal = text.replace(",", "")
     if not _LITERAL.fullmatch(literal):
         raise ValueError(f"not a number: {literal!r:.40}")
@@ -79,14 +78,14 @@ _Latex2Sympy.parse_number = _exact_number
 
 @lru_cache(maxsize=4096)
 def _read(text: str) -> tuple[Reading, ...]:
-    """math-verify's readings of a text, without the string it matched."""
+    """math-verify's readings of a text, without the matched string."""
     radians = _DEGREES.sub(r"\\frac{\1\\pi}{180}", text)
     parsed = parse(rf"\boxed{{{radians}}}", [LATEX], parsing_timeout=None)
     return tuple(reading for reading in parsed if not isinstance(reading, str))
 
 
 def _differ(gold: Reading, pred: Reading) -> bool:
-    """Whether two expressions have different values at some point; False where that cannot be told."""
+    """Whether two expressions have different values at some point; False if unknown."""
     if isinstance(gold, MatrixBase) and isinstance(pred, MatrixBase):
         return gold.shape != pred.shape or any(map(_differ, gold, pred))
     if not isinstance(gold, Expr) or not isinstance(pred, Expr):

@@ -1,15 +1,15 @@
-r"""Short answers in words: names, yes or no, the letter of a choice, a phrase to repeat.
+"""Verifier of short answers in words: names, yes or no, the letter of a choice, a phrase to repeat.
 
-Knows: when two short texts are one answer. Must not know: mathematics, data sets. Nothing is parsed or evaluated, so it
-needs no process of its own. The answer is looked for where the math verifier looks (`find_answer`).
+Knows: when two short texts are the same answer. Must not know: mathematics, data sets. Nothing is parsed or evaluated,
+so it runs in this process. The answer is found as in the math verifier (`find_answer`).
 
-A ground truth is JSON; one of its answers is enough::
+A ground truth is JSON; one matching answer is enough::
 
     {"answers": ["Mount Fuji", "Fujisan"]}
     {"answers": ["cars, eat gas"], "exact": true}
 
-Case, articles, punctuation and spaces do not count (the rule of SQuAD's scorer, which CriticBench's follows); where
-`exact` is true only spaces at the ends and how many stand in a row do not.
+Case, articles, punctuation and spaces are ignored (the rule of SQuAD's scorer, which CriticBench's follows). If `exact`
+is true, only outer spaces and repeated spaces are ignored.
 
 >>> same("The Mount Fuji.", "mount fuji", exact=False), same("Cars", "cars", exact=True)
 (True, False)
@@ -19,37 +19,37 @@ import json
 import re
 from dataclasses import dataclass
 
-from fail2fix.verify.answer_text import Channel, find_answer
+from fail2fix.verify.answer_text import ChannelName, find_answer
 from fail2fix.verify.code.fields import Fields
 from fail2fix.verify.config import VerifierConfig
 from fail2fix.verify.errors import GroundTruthError
-from fail2fix.verify.pool import Verdict
+from fail2fix.verify.verifier import Verdict
 
 _TEXT_COMMAND = re.compile(r"\\(?:text|textbf|mathrm|mbox)\s*\{([^{}]*)\}")
 _NO_WORD = re.compile(r"[^\w\s]|_")
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b(?=.*\w)")
-"""An article in front of something: the choice "a" alone is an answer."""
+"""An article before a word: the choice "a" alone is an answer."""
 
 
 @dataclass(frozen=True)
 class TextGold:
-    """Answers of which one is enough, and whether they count to the letter."""
+    """Accepted answers, and whether they are compared to the letter."""
 
     answers: tuple[str, ...]
     exact: bool
 
 
 class TextVerifier:
-    """Compares the answer in the channel in which the prompt asks for it."""
+    """Compares the answer in the prompt's channel."""
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel: Channel = channel
+    def __init__(self, channel: ChannelName) -> None:
+        self._channel: ChannelName = channel
 
     async def verify(self, response: str, ground_truth: str) -> Verdict:
-        """Never raises for anything in `response`.
+        """Judge a response. Never raises for anything in `response`.
 
         Raises:
-            GroundTruthError: naming the field; a row's fault, not the response's.
+            GroundTruthError: the row's ground truth is malformed.
         """
         gold = parse_text_gold(ground_truth)
         answer = find_answer(response, self._channel)
@@ -63,7 +63,7 @@ class TextVerifier:
 
 
 def same(one: str, two: str, exact: bool) -> bool:
-    """Whether two texts are one answer."""
+    """Whether two texts are the same answer."""
     return _key(one, exact) == _key(two, exact) != ""
 
 
@@ -75,10 +75,10 @@ def _key(text: str, exact: bool) -> str:
 
 
 def parse_text_gold(ground_truth: str) -> TextGold:
-    """The answers in a ground truth.
+    """Read a ground truth.
 
     Raises:
-        GroundTruthError: naming the field that is missing, unknown or malformed.
+        GroundTruthError: a field is missing, unknown or malformed.
     """
     try:
         content = json.loads(ground_truth)

@@ -1,4 +1,4 @@
-r"""Units of length, mass and time behind a value: known ones may be left out, and are not to be confused.
+r"""Units of length, mass and time after a value: known ones may be left out, but not confused.
 
 Knows: names of units. Must not know: values, what an answer is.
 
@@ -26,14 +26,13 @@ _BEHIND = re.compile(
 
 
 def different(one: str, other: str) -> bool:
-    """Whether both name a known unit, not the same one; in the spelling of `exact_number.Number.unit`."""
+    """Whether both name known units that differ; in the spelling of `exact_number.Number.unit`."""
     names = [_canonical(unit) for unit in (one, other)]
     return None not in names and names[0] != names[1]
 
 
 def split(text: str, trusted: bool = False) -> tuple[str, str]:
-    """An expression and the unit behind it, "" for none. Words that are no known unit may say anything, so that they
-    count as one only where the text is trusted."""
+    """An expression and the unit after it, or "". Unknown words count as a unit only in a trusted text."""
     found = _BEHIND.search(text)
     if not found or not found.start():
         return text, ""
@@ -51,7 +50,7 @@ def _is_known(name: str) -> bool:
 
 
 def _canonical(unit: str) -> str | None:
-    """One spelling of a known unit, its powers and quotients; None for other words."""
+    """One spelling of a known unit with its powers and quotients; None for other words."""
     power = _POWER_WORDS.match(unit)
     if power:
         unit = f"{unit[power.end() :]}^{2 if power[1] else 3}"

@@ -1,7 +1,7 @@
-r"""Warms the symbolic rung as it is imported: the fork server imports this, so that every worker begins warm.
+"""Warm up the symbolic rung on import: the fork server imports this module, so every worker starts warm.
 
-The grammar of math-verify and sympy learn what they meet (lookahead tables, caches); the first expressions of each
-kind cost ten times what later ones do. Knows expressions of every kind an answer has; must not be imported elsewhere.
+math-verify's grammar and sympy fill lookahead tables and caches; the first expressions of each kind cost ten times as
+much as later ones. Must not be imported elsewhere.
 """
 
 from fail2fix.verify.symbolic import careful_equal

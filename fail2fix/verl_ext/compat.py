@@ -1,102 +1,65 @@
-"""The verl seams we stand on, checked at start-up so that another version ends in one clear line.
+"""Check at start-up that the installed verl is the one this package was written for.
 
-Each seam is a name and the parameters we pass or read; the contract tests check the same list.
+The seams are read from the sources of this package: every name imported from verl with the way it is called, every
+method of verl that a class here overrides, and every method that the port calls by a private name or on an object of
+verl's trainer. Another version or a changed copy of verl ends in one clear line.
 """
 
 from __future__ import annotations
 
-import importlib
+import ast
 import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from pathlib import Path
+from pkgutil import resolve_name
 
 from fail2fix.method.errors import InputError
 
 SUPPORTED_VERL = "0.9.1"
-
-TRAINER = "verl.trainer.ppo.ray_trainer.RayPPOTrainer"
-METRICS = "verl.trainer.ppo.metric_utils"
-AGENT_LOOP = "verl.experimental.agent_loop.agent_loop"
-SEAMS: dict[str, tuple[str, ...]] = {
-    f"{TRAINER}.init_workers": ("self",),
-    f"{TRAINER}._get_gen_batch": ("self", "batch"),
-    f"{TRAINER}._compute_old_log_prob": ("self", "batch"),
-    f"{TRAINER}._compute_ref_log_prob": ("self", "batch"),
-    f"{TRAINER}._update_actor": ("self", "batch"),
-    f"{TRAINER}._validate": ("self", "merged"),
-    f"{TRAINER}._val_metrics_update": (
-        "self",
-        "data_sources",
-        "sample_uids",
-        "reward_extra_infos_dict",
-        "sample_turns",
-    ),
-    f"{TRAINER}._dump_generations": (
-        "self",
-        "inputs",
-        "outputs",
-        "gts",
-        "scores",
-        "reward_extra_infos_dict",
-        "dump_path",
-    ),
-    f"{TRAINER}._save_checkpoint": ("self",),
-    f"{TRAINER}._load_checkpoint": ("self",),
-    f"{TRAINER}._log_rollout_data": (
-        "self",
-        "batch",
-        "reward_extra_infos_dict",
-        "timing_raw",
-        "rollout_data_dir",
-    ),
-    f"{TRAINER}._get_dp_size": ("self", "worker_group", "role"),
-    f"{TRAINER}._start_profiling": ("self", "do_profile"),
-    f"{TRAINER}._stop_profiling": ("self", "do_profile", "run_command"),
-    f"{TRAINER}._init_dump_executor": ("self",),
-    f"{TRAINER}._shutdown_dump_executor": ("self",),
-    "verl.trainer.ppo.ray_trainer.compute_advantage": ("data", "adv_estimator", "num_repeat", "config"),
-    "verl.trainer.ppo.ray_trainer.apply_kl_penalty": ("data", "kl_ctrl", "kl_penalty"),
-    "verl.trainer.ppo.reward.extract_reward": ("batch",),
-    f"{METRICS}.compute_data_metrics": ("batch", "use_critic"),
-    f"{METRICS}.compute_timing_metrics": ("batch", "timing_raw"),
-    f"{METRICS}.compute_throughout_metrics": ("batch", "timing_raw", "n_gpus"),
-    f"{METRICS}.compute_variance_proxy_metrics": ("batch", "gradient_norm"),
-    "verl.trainer.ppo.rollout_corr_helper.apply_bypass_mode": (
-        "batch",
-        "rollout_corr_config",
-        "policy_loss_config",
-    ),
-    "verl.trainer.ppo.rollout_corr_helper.compute_rollout_correction_and_add_to_batch": (
-        "batch",
-        "rollout_corr_config",
-    ),
-    "verl.utils.debug.metrics.calculate_debug_metrics": ("data",),
-    "verl.utils.checkpoint.checkpoint_manager.should_save_ckpt_esi": ("max_steps_duration", "redundant_time"),
-    "verl.checkpoint_engine.CheckpointEngineManager.sleep_replicas": ("self",),
-    "verl.checkpoint_engine.CheckpointEngineManager.update_weights": ("self", "global_steps"),
-    "verl.trainer.main_ppo.run_ppo": ("config", "task_runner_class"),
-    "verl.trainer.main_ppo_v0.BaseTaskRunner.init_resource_pool_mgr": ("self", "config"),
-    "verl.workers.engine_workers.ActorRolloutRefWorker.set_loss_fn": ("self", "loss_fn"),
-    "verl.workers.engine_workers.ActorRolloutRefWorker.update_actor": ("self", "data"),
-    "verl.workers.engine_workers.TrainingWorker.train_mini_batch": ("self", "data"),
-    "verl.workers.rollout.llm_server.LLMServerManager.start_profile": ("self",),
-    "verl.workers.rollout.llm_server.LLMServerManager.stop_profile": ("self",),
-    "verl.utils.torch_functional.logprobs_from_logits_v2": ("logits", "labels"),
-    "verl.workers.utils.losses.ppo_loss": ("config", "model_output", "data", "dp_group"),
-    "verl.workers.utils.padding.left_right_2_no_padding": ("data",),
-    f"{AGENT_LOOP}.AgentLoopManager.generate_sequences": ("self", "prompts"),
-    f"{AGENT_LOOP}.AgentLoopManager._performance_metrics": ("self", "metrics", "output"),
-    f"{AGENT_LOOP}.AgentLoopWorker.generate_sequences": ("self", "batch"),
-    f"{AGENT_LOOP}.AgentLoopWorker._run_agent_loop": ("self", "sampling_params", "trajectory"),
-    f"{AGENT_LOOP}.AgentLoopWorker._compute_score": ("self", "outputs", "kwargs"),
-    f"{AGENT_LOOP}.AgentLoopWorker._postprocess": ("self", "inputs", "input_non_tensor_batch", "validate"),
-    f"{AGENT_LOOP}.AgentLoopBase.ct_build_initial_tokens": ("self", "messages"),
-    "verl.experimental.agent_loop.single_turn_agent_loop.SingleTurnAgentLoop.run": (
-        "self",
-        "sampling_params",
-    ),
-    "verl.experimental.reward_loop.reward_manager.naive.NaiveRewardManager.run_single": ("self", "data"),
+PORT = "port.py"
+OBJECTS = {
+    "async_rollout_manager": "verl.experimental.agent_loop.agent_loop.AgentLoopManager",
+    "checkpoint_manager": "verl.checkpoint_engine.CheckpointEngineManager",
+    "llm_server_manager": "verl.workers.rollout.llm_server.LLMServerManager",
+    "actor_rollout_wg": "verl.workers.engine_workers.ActorRolloutRefWorker",
 }
+"""What verl's trainer holds, and the class whose methods the port calls on it."""
+
+
+@dataclass(frozen=True)
+class Seam:
+    """A name of verl and how it is used.
+
+    Attributes:
+        name: its dotted path.
+        call: number of positional arguments and the keywords of a call; None: it is not called here.
+        parameters: names that an override of ours takes.
+    """
+
+    name: str
+    call: tuple[int, frozenset[str]] | None = None
+    parameters: frozenset[str] = frozenset()
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the installed verl; empty if nothing is."""
+        try:
+            found = resolve_name(self.name)
+        except (ImportError, AttributeError):
+            return f"{self.name} is missing"
+        if self.call is None and not self.parameters:
+            return ""
+        signature = inspect.signature(inspect.unwrap(found))
+        if lacking := sorted(self.parameters - signature.parameters.keys()):
+            return f"{self.name} lacks {', '.join(lacking)}"
+        positional, keywords = self.call or (0, frozenset())
+        try:
+            signature.bind_partial(*[None] * positional, **dict.fromkeys(keywords))
+        except TypeError as error:
+            return f"{self.name}: {error}"
+        return ""
 
 
 def check_verl() -> None:
@@ -111,32 +74,63 @@ def check_verl() -> None:
         raise InputError(f"verl is not installed; install verl=={SUPPORTED_VERL}") from None
     if found != SUPPORTED_VERL:
         raise InputError(f"verl {found} is installed; this recipe supports verl=={SUPPORTED_VERL} only")
-    broken = [problem for name, parameters in SEAMS.items() if (problem := seam_problem(name, parameters))]
-    if broken:
+    if broken := [seam.problem for seam in seams() if seam.problem]:
         raise InputError(f"verl {found} differs from the released one: {'; '.join(broken)}")
 
 
-def seam_problem(name: str, parameters: tuple[str, ...]) -> str:
-    """What is wrong with a seam; empty if nothing is."""
-    found = _resolve(name)
-    if found is None:
-        return f"{name} is missing"
-    try:
-        has = list(inspect.signature(inspect.unwrap(found)).parameters)
-    except (TypeError, ValueError):
-        return f"{name} is not callable"
-    lacking = [parameter for parameter in parameters if parameter not in has]
-    return f"{name} lacks {', '.join(lacking)}" if lacking else ""
+def seams() -> list[Seam]:
+    """Everything of verl that this package stands on."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    found = {seam for path in sources for seam in _seams_of(ast.parse(path.read_text()), path.name == PORT)}
+    return sorted(found, key=lambda seam: (seam.name, str(seam)))
 
 
-def _resolve(name: str) -> Any:
-    parts = name.split(".")
-    for cut in range(len(parts) - 1, 0, -1):
-        try:
-            found: Any = importlib.import_module(".".join(parts[:cut]))
-        except ModuleNotFoundError:
-            continue
-        for attribute in parts[cut:]:
-            found = getattr(found, attribute, None)
-        return found
-    return None
+def _seams_of(module: ast.Module, is_port: bool) -> Iterator[Seam]:
+    imported = {
+        alias.asname or alias.name: f"{node.module}.{alias.name}"
+        for node in ast.walk(module)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "verl"
+        for alias in node.names
+    }
+    yield from map(Seam, imported.values())
+    for node in ast.walk(module):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in imported:
+            yield Seam(imported[node.func.id], _arguments(node))
+        elif isinstance(node, ast.ClassDef):
+            for base in node.bases:
+                if isinstance(base, ast.Name) and base.id in imported:
+                    yield from _class_seams(node, imported[base.id], is_port)
+
+
+def _class_seams(defined: ast.ClassDef, base: str, is_port: bool) -> Iterator[Seam]:
+    """Methods of ``base`` that a class overrides; in the port also those that it calls."""
+    methods = {node.name: node for node in defined.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    for name, method in methods.items():
+        private = is_port and name.startswith("_")
+        if not name.startswith("__") and (private or hasattr(resolve_name(base), name)):
+            yield Seam(f"{base}.{name}", parameters=frozenset(argument.arg for argument in method.args.args))
+    for node in ast.walk(defined):
+        if is_port and isinstance(node, ast.Call) and (holder := _holder(node.func, base)):
+            positional, keywords = _arguments(node)
+            yield Seam(holder, (positional + 1, keywords))
+
+
+def _holder(called: ast.expr, base: str) -> str:
+    """The dotted name of a method of verl's that is called; empty for others."""
+    if not isinstance(called, ast.Attribute):
+        return ""
+    name, of = called.attr, called.value
+    is_super = isinstance(of, ast.Call) and isinstance(of.func, ast.Name) and of.func.id == "super"
+    if is_super or _is_self(of):
+        return f"{base}.{name}" if name.startswith("_") and not name.startswith("__") else ""
+    is_object = isinstance(of, ast.Attribute) and _is_self(of.value) and of.attr in OBJECTS
+    return f"{OBJECTS[of.attr]}.{name}" if is_object else ""  # type: ignore[attr-defined]
+
+
+def _is_self(value: ast.expr) -> bool:
+    return isinstance(value, ast.Name) and value.id == "self"
+
+
+def _arguments(call: ast.Call) -> tuple[int, frozenset[str]]:
+    positional = sum(not isinstance(argument, ast.Starred) for argument in call.args)
+    return positional, frozenset(keyword.arg for keyword in call.keywords if keyword.arg)

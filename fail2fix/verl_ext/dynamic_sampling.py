@@ -6,12 +6,13 @@ missing is filled up with groups without a signal, so that every step has its B 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from fail2fix.method.advantage import ZERO_VARIANCE
-from fail2fix.verl_ext.streams import Bools, Stream, concatenated
+from fail2fix.method.rollouts import Bools
+from fail2fix.verl_ext.stream import Stream, concatenated
 
 # filter_groups.metric -> what a group's spread is taken of: its rewards or its verdicts.
 REWARD_METRICS = ("reward", "score", "seq_reward", "seq_final_reward")
@@ -20,8 +21,9 @@ METRICS = (*REWARD_METRICS, "acc")
 
 def with_signal(stream: Stream, metric: str) -> Bools:
     """Groups (N / G,) whose rollouts differ in the metric and whose verifier did not fail."""
-    values = stream.reward if metric in REWARD_METRICS else stream.correct.astype(float)
-    return np.asarray(stream.by_group(values).std(axis=1, ddof=1) >= ZERO_VARIANCE) & ~stream.excluded
+    read = stream.rollouts
+    values = read.reward if metric in REWARD_METRICS else read.correct.astype(float)
+    return np.asarray(read.by_group(values).std(axis=1, ddof=1) >= ZERO_VARIANCE) & ~read.excluded
 
 
 def refilled(
@@ -34,25 +36,39 @@ def refilled(
         more: (missing groups, round) -> rollouts of as many problems, or fewer; None where none can be afforded.
         rounds: most rounds, the first included.
     """
-    wanted, rollouts = first.groups, [first]
+    wanted, sampled_rounds = first.rollouts.groups, [first]
     count = 1
-    while count < rounds and (missing := wanted - sum(int(with_signal(s, metric).sum()) for s in rollouts)) > 0:
-        if (others := more(missing, count + 1)) is None:
+    while count < rounds:
+        missing = wanted - sum(int(with_signal(stream, metric).sum()) for stream in sampled_rounds)
+        if missing <= 0 or (others := more(missing, count + 1)) is None:
             break
         count += 1
-        rollouts.append(others)
-    sampled = concatenated(rollouts)
-    signal = with_signal(sampled, metric)
-    verified = sampled.correct[sampled.included_rows]
+        sampled_rounds.append(others)
+    sampled = concatenated(sampled_rounds)
+    read, signal = sampled.rollouts, with_signal(sampled, metric)
+    verified = read.correct[read.included]
     # A group without a signal still measures p-hat and gives attempts; one whose verifier failed gives nothing.
-    parts = (signal, ~signal & ~sampled.excluded, sampled.excluded)
+    parts = (signal, ~signal & ~read.excluded, read.excluded)
     chosen = np.sort(np.concatenate([np.flatnonzero(part) for part in parts])[:wanted])
     counts = {
         "sampling_rounds": float(count),
-        "sampled_groups": float(sampled.groups),
-        "sampled_excluded_groups": float(sampled.excluded.sum()),
+        "sampled_groups": float(read.groups),
+        "sampled_excluded_groups": float(read.excluded.sum()),
         "sampled_accuracy": float(verified.mean()) if len(verified) else 0.0,
-        "discarded_groups": float(sampled.groups - wanted),
+        "discarded_groups": float(read.groups - wanted),
         "unfilled_groups": float(max(0, wanted - int(signal.sum()))),
     }
     return sampled.groups_at(chosen), {f"fail2fix/base/{name}": value for name, value in counts.items()}
+
+
+def discarded(base: Stream, counts: Mapping[str, float]) -> dict[str, int]:
+    """What ``refilled`` left out, as the base stream's account counts it.
+
+    Args:
+        base: the step's base stream.
+        counts: what ``refilled`` counted; empty without it.
+    """
+    groups = int(counts.get("fail2fix/base/discarded_groups", 0))
+    excluded = int(base.rollouts.excluded.sum())
+    failed = int(counts.get("fail2fix/base/sampled_excluded_groups", excluded)) - excluded
+    return {"recorded": groups * base.rollouts.group_size, "failed": failed, "discarded": groups - failed}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Protocol
@@ -20,15 +20,17 @@ from omegaconf import DictConfig
 from fail2fix.method.errors import InputError
 from fail2fix.method.metrics import Metrics, held_out_metrics
 from fail2fix.method.prompts import CorrectionPromptBuilder
+from fail2fix.method.rollouts import Floats
 from fail2fix.method.selection import Attempt, PromptGroup
 from fail2fix.run.folder import folder_of
 from fail2fix.run.provenance import check_provenance
 from fail2fix.run.settings import fail2fix_settings
-from fail2fix.verl_ext.corrections import build_replays, correction_source
-from fail2fix.verl_ext.stream_file import read_stream, write_stream
-from fail2fix.verl_ext.streams import Floats, Source, Stream
+from fail2fix.verl_ext.replays import build_replays, correction_requests
+from fail2fix.verl_ext.requests import Requests
+from fail2fix.verl_ext.stream import Stream
+from fail2fix.verl_ext.stream_file import read_provenance, read_stream, write_stream
 
-Answer = Callable[[Source, int], tuple[Stream, list[str]]]
+Answer = Callable[[Requests, int], tuple[Stream, list[str]]]
 Messages = list[dict[str, str]]
 
 FILE = "held_out.parquet"
@@ -78,31 +80,32 @@ class HeldOutCorrections:
         counts = {"fail2fix/held_out/skipped": self.skipped, "fail2fix/held_out/problems": self.problems}
         if not self.replays:
             return counts | {"fail2fix/held_out/corrections": 0.0, "fail2fix/held_out/excluded": 0.0}
-        corrections, texts = answer(correction_source(self.replays).repeat(self.samples), self.samples)
+        corrections, texts = answer(correction_requests(self.replays).repeat(self.samples), self.samples)
+        read = corrections.rollouts
         self._dump(corrections, texts, dump)
         problems = np.array([r.attempt.group for r in self.replays])
         # A verifier that failed on either side of the comparison takes the attempt out of both.
-        kept = ~corrections.excluded & ~np.isnan(resolve[problems])
+        kept = ~read.excluded & ~np.isnan(resolve[problems])
         counts["fail2fix/held_out/excluded"] = float((~kept).sum())
         right = np.array([r.attempt.correct for r in self.replays])[kept]
-        correct = corrections.by_group(corrections.correct)[kept]
+        correct = read.by_group(read.correct)[kept]
         return held_out_metrics(right, resolve[problems][kept], correct) | counts
 
     def _dump(self, corrections: Stream, texts: list[str], path: Path) -> None:
-        before, after, uids = self.pool.answers, corrections.answers, corrections.rows.non_tensor_batch["uid"]
-        failed = corrections.status("error")
+        before, after = self.pool.rollouts, corrections.rollouts
+        uids, failed = corrections.rows.non_tensor_batch["uid"], after.ended_in("error")
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w") as file:
             for row, text in enumerate(texts):
                 attempt = self.replays[row // self.samples].attempt
                 line = {
-                    "problem": self.pool.problem_keys[attempt.group],
+                    "problem": before.problems[attempt.group],
                     "attempt_id": str(uids[row]),
                     "attempt_correct": attempt.correct,
-                    "correct": bool(corrections.correct[row]),
+                    "correct": bool(after.correct[row]),
                     "status": "error" if failed[row] else "ok",
-                    "attempt_answer": before[self.pool.row_of(attempt)],
-                    "answer": after[row],
+                    "attempt_answer": before.answers[self.pool.row_of(attempt)],
+                    "answer": after.answers[row],
                     "output": text,
                 }
                 file.write(json.dumps(line) + "\n")
@@ -123,9 +126,11 @@ def load_held_out(
     config: DictConfig,
     policy: HeldOutPolicy,
     builder: CorrectionPromptBuilder,
-    replayable_groups: Callable[[Stream], list[PromptGroup]],
+    end_of_turn: Collection[int],
 ) -> HeldOutCorrections:
     """The run's held-out corrections: from their file, which the first run to look for it writes.
+
+    ``end_of_turn``: tokens that end a response.
 
     Raises:
         InputError: the file is of another validation set, model or tokenizer.
@@ -134,15 +139,15 @@ def load_held_out(
     path = held_out_file(config)
     if not path.exists():
         write_stream(path, policy.held_out_rollouts(settings.held_out.problems), policy.provenance)
-    check_provenance(path, policy.provenance, "fail2fix.held_out.file", SAME)
-    pool = read_stream(path)
-    _require_same_problems(path, pool, policy.held_out_problems(pool.groups))
-    return HeldOutCorrections(pool, replayable_groups(pool), builder, settings.held_out.samples)
+    check_provenance(read_provenance(path), policy.provenance, f"fail2fix.held_out.file={path}", SAME)
+    pool = read_stream(path, end_of_turn)
+    _require_same_problems(path, pool, policy.held_out_problems(pool.rollouts.groups))
+    return HeldOutCorrections(pool, pool.prompt_groups(builder.fits), builder, settings.held_out.samples)
 
 
 def _require_same_problems(path: Path, pool: Stream, problems: list[Messages]) -> None:
     """The attempts know their problems by their place in the validation set."""
-    frozen = [list(row) for row in pool.source.request.non_tensor_batch["raw_prompt"][:: pool.rollouts]]
+    frozen = [list(row) for row in pool.requests.request.non_tensor_batch["raw_prompt"][:: pool.rollouts.group_size]]
     for place, (theirs, ours) in enumerate(zip_longest(frozen, problems)):
         if theirs != ours:
             raise InputError(
@@ -154,14 +159,3 @@ def _require_same_problems(path: Path, pool: Stream, problems: list[Messages]) -
 
 def held_out_file(config: DictConfig) -> Path:
     return Path(config.fail2fix.held_out.file or folder_of(config) / FILE)
-
-
-def validated_accuracy(uids: Sequence[str], verdicts: Sequence[float], statuses: Sequence[str] | None) -> Floats:
-    """(problems,) mean verdict of each validated problem, in the order of the validation set; nan without verdicts.
-
-    ``statuses``: of the verifier, which failed where they say ``error``; None: it never did.
-    """
-    by_problem: dict[str, list[float]] = {}
-    for uid, verdict, status in zip(uids, verdicts, statuses or ["ok"] * len(uids), strict=True):
-        by_problem.setdefault(uid, []).extend([] if status == "error" else [float(verdict)])
-    return np.array([np.mean(values) if values else np.nan for values in by_problem.values()])

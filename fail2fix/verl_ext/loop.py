@@ -1,14 +1,12 @@
-"""What verl's own loop does around a step: resume, validate, save, sync, dump, profile, log, end.
+"""Everything around a step: resume, validate, save, sync, dump, profile, log, end.
 
-``TrainingLoop`` calls verl's pieces for all of it and leaves the step itself to ``Fail2FixTrainer``.
+``TrainingLoop`` does what verl's own loop does, by the port's names, and leaves the step itself to ``Fail2FixTrainer``.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from pprint import pprint
@@ -17,19 +15,10 @@ from typing import Any
 from omegaconf import open_dict
 from tqdm import tqdm
 from verl import DataProto
-from verl.trainer.ppo.metric_utils import (
-    compute_data_metrics,
-    compute_throughout_metrics,
-    compute_timing_metrics,
-    compute_variance_proxy_metrics,
-)
-from verl.trainer.ppo.ray_trainer import RayPPOTrainer
 from verl.trainer.ppo.reward import extract_reward
 from verl.utils.checkpoint.checkpoint_manager import should_save_ckpt_esi
-from verl.utils.debug import marked_timer
 from verl.utils.skip import SkipManager
 
-from fail2fix.method.accounting import Account
 from fail2fix.method.ledger import Ledger
 from fail2fix.run.best import Best
 from fail2fix.run.checkpoint_state import load_state
@@ -37,63 +26,29 @@ from fail2fix.run.checkpoints import Checkpoints
 from fail2fix.run.data_position import restore_epoch_end
 from fail2fix.run.faults import SkippedUpdates, TrainingError
 from fail2fix.run.folder import FINISHED, MetricsFile, as_json, folder_of, hold, hold_checkpoints
-from fail2fix.run.last_resort import Rest, rest_after
-from fail2fix.run.profiling import ProfilePlan, plan_profiling
+from fail2fix.run.last_resort import Rest
+from fail2fix.run.profiling import plan_profiling
 from fail2fix.run.settings import fail2fix_settings
 from fail2fix.run.step_sizes import rollouts_a_step
 from fail2fix.run.stop import StopRequest
 from fail2fix.run.watchdog import Watchdog
+from fail2fix.verl_ext.held_out import DUMPS, HeldOutCorrections
+from fail2fix.verl_ext.joint_batch import JointBatch
+from fail2fix.verl_ext.port import Summarize, TrainerPort
+from fail2fix.verl_ext.requests import Requests
+from fail2fix.verl_ext.reward_extras import extras_by_name
 from fail2fix.verl_ext.run_length import bound_by_epochs
-from fail2fix.verl_ext.streaming import Decided
-from fail2fix.verl_ext.streams import JointBatch
+from fail2fix.verl_ext.step import Step
+from fail2fix.verl_ext.step_metrics import data_metrics, timing_metrics
+from fail2fix.verl_ext.stream import Stream
 from fail2fix.verl_ext.trackers import open_trackers
-
-# What verl's compute_data_metrics reads.
-DATA_METRICS_TENSORS = (
-    "prompts", "responses", "attention_mask", "response_mask",
-    "token_level_scores", "token_level_rewards", "advantages", "returns",
-)  # fmt: skip
-DATA_METRICS_COLUMNS = ("__num_turns__", "tool_call_counts")
-# The phases that a step's time is divided among.
-PHASES = ("gen", "old_log_prob", "ref", "adv", "update_actor", "save_checkpoint", "update_weights")
+from fail2fix.verl_ext.validation import read_validation
 
 
-@dataclass
-class Step:
-    """One step's number, what it measured, and how long its parts took.
-
-    ``last`` is known at the beginning for a number of steps, and after the rollouts for a budget of them.
-    ``decided``: what it leaves for the next one, if its streams overlapped.
-    """
-
-    number: int
-    epoch: int
-    last: bool
-    profile: ProfilePlan
-    phase: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
-    accounts: dict[str, Account] = field(default_factory=dict)
-    metrics: dict[str, Any] = field(default_factory=dict)
-    timing: dict[str, float] = field(default_factory=dict)
-    decided: Decided | None = None
-
-    @classmethod
-    def outside(cls) -> Step:
-        """Stands for no step: rollouts before the first."""
-        return cls(0, 0, False, ProfilePlan(False, False, False, False))
-
-    @contextmanager
-    def timer(self, name: str) -> Iterator[None]:
-        """Time a part of the step; the watchdog knows it as a phase of the same name."""
-        with self.phase(name), marked_timer(name, self.timing):
-            yield
-
-    def account(self, stream: str) -> Account:
-        """The stream's books of this step."""
-        return self.accounts.setdefault(stream, Account(stream))
-
-
-class TrainingLoop(RayPPOTrainer):
+class TrainingLoop(TrainerPort):
     """verl's trainer with a loop of ours around ``train_step``."""
+
+    held_out: HeldOutCorrections | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -115,7 +70,7 @@ class TrainingLoop(RayPPOTrainer):
 
     @abstractmethod
     def before_training(self) -> None:
-        """What needs the starting model's rollouts; the engines are awake."""
+        """Write what needs the starting model's rollouts; the engines are awake."""
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
@@ -128,6 +83,10 @@ class TrainingLoop(RayPPOTrainer):
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any], checkpoint: Path) -> None:
         """Take it back; ``checkpoint`` is the folder it came from."""
+
+    @abstractmethod
+    def held_out_answers(self, requests: Requests, samples: int) -> tuple[Stream, list[str]]:
+        """One verified response a row under validation's sampling, and its text."""
 
     @property
     def run_folder(self) -> Path:
@@ -145,8 +104,7 @@ class TrainingLoop(RayPPOTrainer):
 
     def _begin_run(self) -> None:
         """Checkpoint, first weight sync, trackers, validation before training."""
-        if self._dump_executor._shutdown:
-            self._init_dump_executor()
+        self.open_dumps()
         trains = not self.config.trainer.get("val_only", False)
         self.held_folder = hold(self.run_folder)
         self.held_checkpoints = hold_checkpoints(self.config, self.run_folder)
@@ -154,30 +112,25 @@ class TrainingLoop(RayPPOTrainer):
         self.max_steps_duration = 0.0
         self.last_val_metrics: dict[str, Any] | None = None
         self.resumed_metrics: dict[str, Any] | None = None  # of the step that the checkpoint ends with
-        self._load_checkpoint()
+        self.load_checkpoint()
         self.metrics_file = MetricsFile(self.run_folder, resumed_step=self.global_steps if trains else None)
         self.tracking = open_trackers(self.config, self.run_folder, self.metrics_file.steps)
-        self.checkpoint_manager.update_weights(self.global_steps)
+        self.sync_weights()
         SkipManager.init(self.config)
         self.before_training()
         if trains and self.resumed_metrics is not None:
             self._finish_resumed_step(self.resumed_metrics)
         elif self.config.trainer.get("val_before_train", True) or not trains:
-            self._validate_before()
+            self.last_val_metrics = self.validate()
+            pprint(f"Initial validation metrics: {self.last_val_metrics}")
+            self._record(self.last_val_metrics, self.global_steps)
         if trains:
             self._require_room()
         self.stops = self.stop.reason
         self.progress = tqdm(total=self.total_training_steps, initial=self.global_steps, desc="Training Progress")
 
-    def _validate_before(self) -> None:
-        """verl's validation before training, or instead of it."""
-        self.last_val_metrics = self._validate()
-        self._flush_dumps()
-        pprint(f"Initial validation metrics: {self.last_val_metrics}")
-        self._record(self.last_val_metrics, self.global_steps)
-
     def _finish_resumed_step(self, metrics: dict[str, Any]) -> None:
-        """What a run may not have come to after its checkpoint: that step's validation and its line."""
+        """Finish the validation and the metrics line of the step that the checkpoint was saved in."""
         step, line = self.global_steps, self.metrics_file.line(self.global_steps)
         last = step >= self.total_training_steps or not self._affords_a_step()
         if line is not None:
@@ -186,16 +139,15 @@ class TrainingLoop(RayPPOTrainer):
                 self._note_best(step, line)
             return
         if self._validation_is_due(step, last):
-            self.last_val_metrics = self._validate()
-            self._flush_dumps()
+            self.last_val_metrics = self.validate()
             self._note_best(step, self.last_val_metrics)
             metrics = metrics | self.last_val_metrics
         self._record(metrics, step)
 
     def _steps(self) -> Iterator[tuple[Step, DataProto]]:
         """Every step still to train, with its B problems."""
-        epochs = range(self.global_steps // len(self.train_dataloader), self.config.trainer.total_epochs)
-        for epoch in epochs:
+        done = self.global_steps // len(self.train_dataloader)
+        for epoch in range(done, self.config.trainer.total_epochs):
             for rows in self.train_dataloader:
                 if self.global_steps >= self.total_training_steps or not self._affords_a_step() or self.stops:
                     return
@@ -204,28 +156,32 @@ class TrainingLoop(RayPPOTrainer):
                 last = self.global_steps >= self.total_training_steps
                 plan = plan_profiling(self.config, self.global_steps, last)
                 phase = partial(self.watchdog.phase, step=self.global_steps)
-                yield Step(self.global_steps, epoch, last, plan, phase), DataProto.from_single_dict(rows)
+                step = Step(self.global_steps, epoch, last, plan, self.ledger, phase)
+                yield step, DataProto.from_single_dict(rows)
 
     def _around_step(self, step: Step, prompts: DataProto) -> None:
         """A step with what verl's loop does around it: profile, save, sync, dump, validate, log."""
         with step.timer("start_profile"):
-            self._start_profiling(step.profile.start)
+            self.switch_profilers(on=step.profile.start)
         prompts.meta_info["temperature"] = self.config.actor_rollout_ref.rollout.temperature
         with step.timer("step"):
             with step.timer("train"):
                 joint = self.train_step(prompts, step)
             self.ledger.seconds += step.timing["train"]
-            self._measure(joint, step)
-            self.rest = rest_after(step, self)
+            step.metrics |= data_metrics(joint, step)
+            loader = self.train_dataloader.state_dict()
+            self.rest = Rest(step.number, as_json(step.metrics), loader, self.ledger.state_dict(), self.kl_coefficient)
             step.last = step.last or not self._affords_a_step()
             self.stops = self.stop.reason or self.updates.too_many
-            self._dump_rollouts(joint, step)
+            if folder := self.config.trainer.get("rollout_data_dir", None):
+                extras = extract_reward(joint.rows)[1] | {"uid": joint.rows.non_tensor_batch["uid"]}
+                self.dump_rollouts(joint.rows, extras, step.timing, folder)
             self._save_if_due(step)
             with step.timer("update_weights"):
-                self.checkpoint_manager.update_weights(step.number)
+                self.sync_weights()
         self._validate_if_due(step)
         with step.timer("stop_profile"):
-            self._stop_profiling(step.profile.stop, run_command=step.profile.finish)
+            self.switch_profilers(off=step.profile.stop, finish=step.profile.finish)
         self.max_steps_duration = max(self.max_steps_duration, step.timing["step"])
         self.ledger.seconds += step.timing["update_weights"]
         self._log_step(joint, step)
@@ -248,22 +204,14 @@ class TrainingLoop(RayPPOTrainer):
         trainer = self.config.trainer
         if trainer.save_freq <= 0:
             return
-        expiring = should_save_ckpt_esi(
-            max_steps_duration=self.max_steps_duration, redundant_time=trainer.esi_redundant_time
-        )
+        longest, spare = self.max_steps_duration, trainer.esi_redundant_time
+        expiring = should_save_ckpt_esi(max_steps_duration=longest, redundant_time=spare)
         if step.last or step.number % trainer.save_freq == 0 or expiring or self.stops:
             if expiring:
                 print("Force saving checkpoint: ESI instance expiration approaching.")
             with step.timer("save_checkpoint"):
-                self._flush_dumps()
-                self._save_checkpoint(step.metrics)
-
-    def _dump_rollouts(self, joint: JointBatch, step: Step) -> None:
-        folder = self.config.trainer.get("rollout_data_dir", None)
-        if folder:
-            _, extras = extract_reward(joint.rows)
-            extras = extras | {"uid": joint.rows.non_tensor_batch["uid"]}
-            self._log_rollout_data(joint.rows, extras, step.timing, folder)
+                self.flush_dumps()
+                self.save_checkpoint(step.metrics)
 
     def _validation_is_due(self, step: int, last: bool) -> bool:
         frequency = self.config.trainer.test_freq
@@ -273,26 +221,13 @@ class TrainingLoop(RayPPOTrainer):
         if not self._validation_is_due(step.number, step.last):
             return
         with step.timer("testing"):
-            metrics = self._validate()
-        self._flush_dumps()
+            metrics = self.validate()
         step.metrics |= metrics
         self.last_val_metrics = metrics if step.last else self.last_val_metrics
         self._note_best(step.number, metrics)
 
-    def _measure(self, joint: JointBatch, step: Step) -> None:
-        """verl's metrics beside ours, but for times. Data metrics describe the base stream, to compare with GRPO."""
-        base = joint.base_rows(DATA_METRICS_TENSORS, DATA_METRICS_COLUMNS)
-        step.metrics |= {"training/global_step": step.number, "training/epoch": step.epoch}
-        step.metrics |= compute_data_metrics(batch=base, use_critic=False)
-        step.metrics |= compute_variance_proxy_metrics(joint.rows, step.metrics.get("actor/grad_norm"))
-
     def _log_step(self, joint: JointBatch, step: Step) -> None:
-        step.metrics |= compute_timing_metrics(batch=joint.rows, timing_raw=step.timing)
-        step.metrics |= {
-            f"perf/time_share/{p}": step.timing[p] / step.timing["step"] for p in PHASES if p in step.timing
-        }
-        devices = self.resource_pool_manager.get_n_gpus()
-        step.metrics |= compute_throughout_metrics(joint.rows, step.timing, n_gpus=devices)
+        step.metrics |= timing_metrics(joint, step, self.resource_pool_manager.get_n_gpus())
         self._record(step.metrics, step.number)
         self.progress.update(1)
 
@@ -302,13 +237,8 @@ class TrainingLoop(RayPPOTrainer):
         self.tracking.log(data=metrics, step=step)
         self.metrics_file.write(step, metrics)
 
-    def _flush_dumps(self) -> None:
-        """Wait for verl's writer of dumps: what a checkpoint or a line follows must be on disk before it."""
-        self._shutdown_dump_executor()
-        self._init_dump_executor()
-
     def _end_run(self) -> None:
-        self._shutdown_dump_executor()
+        self.close_dumps()
         self.progress.close()
         pprint(f"Final validation metrics: {self.last_val_metrics}")
         if self.stops:
@@ -316,6 +246,30 @@ class TrainingLoop(RayPPOTrainer):
         elif not self.config.trainer.get("val_only", False):
             self._prune()
             (self.run_folder / FINISHED).touch()
+
+    # -------------------------------------------------------------------------------------------- validation
+
+    def validate(self) -> dict[str, Any]:
+        """Solve the validation set and, where held-out attempts are frozen, correct them; the dumps are on disk."""
+        with self.watchdog.phase("validation"):
+            metrics = self.validate_solving()
+        if self.held_out is not None:
+            dump = self.run_folder / DUMPS / f"{self.global_steps}.jsonl"
+            with self.watchdog.phase("held-out corrections"):
+                metrics |= self.held_out.evaluate(self.held_out_answers, self._resolve_accuracy, dump)
+        self.flush_dumps()
+        return metrics
+
+    def summarize(self, uids: Sequence[str], extras: Mapping[str, list[Any]], summary_of: Summarize) -> dict[str, Any]:
+        """verl's summary of what a user reads; each problem's accuracy is also that of the re-solve policy."""
+        majority = "/maj@" in (self.settings.checkpoint.best_metric or "")
+        read = read_validation(uids, extras_by_name(extras), self.settings.verifier.correct_threshold, majority)
+        self._resolve_accuracy = read.accuracy
+        return summary_of(read.shown) | read.counts
+
+    def dumped_extras(self, extras: Mapping[str, list[Any]]) -> Mapping[str, list[Any]]:
+        """Every reward extra of every row."""
+        return extras_by_name(extras)
 
     # ------------------------------------------------------------------------------------------- checkpoints
 
@@ -327,7 +281,7 @@ class TrainingLoop(RayPPOTrainer):
             trainer.max_actor_ckpt_to_keep, trainer.remove_previous_ckpt_in_save = None, False
         return self.settings.checkpoint.keep_last or asked
 
-    def _save_checkpoint(self, metrics: dict[str, Any] | None = None) -> None:
+    def save_checkpoint(self, metrics: dict[str, Any] | None = None) -> None:
         """verl's files and ours, then the commit, then what has to make room.
 
         A run may end after this and before the step's line is written, so the step's ``metrics`` are saved too.
@@ -338,7 +292,7 @@ class TrainingLoop(RayPPOTrainer):
         step = self.global_steps
         with self.checkpoints.writing(step) as folder:
             self.save_files(folder)
-            super()._save_checkpoint()
+            self.save_weights()
             ours = {"step": step, "ledger": self.ledger.state_dict(), "metrics": as_json(metrics or {})}
             ours |= {"best": self.best.state_dict(), "kl_coefficient": self.kl_coefficient}
             ours |= {"skipped_updates": self.updates.in_a_row}
@@ -364,13 +318,14 @@ class TrainingLoop(RayPPOTrainer):
         if value is not None and self.config.algorithm.use_kl_in_reward:
             self.kl_ctrl_in_reward.value = value
 
-    def _load_checkpoint(self) -> None:
+    def load_checkpoint(self) -> None:
+        """Resume from the checkpoint that ``trainer.resume_mode`` names, if any."""
         trainer = self.config.trainer
         # Validation alone may read another run's folder, and writes nothing there.
         newest = self.checkpoints.name_newest() if self.checkpoints.is_own else None
         if self.settings.run.restart and newest is not None:
             trainer.resume_mode = "auto"
-        super()._load_checkpoint()
+        self.load_weights()
         if self.global_steps == 0:
             return
         by_path = trainer.resume_mode == "resume_path"

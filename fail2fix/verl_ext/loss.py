@@ -1,19 +1,22 @@
 """The joint loss: verl's own PPO loss, once a stream, each averaged over its own stream.
 
-    loss = L_base + lambda * L_corr
+    loss = sum over streams of weight * L_stream          (weights: 1 for base, lambda for corrections)
 
-``L_s`` is verl's ``ppo_loss`` (policy gradient of the configured kind, KL and entropy) on the stream's rows,
-with the stream's size in the mini-batch where verl puts the batch's. So every ``loss_agg_mode`` with a mean and
-every policy loss keep verl's meaning, and lambda = 0 is stock GRPO on the base rows.
+``L_stream`` is verl's ``ppo_loss`` (policy gradient of the configured kind, KL and entropy) on the stream's rows, with
+the stream's size in the mini-batch where verl puts the batch's. So every ``loss_agg_mode`` with a mean and every policy
+loss keep verl's meaning, and lambda = 0 is stock GRPO on the base rows.
 
-The trainer puts three columns on every row (METHOD.md, item 6; ``method.objective.stream_sizes``):
-``fail2fix_stream`` (0 base, 1 correction), ``fail2fix_sequences`` and ``fail2fix_tokens``, the sequences and
-valid tokens of the row's stream in the row's mini-batch, over all ranks.
+The trainer puts three columns on every row (METHOD.md, item 6; ``JointBatch.for_update``): ``fail2fix_stream``
+(the stream's place among the weights), ``fail2fix_sequences`` and ``fail2fix_tokens``, the sequences and valid tokens
+of the row's stream in the row's mini-batch, over all ranks.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
 import torch
@@ -23,40 +26,39 @@ from verl.utils.metric import AggregationType, Metric
 from verl.workers.config import ActorConfig
 from verl.workers.utils.losses import ppo_loss
 
-from fail2fix.method.objective import BASE, CORRECTION
+from fail2fix.verl_ext.joint_batch import SEQUENCES, STREAM, TOKENS
 from fail2fix.verl_ext.log_probs import use_chunks
 
 # Every worker imports this module with its loss (Fail2FixTrainer.init_workers), before its first log-probabilities; the
 # reference policy is in the same process.
 use_chunks()
 
-STREAM, SEQUENCES, TOKENS = "fail2fix_stream", "fail2fix_sequences", "fail2fix_tokens"
-
 
 def joint_loss(
     config: ActorConfig,
     model_output: dict[str, torch.Tensor],
     data: TensorDict,
-    correction_weight: float,
+    weights: Mapping[str, float],
     dp_group: Any = None,
 ) -> tuple[torch.Tensor, dict[str, Any]]:
-    """One micro-batch's share of J_base + lambda * J_corr (as a loss).
+    """One micro-batch's share of J = sum of weight * J_stream (as a loss).
 
     Args:
         config: verl's actor config.
         model_output: nested ``log_probs`` and, if asked for, ``entropy``, (rows, prompt + response tokens).
         data: the micro-batch in verl's no-padding form, with the three columns.
-        correction_weight: lambda.
+        weights: of each stream by name, in the order of ``fail2fix_stream``.
         dp_group: verl passes it; not needed, the columns are global already.
 
     Returns:
         scalar loss, and metrics: verl's names for the joint loss, ``fail2fix/<stream>/...`` for each stream.
     """
-    base = _stream_loss(BASE, config, model_output, data)
-    correction = _stream_loss(CORRECTION, config, model_output, data)
-    loss = base.loss + correction_weight * correction.loss
-    metrics = base.constants | _joint_metrics(base, correction, correction_weight)
-    return loss, metrics | base.named("base") | correction.named("correction")
+    losses = [_stream_loss(place, config, model_output, data) for place in range(len(weights))]
+    loss = reduce(add, [weight * part.loss for weight, part in zip(weights.values(), losses, strict=True)])
+    metrics = losses[0].constants | _joint_metrics(losses, list(weights.values()))
+    for name, part in zip(weights, losses, strict=True):
+        metrics |= part.named(name)
+    return loss, metrics
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,14 @@ def _aggregated(metrics: dict[str, Any], kind: AggregationType) -> dict[str, flo
     return {n: float(m.aggregate()) for n, m in metrics.items() if isinstance(m, Metric) and m.aggregation is kind}
 
 
-def _joint_metrics(base: _StreamLoss, correction: _StreamLoss, weight: float) -> dict[str, Metric]:
-    """verl's own names: losses as the objective adds them, token means over both streams' tokens."""
-    tokens = max(base.tokens + correction.tokens, 1.0)
-    sums = {n: Metric(AggregationType.SUM, v + weight * correction.sums[n]) for n, v in base.sums.items()}
-    pooled = {n: (v * base.tokens + correction.means[n] * correction.tokens) / tokens for n, v in base.means.items()}
-    return sums | {n: Metric(AggregationType.MEAN, v) for n, v in pooled.items()}
+def _joint_metrics(losses: Sequence[_StreamLoss], weights: Sequence[float]) -> dict[str, Metric]:
+    """verl's own names: losses as the objective adds them, token means over the tokens of all streams."""
+    tokens = max(sum(part.tokens for part in losses), 1.0)
+    metrics = {}
+    for name in losses[0].sums:
+        total = sum(weight * part.sums[name] for weight, part in zip(weights, losses, strict=True))
+        metrics[name] = Metric(AggregationType.SUM, total)
+    for name in losses[0].means:
+        pooled = sum(part.means[name] * part.tokens for part in losses) / tokens
+        metrics[name] = Metric(AggregationType.MEAN, pooled)
+    return metrics

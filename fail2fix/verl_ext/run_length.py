@@ -1,6 +1,6 @@
-"""How many steps a run has: ``trainer.total_training_steps``, ``trainer.total_epochs``, whichever ends first.
+"""Determine the number of steps of a run: ``trainer.total_training_steps`` or ``trainer.total_epochs``, the smaller.
 
-Shipped configs give steps as ``${unless_epochs:500}``: they hold until a user sets ``trainer.total_epochs``.
+Shipped configs set steps as ``${unless_epochs:500}``, which applies until a user sets ``trainer.total_epochs``.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from omegaconf import DictConfig, open_dict
 if TYPE_CHECKING:
     from verl.trainer.ppo.ray_trainer import RayPPOTrainer
 
-# Epochs of a run that is given neither steps nor epochs: `fail2fix.budget.rollouts` ends it.
+# Epochs of a run without steps and epochs: `fail2fix.budget.rollouts` ends it.
 UNBOUNDED_EPOCHS = 1000
 
 
 def settle_length(config: DictConfig) -> None:
-    """Give verl both numbers. An epoch has a step at least, so as many epochs as steps never end a run early."""
+    """Set both of verl's numbers. An epoch has at least one step, so as many epochs as steps never end a run early."""
     trainer = config.trainer
     with open_dict(config):
         trainer.total_training_steps = trainer.total_training_steps
@@ -26,7 +26,7 @@ def settle_length(config: DictConfig) -> None:
 
 
 def bound_by_epochs(trainer: RayPPOTrainer) -> None:
-    """Let the epochs' last step be the run's last one where verl only counts the steps asked for."""
+    """End the run with its last epoch; verl counts only the steps of ``total_training_steps``."""
     config = trainer.config
     reach = len(trainer.train_dataloader) * config.trainer.total_epochs
     if reach >= trainer.total_training_steps:

@@ -11,7 +11,7 @@ import datetime
 import decimal
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,9 @@ import torch
 from verl import DataProto
 
 from fail2fix.method.errors import InputError
-from fail2fix.verl_ext.streams import Source, Stream, objects
+from fail2fix.method.rollouts import BASE
+from fail2fix.verl_ext.requests import Requests, objects
+from fail2fix.verl_ext.stream import Reading, Stream
 
 
 @dataclass(frozen=True)
@@ -50,18 +52,10 @@ CODECS = {
 SCHEMA = 1
 KEY = b"fail2fix"
 TENSORS = ("prompts", "responses", "attention_mask", "rm_scores")
-# Per-row values of a stream that its readers use (``Stream``'s properties).
+# Columns that verdicts and rewards are read from (`stream.read_rollouts`).
 VERDICTS = (
     "verdict", "acc", "score", "plain_reward", "shaped_reward", "pred", "verify_status", "verifier_calls",
 )  # fmt: skip
-
-
-def essentials(stream: Stream) -> Stream:
-    """A stream with what its file keeps and no more, so that streams of several steps and files can be joined."""
-    columns = {n: stream.rows.non_tensor_batch[n] for n in VERDICTS if n in stream.rows.non_tensor_batch}
-    columns["raw_prompt"] = stream.source.request.non_tensor_batch["raw_prompt"]
-    rows = DataProto.from_dict(tensors={n: stream.rows.batch[n] for n in TENSORS}, non_tensors=columns)
-    return Stream(rows, stream.rollouts, stream.source, stream.correct_threshold)
 
 
 def write_stream(path: Path, stream: Stream, provenance: dict[str, Any]) -> None:
@@ -74,17 +68,17 @@ def write_stream(path: Path, stream: Stream, provenance: dict[str, Any]) -> None
     table = {
         "prompt_ids": [stream.prompt_ids(row) for row in range(len(rows))],
         "response_ids": [stream.response_ids(row) for row in range(len(rows))],
-        "reward": stream.reward.tolist(),
-        "head": _rows_as_json(stream.source.head),
-        "request": _rows_as_json(stream.source.request),
+        "reward": stream.rollouts.reward.tolist(),
+        "head": _rows_as_json(stream.requests.head),
+        "request": _rows_as_json(stream.requests.request),
     }
     for name in VERDICTS:
         if name in rows.non_tensor_batch:
             table[name] = [_plain(value) for value in rows.non_tensor_batch[name]]
     shape = {
         "schema": SCHEMA,
-        "rollouts": stream.rollouts,
-        "correct_threshold": stream.correct_threshold,
+        "rollouts": stream.rollouts.group_size,
+        "correct_threshold": stream.reading.correct_threshold,
         "prompt_width": rows.batch["prompts"].shape[1],
         "response_width": rows.batch["responses"].shape[1],
         "padding": _padding(stream),
@@ -105,8 +99,10 @@ def read_provenance(path: Path) -> dict[str, Any]:
     return dict(_shape(path)["provenance"])
 
 
-def read_stream(path: Path) -> Stream:
-    """A stream as it was written: the same attempts, verdicts, rewards and requests.
+def read_stream(path: Path, end_of_turn: Collection[int]) -> Stream:
+    """Read a stream as it was written: the same attempts, verdicts, rewards and requests.
+
+    ``end_of_turn``: tokens that end a response.
 
     Raises:
         InputError: the file is damaged or not one of ours.
@@ -124,11 +120,12 @@ def read_stream(path: Path) -> Stream:
         "attention_mask": torch.cat([prompt_mask, response_mask], dim=1),
         "rm_scores": scores,
     }
-    source = Source(_rows_from_json(table["head"]), _rows_from_json(table["request"]))
+    requests = Requests(_rows_from_json(table["head"]), _rows_from_json(table["request"]))
     columns = {name: np.array(table[name]) for name in VERDICTS if name in table}
-    columns["raw_prompt"] = source.request.non_tensor_batch["raw_prompt"]
+    columns["raw_prompt"] = requests.request.non_tensor_batch["raw_prompt"]
     rows = DataProto.from_dict(tensors=tensors, non_tensors=columns)
-    return Stream(rows, shape["rollouts"], source, shape["correct_threshold"])
+    reading = Reading(end_of_turn, shape["correct_threshold"])
+    return Stream.of(BASE, rows, requests, shape["rollouts"], reading)
 
 
 def _shape(path: Path) -> dict[str, Any]:
@@ -218,5 +215,5 @@ def _plain(value: Any, column: str = "") -> Any:
         return {TYPED: type(value).__name__, "value": codec.write(value)}
     raise InputError(
         f"column {column!r} holds a {type(value).__name__}: rollouts with it cannot be stored in a file; "
-        "use fail2fix.replay.source=online and fail2fix.schedule=serial, or drop the column"
+        "use fail2fix.replay.source=online, or drop the column"
     )

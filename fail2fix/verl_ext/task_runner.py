@@ -1,15 +1,17 @@
-"""The driver of a run, in a Ray actor as in verl: workers, data, trainer."""
+"""Start workers, data and trainer in a Ray actor, as verl does."""
 
 from __future__ import annotations
 
 import ray
 from omegaconf import DictConfig, OmegaConf
+from verl.trainer.main_ppo import run_ppo
 from verl.trainer.main_ppo_v0 import BaseTaskRunner
 from verl.trainer.ppo.utils import create_rl_dataset, create_rl_sampler
 from verl.utils.config import omega_conf_to_dataclass
 from verl.utils.dataset.rl_dataset import collate_fn
 from verl.utils.device import get_resource_name
 
+from fail2fix.cluster import cpus
 from fail2fix.cluster.joining import joins, wait_for_devices
 from fail2fix.cluster.weight_sync import hold_weight_sync
 from fail2fix.run.folder import folder_of
@@ -27,20 +29,25 @@ def free_devices() -> list[tuple[int, int]]:
     return [(int(node.get(kind, 0)), int(node.get("CPU", 0))) for node in nodes]
 
 
+def run_on_ray(config: DictConfig, task_runner: type[Fail2FixTaskRunner]) -> None:
+    """Start or join Ray as the config says, and train in an actor of this class, with verl's ``run_ppo``."""
+    run_ppo(config, task_runner_class=ray.remote(num_cpus=cpus.TRAINER)(task_runner))
+
+
 class Fail2FixTaskRunner(BaseTaskRunner):
     """verl's task runner with our trainer."""
 
     trainer_class: type[Fail2FixTrainer] = Fail2FixTrainer
 
     def run(self, config: DictConfig) -> None:
-        """Build everything and train, watched."""
+        """Build everything and train, under the watchdog."""
         register_resolvers()
         OmegaConf.resolve(config)
         self._weight_sync = hold_weight_sync(ray.get_runtime_context().get_job_id(), folder_of(config))
         with Watchdog.of(config) as watchdog, watchdog.phase("start"):
             if joins(config):
                 with watchdog.phase("waiting for the cluster's devices"):
-                    wait_for_devices(config.trainer.nnodes, config.trainer.n_gpus_per_node, free_devices)
+                    wait_for_devices(config.trainer.nnodes, config.trainer.n_gpus_per_node, cpus.WORKER, free_devices)
             with watchdog.phase("data"):
                 trainer = self._trainer(config)
             trainer.watchdog = watchdog

@@ -8,20 +8,22 @@ from omegaconf import DictConfig, OmegaConf
 from transformers import GenerationConfig
 
 from fail2fix.method.prompts import CorrectionPromptBuilder
+from fail2fix.method.templates import prompt_template
 from fail2fix.run.settings import fail2fix_settings
 
 
 def correction_prompt_builder(config: DictConfig, tokenizer: Any) -> CorrectionPromptBuilder:
     """The builder of this run: its form, its budget, the model's chat template with the run's template options."""
     correction = fail2fix_settings(config).correction
+    template = prompt_template(correction)
     return CorrectionPromptBuilder(
         tokenizer,
         form=correction.form.value,
         thinking=correction.thinking.value,
         thinking_marks=correction.thinking_marks,
         max_tokens=correction.max_prompt_length,
-        header=correction.header,
-        instruction=correction.instruction,
+        header=template.header,
+        instruction=template.instruction,
         chat_template_kwargs=OmegaConf.to_container(
             config.data.get("apply_chat_template_kwargs") or OmegaConf.create({})
         ),

@@ -1,7 +1,7 @@
-"""Trackers that a resumed run continues, where verl would begin new ones.
+"""Open verl's trackers so that a resumed run continues its tracker runs, where verl would start new ones.
 
-Which run of a tracker this is stands in the run's folder, ``trackers.json``; the services read it from the environment,
-where a user's own setting comes first.
+The ids of the tracker runs are in ``trackers.json`` in the run's folder. The services read them from the environment,
+where the user's own setting takes precedence.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from fail2fix.verify.backoff import retry_policy
 logger = logging.getLogger(__name__)
 
 FILE = "trackers.json"
-# logger -> the variables with the run's id and with the permission to go on with it.
+# logger -> the variables with the run's id and with the permission to continue it.
 RESUMABLE = {
     "wandb": ("WANDB_RUN_ID", "WANDB_RESUME"),
     "swanlab": ("SWANLAB_RUN_ID", "SWANLAB_RESUME"),
 }
 MLFLOW_RUN = "MLFLOW_RUN_ID"
-ID_BYTES = 11  # swanlab wants 21 characters of 0-9 and a-z, or fewer
+ID_BYTES = 11  # swanlab wants at most 21 characters of 0-9 and a-z
 
 
 class PersistentTracking(Tracking):
-    """verl's trackers; a service that does not take a step's metrics is asked again (`fail2fix.verify.backoff`)."""
+    """verl's trackers; a service that fails is asked again for ``limit_s`` seconds (`fail2fix.verify.backoff`)."""
 
     def __init__(self, limit_s: float, **given: Any) -> None:
         self._limit_s = limit_s
         try:
             super().__init__(**given)
         except Exception:
-            self._finished = True  # else this object's end would finish the runs that the next try continues
+            self._finished = True  # deleting this object must not finish the runs that the next try continues
             raise
 
     def log(self, data: Any, step: int, backend: Any = None) -> None:
@@ -54,33 +54,38 @@ class PersistentTracking(Tracking):
         """
         for name in self.logger:
             if backend is None or name in backend:
-                Retrying(**_policy(self._limit_s))(super().log, data, step, backend=[name])
+                _retrying(self._limit_s)(super().log, data, step, backend=[name])
 
 
-def _policy(limit_s: float) -> dict[str, Any]:
-    def say(error: BaseException) -> None:
-        logger.warning("a tracker does not answer, asking again: %s: %s", type(error).__name__, one_line(str(error)))
+def _retrying(limit_s: float) -> Retrying:
+    def warn(error: BaseException) -> None:
+        logger.warning("a tracker does not answer, retrying: %s: %s", type(error).__name__, one_line(str(error)))
 
-    return retry_policy(limit_s, on_failure=say)
+    return Retrying(**retry_policy(limit_s, on_failure=warn))
+
+
+def loggers(config: DictConfig) -> list[str]:
+    """The names in ``trainer.logger``, given as one or as a list."""
+    return [config.trainer.logger] if isinstance(config.trainer.logger, str) else list(config.trainer.logger)
 
 
 def open_trackers(config: DictConfig, folder: Path, steps: Set[float]) -> Tracking:
     """verl's trackers for this run: new ones, or those that the run had before it was resumed.
 
-    ``steps``: those that have a line in ``metrics.jsonl``; they are not logged again.
+    Args:
+        folder: the run's.
+        steps: the steps that have a line in ``metrics.jsonl``; they are not logged again.
     """
-    loggers = [config.trainer.logger] if isinstance(config.trainer.logger, str) else list(config.trainer.logger)
-    ids = _read(folder)
-    for name in RESUMABLE.keys() & set(loggers):
+    ids: dict[str, str] = json.loads((folder / FILE).read_text()) if (folder / FILE).exists() else {}
+    for name in RESUMABLE.keys() & set(loggers(config)):
         run, resume = RESUMABLE[name]
         ids.setdefault(run, os.environ.get(run) or secrets.token_hex(ID_BYTES)[:21])
-        os.environ.setdefault(run, ids[run])
         os.environ.setdefault(resume, "allow")
-    if MLFLOW_RUN in ids:
-        os.environ.setdefault(MLFLOW_RUN, ids[MLFLOW_RUN])
-    logged = _file_logger_lines(config, steps) if "file" in loggers else b""
+    for variable, run in ids.items():
+        os.environ.setdefault(variable, run)
+    logged = _file_logger_lines(config, steps) if "file" in loggers(config) else b""
     limit_s = fail2fix_settings(config).verifier.retry_s
-    tracking = Retrying(**_policy(limit_s))(
+    tracking = _retrying(limit_s)(
         PersistentTracking,
         limit_s=limit_s,
         project_name=config.trainer.project_name,
@@ -99,13 +104,8 @@ def open_trackers(config: DictConfig, folder: Path, steps: Set[float]) -> Tracki
     return tracking
 
 
-def _read(folder: Path) -> dict[str, str]:
-    path = folder / FILE
-    return json.loads(path.read_text()) if path.exists() else {}
-
-
 def _file_logger_lines(config: DictConfig, steps: Set[float]) -> bytes:
-    """What verl's file logger, which empties its file at every start, has of ``steps``."""
+    """The lines of ``steps`` in the file of verl's file logger, which empties it at every start."""
     path = file_logger_path(config, os.environ)
     if not path.exists():
         return b""
@@ -114,7 +114,7 @@ def _file_logger_lines(config: DictConfig, steps: Set[float]) -> bytes:
 
 
 def file_logger_path(config: DictConfig, environment: Mapping[str, str]) -> Path:
-    """Where verl's file logger writes."""
+    """The file of verl's file logger."""
     root = Path(environment.get("VERL_FILE_LOGGER_ROOT", ".")).expanduser()
     usual = root / config.trainer.project_name / f"{config.trainer.experiment_name}.jsonl"
     return Path(environment.get("VERL_FILE_LOGGER_PATH") or usual)

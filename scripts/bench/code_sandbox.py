@@ -25,10 +25,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from fail2fix.verify.code.backend import Outcome
 from fail2fix.verify.code.ground_truth import Limits, parse_ground_truth
 from fail2fix.verify.code.local import LocalBackend
 from fail2fix.verify.code.public_sets import debugbench, humaneval, leetcode, mbpp
-from fail2fix.verify.code.verdict import Outcome
 from fail2fix.verify.errors import GroundTruthError
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"

@@ -5,9 +5,8 @@
 Builds two streams of verl's own tensors, by default at the paper's size (B = 128, G = 8; K = B, G' = G; 5,632 prompt
 and 4,096 response tokens), and times what the trainer adds to a step: selection, correction prompts, metrics,
 joining. The peer is verl's driver work on as many rows in one plain GRPO step: ``DataProto.concat`` of two
-halves, ``RayPPOTrainer._balance_batch``, ``compute_advantage``, ``compute_data_metrics``. Under the streaming
-schedule, selection and prompts are done group by group: ``streamed`` is their time, all groups of a step. Prints one
-JSON object: medians in seconds, the total, and its ratio to the peer.
+halves, ``RayPPOTrainer._balance_batch``, ``compute_advantage``, ``compute_data_metrics``. Prints one JSON object:
+medians in seconds, the total, and its ratio to the peer.
 
 Needs about 5 GiB of memory and no GPU; no model runs. Every attempt fills the response width.
 """
@@ -23,7 +22,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,6 +30,8 @@ os.environ.setdefault("VERL_PLATFORM", "cpu")
 
 import numpy as np
 import torch
+from fail2fix.verl_ext.corrections import Replays, build_replays, correction_source
+from fail2fix.verl_ext.streams import JointBatch, Source, Stream, join
 from tensordict import TensorDict
 from transformers import AutoTokenizer
 from verl import DataProto
@@ -38,16 +39,12 @@ from verl.trainer.ppo.core_algos import AdvantageEstimator
 from verl.trainer.ppo.metric_utils import compute_data_metrics
 from verl.trainer.ppo.ray_trainer import RayPPOTrainer, compute_advantage
 
-from fail2fix.method.config import CorrectionConfig, ReplayConfig
+from fail2fix.method.config import ReplayConfig
 from fail2fix.method.metrics import replay_metrics
 from fail2fix.method.objective import BatchSplit, feasible_attempts
 from fail2fix.method.prompts import CorrectionPromptBuilder
 from fail2fix.method.selection import distinct_candidates, select_attempts
-from fail2fix.run.config import Fail2FixConfig
-from fail2fix.verl_ext.corrections import Replays, build_replays, correction_source
-from fail2fix.verl_ext.loop import DATA_METRICS_COLUMNS, DATA_METRICS_TENSORS
-from fail2fix.verl_ext.streaming import StreamedStep, Streaming
-from fail2fix.verl_ext.streams import JointBatch, Source, Stream, join
+from fail2fix.verl_ext.step_metrics import DATA_METRICS_COLUMNS, DATA_METRICS_TENSORS
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
 
 PROMPT_WIDTH, RESPONSE_WIDTH = 5632, 4096
@@ -244,33 +241,6 @@ def replay(base: Stream, trainer: Fail2FixTrainer, split: BatchSplit, timings: T
     return Replays(replays)
 
 
-class Nobody:
-    """Takes requests and answers none: what is timed is the driver's work on them."""
-
-    def add(self, *_: Any) -> None:
-        return None
-
-
-def streamed(base: Stream, trainer: Fail2FixTrainer, sizes: Sizes) -> float:
-    """Seconds that the streaming schedule spends on deciding all groups of a step and on their requests."""
-    settings = Fail2FixConfig(correction=CorrectionConfig(attempts=sizes.problems, rollouts=sizes.rollouts))
-    streaming = Streaming(settings, trainer.prompt_builder, trainer._replayable_groups)
-    streaming.end_step(base, None, sizes.problems, RHO, step=1)
-    assert streaming.cutoffs is not None
-    streaming.cutoffs = replace(streaming.cutoffs, patience=RESPONSE_WIDTH)
-    step = StreamedStep(streaming, base.source, sizes.rollouts, step=2)
-    head = set(base.source.head.batch.keys()) | base.source.head.non_tensor_batch.keys()
-    answers = [base.rows[rows] for rows in np.split(np.arange(len(base.rows)), base.groups)]
-    for group, answer in enumerate(answers):
-        tensors = {name: value for name, value in answer.batch.items() if name not in head}
-        columns = {name: value for name, value in answer.non_tensor_batch.items() if name not in head}
-        step._base[group] = DataProto.from_dict(tensors=tensors, non_tensors=columns)
-    started = time.perf_counter()
-    for group in range(base.groups):
-        step._decide(Nobody(), group)  # type: ignore[arg-type]
-    return time.perf_counter() - started
-
-
 def joined(
     base: Stream,
     correction: Stream,
@@ -318,7 +288,6 @@ def measure(base: Stream, tokenizer: Any, sizes: Sizes, form: str, repeats: int)
     correction = Stream(rows, sizes.rollouts, base.source)
     halves = [DataProto(s.rows.batch, s.rows.non_tensor_batch) for s in (base, correction)]
     results: dict[str, Any] = {"attempts": len(replays), "forms": sorted({r.prompt.form for r in replays.replays})}
-    streaming = []
     for ranks in SPLITS:
         ours, peer = Timings(), Timings()
         for _ in range(repeats):
@@ -326,9 +295,8 @@ def measure(base: Stream, tokenizer: Any, sizes: Sizes, form: str, repeats: int)
             chosen = replay(step, trainer, BatchSplit(ranks=ranks), ours)
             joined(step, fresh(correction), chosen, trainer, ranks, ours)
             verl_step(halves, ranks, peer)
-            streaming.append(streamed(base, trainer, sizes))
         results[f"ranks_{ranks}"] = compared(ours, peer)
-    return results | {"streamed_seconds": round(statistics.median(streaming), 3)}
+    return results
 
 
 def compared(ours: Timings, peer: Timings) -> dict[str, Any]:

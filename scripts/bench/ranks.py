@@ -3,7 +3,7 @@
     python scripts/bench/ranks.py --out DIR [--ranks 1 2] [--repeats 3] [options and key=value of bench/step.py]
 
 Runs bench/step.py's training once for each number of FSDP2 ranks, every rank with an engine of its own, and compares
-its serial steps; no row is left out of an update. On a CPU the ranks share the cores, so it shows what more ranks cost,
+its online steps; no row is left out of an update. On a CPU the ranks share the cores, so it shows what more ranks cost,
 not what they gain. Prints and writes (DIR/ranks.json) the medians in seconds and, for each number of ranks, the ratio
 to the first's.
 """
@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from step import PHASES, arguments, machine, median, setting, timed_steps
 
-from tests.e2e.support.turns import schedule_of
+from tests.e2e.support.turns import turn_of
 
 
 def main() -> int:
@@ -28,8 +28,8 @@ def main() -> int:
     seconds: dict[int, dict[str, float]] = {}
     for ranks in given.ranks:
         steps = timed_steps(given, ["fail2fix.skip_idle_rows=false", *overrides, f"trainer.n_gpus_per_node={ranks}"])
-        serial = [row for row in steps if schedule_of(row["step"]) == "serial"]
-        seconds[ranks] = {name: median(serial, f"timing_s/{name}") for name in ("step", *PHASES)}
+        online = [row for row in steps if turn_of(row["step"]) == "online"]
+        seconds[ranks] = {name: median(online, f"timing_s/{name}") for name in ("step", *PHASES)}
     first = seconds[given.ranks[0]]
     ratios = {
         ranks: {name: round(value / first[name], 3) for name, value in phases.items() if first[name]}

@@ -1,18 +1,18 @@
-"""Step time of the schedules on the real stack, against plain GRPO with as many rollouts, all in one run.
+"""Step time by source of attempts on the real stack, against plain GRPO with as many rollouts, all in one run.
 
     python scripts/bench/step.py --out DIR [--repeats 5] [--mean 64] [--sigma 1] [--cap 512] [--only-generation]
         [key=value ...]
 
-One training whose steps take turns: plain GRPO on 2B problems (the peer), serial, streaming, lagged; real engines, real
-log-probs, updates and weight syncs, with log-normal response lengths set through each request's token limit (so much
+One training whose steps take turns: plain GRPO on 2B problems (the peer), online, lagged; real engines, real log-probs,
+updates and weight syncs, with log-normal response lengths set through each request's token limit (so much
 time is spent whatever the model writes). With --only-generation steps end before log-probs and update, which take
 minutes on two cores. Without --config it is SmolLM2-135M-Instruct on the CPU; on a GPU:
 
     python scripts/bench/step.py --out DIR --config cipo setup=gsm8k actor_rollout_ref.model.path=MODEL ...
 
-Prints and writes (DIR/step.json) medians of the repeats in seconds, the phases' shares of a step, ratios to plain and
-of streaming to serial (medians of ratios within a round), prefix-cache hits, and which share of the engine's tokens was
-prefill: prompt tokens that no cache held, among those and the generated.
+Prints and writes (DIR/step.json) medians of the repeats in seconds, the phases' shares of a step, ratios to plain
+(medians of ratios within a round), prefix-cache hits, and which share of the engine's tokens was prefill: prompt tokens
+that no cache held, among those and the generated.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from fail2fix.data.tasks import arithmetic, smollm2
 from fail2fix.run.shipped_configs import config_dir
 from fail2fix.train import register_configs
 from tests.e2e.support import killing
-from tests.e2e.support.turns import SCHEDULES, WARM_UP, schedule_of
+from tests.e2e.support.turns import TURNS, WARM_UP, turn_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAIN = "from tests.e2e.support.timing import main; main()"
@@ -70,7 +70,7 @@ def main() -> int:
 def arguments(about: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--repeats", type=int, default=5, help="rounds of the schedules (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds that count (default: %(default)s)")
     parser.add_argument("--mean", type=float, default=64, help="tokens of a response (default: %(default)s)")
     parser.add_argument("--sigma", type=float, default=1.0, help="of their logarithm (default: %(default)s)")
     parser.add_argument("--cap", type=int, default=512, help="the most tokens (default: %(default)s)")
@@ -118,8 +118,8 @@ def on_cpu(out: Path) -> list[str]:
 
 def timed_steps(given: argparse.Namespace, overrides: list[str]) -> list[dict[str, Any]]:
     """Every step's metrics."""
-    name, steps = f"bench-{secrets.token_hex(4)}", len(SCHEDULES) * (WARM_UP + given.repeats)
-    rewards = ROOT / "tests" / "e2e" / "rewards.py"
+    name, steps = f"bench-{secrets.token_hex(4)}", len(TURNS) * (WARM_UP + given.repeats)
+    rewards = ROOT / "tests" / "e2e" / "support" / "rewards.py"
     arguments = [
         "--config-name", given.config or "cipo",
         f"fail2fix.run.root={given.out.resolve()}", "trainer.experiment_name=runs",
@@ -136,26 +136,24 @@ def timed_steps(given: argparse.Namespace, overrides: list[str]) -> list[dict[st
     with killing.Started([sys.executable, "-c", TRAIN, *arguments], ROOT, env) as run:
         run.finish()
     lines = (given.out / "runs" / name / "metrics.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines][len(SCHEDULES) * WARM_UP :]
+    return [json.loads(line) for line in lines][len(TURNS) * WARM_UP :]
 
 
 def report_of(steps: list[dict[str, Any]]) -> dict[str, Any]:
     """Medians and ratios."""
-    by_schedule = {name: [step for step in steps if schedule_of(step["step"]) == name] for name in SCHEDULES}
-    rounds = zip(*by_schedule.values(), strict=True)
+    by_turn = {name: [step for step in steps if turn_of(step["step"]) == name] for name in TURNS}
+    rounds = zip(*by_turn.values(), strict=True)
     return {
-        "repeats": len(by_schedule["plain"]),
-        "schedules": {name: summary(rows) for name, rows in by_schedule.items()},
-        "generation_to_plain": {n: ratio(by_schedule, "timing_s/gen", n, "plain") for n in SCHEDULES[1:]},
-        "step_to_plain": {n: ratio(by_schedule, "timing_s/step", n, "plain") for n in SCHEDULES[1:]},
-        "generation_streaming_to_serial": ratio(by_schedule, "timing_s/gen", "streaming", "serial"),
-        "step_streaming_to_serial": ratio(by_schedule, "timing_s/step", "streaming", "serial"),
-        "rounds": [{name: generated(row) for name, row in zip(SCHEDULES, rows, strict=True)} for rows in rounds],
+        "repeats": len(by_turn["plain"]),
+        "turns": {name: summary(rows) for name, rows in by_turn.items()},
+        "generation_to_plain": {n: ratio(by_turn, "timing_s/gen", n, "plain") for n in TURNS[1:]},
+        "step_to_plain": {n: ratio(by_turn, "timing_s/step", n, "plain") for n in TURNS[1:]},
+        "rounds": [{name: generated(row) for name, row in zip(TURNS, rows, strict=True)} for rows in rounds],
     }
 
 
 def generated(row: dict[str, Any]) -> dict[str, float]:
-    """What a step generated, and in how many seconds: schedules may correct unlike numbers of attempts in a round."""
+    """What a step generated, and in how many seconds: steps of a round may correct different numbers of attempts."""
     return {
         "seconds": round(row["timing_s/gen"], 2),
         "tokens": sum(row.get(f"fail2fix/{stream}/generated_tokens") or 0 for stream in STREAMS),
@@ -163,14 +161,14 @@ def generated(row: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def ratio(by_schedule: dict[str, list[dict[str, Any]]], key: str, one: str, other: str) -> float:
-    """The median, over the rounds, of one schedule's seconds to another's."""
-    pairs = zip(by_schedule[one], by_schedule[other], strict=True)
+def ratio(by_turn: dict[str, list[dict[str, Any]]], key: str, one: str, other: str) -> float:
+    """The median, over the rounds, of one turn's seconds to another's."""
+    pairs = zip(by_turn[one], by_turn[other], strict=True)
     return round(statistics.median(mine[key] / theirs[key] for mine, theirs in pairs), 3)
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """A schedule's medians over the rounds."""
+    """A turn's medians over the rounds."""
     seconds = {name: median(rows, f"timing_s/{name}") for name in ("step", *PHASES)}
     return {
         "seconds": seconds,
@@ -179,7 +177,6 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "prefill_share": round(statistics.median(map(prefill_share, rows)), 3),
         "prefix_cache_hit": {s: median(rows, f"perf/prefix_cache_hit/{s}") for s in STREAMS},
         "attempts": median(rows, "fail2fix/replay/chosen"),
-        "carried": median(rows, "fail2fix/replay/carried"),
         "skipped_token_share": median(rows, "fail2fix/update/skipped_token_share"),
     }
 

@@ -2,11 +2,11 @@
 
     python scripts/faults/kill_anywhere.py --out DIR [--anywhere 12] [--saving 5] [--sources online ...]
 
-Six steps of the tiny model on the CPU for each source of attempts (online, offline, lagged; streaming: online, with
-attempts that are carried from step to step): killed so often anywhere and so often while a checkpoint is being written.
-Compared are weights, optimiser, data position, controller, attempts, verdicts, counts, dumps and every metric but
+Six steps of the tiny model on the CPU for each source of attempts (online, offline, lagged): killed so often anywhere
+and so often while a checkpoint is being written.
+Compared are weights, optimizer, data position, controller, attempts, verdicts, counts, dumps and every metric but
 times, throughput, memory and the differences between the log-probs of rollout and actor. DIR/trials.jsonl gets a line
-a kill; the same command goes on where it was cut short, in DIR/work. Exit status 1: a run differed, or did not end.
+a kill; the same command resumes an interrupted series, in DIR/work. Exit status 1: a run differed, or did not end.
 """
 
 import argparse
@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.e2e.conftest import Bench, make_bench
 from tests.e2e.support.killing import Trial, Where, kill_and_resume, run_alone
 
-SOURCES = ("online", "offline", "lagged", "streaming")
+SOURCES = ("online", "offline", "lagged")
 
 
 def alone(bench: Bench, source: str, out: Path) -> tuple[Path, float]:

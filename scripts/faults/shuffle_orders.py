@@ -1,10 +1,11 @@
-"""Do a training step over and over with the rollouts finishing in another order, and compare batches and metrics.
+"""Repeat a training step with other finishing orders of its rollouts, and compare batches and metrics.
 
     python scripts/faults/shuffle_orders.py --out DIR [--orders 100] [--steps 2] [key=value ...]
 
-The tiny model on the real stack (tests/e2e/support/shuffling.py): each of the steps is done so often, from the same
-weights, optimiser and state. DIR/orders.json says, a step, how many finishing orders were seen of each stream, how many
-tensors, columns and metrics were compared, and which of them differed. Exit status 1: something did.
+The tiny model on the real stack (tests/e2e/support/shuffling.py): each step is repeated from the same weights,
+optimizer and state. DIR/orders.json reports per step the number of finishing orders of each stream, the number of
+tensors, columns and metrics compared, and which of them differed. Exit status 1: any did. With
+fail2fix.replay.source=lagged both streams share the engines.
 """
 
 import argparse
@@ -39,7 +40,7 @@ def main() -> int:
 
 
 def shuffled(bench: Bench, report: Path, orders: int, steps: int, overrides: list[str]) -> list[dict[str, object]]:
-    """What each step's repetitions had in common and what not."""
+    """Run the repetitions; one report per step."""
     report.unlink(missing_ok=True)
     settings = [
         f"trainer.total_training_steps={steps}",

@@ -37,7 +37,7 @@ def least(steps: list[Row], key: str) -> float:
 
 
 def rounds(steps: list[Row], names: tuple[str, ...]) -> list[dict[str, Row]]:
-    """Complete rounds: the steps of each schedule, in turn."""
+    """Complete rounds: the steps of each kind, in turn."""
     size = len(names)
     whole = range(0, len(steps) - size + 1, size)
     return [dict(zip(names, steps[at : at + size], strict=True)) for at in whole]
@@ -50,7 +50,7 @@ def step_times(counted: list[dict[str, Row]]) -> dict[str, Any]:
     names = list(counted[0])
     return {
         "rounds": len(counted),
-        "schedules": {name: _times([one[name] for one in counted]) for name in names},
+        "turns": {name: _times([one[name] for one in counted]) for name in names},
         "step_to_plain": {name: ratio(counted, "timing_s/step", name) for name in names},
         "generation_to_plain": {name: ratio(counted, "timing_s/gen", name) for name in names},
     }
@@ -67,7 +67,7 @@ def _times(steps: list[Row]) -> dict[str, Any]:
 
 
 def ratio(counted: list[dict[str, Row]], key: str, name: str, peer: str = "plain") -> float | None:
-    """The median over the rounds of one schedule's seconds to the peer's."""
+    """The median over the rounds of one turn's seconds to the peer's."""
     return median(one[name][key] / one[peer][key] for one in counted)
 
 

@@ -1,4 +1,4 @@
-"""The main item: one training that takes plain, serial and lagged in turn, its engines asleep between them.
+"""The main item: one training that takes plain, online and lagged in turn, its engines asleep between them.
 
 Its learning rate moves the policy, so that a lost weight sync shows in the next step's correlation of rollout and actor
 probabilities. The first round does not count; the last has the other seeding of requests. A training that does not get
@@ -20,7 +20,7 @@ from gpu.place import ROOT
 from gpu.processes import end
 from gpu.remedies import merged
 from gpu.report import Report
-from gpu.settings import GRAPHS, SCHEDULES
+from gpu.settings import GRAPHS, TURNS
 from gpu.stopping import ask_to_stop
 
 TRAIN = "from tests.e2e.support.timing import main; main()"
@@ -30,7 +30,7 @@ RESERVE_S = 45.0  # of the whole check, to stop after a step and to write report
 
 
 def main_training(bench: Bench) -> None:
-    """Train until every schedule has had a step; after a failed try, add a remedy and try again."""
+    """Train until every kind of step has run; after a failed try, add a remedy and try again."""
     report = bench.report("main", bench.clock.left)
     bench.remedies.take(bench.remedies.asked_for(bench.probe))
     attempt, folder = 0, None
@@ -38,7 +38,7 @@ def main_training(bench: Bench) -> None:
         attempt += 1
         folder = turns(bench, report, f"main{attempt}-{int(time.time())}")
         remedies = further(bench)
-        if len(figures.rows(folder)) >= len(SCHEDULES) or not remedies:
+        if len(figures.rows(folder)) >= len(TURNS) or not remedies:
             break
         bench.remedies.take(remedies)
         bench.say(f"another try, without: {bench.remedies.words}")
@@ -67,7 +67,7 @@ def turns(bench: Bench, report: Report, run: str) -> Path:
     end(process)
     steps = figures.rows(folder)
     report.figures[run] = {"steps": len(steps), "exit": process.returncode}
-    if len(steps) < len(SCHEDULES):
+    if len(steps) < len(TURNS):
         report.figures[run]["error"] = bench.processes.tail(run, 40)
     bench.say(f"{run}: {len(steps)} steps")
     report.save()
@@ -115,15 +115,15 @@ def overrides(bench: Bench, run: str) -> list[str]:
         f"actor_rollout_ref.actor.ppo_max_token_len_per_gpu={sizes.tokens_per_gpu}",
         *([] if bench.cpu else [GRAPHS]), "actor_rollout_ref.actor.optim.lr=3e-4",
         "trainer.val_before_train=false", "trainer.test_freq=-1", "trainer.save_freq=-1",
-        f"trainer.total_training_steps={len(SCHEDULES) * sizes.rounds}",
-        f"+timing.schedules=[{','.join(SCHEDULES)}]", f"+timing.seeded=[{flags}]", f"+timing.mean={sizes.mean}",
+        f"trainer.total_training_steps={len(TURNS) * sizes.rounds}",
+        f"+timing.turns=[{','.join(TURNS)}]", f"+timing.seeded=[{flags}]", f"+timing.mean={sizes.mean}",
         "+timing.sigma=1.0", f"+timing.cap={sizes.cap}", "+timing.only_generation=false", *bench.remedies.overrides,
     ))  # fmt: skip
 
 
 def judge(bench: Bench, report: Report, steps: list[figures.Row]) -> None:
-    """Every step in sync and finite, corrections in every schedule that has them, at least one counted round."""
-    wanted = len(SCHEDULES) * bench.sizes.rounds
+    """Every step in sync and finite, corrections in every turn that has them, at least one counted round."""
+    wanted = len(TURNS) * bench.sizes.rounds
     report.figures |= summary(steps, seeded(bench))
     pearson = report.figures["pearson_min"]
     report.require(len(steps) == wanted, f"{len(steps)} steps of {wanted}")
@@ -141,7 +141,7 @@ def judge(bench: Bench, report: Report, steps: list[figures.Row]) -> None:
 
 def summary(steps: list[figures.Row], flags: list[bool]) -> dict[str, Any]:
     """Figures of the steps; ``flags``: whether the requests of each round have seeds."""
-    rounds = figures.rounds(steps, SCHEDULES)
+    rounds = figures.rounds(steps, TURNS)
     counted, other = rounds[1 : len(flags) - 1], rounds[len(flags) - 1 :]
     return {
         "pearson_min": figures.least(steps, figures.PEARSON),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-# Streaming is left out: a round has plain GRPO with as many rollouts, and the two schedules that are the method's.
-SCHEDULES = ("plain", "serial", "lagged")
+TURNS = ("plain", "online", "lagged")  # of a round: plain GRPO with as many rollouts, and two sources of attempts
 CONFIGS = ("cipo", "grpo_bs256")
 
 
@@ -15,7 +14,7 @@ class Sizes:
     """Sizes of the check; lengths in tokens, limits in seconds.
 
     Attributes:
-        rounds: rounds of the schedules; the first does not count, the last has the other seeding.
+        rounds: rounds of TURNS; the first does not count, the last has the other seeding.
         start_s: a training without a first step after this time has failed.
         engine_s: enough to start an engine and take a step; learning leaves it for resume, main's try for another.
         seeds: of the learning item; each is a training of every config.

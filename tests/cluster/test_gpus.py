@@ -101,7 +101,7 @@ def test_a_refused_run_leaves_every_gpu_free(tmp_path: Path) -> None:
 def test_a_killed_run_leaves_its_gpus_free(tmp_path: Path) -> None:
     code = (
         "import pathlib, sys, time; from fail2fix.cluster.lock import hold\n"
-        "held = hold(pathlib.Path(sys.argv[1]), pathlib.Path('killed')); print('held', flush=True); time.sleep(60)"
+        "held = hold(pathlib.Path(sys.argv[1]), pathlib.Path('killed'), str); print('held', flush=True); time.sleep(60)"
     )
     path = tmp_path / f"fail2fix-{UUIDS[0]}.held"
     process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
@@ -118,7 +118,7 @@ def test_every_user_may_lock_the_file_whatever_its_makers_umask(tmp_path: Path) 
     """The file outlives the run that made it."""
     path, before = tmp_path / "one.held", os.umask(0o077)
     try:
-        os.close(hold(path, tmp_path / "first"))
+        hold(path, tmp_path / "first", str).close()
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o666
@@ -130,7 +130,7 @@ def test_a_link_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
     other.write_text("keep")
     path.symlink_to(other)
     with pytest.raises(InputError, match=re.escape(str(path))):
-        hold(path, tmp_path / "first")
+        hold(path, tmp_path / "first", str)
     assert other.read_text() == "keep"
 
 

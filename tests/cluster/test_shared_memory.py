@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fail2fix.cluster.shared_memory import FOLDER, NAME, Record, remove_abandoned
+from fail2fix.cluster.shared_memory import FOLDER, NAME, SegmentRecord, remove_abandoned
 from tests.run.test_driver import drive
 
 HOLD = """
@@ -27,8 +27,8 @@ time.sleep(60)
 """
 OWN = f"""
 import os, subprocess, sys
-from fail2fix.cluster.shared_memory import Record
-record = Record()
+from fail2fix.cluster.shared_memory import SegmentRecord
+record = SegmentRecord()
 children = [subprocess.Popen([sys.executable, "-c", {HOLD!r}], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             for _ in range(2)]
 names = [child.stdout.readline().strip() for child in children]
@@ -70,7 +70,7 @@ def records() -> set[Path]:
 
 def test_a_segment_whose_process_died_before_the_end_is_removed_at_the_end(hold: Hold) -> None:
     before = records()
-    record = Record()
+    record = SegmentRecord()
     process, path = hold()
     record.look()
     process.kill()
@@ -85,7 +85,7 @@ def test_a_segment_whose_process_died_before_the_end_is_removed_at_the_end(hold:
 def test_segments_of_others_stay(hold: Hold) -> None:
     """Those that were there before; those that no process of the run holds; those of another kind."""
     _, earlier = hold()
-    record = Record()
+    record = SegmentRecord()
     foreign = FOLDER / f"psm_{os.urandom(4).hex()}"
     users = FOLDER / f"dataset-{os.urandom(4).hex()}.parquet"
     for path in (foreign, users):
@@ -141,14 +141,14 @@ def test_a_record_removes_nothing_but_the_very_segments_it_names(tmp_path: Path)
 
 
 def test_a_folder_that_is_not_there_costs_nothing(tmp_path: Path) -> None:
-    record = Record(tmp_path / "none")
+    record = SegmentRecord(tmp_path / "none")
     record.look()
     record.close()
     assert remove_abandoned(tmp_path / "none") == 0
 
 
 def test_kept_segments_stay_recorded(hold: Hold) -> None:
-    record = Record()
+    record = SegmentRecord()
     (ended, first), (_, second) = hold(), hold()
     record.look()
     ended.kill()
@@ -226,7 +226,7 @@ semaphore = multiprocessing.get_context("spawn").Semaphore()
 print(semaphore._semlock.name, flush=True)
 time.sleep(60)
 """
-    record = Record()
+    record = SegmentRecord()
     holder, (name,) = launch(code)
     path = FOLDER / f"sem.{name.removeprefix('/')}"
     assert path.exists()

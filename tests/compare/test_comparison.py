@@ -167,7 +167,7 @@ def test_a_wrong_override_does_not_bind_the_next_call(call: Call, error: Callabl
 
 def test_a_run_past_its_limit_is_stopped(error: Callable[..., str]) -> None:
     line = error(1, "+fake.sleep=600", "--run-limit", 0.5)
-    assert line == "compare: error: grpo-seed0: stopped after 0.5 s (--run-limit); the same call goes on with it"
+    assert line == "compare: error: grpo-seed0: stopped after 0.5 s (--run-limit); the same call resumes it"
 
 
 def test_no_run_starts_after_the_time_limit(call: Call, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -182,7 +182,7 @@ def test_two_calls_do_not_share_a_folder(error: Callable[..., str], out: Path) -
     out.mkdir()
     with (out / ".lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert "another comparison, or a training it left behind, is at work in it" in error(2)
+        assert "another comparison, or a training run it left behind, is running in it" in error(2)
 
 
 def start_and_wait_for_training(out: Path) -> subprocess.Popen[str]:
@@ -208,7 +208,7 @@ def test_an_interrupted_call_ends_its_training(out: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said.splitlines()[-1] == "compare: interrupted; the same call goes on from here"
+    assert said.splitlines()[-1] == "compare: interrupted; the same call resumes here"
     assert not Path(f"/proc/{training}").exists()
 
 
@@ -218,7 +218,7 @@ def test_a_training_that_outlives_its_call_is_not_joined_by_another(error: Calla
     process.kill()
     process.communicate(timeout=60)
     try:
-        assert "a training it left behind, is at work in it" in error(2)
+        assert "a training run it left behind, is running in it" in error(2)
     finally:
         os.killpg(training, signal.SIGKILL)
 
@@ -273,7 +273,7 @@ def test_other_batches_and_starts_of_their_own_are_said(call: Call, out: Path) -
     edit(record, "points", value=points)
     assert call("--only-report") == 0
     batches, starts = json.loads((out / "comparison.json").read_text())["warnings"]
-    assert batches.startswith("the same rollouts, not the same optimiser steps (grpo ")
+    assert batches.startswith("the same rollouts, not the same optimizer steps (grpo ")
     assert starts.startswith("the seeds did not all start from one model (")
     assert starts.endswith("another: seed 1): compare configs within a seed")
 

@@ -7,12 +7,12 @@ import pytest
 
 import fail2fix
 from fail2fix.compare.__main__ import main
-from fail2fix.compare.plan import Fingerprint, Plan, fingerprint, key_of
+from fail2fix.compare.plan import ComparisonPlan, Fingerprint, fingerprint, key_of
 from fail2fix.method.errors import InputError
 
 
-def plan(out: Path, **changes: object) -> Plan:
-    return replace(Plan(out, ("grpo", "cipo"), seeds=2, rollouts=1000), **changes)  # type: ignore[arg-type]
+def plan(out: Path, **changes: object) -> ComparisonPlan:
+    return replace(ComparisonPlan(out, ("grpo", "cipo"), seeds=2, rollouts=1000), **changes)  # type: ignore[arg-type]
 
 
 def test_runs_go_seed_by_seed(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ def refusal(message: str, *words: str) -> str:
     [
         ("actor_rollout_ref.actor.clip_ratio_hgih", "actor_rollout_ref.actor.clip_ratio_high"),
         ("fail2fix.corection.weight", "fail2fix.correction.weight"),
-        ("fail2fix.streaming.patiance", "fail2fix.streaming.patience"),
-        ("schedule", "fail2fix.schedule"),
+        ("fail2fix.replay.band_lo", "fail2fix.replay.band_low"),
+        ("target_retention", "fail2fix.ratio.target_retention"),
         ("trainer.total_train_steps", "trainer.total_training_steps"),
     ],
 )
@@ -33,9 +33,9 @@ def test_the_nearest_key_is_named(given: str, meant: str) -> None:
 
 
 def test_the_keys_are_those_of_the_config_that_was_named() -> None:
-    line = "Could not override 'fail2fix.schedul'. Key is not in struct"
+    line = "Could not override 'fail2fix.replay.sourc'. Key is not in struct"
     for words in (["--config-name", "grpo"], ["--config-name=grpo"], ["-cn", "grpo"], []):
-        assert "did you mean fail2fix.schedule?" in refusal(line, *words)
+        assert "did you mean fail2fix.replay.source?" in refusal(line, *words)
 
 
 def test_nothing_is_guessed_where_nothing_is_near() -> None:
@@ -44,18 +44,18 @@ def test_nothing_is_guessed_where_nothing_is_near() -> None:
 
 def test_a_config_from_a_folder_of_the_users_own_leaves_the_message_as_a_line() -> None:
     line = refusal(
-        "Could not override 'schedule'. Key is not in struct", "--config-dir", "mine", "--config-name", "own"
+        "Could not override 'target_retention'. Key is not in struct", "--config-dir", "mine", "--config-name", "own"
     )
     assert line.startswith(
-        "Could not override 'schedule'. Key is not in struct; a key that no config lists needs a plus"
+        "Could not override 'target_retention'. Key is not in struct; a key that no config lists needs a plus"
     )
 
 
 def test_the_configs_are_listed_instead_of_where_hydra_searched() -> None:
-    found = "Cannot find primary config 'cipo_steaming'. Check that it's in your config search path."
+    found = "Cannot find primary config 'cipo_laged'. Check that it's in your config search path."
     line = refusal(f"{found} Config search path: provider=hydra, path=pkg://hydra.conf")
-    assert line.startswith("Cannot find primary config 'cipo_steaming'; there are base, cipo, ")
-    assert "cipo_streaming" in line
+    assert line.startswith("Cannot find primary config 'cipo_laged'; there are base, cipo, ")
+    assert "cipo_lagged" in line
     assert "search path" not in line
 
 

@@ -40,7 +40,7 @@ def test_every_item_passes_and_leaves_its_report(tmp_path: Path) -> None:
     assert found.keys() == ITEMS
     assert all(item["verdict"] == "passed" and item["failures"] == [] for item in found.values()), table
     assert all(item["commit"] and item["machine"] and item["versions"] for item in found.values())
-    assert found["main"]["figures"]["schedules"].keys() == {"plain", "serial", "lagged"}
+    assert found["main"]["figures"]["turns"].keys() == {"plain", "online", "lagged"}
     assert found["main"]["figures"]["counted_rounds_seeded"] is True, "a CPU's default"
     assert found["lambda_zero"]["figures"]["lambda_one_differs_by"] > 0
     assert all(name in table for name in ITEMS)

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("source", ["online", "offline", "lagged", "streaming"])
+@pytest.mark.parametrize("source", ["online", "offline", "lagged"])
 def test_killed_runs_go_on_bit_for_bit(bench: Bench, source: str) -> None:
     alone = run_alone(bench, source)
     for where in ("anywhere", "saving"):

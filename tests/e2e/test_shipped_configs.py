@@ -140,5 +140,5 @@ def test_the_other_configs_train(bench: Bench, config: str) -> None:
 
 def test_every_shipped_config_is_trained_here() -> None:
     shipped = {path.stem for path in (Path(__file__).parents[2] / "configs").glob("*.yaml")} - {"base", "quickstart"}
-    elsewhere = {"cipo_code", "cipo_streaming"}  # test_code.py, test_streaming.py
+    elsewhere = {"cipo_code"}  # test_code.py
     assert shipped == {*REST, "cipo_lagged", "cipo_offline", "cipo_dapo"} | elsewhere

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from fail2fix.data.sets import find_set
-from fail2fix.data.sets.humaneval import fenced
-from fail2fix.data.sets.spec import Record
+from fail2fix.data.sets.contest_tests import fenced
+from fail2fix.data.sets.spec import SourceRow
 from fail2fix.evaluate.judging import Judge
 from fail2fix.evaluate.questions import Question
 from fail2fix.verify.config import CodeConfig, VerifierConfig
@@ -130,7 +130,7 @@ def _with_test(question: Question, row: Fields, given: str, wanted: str) -> Ques
         except (ValueError, SyntaxError):
             return None
         test = {"input": "\n".join(arguments), "output": json.dumps(_value(wanted)), "testtype": "functional"}
-    record = Record("a recorded test", {**row, "public_test_cases": json.dumps([test]), "metadata": ""})
+    record = SourceRow("a recorded test", {**row, "public_test_cases": json.dumps([test]), "metadata": ""})
     return replace(question, ground_truth=find_set("livecodebench").read(record).answer)
 
 

@@ -154,7 +154,7 @@ def test_rows_of_equal_ids_are_refused(data: Path) -> None:
 
 def test_malformed_rows_are_named(data: Path) -> None:
     write_splits(data / "bad", [], [verl_row("openai/gsm8k", "?", "1", "test", 0)])
-    with pytest.raises(InputError, match=r"row 0: KeyError\('id'\)"):
+    with pytest.raises(InputError, match=r"row 0: not as fail2fix.prepare writes it \(KeyError: 'id'\)"):
         read_questions(data / "bad" / "test.parquet")
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from fail2fix.evaluate.compare import compare, load_side, main
+from fail2fix.evaluate.compare import compare, load_side
+from fail2fix.evaluate.compare_command import main
 from fail2fix.evaluate.scores import score_rounds
 from fail2fix.evaluate.store import Store, write_json
 from fail2fix.method.errors import InputError
@@ -59,7 +60,7 @@ def test_other_ways_of_asking_are_named(tmp_path: Path) -> None:
     a = evaluation(tmp_path / "a", "gsm8k", rows)
     b = evaluation(tmp_path / "b", "gsm8k", rows, channel="auto", model="other")
     _, warnings = compare(load_side(a), load_side(b))
-    assert warnings == ['they were asked with another channel: null and "auto"']
+    assert warnings == ['the two evaluations used different channel: null and "auto"']
 
 
 def test_nothing_in_common_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fail2fix.data.sets.spec import Attempt
+from fail2fix.data.sets.spec import GivenAttempt
 from fail2fix.evaluate.benchmarks import Sampling
 from fail2fix.evaluate.critique import f1, said
 from fail2fix.evaluate.judging import Judge
@@ -45,7 +45,8 @@ def test_f1_of_the_wrong_label() -> None:
 
 def test_a_critique_is_judged_by_the_label() -> None:
     asked = [
-        question(f"q{n}", attempt=Attempt("...", correct), task="critique") for n, correct in enumerate((True, False))
+        question(f"q{n}", attempt=GivenAttempt("...", correct), task="critique")
+        for n, correct in enumerate((True, False))
     ]
     texts = [r"\boxed{wrong}", r"\boxed{wrong}"]
     with Judge(VerifierConfig()) as judge:

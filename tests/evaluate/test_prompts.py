@@ -10,8 +10,8 @@ import yaml
 from fail2fix.evaluate.benchmarks import Sampling
 from fail2fix.evaluate.prompts import CODE_HEADER, CODE_INSTRUCTION, Answered, ChatPrompts, TokenPrompts
 from fail2fix.evaluate.settings import Settings
-from fail2fix.method.config import DEFAULT_HEADER, DEFAULT_INSTRUCTION
 from fail2fix.method.prompts import AttemptContext, CorrectionPromptBuilder
+from fail2fix.method.templates.default import Default
 from tests.e2e.support.tiny import make_tokenizer
 from tests.evaluate.rows import question
 
@@ -88,4 +88,4 @@ def test_a_problem_that_does_not_fit_has_no_prompt(tokenizer) -> None:  # noqa: 
 def test_programs_are_corrected_in_the_words_of_their_training_config() -> None:
     config = yaml.safe_load((Path(__file__).parents[2] / "configs" / "cipo_code.yaml").read_text())
     assert config["fail2fix"]["correction"] == {"header": CODE_HEADER, "instruction": CODE_INSTRUCTION}
-    assert (CODE_HEADER, CODE_INSTRUCTION) != (DEFAULT_HEADER, DEFAULT_INSTRUCTION)
+    assert (Default.header, Default.instruction) != (CODE_HEADER, CODE_INSTRUCTION)

@@ -17,20 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from gradient_cases import (
-    ALL,
-    CORRECTIONS,
-    DYNAMIC_TOKENS,
-    ENTROPY_COEF,
-    KL_COEF,
-    PROBLEMS,
-    PROMPT_WIDTH,
-    RESPONSE_WIDTH,
-    ROLLOUTS,
-    TEMPERATURE,
-    Case,
-)
-from gradient_reference import Row, Rows
 from omegaconf import DictConfig, OmegaConf
 from tensordict import TensorDict
 from verl import DataProto
@@ -52,10 +38,27 @@ from fail2fix.method.ledger import Ledger
 from fail2fix.method.objective import BatchSplit
 from fail2fix.run.config import Fail2FixConfig
 from fail2fix.run.faults import SkippedUpdates
+from fail2fix.verl_ext.joint_batch import JointBatch, join
 from fail2fix.verl_ext.log_probs import use_chunks
 from fail2fix.verl_ext.loss import joint_loss
-from fail2fix.verl_ext.streams import JointBatch, Stream, join
-from fail2fix.verl_ext.trainer import Fail2FixTrainer, Step
+from fail2fix.verl_ext.requests import Requests
+from fail2fix.verl_ext.step import Step
+from fail2fix.verl_ext.stream import Reading, Stream
+from fail2fix.verl_ext.trainer import Fail2FixTrainer
+from tests.gradient.gradient_cases import (
+    ALL,
+    CORRECTIONS,
+    DYNAMIC_TOKENS,
+    ENTROPY_COEF,
+    KL_COEF,
+    PROBLEMS,
+    PROMPT_WIDTH,
+    RESPONSE_WIDTH,
+    ROLLOUTS,
+    TEMPERATURE,
+    Case,
+)
+from tests.gradient.gradient_reference import Row, Rows
 
 FP32 = {"param_dtype": "fp32", "reduce_dtype": "fp32", "buffer_dtype": "fp32"}
 
@@ -162,6 +165,7 @@ def batch_rows(rows: list[Row]) -> DataProto:
     batch["position_ids"] = (batch["attention_mask"].cumsum(-1) - 1).clamp(min=0)
     batch["advantages"] = torch.tensor([row.advantage for row in rows])[:, None] * batch["response_mask"]
     batch["returns"] = batch["advantages"]
+    batch["rm_scores"] = torch.zeros_like(batch["advantages"])
     status = np.array(["ok" if row.included else "error" for row in rows], dtype=object)
     return DataProto.from_dict(batch, non_tensors={"verify_status": status})
 
@@ -173,9 +177,14 @@ def _padded(values: list[int] | torch.Tensor, width: int, left: bool = False) ->
 
 
 def joint_batch(case: Case, rows: Rows) -> JointBatch:
-    base = Stream(batch_rows(rows.base), ROLLOUTS, source=None)
-    correction = Stream(batch_rows(rows.correction), CORRECTIONS, source=None) if case.corrections else None
-    return join(base, correction, BatchSplit(case.ranks, case.mini_batches), balance=True)
+    streams = [stream("base", batch_rows(rows.base), ROLLOUTS)]
+    if case.corrections:
+        streams.append(stream("correction", batch_rows(rows.correction), CORRECTIONS))
+    return join(streams, BatchSplit(case.ranks, case.mini_batches), balance=True)
+
+
+def stream(name: str, rows: DataProto, rollouts: int) -> Stream:
+    return Stream.of(name, rows, Requests(rows, rows), rollouts, Reading())
 
 
 def update(worker: TrainingWorker, case: Case, rows: Rows) -> dict[str, Any]:
@@ -186,13 +195,13 @@ def update(worker: TrainingWorker, case: Case, rows: Rows) -> dict[str, Any]:
     trainer.settings = Fail2FixConfig(skip_idle_rows=case.skip)
     trainer.split = BatchSplit(case.ranks, case.mini_batches, update_micro=case.micro or 1)
     joint, actor = joint_batch(case, rows), actor_config(case)
-    step = Step(number=1, epoch=0, last=False, profile=None)
+    step = Step(number=1, epoch=0, last=False, profile=None, ledger=trainer.ledger)
     if case.stock:
         worker.set_loss_fn(partial(ppo_loss, config=actor))
         with verl_log_probs():
             RayPPOTrainer._update_actor(trainer, joint.rows)
     else:
-        worker.set_loss_fn(partial(joint_loss, config=actor, correction_weight=case.weight))
+        worker.set_loss_fn(partial(joint_loss, config=actor, weights={"base": 1.0, "correction": case.weight}))
         trainer.update_policy(joint, step)
     metrics = {name: float(value) for name, value in step.metrics.items()}
     return {"gradients": torch.stack(trainer.actor_rollout_wg.gradients), "metrics": metrics}

@@ -29,14 +29,14 @@ def test_a_balanced_step_passes_and_says_all_its_numbers() -> None:
     account = step_of_dynamic_sampling()
     account.check(step=7)
     assert account.metrics() == {
-        "fail2fix/conservation/base/prompts": 6,
-        "fail2fix/conservation/base/trained": 3,
-        "fail2fix/conservation/base/skipped": 1,
-        "fail2fix/conservation/base/skipped_discarded": 1,
-        "fail2fix/conservation/base/failed": 2,
-        "fail2fix/conservation/base/generated": 18,
-        "fail2fix/conservation/base/verified": 18,
-        "fail2fix/conservation/base/recorded": 18,
+        "fail2fix/accounting/base/prompts": 6,
+        "fail2fix/accounting/base/trained": 3,
+        "fail2fix/accounting/base/skipped": 1,
+        "fail2fix/accounting/base/skipped_discarded": 1,
+        "fail2fix/accounting/base/failed": 2,
+        "fail2fix/accounting/base/generated": 18,
+        "fail2fix/accounting/base/verified": 18,
+        "fail2fix/accounting/base/recorded": 18,
     }
 
 
@@ -76,4 +76,4 @@ def test_books_balance_exactly_when_both_sides_agree(
             account.check(1)
     else:
         account.check(1)
-    assert account.metrics()["fail2fix/conservation/base/skipped"] == discarded + no_room
+    assert account.metrics()["fail2fix/accounting/base/skipped"] == discarded + no_room

@@ -342,3 +342,38 @@ def test_the_largest_advantage_is_absolute_and_of_the_groups_that_stay() -> None
     assert result.largest(np.array([True, True])) == pytest.approx(3, abs=1e-4)
     assert result.largest(np.array([False, True])) == pytest.approx(0.866, abs=1e-3)
     assert result.largest(np.array([False, False])) == 0.0
+
+
+class TestAnOwnPenalty:
+    """``taken``: what another rule of shaping took, in units of the reward."""
+
+    @given(groups=any_groups(), rule=rules)
+    def test_the_penalty_of_the_shipped_rule_gives_the_same_bits(
+        self, groups: CorrectionGroups, rule: AdvantageRule
+    ) -> None:
+        taken = rule.penalty * rule.reward_scale * groups.broken
+        result = correction_advantages(replace(groups, taken=taken), rule)
+        assert (result.values == correction_advantages(groups, rule).values).all()
+
+    @pytest.mark.parametrize("scale", [Scale.raw_std, Scale.none])
+    @given(factor=st.floats(0.1, 4))
+    def test_twice_the_penalty_pulls_twice_as_hard(self, scale: Scale, factor: float) -> None:
+        groups = one_group([1, 1, 0, 1], attempt=0)
+        rule = AdvantageRule(scale)
+        plain, once, twice = (
+            correction_advantages(replace(groups, taken=factor * times * (1 - groups.plain)), rule).values
+            for times in (0, 1, 2)
+        )
+        np.testing.assert_allclose(twice - plain, 2 * (once - plain))
+        assert np.abs(once - plain).max() > 0.05
+
+    def test_a_penalty_counts_where_all_verdicts_are_equal(self) -> None:
+        groups = rewarded([0.2, 0.4, 0.2, 0.4], [0, 0, 0, 0], 0.0, 0)
+        taken = np.array([[0.5, 0.0, 0.5, 0.0]])
+        with_penalty = correction_advantages(replace(groups, taken=taken), AdvantageRule()).values
+        without = correction_advantages(groups, AdvantageRule()).values
+        np.testing.assert_allclose(with_penalty - without, [[-0.25, 0.25, -0.25, 0.25]])
+
+    def test_one_of_another_shape_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="taken must have the shape"):
+            replace(one_group([1, 0], attempt=1), taken=np.zeros((1, 3)))

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fail2fix.method.metrics import (
-    Rollouts,
     changed_share,
     constant_policy_metrics,
     group_metrics,
@@ -19,6 +18,7 @@ from fail2fix.method.metrics import (
     stream_metrics,
     transition_metrics,
 )
+from fail2fix.method.rollouts import Rollouts
 from fail2fix.method.selection import Attempt, Selection
 
 settings.register_profile("any machine", deadline=None)
@@ -32,19 +32,20 @@ def bools(*values: int) -> np.ndarray:
 
 
 def rollouts(failed: np.ndarray) -> Rollouts:
-    """Four rollouts; the third's check timed out, the fourth is cut off."""
+    """Four rollouts; the third's check timed out, the fourth is cut off and went over its limits."""
+    ended = ["ok", "no_answer", "timeout", "over_limit"]
     return Rollouts(
+        group_size=1,
         correct=bools(1, 1, 0, 0),
-        plain_reward=np.array([1.0, 1.0, 0.0, 0.5]),
-        shaped_reward=np.array([1.0, 1.0, -1.0, 0.5]),
+        reward=np.array([1.0, 1.0, -1.0, 0.5]),
+        risk=np.array([0.0, 0.0, 1.0, 0.0]),
         prompt_tokens=np.array([10, 20, 30, 40]),
         response_tokens=np.array([100, 200, 300, 400]),
         cut_off=bools(0, 0, 0, 1),
-        unanswered=bools(0, 1, 0, 1),
-        timed_out=bools(0, 0, 1, 0),
-        over_limit=bools(0, 0, 0, 1),
-        failed=failed,
-        excluded=failed,
+        answers=["", "", "", ""],
+        problems=["a", "b", "c", "d"],
+        statuses=["error" if lost else status for lost, status in zip(failed, ended, strict=True)],
+        verifier_calls=4,
     )
 
 
@@ -53,14 +54,15 @@ class TestStreams:
         "fail2fix/base/rollouts": 4,
         "fail2fix/base/prompt_tokens": 100,
         "fail2fix/base/generated_tokens": 1000,
-        "fail2fix/base/verifier_no_answer": 2,
-        "fail2fix/base/verifier_timeouts": 1,
-        "fail2fix/base/verifier_over_limit": 1,
     }
 
+    @staticmethod
+    def checks(no_answer: int, timeouts: int, over_limit: int, errors: int) -> dict[str, float]:
+        counts = {"no_answer": no_answer, "timeouts": timeouts, "over_limit": over_limit, "errors": errors}
+        return {f"fail2fix/base/verifier_{name}": count for name, count in counts.items()}
+
     def test_every_rollout_counts(self) -> None:
-        assert stream_metrics("base", rollouts(bools(0, 0, 0, 0))) == self.LEDGER | {
-            "fail2fix/base/verifier_errors": 0,
+        assert stream_metrics("base", rollouts(bools(0, 0, 0, 0))) == self.LEDGER | self.checks(1, 1, 1, 0) | {
             "fail2fix/base/accuracy": 0.5,
             "fail2fix/base/reward_plain": 0.625,
             "fail2fix/base/reward_shaped": 0.375,
@@ -70,8 +72,7 @@ class TestStreams:
         }
 
     def test_rollouts_whose_verifier_failed_are_in_the_ledger_only(self) -> None:
-        assert stream_metrics("base", rollouts(bools(1, 1, 0, 0))) == self.LEDGER | {
-            "fail2fix/base/verifier_errors": 2,
+        assert stream_metrics("base", rollouts(bools(1, 1, 0, 0))) == self.LEDGER | self.checks(0, 1, 1, 2) | {
             "fail2fix/base/accuracy": 0,
             "fail2fix/base/reward_plain": 0.25,
             "fail2fix/base/reward_shaped": -0.25,
@@ -82,14 +83,14 @@ class TestStreams:
 
     def test_a_stream_without_verdicts_has_a_ledger_and_no_averages(self) -> None:
         metrics = stream_metrics("base", rollouts(bools(1, 1, 1, 1)))
-        assert metrics == self.LEDGER | {"fail2fix/base/verifier_errors": 4}
+        assert metrics == self.LEDGER | self.checks(0, 0, 0, 4)
 
     def test_streams_have_their_own_names(self) -> None:
         names = stream_metrics("correction", rollouts(bools(0, 0, 0, 0)))
         assert {name.rpartition("/")[0] for name in names} == {"fail2fix/correction"}
 
     def test_groups(self) -> None:
-        assert group_metrics("correction", bools(1, 0, 1), excluded=2) == {
+        assert group_metrics("correction", bools(1, 0, 1, 1, 0), excluded=bools(0, 0, 0, 1, 1)) == {
             "fail2fix/correction/groups": 3,
             "fail2fix/correction/zero_variance_groups": 2,
             "fail2fix/correction/excluded_groups": 2,

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fail2fix.method.objective import (
-    BASE,
-    CORRECTION,
     BatchSplit,
     feasible_attempts,
     joint_layout,
     stream_sizes,
 )
+
+BASE, CORRECTION = 0, 1  # places of the streams
 
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")

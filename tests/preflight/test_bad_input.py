@@ -25,7 +25,7 @@ from fail2fix import preflight, train
 from fail2fix.data.tasks import arithmetic
 from fail2fix.method.errors import InputError
 from fail2fix.preflight import room, trackers
-from fail2fix.preflight.model_folder import Weights, check_weights
+from fail2fix.preflight.model_folder import ModelSize, check_weights
 from fail2fix.preflight.reward import check_reward_function
 from fail2fix.preflight.sizes_fit import check_sizes
 from fail2fix.run.checkpoints import UNFINISHED
@@ -578,9 +578,7 @@ def with_pictures(folder: Path, path: Path) -> str:
     return f"data.train_files={path}"
 
 
-@pytest.mark.parametrize(
-    "stores", ["fail2fix.schedule=lagged", "fail2fix.schedule=streaming", "fail2fix.replay.source=offline"]
-)
+@pytest.mark.parametrize("stores", ["fail2fix.replay.source=lagged", "fail2fix.replay.source=offline"])
 def test_columns_that_no_file_of_rollouts_holds_are_refused_where_one_is_written(
     folder: Path, tmp_path: Path, stores: str
 ) -> None:
@@ -680,7 +678,7 @@ def test_a_model_without_a_tokenizer_is_named(folder: Path, tmp_path: Path) -> N
 def test_the_runs_own_chat_template_is_the_one_that_is_checked(folder: Path) -> None:
     template = "actor_rollout_ref.model.custom_chat_template"
     line = refusal(preflight.check_inputs, composed(folder, f"{template}='says nothing of the messages'"))
-    assert "its chat template does not serve" in line
+    assert "its chat template is not usable" in line
 
 
 def test_a_reward_file_that_fails_without_a_message_is_named(folder: Path, tmp_path: Path) -> None:
@@ -732,14 +730,14 @@ def without_end(folder: Path, out: Path) -> str:
 
 MODELS: dict[str, tuple[Callable[[Path, Path], str], list[str]]] = {
     "broken config": (
-        lambda f, t: f"{same_model(f, t)}{(t / 'config.json').write_text('{') * ''}", ["config.json does not serve"],
+        lambda f, t: f"{same_model(f, t)}{(t / 'config.json').write_text('{') * ''}", ["config.json is not usable"],
     ),
     "unknown kind of model": (lambda f, t: same_model(f, t, model_type="none-such"), ["config.json", "none-such"]),
     "code of its own": (
         lambda f, t: same_model(f, t, model_type="own", auto_map={"AutoConfig": "own.Config"}), ["config.json"],
     ),
     "no weights": (lambda f, t: without(f, t, "model.safetensors"), ["no weights", "download it again"]),
-    "weights cut short": (cut_short, ["model.safetensors is cut short"]),
+    "weights cut short": (cut_short, ["model.safetensors is truncated"]),
     "a missing shard": (half_sharded, ["model-1-of-2.safetensors", "missing"]),
     "no chat template": (without_template, ["no chat template", "actor_rollout_ref.model.custom_chat_template"]),
     "no end of turn": (without_end, ["no eos_token"]),
@@ -914,9 +912,9 @@ LACKING: dict[str, tuple[dict[str, str], str, dict[str, str]]] = {
 def test_what_a_tracker_lacks_is_said_and_what_suffices_is_taken(case: str) -> None:
     """Those that are not installed here too."""
     without_login, named, with_login = LACKING[case]
-    tracker = trackers.TRACKERS[case.strip()]
-    assert named in tracker.lacks(without_login)
-    assert tracker.lacks(with_login) == ""
+    module, _ = trackers.MODULES[case.strip()]
+    assert named in trackers.missing_login(module, without_login)
+    assert trackers.missing_login(module, with_login) == ""
 
 
 @pytest.mark.usefixtures("nobody")
@@ -945,7 +943,7 @@ BUCKET = "actor_rollout_ref.rollout.checkpoint_engine.update_weights_bucket_mega
 
 
 def huge_model(folder: Path, out: Path) -> str:
-    """Weights of 4 TiB that take no room: a header, and a hole in the place of the tensor."""
+    """ModelSize of 4 TiB that take no room: a header, and a hole in the place of the tensor."""
     path = without(folder, out, "model.safetensors")
     size = 1 << 42
     tensor = {"dtype": "BF16", "shape": [1 << 20, 1 << 21], "data_offsets": [0, size]}
@@ -961,12 +959,12 @@ def test_checkpoints_that_cannot_fit_are_refused(folder: Path, tmp_path: Path) -
     line = refusal(lambda c: room.check_room(c, check_weights(c)), composed(folder, *given))
     assert "trainer.default_local_dir=" in line
     assert "26,388.3 GB" in line  # 2.2 T parameters, weights and two states of Adam in fp32
-    assert room.check_room(composed(folder, *given, "trainer.save_freq=-1"), Weights(1 << 41, 1 << 41, 1 << 42)) == []
+    assert room.check_room(composed(folder, *given, "trainer.save_freq=-1"), ModelSize(1 << 41, 1 << 41, 1 << 42)) == []
 
 
 def test_a_disk_that_may_fill_up_is_warned_of(folder: Path) -> None:
     one = shutil.disk_usage(folder).free // 12 // 4  # five do not fit, three do, whatever else writes meanwhile
-    weights = Weights(parameters=one, largest=1, bytes=4)
+    weights = ModelSize(parameters=one, largest=1, bytes=4)
     saved = ["trainer.save_freq=10", "trainer.total_training_steps=50"]
     (line,) = room.check_room(composed(folder, *saved), weights)
     assert "trainer.default_local_dir=" in line
@@ -977,7 +975,7 @@ def test_a_disk_that_may_fill_up_is_warned_of(folder: Path) -> None:
 @pytest.mark.parametrize(("megabytes", "named"), [("999999999", "/dev/shm"), ("1", "largest tensor needs 2 in fp32")])
 def test_shared_memory_must_hold_the_weights_on_their_way(folder: Path, megabytes: str, named: str) -> None:
     given = composed(folder, f"{BUCKET}={megabytes}")
-    line = refusal(lambda c: room.check_room(c, Weights(1 << 20, (1 << 19), 1 << 21)), given)
+    line = refusal(lambda c: room.check_room(c, ModelSize(1 << 20, (1 << 19), 1 << 21)), given)
     assert f"{BUCKET}={megabytes}" in line
     assert named in line
 
@@ -1029,8 +1027,8 @@ def test_errors_cannot_write_control_sequences(folder: Path, main: Main, tmp_pat
 
 def test_code_of_a_model_is_run_only_where_asked_for_and_warned_of(folder: Path) -> None:
     asked = composed(folder, "actor_rollout_ref.model.trust_remote_code=true")
-    assert preflight.doubts(composed(folder)) == []
-    (line,) = preflight.doubts(asked)
+    assert preflight.config_warnings(composed(folder)) == []
+    (line,) = preflight.config_warnings(asked)
     assert line.startswith("actor_rollout_ref.model.trust_remote_code=true")
 
 

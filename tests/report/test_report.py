@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from fail2fix.method.errors import InputError
-from fail2fix.report.figures import bootstrap_interval, main, make_report
+from fail2fix.report.__main__ import main
+from fail2fix.report.figures import make_report
+from fail2fix.report.statistics import bootstrap_interval
 
 CORRELATION = "training/rollout_actor_probs_pearson_corr"
 

@@ -12,8 +12,8 @@ import pytest
 
 from fail2fix.method.config import Baseline, PromptForm, Scale, Thinking
 from fail2fix.method.errors import InputError
-from fail2fix.run.config import Fail2FixConfig, Schedule, check
-from fail2fix.verify.config import Channel, CodeBackend
+from fail2fix.run.config import Fail2FixConfig, check
+from fail2fix.verify.config import Channel, CodeBackendName
 
 SYMBOLS = {  # METHOD.md, "Symbols", and the constants its items name, with their marks
     "correction.attempts": (128, "paper"),
@@ -33,19 +33,21 @@ SYMBOLS = {  # METHOD.md, "Symbols", and the constants its items name, with thei
     "ratio.retention_ema": (0.0, "F2F"),
     "risk.penalty": (1.0, "F2F"),
     "risk.reward_scale": (1.0, "ours"),
-    "streaming.patience": (0.3, "ours"),
     "budget.matched_prompts": (256, "paper"),
 }
 CHOICES = {
     "seeded_rollouts": "auto",
     "groups_share_engine": True,
     "skip_idle_rows": True,
-    "schedule": Schedule.serial,
     "correction.enabled": True,
     "correction.form": PromptForm.block,
     "correction.thinking": Thinking.strip,
     "correction.thinking_marks": [],
+    "correction.template": "default",
     "replay.source": "online",
+    "replay.rule": "quotas",
+    "risk.rule": "broken",
+    "advantage.estimator": "group_relative",
     "replay.difficulty": True,
     "ratio.adaptive": True,
     "held_out.enabled": False,
@@ -55,7 +57,7 @@ CHOICES = {
     "advantage.baseline": Baseline.group,
     "verifier.correct_threshold": 1.0,
     "verifier.channel": Channel.auto,
-    "verifier.code.backend": CodeBackend.local,
+    "verifier.code.backend": CodeBackendName.local,
 }
 REFUSED = {
     "seeded_rollouts": ["on", "", "AUTO", 1, None, []],
@@ -69,6 +71,10 @@ REFUSED = {
     "replay.band_low": [-0.1, 0.8, 1.1],
     "replay.max_attempts_per_prompt": [0],
     "replay.source": ["", "a b", "-"],
+    "replay.rule": ["", "a b"],
+    "correction.template": ["", "a b"],
+    "risk.rule": ["", "a b"],
+    "advantage.estimator": ["", "a b"],
     "offline.prompts": [0],
     "held_out.problems": [0],
     "held_out.samples": [0],
@@ -91,7 +97,6 @@ REFUSED = {
     "verifier.code.total_s": [0.0, -1.0],
     "verifier.code.memory_mb": [0],
     "verifier.code.endpoint": ["http://localhost:8080"],
-    "streaming.patience": [0.0, -0.1, 1.1],
     "faults.max_skipped_updates": [-1],
     "faults.max_excluded_groups": [-0.1, 1.1],
     "faults.max_timeouts": [-0.1, 1.1],
@@ -173,37 +178,12 @@ def test_a_senseless_value_is_refused_by_its_key_in_one_line(key: str, value: An
         ("faults.max_excluded_groups", 1.0),
         ("faults.max_timeouts", 0.0),
         ("watchdog.limit_s", None),
-        ("streaming.patience", 1.0),
         ("run.name", "2026-07-01_12.00-a"),
         ("run.name", None),
     ],
 )
 def test_the_last_sensible_value_is_accepted(key: str, value: Any) -> None:
     check(with_value(key, value))
-
-
-@pytest.mark.parametrize(
-    ("schedule", "source", "allowed"),
-    [
-        (Schedule.streaming, "online", True),
-        (Schedule.streaming, "lagged", False),
-        (Schedule.streaming, "my.own.Attempts", False),
-        (Schedule.lagged, "online", True),
-        (Schedule.lagged, "lagged", True),
-        (Schedule.lagged, "offline", False),
-        (Schedule.serial, "offline", True),
-    ],
-)
-def test_a_schedule_and_a_source_of_attempts_do_not_contradict_each_other(
-    schedule: Schedule, source: str, allowed: bool
-) -> None:
-    config = with_value("replay.source", source)
-    config.schedule = schedule
-    if allowed:
-        check(config)
-    else:
-        with pytest.raises(InputError, match=rf"fail2fix\.schedule={schedule.value}: must be serial where"):
-            check(config)
 
 
 def test_a_fixed_ratio_may_lie_outside_the_range() -> None:

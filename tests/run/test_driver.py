@@ -91,7 +91,7 @@ def test_a_trainer_that_falls_silent_ends_the_run_with_its_last_phase(tmp_path: 
     said = '(folder / "alive.json").write_text(json.dumps({"beat": 1, "step": 3, "where": "step 3, phase gen"}))'
     done = drive(tmp_path, f"{said}; time.sleep(600)", limit_s=1.0)
     assert done.returncode == 75
-    assert "step 3, phase gen: the trainer's process has said nothing for 1 s (fail2fix.watchdog.limit_s)" in last_line(
+    assert "step 3, phase gen: the trainer's process has not reported for 1 s (fail2fix.watchdog.limit_s)" in last_line(
         done
     )
 

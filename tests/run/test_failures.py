@@ -13,8 +13,9 @@ import ray.exceptions as ray_errors
 
 from fail2fix.method.errors import InputError
 from fail2fix.run import failures
+from fail2fix.run.exit_status import Exit, TrainingError
 from fail2fix.run.failures import failure_of
-from fail2fix.run.faults import Exit, TrainingError, VerifierError
+from fail2fix.run.faults import VerifierError
 
 
 class EngineDeadError(Exception):

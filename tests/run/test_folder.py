@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +158,6 @@ def test_two_runs_of_one_machine_do_not_sync_weights_under_one_name(tmp_path: Pa
     first = hold_weight_sync("01000000", tmp_path / "first", tmp_path)
     with pytest.raises(InputError, match=f"another run on this machine .{tmp_path}/first."):
         hold_weight_sync("01000000", tmp_path / "second", tmp_path)
-    os.close(hold_weight_sync("02000000", tmp_path / "second", tmp_path))
-    os.close(first)
-    os.close(hold_weight_sync("01000000", tmp_path / "third", tmp_path))
+    hold_weight_sync("02000000", tmp_path / "second", tmp_path).close()
+    first.close()
+    hold_weight_sync("01000000", tmp_path / "third", tmp_path).close()

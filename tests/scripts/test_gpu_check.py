@@ -18,12 +18,12 @@ from gpu.place import Place
 from gpu.processes import Processes, end, has_own_tmp, own_tmp, wait
 from gpu.remedies import REMEDIES, Remedies, merged
 from gpu.report import Report, table
-from gpu.settings import SCHEDULES
+from gpu.settings import TURNS
 from hydra import compose, initialize_config_dir
 
 from fail2fix.run.shipped_configs import config_dir
 from fail2fix.train import register_configs
-from tests.e2e.support.turns import round_of, schedule_of
+from tests.e2e.support.turns import round_of, turn_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,25 +59,25 @@ def a_step(number: int, seconds: float, **more: float) -> figures.Row:
 
 
 def steps_of(rounds: int) -> list[figures.Row]:
-    """Plain 10 s, serial 12, lagged 8; the first round is a hundred times as slow, the last one twice."""
-    seconds = {"plain": 10.0, "serial": 12.0, "lagged": 8.0}
+    """Plain 10 s, online 12, lagged 8; the first round is a hundred times as slow, the last one twice."""
+    seconds = {"plain": 10.0, "online": 12.0, "lagged": 8.0}
     slow = {0: 100.0, rounds - 1: 2.0}
-    numbers = range(1, len(SCHEDULES) * rounds + 1)
-    return [a_step(n, seconds[schedule_of(n, SCHEDULES)] * slow.get(round_of(n, SCHEDULES), 1.0)) for n in numbers]
+    numbers = range(1, len(TURNS) * rounds + 1)
+    return [a_step(n, seconds[turn_of(n, TURNS)] * slow.get(round_of(n, TURNS), 1.0)) for n in numbers]
 
 
 def test_ratios_are_of_the_counted_rounds_alone() -> None:
     found = main_training.summary(steps_of(4), [False, False, False, True])
     assert found["rounds"] == 2
-    assert found["step_to_plain"] == {"plain": 1.0, "serial": 1.2, "lagged": 0.8}
-    assert found["schedules"]["serial"]["seconds"]["step"] == 12.0
-    assert found["schedules"]["serial"]["share_of_step"]["gen"] == 0.5
+    assert found["step_to_plain"] == {"plain": 1.0, "online": 1.2, "lagged": 0.8}
+    assert found["turns"]["online"]["seconds"]["step"] == 12.0
+    assert found["turns"]["online"]["share_of_step"]["gen"] == 0.5
     assert found["counted_rounds_seeded"] is False
 
 
 def test_the_last_round_tells_what_seeds_cost() -> None:
     found = main_training.summary(steps_of(4), [False, False, False, True])
-    assert found["generation_with_other_seeding_to_counted"] == {"plain": 2.0, "serial": 2.0, "lagged": 2.0}
+    assert found["generation_with_other_seeding_to_counted"] == {"plain": 2.0, "online": 2.0, "lagged": 2.0}
 
 
 @pytest.mark.parametrize("cpu", [True, False])
@@ -90,7 +90,7 @@ def test_counted_rounds_are_seeded_as_auto_does_and_the_last_one_is_not(tmp_path
 @pytest.mark.parametrize("steps", range(10))
 def test_an_unfinished_training_has_figures_of_its_whole_rounds(steps: int) -> None:
     found = main_training.summary(steps_of(4)[:steps], [True, True, True, False])
-    assert found.get("rounds", 0) == max(0, steps // len(SCHEDULES) - 1)
+    assert found.get("rounds", 0) == max(0, steps // len(TURNS) - 1)
     assert len(found["all_steps"]) == steps
 
 
@@ -280,7 +280,7 @@ def test_the_trainings_compose_under_every_remedy(tmp_path: Path, cpu: bool, tak
     with initialize_config_dir(config_dir(), version_base="1.3"):
         main = compose("cipo", main_training.overrides(bench, "main1"))
         learned = {name: compose(name, learning.arguments(bench, name, 0, 2)[4:]) for name in settings.CONFIGS}
-    assert len(main.timing.seeded) * len(main.timing.schedules) == main.trainer.total_training_steps
+    assert len(main.timing.seeded) * len(main.timing.turns) == main.trainer.total_training_steps
     assert main.actor_rollout_ref.actor.optim.lr > 0
     cipo, grpo = learned.values()
     counted = [config.data.train_batch_size * config.actor_rollout_ref.rollout.n for config in (cipo, grpo)]

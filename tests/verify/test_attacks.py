@@ -15,7 +15,7 @@ import pytest
 from fail2fix.verify.attacks.corpus import Attack, corpus
 from fail2fix.verify.attacks.generated import generated
 from fail2fix.verify.certify.figures import SLACK_S
-from fail2fix.verify.certify.judging import Judging, MemoryWatch, judge_one_by_one
+from fail2fix.verify.certify.judging import Judging, PeakMemory, judge_one_by_one
 
 DEADLINE_S = 3.0
 MEMORY_BYTES = 4 * 2**30
@@ -45,7 +45,7 @@ def attacks(canary: Path) -> list[Attack]:
 
 @pytest.fixture(scope="module")
 def judged(attacks: list[Attack]) -> tuple[Judging, int]:
-    with MemoryWatch() as watch:
+    with PeakMemory() as watch:
         judging = judge_one_by_one([(row.response, row.gold) for row in attacks], workers=1, deadline_s=DEADLINE_S)
     return judging, watch.peak
 

@@ -17,7 +17,7 @@ import pytest
 import requests
 from tenacity import AsyncRetrying, Retrying
 
-from fail2fix.verify.backoff import Kind, kind_of, retry_after_s, retry_policy
+from fail2fix.verify.backoff import ErrorKind, kind_of, retry_after_s, retry_policy
 from tests.services import down, serving
 
 REQUEST = httpx.Request("POST", "http://judge/")
@@ -45,7 +45,7 @@ def answered(status: int, headers: dict[str, str] | None = None) -> dict[str, Ex
      (400, "code"), (401, "code"), (404, "code"), (422, "code")],
 )  # fmt: skip
 def test_an_http_status_decides_whichever_client_says_it(client: str, status: int, kind: str) -> None:
-    assert kind_of(answered(status)[client]) is Kind(kind)
+    assert kind_of(answered(status)[client]) is ErrorKind(kind)
 
 
 SERVICE = [
@@ -65,12 +65,12 @@ CODE = [
 
 @pytest.mark.parametrize(
     ("error", "kind"),
-    [*((e, Kind.service) for e in SERVICE), *((e, Kind.code) for e in CODE),
-     (RuntimeError(), Kind.unclear), (Exception(), Kind.unclear), (AssertionError(), Kind.unclear),
-     (json.JSONDecodeError("", "", 0), Kind.unclear)],
-    ids=lambda given: given.value if isinstance(given, Kind) else f"{type(given).__module__}.{type(given).__name__}",
+    [*((e, ErrorKind.service) for e in SERVICE), *((e, ErrorKind.code) for e in CODE),
+     (RuntimeError(), ErrorKind.unclear), (Exception(), ErrorKind.unclear), (AssertionError(), ErrorKind.unclear),
+     (json.JSONDecodeError("", "", 0), ErrorKind.unclear)],
+    ids=lambda each: each.value if isinstance(each, ErrorKind) else f"{type(each).__module__}.{type(each).__name__}",
 )  # fmt: skip
-def test_kinds(error: Exception, kind: Kind) -> None:
+def test_kinds(error: Exception, kind: ErrorKind) -> None:
     assert kind_of(error) is kind
 
 
@@ -81,7 +81,7 @@ def test_a_service_shows_through_the_error_it_was_turned_into() -> None:
         except Exception as error:
             raise ValueError("the judge gave no answer") from error
 
-    for cause, kind in ((requests.ConnectionError(), Kind.service), (KeyError("x"), Kind.code)):
+    for cause, kind in ((requests.ConnectionError(), ErrorKind.service), (KeyError("x"), ErrorKind.code)):
         with pytest.raises(ValueError, match="no answer") as raised:
             judge(cause)
         assert kind_of(raised.value) is kind

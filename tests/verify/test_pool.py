@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fail2fix.verify.pool import Verdict, VerifierPool
+from fail2fix.verify.pool import VerifierPool
+from fail2fix.verify.verifier import Verdict
 from tests.verify.checks import HANG, HOARD, bounded
 
 DEADLINE_S = 3.0

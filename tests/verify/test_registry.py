@@ -77,7 +77,9 @@ def test_a_runs_own_list_outweighs_the_registrys() -> None:
 
 
 def test_an_unknown_verifier_is_refused_by_name() -> None:
-    with pytest.raises(InputError, match=r"verifier\.sources: 'mine' is given to 'maths': use one of math, code, text"):
+    with pytest.raises(
+        InputError, match=r"^fail2fix\.verifier\.sources\.mine=maths: .*; must be math, code, text, or "
+    ):
         verifier_of("mine", VerifierConfig(sources={"mine": "maths"}))
 
 
@@ -103,10 +105,10 @@ def test_the_math_verifier_reads_the_declared_channel() -> None:
 
 def test_a_service_without_its_client_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     from fail2fix.verify.code import verifier
-    from fail2fix.verify.config import CodeBackend, CodeConfig
+    from fail2fix.verify.config import CodeBackendName, CodeConfig
 
     monkeypatch.setattr(verifier, "find_spec", lambda _: None)
-    service = CodeConfig(backend=CodeBackend.sandbox_fusion, endpoint="http://localhost:1")
+    service = CodeConfig(backend=CodeBackendName.sandbox_fusion, endpoint="http://localhost:1")
     with pytest.raises(InputError, match="pip install sandbox-fusion"):
         open_verifier("code", VerifierConfig(code=service))
 

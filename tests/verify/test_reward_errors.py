@@ -16,8 +16,8 @@ from verl import DataProto
 from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
 
 from fail2fix.method.errors import InputError
+from fail2fix.run.exit_status import Exit
 from fail2fix.run.failures import failure_of
-from fail2fix.run.faults import Exit
 from fail2fix.verify.reward_errors import REWARD_ERROR, FirstVerdicts, failed_under_verl
 from fail2fix.verl_ext.rollout import ENOUGH_VERDICTS, Fail2FixAgentLoopManager, PromptIdsAgentLoopWorker
 

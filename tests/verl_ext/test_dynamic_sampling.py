@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fail2fix.verl_ext.dynamic_sampling import refilled, with_signal
-from fail2fix.verl_ext.streams import Stream
-from tests.verl_ext.test_streams import stream
+from fail2fix.verl_ext.stream import Stream
+from tests.verl_ext.test_stream import read, stream
 
 
 def verdicts(*groups: str, first: int = 0) -> Stream:
@@ -22,11 +22,11 @@ def verdicts(*groups: str, first: int = 0) -> Stream:
     for row, verdict in enumerate(flat):
         made.rows.batch["rm_scores"][row] = 0
         made.rows.batch["rm_scores"][row, -1] = float(verdict == "1")
-    return made
+    return read(made.rows, len(groups[0]))
 
 
 def names(made: Stream) -> list[str]:
-    return made.source.head.non_tensor_batch["uid"].tolist()[:: made.rollouts]
+    return made.requests.head.non_tensor_batch["uid"].tolist()[:: made.rollouts.group_size]
 
 
 class Supply:
@@ -73,7 +73,7 @@ def test_only_what_is_missing_is_asked_for_until_it_is_there() -> None:
 def test_rounds_are_bounded_and_groups_without_a_signal_fill_the_step() -> None:
     supply = Supply(verdicts("11", "11", first=6))
     chosen, counts = refilled(verdicts("10", "11", "00"), supply, "acc", rounds=2)
-    assert chosen.groups == 3
+    assert chosen.rollouts.groups == 3
     assert names(chosen)[0] == "u0"
     assert counts["fail2fix/base/unfilled_groups"] == 2
     assert counts["fail2fix/base/discarded_groups"] == 2
@@ -92,13 +92,14 @@ def test_groups_that_were_not_verified_are_counted_and_fill_last() -> None:
     chosen, counts = refilled(verdicts("1e", "ee", "10", "11"), Supply(verdicts("0e", "00", "00", first=8)), "acc", 2)
     assert counts["fail2fix/base/sampled_excluded_groups"] == 3
     assert names(chosen) == ["u2", "u3", "u5", "u6"]
-    assert not chosen.excluded.any()
+    assert not chosen.rollouts.excluded.any()
 
 
 def test_rewards_differ_where_verdicts_do_not() -> None:
     """An overlong punishment gives a signal to the reward and none to the verdict."""
     made: Any = verdicts("11")
     made.rows.batch["rm_scores"][0, -1] = 0.5
+    made = read(made.rows, 2)
     assert with_signal(made, "reward").tolist() == [True]
     assert with_signal(made, "acc").tolist() == [False]
-    assert np.asarray(made.correct).all()
+    assert np.asarray(made.rollouts.correct).all()

@@ -13,8 +13,10 @@ from fail2fix.method.errors import InputError
 from fail2fix.method.metrics import held_out_metrics
 from fail2fix.method.prompts import CorrectionPromptBuilder
 from fail2fix.method.selection import Attempt, PromptGroup
-from fail2fix.verl_ext.held_out import HeldOutCorrections, Messages, frozen_attempts, load_held_out, validated_accuracy
-from fail2fix.verl_ext.streams import Source, Stream, prompt_groups
+from fail2fix.verl_ext.held_out import HeldOutCorrections, Messages, frozen_attempts, load_held_out
+from fail2fix.verl_ext.requests import Requests
+from fail2fix.verl_ext.stream import Reading, Stream
+from fail2fix.verl_ext.validation import validated_accuracy
 from tests.verl_ext.test_sources import TOKENIZER, pool
 
 
@@ -57,11 +59,12 @@ class Policy:
 def test_a_shared_file_serves_runs_that_validate_the_same_problems_in_the_same_order(tmp_path: Path) -> None:
     config = OmegaConf.create({"fail2fix": {"held_out": {"file": str(tmp_path / "held_out.parquet")}}})
     builder = CorrectionPromptBuilder(TOKENIZER, max_tokens=512)
-    messages = [list(row) for row in pool().source.request.non_tensor_batch["raw_prompt"][:: pool().rollouts]]
+    stream = pool()
+    asked = stream.requests.request.non_tensor_batch["raw_prompt"]
+    messages = [list(row) for row in asked[:: stream.rollouts.group_size]]
 
     def load(policy: Policy) -> HeldOutCorrections:
-        everything = lambda stream: prompt_groups(stream, np.ones(stream.groups, dtype=bool), {0})  # noqa: E731
-        return load_held_out(config, policy, builder, everything)
+        return load_held_out(config, policy, builder, {0})
 
     first, more = load(Policy(messages)), load(Policy([*messages, messages[0]]))
     assert [replay.attempt for replay in first.replays] == [replay.attempt for replay in more.replays]
@@ -112,18 +115,19 @@ def test_a_sample_without_a_verdict_counts_for_neither_side() -> None:
 
 def test_every_frozen_prompt_is_answered_and_dumped(tmp_path: Path) -> None:
     stream = pool()
-    groups = prompt_groups(stream, np.ones(stream.groups, dtype=bool), {0})
+    groups = stream.prompt_groups(lambda messages, tokens: True)
     held_out = HeldOutCorrections(stream, groups, CorrectionPromptBuilder(TOKENIZER, max_tokens=512), samples=2)
-    asked: list[Source] = []
+    asked: list[Requests] = []
 
-    def answer(source: Source, samples: int) -> tuple[Stream, list[str]]:
+    def answer(requests: Requests, samples: int) -> tuple[Stream, list[str]]:
         """Every correction is what the pool's first rows are; only the verdicts matter here."""
-        asked.append(source)
-        rows = stream.rows[np.arange(len(source))]
-        rows.non_tensor_batch["uid"] = source.head.non_tensor_batch["uid"]
-        return Stream(rows, samples, source), [f"text {i}" for i in range(len(source))]
+        asked.append(requests)
+        rows = stream.rows[np.arange(len(requests))]
+        rows.non_tensor_batch["uid"] = requests.head.non_tensor_batch["uid"]
+        answers = Stream.of("correction", rows, requests, samples, Reading({0}))
+        return answers, [f"text {i}" for i in range(len(requests))]
 
-    metrics = held_out.evaluate(answer, np.full(stream.groups, 0.5), tmp_path / "dumps" / "3.jsonl")
+    metrics = held_out.evaluate(answer, np.full(stream.rollouts.groups, 0.5), tmp_path / "dumps" / "3.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "dumps" / "3.jsonl").read_text().splitlines()]
     assert len(lines) == len(asked[0]) == 2 * len(held_out.replays) == metrics["fail2fix/held_out/corrections"]
     fixed = [line["correct"] for line in lines if not line["attempt_correct"]]
@@ -134,7 +138,7 @@ def test_every_frozen_prompt_is_answered_and_dumped(tmp_path: Path) -> None:
     assert metrics["fail2fix/held_out/problems"] == len(frozen)
     assert metrics["fail2fix/held_out/excluded"] == 0
 
-    resolve = np.full(stream.groups, 0.5)
+    resolve = np.full(stream.rollouts.groups, 0.5)
     lost = min(frozen)
     resolve[lost] = np.nan  # no sample of this problem got a verdict
     fewer = held_out.evaluate(answer, resolve, tmp_path / "4.jsonl")

@@ -25,17 +25,11 @@ from omegaconf import OmegaConf
 from verl import DataProto
 
 from fail2fix.method.errors import InputError
-from fail2fix.verify.pool import Verdict
-from fail2fix.verl_ext import reward_manager
-from fail2fix.verl_ext.reward_manager import (
-    ENOUGH_VERDICTS,
-    THREADS,
-    WINDOW,
-    RewardError,
-    RiskAverseRewardManager,
-    RowContext,
-    with_verdict,
-)
+from fail2fix.verify import reward_calls
+from fail2fix.verify.reward_calls import THREADS
+from fail2fix.verify.reward_result import WINDOW, RewardError, with_verdict
+from fail2fix.verify.verifier import Verdict
+from fail2fix.verl_ext.reward_manager import ENOUGH_VERDICTS, RiskAverseRewardManager, RowContext
 from tests.e2e.support.tiny import make_tokenizer
 from tests.services import down, serving
 
@@ -383,7 +377,7 @@ def test_a_program_over_its_limits_may_be_replayed_and_an_unreadable_answer_not(
         async def verify(self, response: str, ground_truth: str) -> Verdict:
             return Verdict(False, response, "timeout")
 
-    monkeypatch.setattr(reward_manager, "open_verifier", lambda *_: Slow())
+    monkeypatch.setattr(reward_calls, "open_verifier", lambda *_: Slow())
     settings = {"verifier": {"sources": {"openai/gsm8k": source}}}
     m = manager(None, reward={"custom_reward_function": {"path": None}}, fail2fix=settings)
     assert scored(m, "12")["reward_extra_info"]["verify_status"] == status

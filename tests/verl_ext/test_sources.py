@@ -18,16 +18,16 @@ from verl import DataProto
 from fail2fix.method.config import ReplayConfig
 from fail2fix.method.errors import InputError
 from fail2fix.method.prompts import CorrectionPromptBuilder
-from fail2fix.method.selection import Attempt, PromptGroup, select_attempts
+from fail2fix.method.selection import select_attempts
 from fail2fix.run.provenance import check_provenance
-from fail2fix.verl_ext.corrections import build_replays, correction_source
+from fail2fix.verl_ext.replays import build_replays, correction_requests
+from fail2fix.verl_ext.requests import Requests, objects
 from fail2fix.verl_ext.sources import source_class
 from fail2fix.verl_ext.sources.lagged import LaggedAttempts
 from fail2fix.verl_ext.sources.offline import OfflineAttempts
 from fail2fix.verl_ext.sources.online import OnlineAttempts
+from fail2fix.verl_ext.stream import Reading, Stream
 from fail2fix.verl_ext.stream_file import check_storable, read_provenance, read_stream, write_stream
-from fail2fix.verl_ext.streaming import Carried
-from fail2fix.verl_ext.streams import Source, Stream, objects, prompt_groups
 from fail2fix.verl_ext.training_prompts import drawn_prompts
 from tests.e2e.support.tiny import make_tokenizer
 
@@ -69,19 +69,20 @@ def pool(problems: int = 6, rollouts: int = 4, first: int = 0) -> Stream:
     rows = DataProto.from_dict(tensors=tensors, non_tensors=columns)
     halves = [{name: objects(values) for name, values in part.items()} for part in (head, request)]
     dummy = {"dummy_tensor": torch.zeros(n, 1, dtype=torch.uint8)}
-    source = Source(DataProto.from_dict(tensors=dummy, non_tensors=halves[0]), DataProto(non_tensor_batch=halves[1]))
-    return Stream(rows, rollouts, source)
+    kept = DataProto.from_dict(tensors=dummy, non_tensors=halves[0])
+    requests = Requests(kept, DataProto(non_tensor_batch=halves[1]))
+    return Stream.of("base", rows, requests, rollouts, Reading({0}))
 
 
 def replayed(stream: Stream, step: int = 3, order: random.Random | None = None) -> list[tuple[Any, ...]]:
     """What a step replays of a pool: attempts, prompts, and the rows their corrections are asked for."""
-    groups = prompt_groups(stream, np.ones(stream.groups, dtype=bool), {0})
+    groups = stream.prompt_groups(lambda messages, tokens: True)
     if order:
         order.shuffle(groups)
     selection = select_attempts(groups, 5, 0.4, ReplayConfig(), seed=0, step=step)
     builder = CorrectionPromptBuilder(TOKENIZER, max_tokens=512)
     replays, _ = build_replays(stream, selection.attempts, builder)
-    rows = correction_source(replays).request.non_tensor_batch
+    rows = correction_requests(replays).request.non_tensor_batch
     return sorted(
         (str(uid), r.attempt.correct, bytes(np.array(r.prompt.ids)), str(info["fail2fix"]), str(raw))
         for r, uid, info, raw in zip(replays, rows["uid"], rows["extra_info"], rows["raw_prompt"], strict=True)
@@ -97,16 +98,18 @@ def stored(tmp_path: Path) -> tuple[Stream, Path]:
 
 def test_rollouts_in_a_file_are_the_rollouts(stored: tuple[Stream, Path]) -> None:
     stream, path = stored
-    read = read_stream(path)
-    assert (read.rollouts, read.groups, read.problem_keys) == (stream.rollouts, stream.groups, stream.problem_keys)
-    assert (read.correct == stream.correct).all()
-    np.testing.assert_allclose(read.reward, stream.reward)
-    assert read.answers == stream.answers
-    assert (read.status("timeout") == stream.status("timeout")).all()
+    read = read_stream(path, {0})
+    mine, theirs = read.rollouts, stream.rollouts
+    assert (mine.group_size, mine.groups, mine.problems) == (theirs.group_size, theirs.groups, theirs.problems)
+    assert (mine.correct == theirs.correct).all()
+    assert (mine.cut_off == theirs.cut_off).all()
+    np.testing.assert_allclose(mine.reward, theirs.reward)
+    assert mine.answers == theirs.answers
+    assert (mine.ended_in("timeout") == theirs.ended_in("timeout")).all()
     for name in ("prompts", "responses", "attention_mask"):
         assert torch.equal(read.rows.batch[name], stream.rows.batch[name]), name
-    assert torch.equal(read.source.head.batch["dummy_tensor"], stream.source.head.batch["dummy_tensor"])
-    assert read.source.head.non_tensor_batch["extra_info"][7] == {"index": 7, "tags": ["a", None]}
+    assert torch.equal(read.requests.head.batch["dummy_tensor"], stream.requests.head.batch["dummy_tensor"])
+    assert read.requests.head.non_tensor_batch["extra_info"][7] == {"index": 7, "tags": ["a", None]}
 
 
 @pytest.mark.parametrize(
@@ -121,10 +124,10 @@ def test_values_that_json_lacks_come_back_from_a_file_as_they_are(tmp_path: Path
     stream = pool()
     held = np.empty(len(stream.rows), dtype=object)
     held[:] = [value] * len(held)
-    stream.source.request.non_tensor_batch["of_the_user"] = held
+    stream.requests.request.non_tensor_batch["of_the_user"] = held
     check_storable({"of_the_user": value})
     write_stream(tmp_path / "x.parquet", stream, {})
-    found = read_stream(tmp_path / "x.parquet").source.request.non_tensor_batch["of_the_user"]
+    found = read_stream(tmp_path / "x.parquet", {0}).requests.request.non_tensor_batch["of_the_user"]
     assert [(type(each), each) for each in found] == [(type(value), value)] * len(held)
 
 
@@ -135,7 +138,7 @@ def test_a_row_that_no_file_can_hold_is_refused_by_its_column() -> None:
 
 def test_what_is_replayed_from_a_file_is_byte_for_byte_what_was_written(stored: tuple[Stream, Path]) -> None:
     stream, path = stored
-    assert replayed(read_stream(path)) == replayed(read_stream(path)) == replayed(stream)
+    assert replayed(read_stream(path, {0})) == replayed(read_stream(path, {0})) == replayed(stream)
     assert replayed(stream, step=3) != replayed(stream, step=4)
 
 
@@ -147,9 +150,9 @@ def test_the_order_in_which_groups_finish_changes_nothing(seed: int) -> None:
 def test_a_file_says_where_it_comes_from_and_a_run_that_differs_is_refused(stored: tuple[Stream, Path]) -> None:
     _, path = stored
     assert read_provenance(path)["model"] == "m"
-    check_provenance(path, {"tokenizer": "t", "seed": 0}, "fail2fix.offline.file", ("tokenizer",))
+    check_provenance(read_provenance(path), {"tokenizer": "t", "seed": 0}, "fail2fix.offline.file=x", ("tokenizer",))
     with pytest.raises(InputError, match="fail2fix.offline.file=.*another tokenizer"):
-        check_provenance(path, {"tokenizer": "other"}, "fail2fix.offline.file", ("tokenizer",))
+        check_provenance(read_provenance(path), {"tokenizer": "other"}, "fail2fix.offline.file=x", ("tokenizer",))
 
 
 @pytest.mark.parametrize("damage", ["text", "foreign", "cut"])
@@ -162,12 +165,12 @@ def test_a_file_that_is_not_ours_is_refused_by_name(stored: tuple[Stream, Path],
     else:
         path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match="pool.parquet"):
-        read_stream(path)
+        read_stream(path, {0})
 
 
 def test_what_no_file_can_hold_is_refused_by_its_column(tmp_path: Path) -> None:
     stream = pool()
-    stream.source.request.non_tensor_batch["image"] = objects([object()] * len(stream.rows))
+    stream.requests.request.non_tensor_batch["image"] = objects([object()] * len(stream.rows))
     with pytest.raises(InputError, match="column 'image'"):
         write_stream(tmp_path / "pool.parquet", stream, {})
     assert not list(tmp_path.iterdir()), "no half a file stays behind"
@@ -199,7 +202,7 @@ class Starting:
         return pool(problems)
 
     def charge(self, stream: Stream, seconds: float) -> None:
-        self.charged.append((stream.cost(seconds).rollouts, seconds))
+        self.charged.append((len(stream.rollouts), seconds))
 
 
 def test_online_replays_the_steps_own_rollouts(tmp_path: Path) -> None:
@@ -288,40 +291,3 @@ def test_problems_drawn_beside_the_data_loader_depend_on_their_purpose_alone() -
     assert len(set(drawn(0, "refill", 3, 2))) == 7
     assert drawn(0, "refill", 3, 2) != drawn(0, "refill", 3, 3)
     assert len(drawn_prompts(rows, 500, 0)) == 50
-
-
-def test_carried_attempts_come_back_from_a_file_each_with_its_own_rollouts(tmp_path: Path) -> None:
-    def groups(stream: Stream) -> list[PromptGroup]:
-        return prompt_groups(stream, np.ones(stream.groups, dtype=bool), {0})
-
-    whole = pool()
-    pools = [whole.groups_at(np.array([place])) for place in (2, 0)]
-    carried = Carried([(p, groups(p)[0].attempts[sample]) for p, sample in zip(pools, (1, 0), strict=True)])
-    carried.save(tmp_path / "carried.parquet")
-    back = Carried.load(tmp_path / "carried.parquet", groups, saved=2)
-    assert [attempt for _, attempt in back.attempts] == [attempt for _, attempt in carried.attempts]
-    assert [p.problem_keys for p, _ in back.attempts] == [p.problem_keys for p in pools]
-    assert len(Carried.load(tmp_path / "nothing.parquet", groups, saved=0)) == 0
-    with pytest.raises(InputError, match="nothing.parquet: 0 attempts .* saved with 2: restore"):
-        Carried.load(tmp_path / "nothing.parquet", groups, saved=2)
-
-
-def test_attempts_wait_again_beside_others_after_a_resumption_and_whatever_their_reward_says(tmp_path: Path) -> None:
-    def groups(stream: Stream) -> list[PromptGroup]:
-        return prompt_groups(stream, np.ones(stream.groups, dtype=bool), {0})
-
-    def waiting(stream: Stream, place: int, sample: int) -> tuple[Stream, Attempt]:
-        own = stream.groups_at(np.array([place]))
-        return own, groups(own)[0].attempts[sample]
-
-    path = tmp_path / "carried.parquet"
-    Carried([waiting(pool(), 2, 1)]).save(path)
-    talkative = pool(first=50)
-    talkative.rows.non_tensor_batch["remark"] = objects(["of its reward alone"] * len(talkative.rows))
-    both = Carried(
-        [*Carried.load(path, groups, saved=1).attempts, waiting(talkative, 1, 3), waiting(pool(first=90), 0, 2)]
-    )
-    both.save(path)
-    back = Carried.load(path, groups, saved=3)
-    assert [attempt for _, attempt in back.attempts] == [attempt for _, attempt in both.attempts]
-    assert [own.answers for own, _ in back.attempts] == [own.answers for own, _ in both.attempts]

@@ -16,7 +16,8 @@ import torch
 from omegaconf import OmegaConf
 
 from fail2fix.run.config import CheckpointConfig, Fail2FixConfig
-from fail2fix.verl_ext.rollout import Fail2FixAgentLoopManager, PromptIdsAgentLoopWorker, extra_columns
+from fail2fix.verl_ext.reward_extras import extra_columns
+from fail2fix.verl_ext.rollout import Fail2FixAgentLoopManager, PromptIdsAgentLoopWorker
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
 from fail2fix.verl_ext.validation import OURS, validated_extras, validated_verdicts
 from tests.e2e.support.tiny import make_tokenizer
@@ -82,8 +83,8 @@ class Validated:
         trainer.watchdog = SimpleNamespace(phase=lambda name: nullcontext())
         trainer.val_dataloader = [_batch(rows) for rows in batches]
         trainer._init_dump_executor()
-        self.metrics = trainer._validate()
-        trainer._shutdown_dump_executor()
+        self.metrics = trainer.validate()
+        trainer.close_dumps()
         self.accuracy = trainer._resolve_accuracy.tolist()
         self.dump = [json.loads(line) for line in (folder / "7.jsonl").read_text().splitlines()]
 

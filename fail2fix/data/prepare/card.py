@@ -1,6 +1,6 @@
-"""The card of a prepared set: where it came from, what is in it, what is not and why.
+"""Data card of a prepared set: its origin, its contents, and what was dropped and why.
 
-Knows: the card's fields. Must not know: how rows are read or dropped. `card.json` is for programs; README.md says the
+Knows: the card's fields. Must not know: how rows are read or dropped. `card.json` is for programs; README.md holds the
 same in the Hugging Face hub's form of a data card.
 """
 
@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from fail2fix.data.files import sha256
 from fail2fix.data.prepare.cleaning import Dropped
@@ -19,8 +20,11 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Made:
-    """What came of a set. `source`: {file: sha256} of local copies, {} for the hub. `read`, `written`: {split: rows}.
-    `exact`: {evaluation set: problems of it found}; `near`: None where the evaluation sets were not at hand."""
+    """Result of preparing one data set.
+
+    `source`: {file: sha256} of local copies, {} for the hub. `read`, `written`: {split: rows}.
+    `exact`: {evaluation set: number of its problems found}. `near`: None if the evaluation sets were not available.
+    """
 
     source: Mapping[str, str]
     read: Mapping[str, int]
@@ -37,16 +41,17 @@ def write_card(out: Path, chosen: PublicSet, made: Made) -> None:
     (out / "README.md").write_text(_markdown(fields))
 
 
-def card(out: Path, chosen: PublicSet, made: Made) -> dict[str, object]:
-    """The card's fields; `files` are the checksums of what was written to `out`."""
+def card(out: Path, chosen: PublicSet, made: Made) -> dict[str, Any]:
+    """The card's fields; `files` are the checksums of the parquet files in `out`."""
     near = None if made.near is None else {name: [asdict(pair) for pair in pairs] for name, pairs in made.near.items()}
+    files = [f"{split}.parquet" for split, rows in sorted(made.written.items()) if rows]
     return {
         "format": FORMAT,
         "name": chosen.name,
         "hub_id": chosen.hub_id,
         "hub_config": chosen.hub_config,
         "revision": chosen.revision,
-        "licence": chosen.licence,
+        "licence": chosen.license,
         "use": chosen.use,
         "ability": chosen.ability,
         "instruction": chosen.instruction,
@@ -60,45 +65,38 @@ def card(out: Path, chosen: PublicSet, made: Made) -> dict[str, object]:
         },
         "overlap": {"exact": dict(made.exact), "near": near},
         "traps": list(chosen.traps),
-        "files": {
-            f"{split}.parquet": sha256([out / f"{split}.parquet"])
-            for split, rows in sorted(made.written.items())
-            if rows
-        },
+        "files": {name: sha256([out / name]) for name in files},
     }
 
 
-def _markdown(fields: dict[str, object]) -> str:
-    dropped, overlap = fields["dropped"], fields["overlap"]
-    assert isinstance(dropped, dict)
-    assert isinstance(overlap, dict)
+def _markdown(fields: Mapping[str, Any]) -> str:
+    overlap = fields["overlap"]
     lines = [
-        "---", f"license: {str(fields['licence']).lower()}", "---", "",
+        "---", f"license: {fields['licence'].lower()}", "---", "",
         f"# {fields['name']}", "",
         f"{fields['hub_id']}, {_revision(fields)}, prepared by `python -m fail2fix.prepare {fields['name']}`.", "",
         f"Read: {_counts(fields['rows_read'])}. Written: {_counts(fields['rows_written'])}.", "",
         "| dropped, because | rows |", "|---|---|",
-        *(f"| {reason} | {each['rows']} |" for reason, each in dropped.items()), "",
+        *(f"| {reason} | {each['rows']} |" for reason, each in fields["dropped"].items()), "",
         "| problems of | the same | nearly |", "|---|---|---|",
         *(f"| {name} | {count} | {_near(overlap['near'], name)} |" for name, count in overlap["exact"].items()), "",
-        *(f"- {trap}" for trap in fields["traps"]),  # type: ignore[attr-defined]
+        *(f"- {trap}" for trap in fields["traps"]),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
 
 
-def _revision(fields: Mapping[str, object]) -> str:
+def _revision(fields: Mapping[str, Any]) -> str:
     if fields["source"]:
         return "from local copies"
     return f"revision {fields['revision']}" if fields["revision"] else "no pinned revision: rows may have changed"
 
 
-def _counts(rows: object) -> str:
-    assert isinstance(rows, dict)
+def _counts(rows: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} in {split}" for split, count in rows.items())
 
 
-def _near(near: Mapping[str, list[Mapping[str, object]]] | None, name: str) -> str:
-    """How many problems of an evaluation set are near, each by however many rows."""
-    return (
-        "not looked for" if near is None or name not in near else str(len({pair["evaluated"] for pair in near[name]}))
-    )
+def _near(near: Mapping[str, list[Mapping[str, Any]]] | None, name: str) -> str:
+    """Number of an evaluation set's problems that have a near overlap, each counted once."""
+    if near is None or name not in near:
+        return "not looked for"
+    return str(len({pair["evaluated"] for pair in near[name]}))

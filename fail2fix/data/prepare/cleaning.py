@@ -1,7 +1,6 @@
-"""What a set loses on its way to training, by rule, each row with its reason.
+"""Rules that drop rows of a set on the way to training.
 
-Knows: problems and answers. Must not know: files, sets. Nothing is dropped silently: every function says what it
-dropped and why.
+Knows: problems and answers. Must not know: files, sets. Every function counts what it drops, with the reason.
 """
 
 import hashlib
@@ -10,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fail2fix.data.sets.spec import Ability, Problem, Record, UnusableRowError
+from fail2fix.data.sets.spec import Ability, Problem, SourceRow, UnusableRowError, unusable
 from fail2fix.method.errors import InputError
 from fail2fix.verify.answer_text import AnswerText
 from fail2fix.verify.code.verifier import ground_truth_problem as code_problem
@@ -21,15 +20,15 @@ from fail2fix.verify.math_verifier import accepts_itself
 from fail2fix.verify.text_verifier import ground_truth_problem as text_problem
 
 Marks = tuple[str, ...]
-"""By what a problem is known in other sets: hashes, of which one shared is enough."""
+"""Hashes that identify a problem in other sets; one shared hash is enough."""
 
 EXAMPLES = 20
-"""Dropped rows of a reason that a card names."""
+"""Dropped rows that a card names for each reason."""
 
 
 @dataclass
 class Dropped:
-    """How many rows went for each reason, and the places of the first of them."""
+    """Number of dropped rows for each reason, and the places of the first of them."""
 
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
@@ -43,16 +42,16 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Placed:
-    """A problem, and the row it came from."""
+    """A problem and the place of its row."""
 
     problem: Problem
     place: str
 
 
 def read_all(
-    rows: Iterable[Record], read: Callable[[Record], Problem], ability: Ability, dropped: Dropped
+    rows: Iterable[SourceRow], read: Callable[[SourceRow], Problem], ability: Ability, dropped: Dropped
 ) -> list[Placed]:
-    """The problems of the rows, without those whose gold answer cannot be judged by."""
+    """Problems of the rows, without rows that have no usable gold answer."""
     found = []
     for row in rows:
         try:
@@ -68,26 +67,21 @@ def read_all(
 def _refuse_bad_gold(answer: str, ability: Ability) -> None:
     """A gold answer must be right when a policy gives it."""
     if ability == "code":
-        if code_problem(answer):
-            raise UnusableRowError("its tests cannot be read")
-        return
-    if ability == "text":
-        if text_problem(answer):
-            raise UnusableRowError("its answer cannot be read")
-        return
-    try:
-        gold = parse_gold(answer).answer
-    except GroundTruthError:
-        raise UnusableRowError("its answer cannot be read") from None
-    if not accepts_itself(gold):
-        raise UnusableRowError("its answer is no answer to itself")
+        fault = code_problem(answer) and "its tests cannot be read"
+    elif ability == "text":
+        fault = text_problem(answer) and "its answer cannot be read"
+    else:
+        with unusable("its answer cannot be read", GroundTruthError):
+            gold = parse_gold(answer).answer
+        fault = "" if accepts_itself(gold) else "its answer is no answer to itself"
+    if fault:
+        raise UnusableRowError(fault)
 
 
 def without_repeats(problems: Sequence[Placed], ability: Ability, dropped: Dropped) -> list[Placed]:
-    """Each problem once; one that occurs with different answers not at all, since nothing tells which is right.
+    """Keep each problem once; drop problems that occur with different answers, since either may be wrong.
 
-    Two spellings of an answer are one answer: the verifier decides where it can without computing. Other tests are no
-    other answer: of programs the first row is kept.
+    Answers that the verifier accepts as equal count as one. Programs have tests instead: the first row is kept.
     """
     groups: dict[str, list[Placed]] = {}
     for each in problems:
@@ -105,31 +99,30 @@ def without_repeats(problems: Sequence[Placed], ability: Ability, dropped: Dropp
 
 
 def same_answer(one: str, two: str) -> bool:
-    """Whether two gold answers are the same answer, in whatever spelling."""
+    """Whether two gold answers are equal, as far as the verifier can tell without computing."""
     return one == two or judge(AnswerText(one), two) is True or judge(AnswerText(two), one) is True
 
 
 def without_overlap(
     problems: Sequence[Placed], evaluated: Mapping[str, frozenset[Marks]], dropped: Dropped
 ) -> list[Placed]:
-    """Without the problems of evaluation sets. `evaluated` {set: the marks of its problems}."""
+    """Drop the problems of evaluation sets. `evaluated`: {set: the marks of its problems}."""
     hashes = {name: frozenset(mark for one in known for mark in one) for name, known in evaluated.items()}
     kept = []
     for each in problems:
         own = marks(each.problem)
-        found = [name for name, known in hashes.items() if not known.isdisjoint(own)]
-        if found:
-            dropped.add(f"a problem of {found[0]}", each.place)
+        if found := next((name for name, known in hashes.items() if not known.isdisjoint(own)), None):
+            dropped.add(f"a problem of {found}", each.place)
         else:
             kept.append(each)
     return kept
 
 
 def hold_out(problems: Sequence[Placed], count: int) -> tuple[list[Placed], list[Placed]]:
-    """(train, test): the `count` problems with the smallest hash are held out, in any order of rows.
+    """(train, test): hold out the `count` problems with the smallest hash, whatever the order of rows.
 
     Raises:
-        InputError: there are no more problems than that.
+        InputError: there are at most `count` problems.
     """
     if len(problems) <= count:
         raise InputError(f"{len(problems)} problems, {count} to hold out: the source is incomplete")
@@ -141,33 +134,31 @@ def hold_out(problems: Sequence[Placed], count: int) -> tuple[list[Placed], list
 
 
 def problem_key(text: str) -> str:
-    """What two copies of a problem share: letters, digits and operators.
+    """Letters, digits and operators of a problem, equal for two copies of it.
 
-    Spaces, dollar signs, braces and punctuation go. Operators stay: "the least x + y" is another problem than
-    "the least xy".
+    Operators stay: "the least x + y" is another problem than "the least xy".
     """
     return re.sub(r"[^\w+\-*/=<>^!|%]|_", "", text.lower())
 
 
 def problem_id(each: Placed) -> str:
-    """A name for a problem whose source has none: the same in every run and order of rows."""
+    """Identifier of a problem that has none in its source, independent of the order of rows."""
     return _order(each.problem.text).hex()[:12]
 
 
 def marks(problem: Problem) -> Marks:
-    """By what a problem is known in other sets: its text, and LeetCode's name for it, for wordings differ."""
+    """Hashes of a problem's text and, if known, of LeetCode's name for it, since wordings differ."""
     text = overlap_hash(problem.text)
     return (text, overlap_hash(f"leetcode {problem.slug}")) if problem.slug else (text,)
 
 
-def overlap_key(text: str) -> str:
-    """What a problem shares with one of an evaluation set: letters and digits alone, to rather drop one too many."""
-    return re.sub(r"[^a-z0-9]", "", text.lower())
-
-
 def overlap_hash(text: str) -> str:
-    """Twelve hexadecimal digits of `overlap_key`, or of a text that has none, which tell nobody the problem."""
-    return hashlib.sha256((overlap_key(text) or text).encode()).hexdigest()[:12]
+    """Twelve hexadecimal digits that do not reveal the problem.
+
+    They are of its letters and digits alone, which rather drops a problem too many; of the whole text if it has none.
+    """
+    plain = re.sub(r"[^a-z0-9]", "", text.lower())
+    return hashlib.sha256((plain or text).encode()).hexdigest()[:12]
 
 
 def _order(text: str) -> bytes:

@@ -3,14 +3,14 @@
     python -m fail2fix.prepare NAME... --out DIR [--from FOLDER]
 
 Writes DIR/NAME/{train,test}.parquet (an evaluation set: test.parquet only), card.json and README.md. Rows come from the
-Hugging Face hub, or with --from from a folder of local copies (.json, .jsonl, .gz of these, .parquet), where each set
-looks for FOLDER/NAME/* and for its mirrors' names. Prompts are the problem plus an instruction; ground truths are what
-the reward's verifier reads.
+Hugging Face hub. With --from they come from a folder of local copies (.json, .jsonl, .gz of these, .parquet), where
+each set looks for FOLDER/NAME/* and for its mirrors' names. Prompts are the problem plus an instruction; ground truths
+are in the form that the reward's verifier reads.
 
-By rule, and counted in the card: rows whose answer cannot be judged by, repeats, problems with different answers, of
-training sets problems of the evaluation benchmarks, and of some code sets rows whose reference program fails its tests,
-which are run in sandboxes (bubblewrap). A missing column, an empty download or an unknown set ends the run with one
-line, and writes nothing of that set. Exit status: 0 done, 2 bad input.
+These rows are dropped, and counted in the card: rows without a usable answer, repeats, problems with different answers,
+problems of evaluation benchmarks in training sets, and, in some code sets, rows whose reference program fails its
+tests, which are run in sandboxes (bubblewrap). A missing column, an empty download or an unknown set stops the command
+with one line, and nothing of that set is written. Exit status: 0 done, 2 bad input.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -43,41 +43,33 @@ from fail2fix.data.prepare.references import confirmed, sandbox
 from fail2fix.data.prepare.sources import beside_files, is_at_hand, local_files, reader_of, rows_of
 from fail2fix.data.rows import Row, verl_row, write_splits
 from fail2fix.data.sets import all_sets, find_set
-from fail2fix.data.sets.spec import INSTRUCTIONS, PublicSet, Record
+from fail2fix.data.sets.spec import INSTRUCTIONS, PublicSet, SourceRow
 from fail2fix.method.errors import InputError
 
-Splits = dict[str, list[Placed]]
 Confirm = Callable[[list[Placed]], list[Placed]]
 
 
 def prepare(chosen: PublicSet, out: Path, folder: Path | None = None) -> Made:
-    """Write a set's files to `out`.
+    """Write a set's files to `out`, from the copies in `folder` or from the hub.
 
     Raises:
-        InputError: a set, file, row or column that is not as the set's module says.
+        InputError: a set, file, row or column is not as the set's description says.
     """
-    dropped = Dropped()
-    confirm: Confirm = list
-    with ExitStack() as stack:
-        if chosen.runs_references:
-            confirm = partial(confirmed, backend=stack.enter_context(sandbox(chosen.name)), dropped=dropped)
-        return _prepare(chosen, out, folder, dropped, confirm)
-
-
-def _prepare(chosen: PublicSet, out: Path, folder: Path | None, dropped: Dropped, confirm: Confirm) -> Made:
-    read: Counter[str] = Counter()
-    reader = reader_of(chosen, folder)
-    problems = {
-        split: read_all(_counted(rows_of(chosen, split, folder), split, read), reader, chosen.ability, dropped)
-        for split in chosen.splits
-    }
-    for_training = [each for split, found in problems.items() if split != "test" for each in found]
-    evaluates = chosen.use == "evaluation"
-    train: list[Placed] = []
-    if evaluates:
-        test = confirm(sum(problems.values(), []))
-    else:
-        train, test = _training(chosen, problems, dropped, confirm)
+    dropped, read = Dropped(), Counter[str]()
+    with sandbox(chosen.name) if chosen.runs_references else nullcontext() as backend:
+        confirm: Confirm = partial(confirmed, backend=backend, dropped=dropped) if backend else list
+        reader = reader_of(chosen, folder)
+        problems = {
+            split: read_all(_counted(rows_of(chosen, split, folder), split, read), reader, chosen.ability, dropped)
+            for split in chosen.splits
+        }
+        evaluates = chosen.use == "evaluation"
+        for_training = [] if evaluates else [each for split in problems if split != "test" for each in problems[split]]
+        train: list[Placed] = []
+        if evaluates:
+            test = confirm(sum(problems.values(), []))
+        else:
+            train, test = _training(chosen, problems, dropped, confirm)
     write_splits(out, _rows(chosen, train, "train"), _rows(chosen, test, "test"))
     made = Made(
         source={} if folder is None else _checksums(chosen, folder),
@@ -91,16 +83,16 @@ def _prepare(chosen: PublicSet, out: Path, folder: Path | None, dropped: Dropped
     return made
 
 
-def _counted(rows: Iterable[Record], split: str, count: Counter[str]) -> Iterator[Record]:
+def _counted(rows: Iterable[SourceRow], split: str, count: Counter[str]) -> Iterator[SourceRow]:
     for row in rows:
         count[split] += 1
         yield row
 
 
 def _training(
-    chosen: PublicSet, problems: Splits, dropped: Dropped, confirm: Confirm
+    chosen: PublicSet, problems: dict[str, list[Placed]], dropped: Dropped, confirm: Confirm
 ) -> tuple[list[Placed], list[Placed]]:
-    """(train, test) of a training set: its published splits, or of its one split a part held out."""
+    """(train, test) of a training set: its published splits, or its one split with a part held out."""
     usable = without_repeats(problems["train"], chosen.ability, dropped)
     usable = without_overlap(usable, _benchmarks(), dropped)
     if "test" not in problems:
@@ -110,13 +102,13 @@ def _training(
 
 
 def _benchmarks() -> dict[str, frozenset[Marks]]:
-    """Of the problems that are evaluated on: no training set may hold them."""
+    """Marks of the problems that no training set may hold, by evaluation set."""
     names = {*EVALUATED_SPLITS, *(name for name, each in all_sets().items() if each.use == "evaluation")}
     return {name: found for name, found in shipped_hashes().items() if name in names}
 
 
 def _near(problems: list[Placed], chosen: PublicSet, folder: Path) -> dict[str, list[Near]]:
-    """Near overlaps with each evaluation set of the same ability that `folder` holds."""
+    """Near overlaps with each evaluation set of the same ability in `folder`."""
     found = {}
     for other in all_sets().values():
         if other.use == "evaluation" and other.ability == chosen.ability and is_at_hand(other, folder):
@@ -133,8 +125,7 @@ def _rows(chosen: PublicSet, problems: list[Placed], split: str) -> list[Row]:
         ability = chosen.ability_of(each.problem)
         source = chosen.hub_id if ability == chosen.ability else f"{chosen.hub_id}/{ability}"
         prompt = each.problem.text + each.problem.form + INSTRUCTIONS[ability]
-        row = verl_row(source, prompt, each.problem.answer, split, index)
-        row["ability"] = ability
+        row = verl_row(source, prompt, each.problem.answer, split, index, ability)
         name = each.problem.id or problem_id(each)
         row["extra_info"] |= {"id": f"{name}-{seen[name]}" if seen[name] else name, "source": chosen.name}
         seen[name] += 1
@@ -167,8 +158,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             require_writable(out, "--out")
             if not (arguments.folder or chosen.revision):
                 print(f"{chosen.name}: no revision of {chosen.hub_id} is pinned: another day may give other rows")
-            made = prepare(chosen, out, arguments.folder)
-            print(_line(out, made))
+            print(_line(out, prepare(chosen, out, arguments.folder)))
     except InputError as error:
         print(f"prepare: error: {one_line(str(error))}", file=sys.stderr)
         return 2
@@ -179,7 +169,3 @@ def _line(out: Path, made: Made) -> str:
     lost = ", ".join(f"{rows:,} {reason}" for reason, rows in made.dropped.counts.most_common())
     counts = f"{made.written['train']:,} to train on, {made.written['test']:,} held out"
     return f"{out}: {counts}, of {sum(made.read.values()):,} rows{'; dropped: ' + lost if lost else ''}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Print the list of public sets that stands in data/sets/README.md.
+"""Print the list of public sets in data/sets/README.md:
 
 python -m fail2fix.data.prepare.list_sets > data/sets/README.md
 """
@@ -7,17 +7,17 @@ from fail2fix.data.sets import all_sets
 
 INTRODUCTION = """# Public sets
 
-What `python -m fail2fix.prepare NAME --out data` knows; a set is one module of `fail2fix/sets/`. The `.jsonl` files are
-sample rows in the hub's columns: real ones of gsm8k (MIT), deepscaler (MIT), mbpp (CC BY 4.0, Austin et al. 2021) and
-humaneval, humanevalfix (MIT); the others are written here, since the set's card names no licence, its statements are
-somebody else's, or no row of it was at hand.
+Sets that `python -m fail2fix.prepare NAME --out data` knows (`fail2fix/data/sets/`). The `.jsonl` files are sample rows
+in the hub's columns. Rows of gsm8k (MIT), deepscaler (MIT), mbpp (CC BY 4.0, Austin et al. 2021), humaneval and
+humanevalfix (MIT) are real. The others are written for this project: the set's card names no license, the statements
+belong to somebody else, or no row was available.
 
-| set | use | hub id, config | revision | licence | rows | known traps |
+| set | use | hub id, config | revision | license | rows | known traps |
 |---|---|---|---|---|---|---|
 """
 END = """
-Revisions were read in public text, not fetched: this was written where no hub is. A revision that is gone, or whose
-rows are not as many as above, ends the command in one line.
+Revisions were read in public text, not fetched, since no hub was available. If a revision is gone, or has another
+number of rows than above, the command stops with one line.
 """
 
 
@@ -27,16 +27,8 @@ def listed() -> str:
     for name, each in all_sets().items():
         hub = each.hub_id + (f", {each.hub_config}" if each.hub_config else "")
         rows = ", ".join(f"{count:,} {split}" for split, count in each.splits.items())
-        cells = (
-            f"`{name}`",
-            f"{each.use}, {each.ability}",
-            hub,
-            each.revision or "none pinned",
-            each.licence,
-            rows,
-            "; ".join(each.traps),
-        )
-        lines.append(f"| {' | '.join(cells)} |\n")
+        cells = (each.revision or "none pinned", each.license, rows, "; ".join(each.traps))
+        lines.append(f"| `{name}` | {each.use}, {each.ability} | {hub} | {' | '.join(cells)} |\n")
     return INTRODUCTION + "".join(lines) + END
 
 

@@ -1,39 +1,38 @@
-"""Do problems of one set stand in another? Exactly, by hashes that are shipped; nearly, by shared runs of words.
+"""Find problems of one set in another: exactly, by hashes that are shipped; nearly, by shared n-grams of words.
 
-Knows: texts of problems. Must not know: files of sets, rules of dropping.
+Knows: texts of problems. Must not know: files of sets, rules that drop rows.
 
-Exact: the same letters and digits in the same order, or the same name at LeetCode (`cleaning.marks`). Near: at least
-`NEAR` of an evaluation problem's runs of `RUN` words stand in the other problem, and it is not exact; a problem of
-fewer words has no runs.
+Exact: the same letters and digits in the same order, or the same name at LeetCode (`cleaning.marks`). Near: not exact,
+and at least `NEAR` of the evaluation problem's n-grams of `RUN` words occur in the other problem.
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from fail2fix.data.prepare.cleaning import Marks, Placed, marks
 
 RUN = 8
 NEAR = 0.5
 HASHES = "evaluation_hashes"
-"""A folder beside this file: a text file an evaluation set, a line a problem, which holds its marks."""
+"""Folder beside this file: one text file per evaluation set, one line per problem with its marks."""
 
 TEST_SPLITS = {"gsm8k": "gsm8k-test", "math": "math-test", "leetcode": "leetcode-test", "mbpp": "mbpp-test"}
-"""Of training sets, under names of their own."""
+"""Names for the test splits of training sets."""
 
 EVALUATED_SPLITS = ("gsm8k-test", "leetcode-test", "mbpp-test")
-"""Those on which models are compared; of MATH's, 500 problems are, which are a set of their own."""
+"""Test splits that models are compared on; MATH's is not: MATH500 is a set of its own."""
 
 SAME_PROBLEMS = {"humanevalfix": "humaneval"}
-"""A set whose problems are another's, and have its file."""
+"""Sets with the problems of another set, which share its file."""
 
 
 @dataclass(frozen=True)
 class Near:
-    """A problem, by its row, that nearly is the evaluation problem called `evaluated`; `share` of its runs."""
+    """A problem's row and the evaluation problem it resembles; `share`: of the latter's n-grams, in [NEAR, 1]."""
 
     place: str
     evaluated: str
@@ -42,37 +41,29 @@ class Near:
 
 @cache
 def shipped_hashes() -> dict[str, frozenset[Marks]]:
-    """{evaluation set: the marks of its problems}, of the copies that the product was made with."""
-    folder = files(__package__) / HASHES
-    texts = {
-        path.name.removesuffix(".txt"): path.read_text() for path in folder.iterdir() if path.name.endswith(".txt")
-    }
-    return {name: frozenset(tuple(line.split()) for line in texts[name].splitlines()) for name in sorted(texts)}
+    """{evaluation set: the marks of its problems}."""
+    paths = sorted(Path(__file__).with_name(HASHES).glob("*.txt"), key=lambda path: path.stem)
+    return {path.stem: frozenset(tuple(line.split()) for line in path.read_text().splitlines()) for path in paths}
 
 
 def exact_overlaps(problems: Sequence[Placed], evaluated: Mapping[str, frozenset[Marks]]) -> dict[str, int]:
-    """{evaluation set: how many of its problems stand among `problems`}."""
+    """{evaluation set: number of its problems found among `problems`}."""
     present = {mark for each in problems for mark in marks(each.problem)}
     return {name: sum(not present.isdisjoint(each) for each in known) for name, known in evaluated.items()}
 
 
 def near_overlaps(problems: Sequence[Placed], evaluated: Sequence[Placed]) -> list[Near]:
-    """Pairs that are near and not exact, nearest first."""
+    """Near pairs, most similar first."""
+    found = [runs(each.problem.text) for each in evaluated]
     where: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    sizes = []
-    for index, each in enumerate(evaluated):
-        found = runs(each.problem.text)
-        sizes.append(len(found))
-        for run in found:
+    for index, own in enumerate(found):
+        for run in own:
             where[run].append(index)
     near = []
     for each in problems:
-        shared: dict[int, int] = defaultdict(int)
-        for run in runs(each.problem.text):
-            for index in where.get(run, ()):
-                shared[index] += 1
+        shared = Counter(index for run in runs(each.problem.text) for index in where.get(run, ()))
         for index, count in shared.items():
-            share = count / sizes[index]
+            share = count / len(found[index])
             exact = set(marks(evaluated[index].problem)) & set(marks(each.problem))
             if share >= NEAR and not exact:
                 near.append(Near(each.place, evaluated[index].place, round(share, 3)))
@@ -80,6 +71,6 @@ def near_overlaps(problems: Sequence[Placed], evaluated: Sequence[Placed]) -> li
 
 
 def runs(text: str) -> set[tuple[str, ...]]:
-    """Every run of `RUN` words of a text; a word is letters and digits."""
+    """N-grams of `RUN` words of a text; a word is letters and digits."""
     words = re.findall(r"[a-z0-9]+", text.lower())
     return {tuple(words[start : start + RUN]) for start in range(len(words) - RUN + 1)}

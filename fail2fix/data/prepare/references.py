@@ -1,4 +1,4 @@
-"""Keeps the problems whose tests accept their reference program, and refuse an attempt that is said to be wrong.
+"""Keep problems whose tests accept the reference program and refuse an attempt labeled wrong.
 
 Knows: the code verifier's sandbox, in which every program runs. Must not know: any one set, files.
 """
@@ -6,16 +6,15 @@ Knows: the code verifier's sandbox, in which every program runs. Must not know: 
 import asyncio
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from fail2fix.console.progress import Done, stage
 from fail2fix.data.prepare.cleaning import Dropped, Placed
 from fail2fix.method.errors import InputError
-from fail2fix.verify.code.backend import CodeBackend, SandboxUnavailableError
+from fail2fix.verify.code.backend import CodeBackend, Outcome, SandboxUnavailableError
 from fail2fix.verify.code.ground_truth import parse_ground_truth
 from fail2fix.verify.code.local import LocalBackend
 from fail2fix.verify.code.program_text import find_program
-from fail2fix.verify.code.verdict import Outcome
 
 Run = tuple[str, str]
 """A program and its ground truth."""
@@ -23,23 +22,21 @@ Run = tuple[str, str]
 
 @contextmanager
 def sandbox(name: str, workers: int = 0) -> Iterator[LocalBackend]:
-    """Sandboxes for the set called `name`, as many at a time as there are processors, or `workers`.
+    """Sandboxes for the set called `name`: `workers` at a time, by default one per processor.
 
     Raises:
-        InputError: none can be made here; what to install or switch on.
+        InputError: sandboxes cannot be made here; says what to install or switch on.
     """
     try:
         backend = LocalBackend(workers or os.cpu_count() or 1)
     except SandboxUnavailableError as error:
         raise InputError(f"{name}: its reference programs must be run: {error}") from error
-    try:
+    with closing(backend):
         yield backend
-    finally:
-        backend.close()
 
 
 def confirmed(problems: Sequence[Placed], backend: CodeBackend, dropped: Dropped) -> list[Placed]:
-    """The problems whose tests can be trusted, in their order; every other one is counted with its reason."""
+    """Problems whose tests can be trusted, in their order; the others are counted by reason."""
     runs = {run for each in problems for run in (_reference(each), _wrong_attempt(each)) if run[0]}
     with stage("programs against their tests", len(runs)) as done:
         outcomes = asyncio.run(_outcomes(sorted(runs), backend, done))
@@ -62,7 +59,7 @@ def _wrong_attempt(each: Placed) -> Run:
 
 
 async def _outcomes(runs: Sequence[Run], backend: CodeBackend, done: Done) -> dict[Run, Outcome]:
-    """The outcome of each run; two rows that ask for the same one share it."""
+    """The outcome of each run."""
     at_a_time = asyncio.Semaphore(4 * (os.cpu_count() or 1))
 
     async def outcome(run: Run) -> Outcome:

@@ -1,9 +1,9 @@
-"""Write the hashes of evaluation problems that the product ships (`overlap.shipped_hashes`).
+"""Write the shipped hashes of evaluation problems (`overlap.shipped_hashes`); a developer's command.
 
     python -m fail2fix.data.prepare.ship_hashes --from FOLDER
 
-A developer's command: it reads local copies of every evaluation set, and of the test splits of some training sets. A
-set that FOLDER has no copy of is named, and has no file.
+Reads local copies of every evaluation set, and of the test splits of some training sets. It names sets that FOLDER has
+no copy of, and writes no file for them.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from fail2fix.data.sets.spec import PublicSet
 
 
 def marks_of(chosen: PublicSet, splits: list[str], folder: Path) -> frozenset[Marks]:
-    """The marks of those of the set's problems that figures are taken on."""
+    """Marks of the set's problems that figures are computed on."""
     rows = [row for split in splits for row in rows_of(chosen, split, folder)]
     problems = read_all(rows, reader_of(chosen, folder), chosen.ability, Dropped())
     return frozenset(marks(each.problem) for each in problems if chosen.evaluated(each.problem))

@@ -1,7 +1,6 @@
-"""The public sets, one module each: where a set lives, what its columns mean, what is wrong with it.
+"""Public data sets: where each is published, what its columns mean, which faults its rows have.
 
-Knows: columns and traps of each set. Must not know: files, networks, prompts, training. A new set is one module with a
-`SETS` tuple and one name in `MODULES`.
+Must not know: files, networks, training. To add a set, add a function that reads a row and an entry to a `SETS` table.
 """
 
 from functools import cache
@@ -10,10 +9,7 @@ from importlib import import_module
 from fail2fix.data.sets.spec import PublicSet
 from fail2fix.method.errors import InputError
 
-MODULES = (
-    "deepscaler", "gsm8k", "hendrycks_math", "dapo", "leetcode", "mbpp", "deepcoder", "am_distilled",
-    "aime", "amc23", "math500", "minerva", "olympiadbench", "humaneval", "livecodebench", "debugbench", "criticbench",
-)  # fmt: skip
+MODULES = ("training_math", "training_code", "evaluation_math", "evaluation_code", "criticbench")
 
 
 @cache
@@ -24,7 +20,7 @@ def all_sets() -> dict[str, PublicSet]:
 
 
 def find_set(name: str) -> PublicSet:
-    """The set called `name`. Raises `InputError` where there is none."""
+    """The set called `name`. Raises `InputError` if there is none."""
     known = all_sets()
     if name not in known:
         raise InputError(f"{name!r} is no set known here: use one of {', '.join(known)}")

@@ -1,31 +1,27 @@
-"""CriticBench (Lin et al. 2024): 3,825 answers of eight models to problems of fifteen sets, each labelled as right or
-wrong.
+"""CriticBench (Lin et al. 2024): 3,825 labeled answers of eight models to problems of fifteen sets.
 
-A row's `response` is the attempt, `response_label` whether it is right. Who judges a correction depends on the row, and
-its data_source says so:
+A row's `response` is the attempt, `response_label` its label. The verifier differs by row, and data_source names it:
 
-- `llm-agents/CriticBench` (math): GSM8K, MATH, AQuA, TabMWP and Object Counting, numbers within one part in ten
-  thousand, as in CriticBench's own scorer (which also lets 50 stand for 0.5; that is not followed);
-- `llm-agents/CriticBench/code`: MBPP and HumanEval, whose `answer[0]` is a program that tests what it follows;
-- `llm-agents/CriticBench/text`: the others, and what of the first is no mathematics. Any of a row's answers will do.
-  Repeat Copy counts to the letter.
+- `llm-agents/CriticBench` (math): GSM8K, MATH, AQuA, TabMWP and Object Counting. Numbers within one part in ten
+  thousand count, as in CriticBench's own scorer (which also lets 50 stand for 0.5; that is not followed);
+- `llm-agents/CriticBench/code`: MBPP and HumanEval, where `answer[0]` is a program that tests the program before it;
+- `llm-agents/CriticBench/text`: the others, and answers of the first that are not mathematics. Any of a row's answers
+  counts. Repeat Copy is compared to the letter.
 
 Tags: `domain` (its authors' five) and `source`. Its scorer reads answers in `[[...]]` of a few-shot prompt; the prompt
-here asks for a box. Figures over all rows are its correction accuracy, those by `domain` are its breakdown.
-
-It has no "completeness" settings: neither its code, its paper nor public text on CIPO says what those would be.
+here asks for a box. Its correction accuracy is over all rows, its breakdown is by `domain`. "Completeness" settings
+occur neither in its code and paper nor in public text on CIPO.
 """
 
 import json
 
-from fail2fix.data.sets.humaneval import fenced
-from fail2fix.data.sets.spec import Ability, Attempt, Problem, PublicSet, Record, UnusableRowError
+from fail2fix.data.sets.contest_tests import UNREADABLE, fenced
+from fail2fix.data.sets.gold_text import tolerant
+from fail2fix.data.sets.spec import Ability, GivenAttempt, Problem, PublicSet, SourceRow, UnusableRowError, unusable
 from fail2fix.verify.answer_text import AnswerText
 from fail2fix.verify.code.public_sets import criticbench
-from fail2fix.verify.exact_number import number
 from fail2fix.verify.math_answer import judge
 
-TOLERANCE = 1e-4
 DOMAINS = {
     "math": ("GSM8K", "MATH", "AQuA", "TabMWP"),
     "commonsense": ("CSQA", "AmbigNQ", "StrategyQA", "HotpotQA"),
@@ -38,42 +34,30 @@ NUMBERS = {*DOMAINS["math"], "Object Counting"}
 TO_THE_LETTER = "Repeat Copy"
 
 
-def read(record: Record) -> Problem:
-    source, answers = record.text("question_source"), record.get("answer")
+def read(row: SourceRow) -> Problem:
+    source, answers = row.text("question_source"), row.get("answer")
     if source not in DOMAIN_OF:
         raise UnusableRowError("its question_source is none of CriticBench's fifteen")
     if not isinstance(answers, list) or not answers:
         raise UnusableRowError("its answer is not a list of at least one")
-    question, response, label = record.text("question"), str(record.get("response")), record.get("response_label")
+    question, response, label = row.text("question"), str(row.get("response")), row.get("response_label")
     if not isinstance(label, bool):
         raise UnusableRowError("its response_label is neither true nor false")
     ability, answer = _judged_by(source, [str(each).strip() for each in answers], question)
-    attempt = Attempt(fenced(response) if ability == "code" else response, label)
+    attempt = GivenAttempt(fenced(response) if ability == "code" else response, label)
     tags = {"domain": DOMAIN_OF[source], "source": source}
-    return Problem(question, answer, str(record.get("id")), attempt, tags, ability=ability)
+    return Problem(question, answer, str(row.get("id")), attempt, tags, ability=ability)
 
 
 def _judged_by(source: str, answers: list[str], question: str) -> tuple[Ability, str]:
-    """The row's verifier, and the ground truth for it."""
+    """The row's verifier and its ground truth."""
     if DOMAIN_OF[source] == "code":
-        return "code", _tests(answers[0], question)
+        with unusable(UNREADABLE, SyntaxError, ValueError):
+            return "code", json.dumps(criticbench(answers[0], question))
     if source in NUMBERS and len(answers) == 1 and judge(AnswerText(answers[0]), answers[0]) is True:
-        return "math", _tolerant(answers[0])
+        return "math", tolerant(answers[0])
     exact = {"exact": True} if source == TO_THE_LETTER else {}
     return "text", json.dumps({"answers": answers} | exact)
-
-
-def _tolerant(answer: str) -> str:
-    if number(answer) is None:
-        return answer
-    return json.dumps({"answer": answer, "relative_tolerance": TOLERANCE})
-
-
-def _tests(program: str, question: str) -> str:
-    try:
-        return json.dumps(criticbench(program, question))
-    except (SyntaxError, ValueError):
-        raise UnusableRowError("its tests cannot be read") from None
 
 
 SETS = (
@@ -81,7 +65,7 @@ SETS = (
         name="criticbench",
         hub_id="llm-agents/CriticBench",
         revision="876918bd482f3ecfca57de8e754f1218d5709036",
-        licence="MIT",
+        license="MIT",
         splits={"test": 3825},
         read=read,
         mirror={"test": ("criticbench.*", "criticbench/test*")},

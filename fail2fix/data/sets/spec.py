@@ -1,18 +1,19 @@
-"""What describes a public set, and what its rows become.
+"""Description of a public data set, and of the problems its rows become.
 
 Knows: rows as their source gives them, problems as verl needs them. Must not know: any one set, files, networks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
 from fail2fix.method.errors import InputError
 
 Ability = Literal["math", "code", "text"]
-"""What judges an answer: mathematics, programs against tests, or short answers in words."""
+"""The kind of answer: mathematics, a program that is run against tests, or a short text."""
 
 MATH = "\nPlease reason step by step, and put your final answer within \\boxed{}."
 CODE = "\nThink it through, then give the whole program in one ```python code block at the end."
@@ -20,21 +21,30 @@ INSTRUCTIONS: Mapping[Ability, str] = {"math": MATH, "code": CODE, "text": MATH}
 
 
 class UnusableRowError(Exception):
-    """A row that no policy could be judged by. Its text is the reason, one of few: rows are counted by it."""
+    """A row without a usable ground truth. Rows are counted by the message, so there are few different ones."""
+
+
+@contextmanager
+def unusable(reason: str, *errors: type[Exception]) -> Iterator[None]:
+    """Turn `errors` raised inside the block into an `UnusableRowError`."""
+    try:
+        yield
+    except errors as error:
+        raise UnusableRowError(reason) from error
 
 
 @dataclass(frozen=True)
-class Record:
-    """One row as its source gives it, and where it stands: "gsm8k: train.jsonl.gz, row 17"."""
+class SourceRow:
+    """One row as its source gives it, and its place: "gsm8k: train.jsonl.gz, row 17"."""
 
     place: str
     fields: Mapping[str, object]
 
     def get(self, *paths: str) -> object:
-        """The value of the first column that is there; `a.0.b` reads into mappings and lists.
+        """Value of the first existing column of `paths`; `a.0.b` reads into mappings and lists.
 
         Raises:
-            InputError: none of them is; the first is named, for the others are mirrors' names for it.
+            InputError: no column exists; names the first one, since the others are names that mirrors use for it.
         """
         for path in paths:
             value: object = self.fields
@@ -46,11 +56,16 @@ class Record:
         raise InputError(f"{self.place}: no column {paths[0]!r} (there are: {known}): is this the right set?")
 
     def text(self, *paths: str) -> str:
-        """The same, a text that is not empty, stripped."""
+        """The same for a column of text: stripped, and refused where it is empty."""
         value = self.get(*paths)
         if not isinstance(value, str) or not value.strip():
             raise InputError(f"{self.place}: column {paths[0]!r} is {value!r:.80}, not a text: repair the row")
         return value.strip()
+
+    def optional(self, column: str) -> str:
+        """A column as text; "" where it is missing or null."""
+        value = self.fields.get(column)
+        return "" if value is None else str(value)
 
 
 _ABSENT = object()
@@ -65,8 +80,8 @@ def _inside(value: object, step: str) -> object:
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """Somebody's solution of a problem, to be corrected, and whether it is right."""
+class GivenAttempt:
+    """A solution that the set gives with a problem, to be corrected, and its label."""
 
     text: str
     correct: bool
@@ -74,20 +89,21 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Problem:
-    """`text` without any instruction; `answer`: the ground truth for the verifier; `id`: the source's name for it, ""
-    where it has none; `tags`: what figures are broken down by (category, date, difficulty).
+    """One problem of a set.
 
-    `form`: what a prompt shows behind the text that is no part of the problem (a starter to complete).
-    `slug`: LeetCode's name of the problem, by which two sets' wordings of it are told to be one problem.
-    `reference`: the source's own solution, or its own spelling of the answer, as a policy would give it; of code the
-    program alone; "" where there is none.
-    `ability`: where a set has several, this problem's.
+    `text`: without instruction. `answer`: the ground truth for the verifier. `id`: the source's name for it, or "".
+    `tags`: groups for figures (category, date, difficulty).
+    `form`: shown after the text without being part of the problem (a starter to complete).
+    `slug`: LeetCode's name of the problem, which identifies it in sets with different wordings.
+    `reference`: the source's own solution, or its spelling of the answer, as a policy would write it; for code the
+    program alone; or "".
+    `ability`: this problem's, where the problems of a set differ.
     """
 
     text: str
     answer: str
     id: str = ""
-    attempt: Attempt | None = None
+    attempt: GivenAttempt | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     form: str = ""
     slug: str = ""
@@ -97,18 +113,20 @@ class Problem:
 
 @dataclass(frozen=True)
 class Join:
-    """Where a set without ground truths finds them: `ground_truth` makes them of the rows of a split of the set called
-    `name`, found by `key`, whose value a problem has for its answer."""
+    """Ground truths of a set that has none: `ground_truth` makes them from rows of a `split` of the set called `name`.
+
+    A problem's answer is the value of `key` in the row that belongs to it.
+    """
 
     name: str
     split: str
     key: str
-    ground_truth: Callable[[Record], str]
+    ground_truth: Callable[[SourceRow], str]
 
 
 @dataclass(frozen=True)
 class Beside:
-    """Columns that a mirror's rows lack: those of the row with the same `key` in another file of the mirror."""
+    """Columns that a mirror's rows lack, read from the row with the same `key` in another file of the mirror."""
 
     files: str
     key: str
@@ -117,22 +135,23 @@ class Beside:
 
 @dataclass(frozen=True)
 class PublicSet:
-    """Where a set is and what it is for.
+    """Place and use of a data set.
 
-    `splits`: of the source, and the rows each has at `revision`, the hub's commit ("": none is known, and the rows are
-    not counted). `mirror`: where a folder of local copies keeps each split, as patterns under that folder;
-    `mirror_split` tells the splits of one file apart, `beside` finds what a mirror keeps elsewhere.
-    `hub_files`: JSON lines that are read as the one split, where the hub's loader does not serve. `held_out`: so many
-    problems of a set with one split are kept for validation. `evaluated`: the problems that figures are taken on, where
-    these are not all. `runs_references`: only problems are kept whose tests accept the reference and refuse an attempt
-    that is said to be wrong, which takes a sandbox. `traps`: what its rows get wrong.
+    `splits`: rows of each split at `revision`, the hub's commit. With revision "" rows are not counted.
+    `mirror`: patterns of each split's files below a folder of local copies. `mirror_split` tells the splits of one file
+    apart, `beside` finds columns that a mirror keeps elsewhere.
+    `hub_files`: JSON lines to read as the only split where the hub's loader cannot read the set.
+    `held_out`: problems of a set with one split that are kept for validation.
+    `evaluated`: selects the problems that figures are computed on.
+    `runs_references`: keep only problems whose tests accept the reference and refuse an attempt labeled wrong. Needs a
+    sandbox. `traps`: known faults of its rows.
     """
 
     name: str
     hub_id: str
-    licence: str
+    license: str
     splits: Mapping[str, int]
-    read: Callable[[Record], Problem]
+    read: Callable[[SourceRow], Problem]
     mirror: Mapping[str, tuple[str, ...]]
     use: Literal["training", "evaluation"]
     ability: Ability = "math"
@@ -140,21 +159,21 @@ class PublicSet:
     revision: str = ""
     hub_files: tuple[str, ...] = ()
     held_out: int = 0
-    mirror_split: Callable[[Record], str] | None = None
+    mirror_split: Callable[[SourceRow], str] | None = None
     beside: Beside | None = None
     join: Join | None = None
     evaluated: Callable[[Problem], bool] = lambda problem: True
     runs_references: bool = False
-    traps: tuple[str, ...] = field(default_factory=tuple)
+    traps: tuple[str, ...] = ()
 
     @property
     def instruction(self) -> str:
-        """What stands behind every problem of the set."""
+        """Text appended to every problem of the set."""
         return INSTRUCTIONS[self.ability]
 
     @property
     def pinned(self) -> str:
-        """The revision, in words."""
+        """The revision, for messages."""
         return f"revision {self.revision}" if self.revision else "no pinned revision"
 
     def ability_of(self, problem: Problem) -> Ability:

@@ -1,4 +1,4 @@
-"""Single-digit arithmetic: a task a 135 M model can learn on a CPU in minutes, with held-out facts.
+"""Single-digit arithmetic: a task that a 135 M model learns on a CPU in minutes, with held-out facts.
 
     python -m fail2fix.data.tasks.arithmetic OUT --seed 0
 
@@ -8,11 +8,10 @@ operands 2 to 9, half of them sums and half products, in both splits::
     What is 7 + 5? Answer with the number only.     -> 12
     What is 7 x 5? Answer with the number only.     -> 35
 
-7 + 5 and 5 + 7 always lie in the same split, so a held-out fact cannot be known from its mirror image. A seed
-decides the split; the same seed writes the same bytes.
+7 + 5 and 5 + 7 are always in the same split, so a held-out fact cannot be known from its mirror image. The seed decides
+the split; the same seed writes the same bytes.
 
-`compute_score` is the task's reward, under verl's reward-function signature: 1 if the last number of the
-answer is the right one. Knows nothing of the trainer.
+`compute_score` is the task's reward, under verl's signature: 1 if the last number of the answer is the right one.
 """
 
 import argparse
@@ -32,9 +31,8 @@ HELD_OUT_PER_OPERATOR = 16
 Fact = tuple[int, str, int]
 QUESTION = re.compile(r"What is ([0-9]+) ([+x]) ([0-9]+)\? Answer with the number only\.")
 
-# A number is what a reader sees as one: with its sign, its thousands separators and its decimals, so that
-# "-12", "1,512" and "3.12" are not 12. The sign is ASCII or U+2212. Digits are ASCII, and not part of a run
-# that goes on in another script (\d is any script's digit).
+# A number includes its sign, thousands separators and decimals, so that "-12", "1,512" and "3.12" are not 12. The sign
+# is ASCII or U+2212. Digits are ASCII, and no digits of another script follow or precede (\d is any script's digit).
 NUMBER = re.compile(
     r"(?<!\d)(?P<sign>[-\u2212]?)(?P<digits>[0-9]{1,3}(?:,[0-9]{3})+(?!\d)|[0-9]+(?!\d))(?P<fraction>\.[0-9]+)?"
 )

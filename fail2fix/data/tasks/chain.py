@@ -1,8 +1,8 @@
-"""Chains of sums: add several numbers one after the other, one sum a line.
+"""Chains of sums: add several numbers one after the other, one sum per line.
 
     python -m fail2fix.data.tasks.chain OUT --seed 0 --steps 2 --low 2 --high 50
 
-Writes OUT/train.parquet and OUT/test.parquet for verl. A wrong answer often has its first sums right, so that a
+Writes OUT/train.parquet and OUT/test.parquet for verl. In a wrong answer the first sums are often right, so a
 correction can keep them::
 
     Add step by step, one sum per line: 7 + 5 + 18
@@ -10,9 +10,9 @@ correction can keep them::
     7 + 5 = 12
     12 + 18 = 30
 
-Dials: the number of steps (one less than there are numbers) and the range of the numbers. The same numbers in
-another order have the same total; a set holds one order. `compute_score` looks at the total alone, which is
-what the last line commits itself to (`final_answer`): the way there is not graded.
+Dials: the number of steps (one less than there are numbers) and the range of the numbers. The same numbers in another
+order have the same total, so a set holds one order. `compute_score` grades only the total that the last line claims
+(`final_answer`).
 """
 
 import random
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from fail2fix.data.tasks.family import PREFIX, Problem, command_line
-from fail2fix.data.tasks.final_answer import score_number
+from fail2fix.data.tasks.final_answer import compute_score as compute_score
 from fail2fix.method.errors import InputError
 
 DATA_SOURCE = PREFIX + "chain"
@@ -49,7 +49,7 @@ def sample(dials: Dials, generator: random.Random) -> Problem:
 
 
 def worked_solution(question: str) -> str:
-    """The correct sums for a question of this family, one a line."""
+    """The correct sums for a question of this family, one per line."""
     match = QUESTION.fullmatch(question)
     if not match:
         raise InputError(f"{DATA_SOURCE}: {question!r} is no question of this family")
@@ -57,17 +57,6 @@ def worked_solution(question: str) -> str:
     totals = list(accumulate(numbers))
     steps = zip(totals, numbers[1:], totals[1:], strict=False)
     return "\n".join(f"{so_far} + {number} = {total}" for so_far, number, total in steps)
-
-
-def compute_score(
-    data_source: str,
-    solution_str: str,
-    ground_truth: str,
-    extra_info: dict[str, object] | None = None,
-    **kwargs: object,
-) -> dict[str, float | str]:
-    """`score` and `acc` 1.0 or 0.0, `pred` the total the answer commits itself to ("" if none)."""
-    return score_number(data_source, solution_str, ground_truth)
 
 
 def main(argv: list[str] | None = None) -> None:

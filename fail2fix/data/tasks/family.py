@@ -1,17 +1,16 @@
-"""What a task family is, and what the families share: distinct problems from a seed, both splits, a command line.
+"""Task families: distinct problems from a seed, in two splits, with a reward and worked solutions.
 
-A family is a module of this package, named in `FAMILIES`, with
+A family is a module, or a class, with the members of `Family`. Shipped ones are modules of this package and have a
+command line each; your own is named by its dotted path, which is the ``data_source`` of its rows too::
 
-* `compute_score`, its reward, under verl's reward-function signature;
-* `worked_solution(question)`, a correct answer to one of its questions as a text to imitate.
+    python -m fail2fix.data.tasks.family my_package.parity OUT --seed 0 --train 512 --held-out 128
 
-A generated family also has `Dials`, a frozen dataclass whose fields decide how hard its problems are, and
-`sample(dials, generator)`, one problem at random. Problems that give each other away (7 + 5 and 5 + 7) carry
-the same `key`; of those a set holds one, so no held-out problem can be known from a training problem. For one
-seed and one setting of the dials the held-out problems are the same whatever the number of training problems.
+Problems that give each other away (7 + 5 and 5 + 7) have the same `key`, and a set holds one of them: no held-out
+problem can be known from a training problem. For one seed and one setting of the dials the held-out problems do not
+depend on the number of training problems.
 
-Beside the two parquet files stands task.json: family, seed, sizes and dials. They are not columns of the rows,
-so that rows of every family, and of the public sets, fit into one training set. Knows nothing of the trainer.
+The file task.json beside the two parquet files says family, seed, sizes and dials. They are not columns of the rows, so
+that rows of all families and public sets fit into one training set. Must not know: the trainer.
 """
 
 import argparse
@@ -23,15 +22,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from fail2fix.data.rows import Row, verl_row, write_splits
+from fail2fix.method.doors import resolve
 from fail2fix.method.errors import InputError
 
 FAMILIES = ("arithmetic", "two_digit", "chain", "sorting")
 PREFIX = "fail2fix/"
-# Misses in a row after which a draw gives up. With n problems and one of them missing, a wrong surrender has
-# the probability (1 - 1/n) ** MISSES: e ** -10 for n = 10,000.
+SHIPPED = {name: f"fail2fix.data.tasks.{name}" for name in (*FAMILIES, "programs")}
+# Misses in a row after which a draw gives up. With n problems and one of them missing, it gives up too early with
+# probability (1 - 1/n) ** MISSES: e ** -10 for n = 10,000.
 MISSES = 100_000
 
 
@@ -48,17 +49,46 @@ D = TypeVar("D")
 Sample = Callable[[D, random.Random], Problem | None]  # None: this draw does not fit the dials
 
 
-def family_of(data_source: str) -> ModuleType:
-    """The family that wrote the rows of this data source.
+class Family(Protocol):
+    """A generated task; its docstring's first line is the description of its command line.
+
+    Attributes:
+        ABILITY: the kind of skill, a column of verl's rows.
+        Dials: a frozen dataclass of what makes its problems harder. Each field has a default and
+            ``metadata={"help": ...}``, and becomes an option of the command line.
+    """
+
+    ABILITY: str
+    Dials: type[Any]
+
+    @staticmethod
+    def sample(dials: Any, generator: random.Random) -> Problem | None:
+        """One problem at random; None if this draw does not fit the dials."""
+
+    @staticmethod
+    def worked_solution(question: str) -> str:
+        """A correct answer to a question of this family, as a text to imitate (`fail2fix.warmup`).
+
+        Raises:
+            InputError: the question is not of this family.
+        """
+
+    @staticmethod
+    def compute_score(data_source: str, solution_str: str, ground_truth: str, extra_info: Any = None) -> Any:
+        """The reward, under verl's signature: a dict with ``score`` and ``acc`` (1.0 or 0.0)."""
+
+
+def family_of(data_source: str) -> Family | ModuleType:
+    """The family that wrote the rows of this data source: a shipped module, or your own.
 
     Raises:
         InputError: none did.
     """
     name = data_source.removeprefix(PREFIX)
-    if not data_source.startswith(PREFIX) or name not in FAMILIES:
-        known = ", ".join(PREFIX + family for family in FAMILIES)
-        raise InputError(f"data_source {data_source!r} is no task family: use one of {known}")
-    return importlib.import_module(f"fail2fix.data.tasks.{name}")
+    if data_source.startswith(PREFIX) and name in FAMILIES:
+        return importlib.import_module(SHIPPED[name])
+    family: Family = resolve("data_source", data_source, {PREFIX + each: SHIPPED[each] for each in FAMILIES}, Family)
+    return family
 
 
 def draw_splits(
@@ -111,8 +141,9 @@ def command_line(
     argv: Sequence[str] | None, data_source: str, ability: str, doc: str, dials_type: type[Any], sample: Sample[Any]
 ) -> None:
     """``OUT --seed S --train N --held-out M`` and one option for each dial; bad input ends in one line."""
-    module = data_source.removeprefix(PREFIX)
-    parser = argparse.ArgumentParser(prog=f"python -m fail2fix.data.tasks.{module}", description=doc.splitlines()[0])
+    name = data_source.removeprefix(PREFIX)
+    module = SHIPPED.get(name, f"{__spec__.name} {name}")
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=doc.splitlines()[0])
     parser.add_argument("out", type=Path, metavar="OUT", help="folder for train.parquet and test.parquet")
     parser.add_argument("--seed", type=int, default=0, help="decides the problems and their split (default: 0)")
     parser.add_argument("--train", type=int, default=512, metavar="N", help="training problems (default: 512)")
@@ -132,3 +163,25 @@ def command_line(
     except InputError as error:
         sys.exit(str(error))
     print(f"{out}: {train} problems to train on, {held_out} held out (seed {seed})")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """``FAMILY OUT ...``: write a set of a shipped family or of your own."""
+    parser = argparse.ArgumentParser(prog=f"python -m {__spec__.name}", description=main.__doc__)
+    parser.add_argument("family", metavar="FAMILY", help=f"{', '.join(SHIPPED)}, or the dotted path of your own")
+    parser.add_argument("rest", metavar="OUT ...", nargs=argparse.REMAINDER, help="folder and options of the family")
+    given = parser.parse_args(argv)
+    if given.family in SHIPPED:
+        importlib.import_module(SHIPPED[given.family]).main(given.rest)
+        return
+    try:
+        family: Family = resolve("FAMILY", given.family, SHIPPED, Family)
+    except InputError as error:
+        sys.exit(str(error))
+    command_line(given.rest, given.family, family.ABILITY, str(family.__doc__), family.Dials, family.sample)
+
+
+if __name__ == "__main__":
+    importlib.import_module(
+        "fail2fix.data.tasks.family"
+    ).main()  # not this copy of the module: your family imports that

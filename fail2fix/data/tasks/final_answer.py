@@ -1,11 +1,10 @@
-"""The answer a text commits itself to: what its last line claims, if that is one thing.
+"""Extract the answer that the last line of a text claims, if that line claims exactly one.
 
     "26"  "**26**"  "The answer is 26."  "14 + 12 = 26"  "25\\n26"     -> 26
     "25 or 26"  "26 (not 25)"  "not 26"  "6 + 20"  "26\\nor 25, who knows"  -> no answer
 
-A text may correct itself: only its last line with a letter or digit on it counts, and of an equation what follows
-the last "=". A line that offers several answers, or denies one, gives none: it cannot be right. Text is only ever
-matched, never evaluated.
+A text may correct itself: only its last line with a letter or digit counts, and in an equation only the part after the
+last "=". A line with several answers, or with a denial, gives no answer. Text is matched, never evaluated.
 """
 
 import re
@@ -31,15 +30,24 @@ def final_number(text: str) -> str:
 
 
 def verdict(correct: bool, pred: str) -> dict[str, float | str]:
-    """What a reward function of verl returns."""
+    """The result of a reward function, in verl's form."""
     return {"score": float(correct), "acc": float(correct), "pred": pred}
 
 
-def score_number(data_source: str, solution_str: str, ground_truth: str) -> dict[str, float | str]:
-    """Score a text by its final number.
+def compute_score(
+    data_source: str,
+    solution_str: str,
+    ground_truth: str,
+    extra_info: dict[str, object] | None = None,
+    **kwargs: object,
+) -> dict[str, float | str]:
+    """Reward function under verl's signature that scores the final number of a text.
+
+    Returns:
+        `score` and `acc` 1.0 or 0.0; `pred`: the number that the last line claims, "" if none.
 
     Raises:
-        ValueError: the ground truth is no number, so that the set must be written again.
+        ValueError: the ground truth is not a number, so the set must be written again.
     """
     expected = final_number(str(ground_truth))
     if not expected:

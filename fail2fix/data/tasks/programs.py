@@ -6,9 +6,8 @@ Writes OUT/train.parquet and OUT/test.parquet for verl::
 
     Write a Python function f(x) that returns x times 4 minus 1. Answer with the code only.
 
-The ground truth is a set of calls (`fail2fix.verify.code.ground_truth`), so the reward is the code verifier's, to which
-`fail2fix.verify.registry` sends this data source; the task has no reward function of its own. Dial: how large the
-numbers in a formula get.
+The ground truth is a set of calls (`fail2fix.verify.code.ground_truth`), so the code verifier judges this data source
+(`fail2fix.verify.registry`); the task has no reward function of its own. Dial: the largest number in a formula.
 """
 
 import json

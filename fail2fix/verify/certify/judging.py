@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import psutil
 
 from fail2fix.console.progress import Done, unseen
-from fail2fix.verify.answer_text import Channel
+from fail2fix.verify.answer_text import ChannelName
 from fail2fix.verify.math_verifier import MathVerifier
-from fail2fix.verify.pool import Verdict, VerifierPool
+from fail2fix.verify.pool import VerifierPool
+from fail2fix.verify.verifier import Verdict
 
 Pair = tuple[str, str]
 """Response and ground truth, as `gold.py` reads it."""
@@ -33,7 +34,7 @@ class Judging:
     total_s: float
 
 
-def judge_at_once(pairs: Sequence[Pair], workers: int, deadline_s: float, channel: Channel = "auto") -> Judging:
+def judge_at_once(pairs: Sequence[Pair], workers: int, deadline_s: float, channel: ChannelName = "auto") -> Judging:
     """All pairs as a step of training hands them in: together. Workers are up before the clock starts."""
 
     async def flood(verifier: MathVerifier) -> Sequence[Verdict]:
@@ -47,7 +48,7 @@ def judge_at_once(pairs: Sequence[Pair], workers: int, deadline_s: float, channe
 
 
 def judge_one_by_one(
-    pairs: Sequence[Pair], workers: int, deadline_s: float, channel: Channel = "auto", done: Done = unseen
+    pairs: Sequence[Pair], workers: int, deadline_s: float, channel: ChannelName = "auto", done: Done = unseen
 ) -> Judging:
     """Each pair alone, so that its time is its own. `done` is called after each, outside of its time."""
 
@@ -71,7 +72,7 @@ async def _timed(verifier: MathVerifier, pair: Pair) -> tuple[Verdict, float]:
 
 
 @contextmanager
-def _warm_verifier(workers: int, deadline_s: float, channel: Channel) -> Iterator[MathVerifier]:
+def _warm_verifier(workers: int, deadline_s: float, channel: ChannelName) -> Iterator[MathVerifier]:
     """A verifier over a new pool with an empty memo and running workers, closed at the end."""
     pool = VerifierPool(max_workers=workers, deadline_s=deadline_s)
     try:
@@ -81,7 +82,7 @@ def _warm_verifier(workers: int, deadline_s: float, channel: Channel) -> Iterato
         pool.close()
 
 
-class MemoryWatch:
+class PeakMemory:
     """The largest resident memory of any of this process's descendants, in bytes, sampled every 50 ms."""
 
     def __init__(self) -> None:
@@ -89,7 +90,7 @@ class MemoryWatch:
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> MemoryWatch:
+    def __enter__(self) -> PeakMemory:
         self._thread.start()
         return self
 

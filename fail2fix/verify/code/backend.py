@@ -1,16 +1,16 @@
-"""Where programs run: the interface both back-ends keep, and the reading of a sandbox's reports.
+"""Interface of the back-ends that run programs, and the judging of a sandbox's reports.
 
-Knows: tests and reports. Must not know: how a sandbox is made. Reports are JSON of an untrusted origin
-(`inside/supervisor.py` says what they hold); for calls and stdin/stdout this is where results meet what is expected.
+Knows: tests and reports. Must not know: how a sandbox is made. Reports are JSON from an untrusted source
+(`inside/supervisor.py` documents them). For calls and stdin/stdout, results are compared with expected values here.
 """
 
 import json
 from collections.abc import Iterable
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 from fail2fix.verify.code.comparison import same_output, same_value
 from fail2fix.verify.code.ground_truth import CallTests, StdioTests, Tests
-from fail2fix.verify.code.verdict import Outcome
 
 Report = dict[str, Any]
 
@@ -20,22 +20,43 @@ class SandboxUnavailableError(RuntimeError):
 
 
 class InfrastructureError(RuntimeError):
-    """A run that says nothing about its program: the sandbox broke before the program was started in it."""
+    """A run that says nothing about its program: the sandbox broke before it started the program."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Result of running a program against its tests: `passed` of `total`.
+
+    `status`: "ok": judged; a program that does not compile, raises, exits or crashes is wrong and "ok".
+    "timeout": over a limit of time, memory or output, so wrong, and not repeated.
+    "error": no result, since no sandbox could be started or the service did not answer.
+
+    After a first failure that ends the run, `total` still counts all tests of known number (calls, stdin/stdout); for
+    assertion scripts it counts the assertions reached.
+    """
+
+    status: Literal["ok", "timeout", "error"]
+    passed: int = 0
+    total: int = 0
+
+    @property
+    def correct(self) -> bool:
+        return self.status == "ok" and self.passed == self.total > 0
 
 
 class CodeBackend(Protocol):
     async def run(self, program: str, tests: Tests) -> Outcome:
-        """Judge `program`. Never raises for anything it does; infrastructure failures are the status "error"."""
+        """Run `program` against its tests. Never raises for anything the program does."""
 
     def describe(self, verifiers: int = 1) -> str:
-        """The isolation in force, in one line. `verifiers`: how many processes open such a back-end."""
+        """The isolation in one line. `verifiers`: number of processes that open such a back-end."""
 
     def close(self) -> None:
-        """End all sandboxes. May be called twice; `run` raises `RuntimeError` afterwards."""
+        """End all sandboxes. May be called twice; `run` raises `RuntimeError` after it."""
 
 
 def read_report(line: str | bytes) -> Report:
-    """One line of a sandbox's output. A line that is no report ends the run: nothing after it can be trusted."""
+    """Parse one line of a sandbox's output; any other line ends the run, since nothing after it can be trusted."""
     try:
         report = json.loads(line)
     except (ValueError, RecursionError):
@@ -44,7 +65,7 @@ def read_report(line: str | bytes) -> Report:
 
 
 def judge(reports: Iterable[Report], tests: Tests) -> Outcome:
-    """The outcome that a sandbox's reports amount to. Stops reading at a first failure where the tests say so.
+    """The outcome of a sandbox's reports. Stops reading at a first failure if the tests say so.
 
     Raises:
         InfrastructureError: the reports end before the job was started.
@@ -67,9 +88,9 @@ def judge(reports: Iterable[Report], tests: Tests) -> Outcome:
     if not started:
         raise InfrastructureError(f"the sandbox ended before it took the job ({end})")
     if end == "done" and not seen and not known:
-        # A script that expects an error, and got it, need reach no assertion: having come to its end is the test.
+        # A script that expects an error and gets it may reach no assertion: the test is that it ends.
         return Outcome("ok", 1, 1)
-    # An assertion that ended the program reported nothing; it was reached all the same.
+    # An assertion that ended the program sent no report, but it was reached.
     total = known or seen + (end not in ("done", "stopped"))
     return Outcome("ok" if end in ("done", "stopped", "died") else "timeout", passed, total)
 

@@ -1,8 +1,7 @@
-"""The bubblewrap command line: what a program sees of this machine, which is next to nothing.
+"""The bubblewrap command line (0.8 or newer), which hides almost everything of this machine from a program.
 
-Knows: bwrap's options (bubblewrap 0.8 or newer). Must not know: tests, verdicts.
 Inside: the C library and one Python, read-only; /proc of its own process namespace; five devices; an empty /tmp of
-bounded size, the only place to write; no network, no shell, no environment, no capability, the user nobody.
+bounded size, the only writable place; no network, shell, environment or capability; the user nobody.
 """
 
 import os
@@ -21,7 +20,7 @@ REMEDY = (
     " where these exist: sysctl kernel.apparmor_restrict_unprivileged_userns=0 (or an AppArmor profile of bwrap with"
     " userns), kernel.unprivileged_userns_clone=1, user.max_user_namespaces=10000. Or use a SandboxFusion service"
 )
-"""What bubblewrap needs, in one line: which of these is missing, its own words do not always tell."""
+"""Requirements of bubblewrap; its own messages do not always tell which one is missing."""
 
 DEVICES = ("null", "zero", "full", "random", "urandom")
 ENVIRONMENT = {
@@ -35,7 +34,7 @@ ENVIRONMENT = {
 
 
 def find_bwrap() -> str:
-    """Raises `SandboxUnavailableError` where bwrap is not installed or too old."""
+    """Path of bwrap. Raises `SandboxUnavailableError` if it is missing or too old."""
     bwrap = shutil.which("bwrap")
     if bwrap is None:
         raise SandboxUnavailableError(f"programs are only run in a sandbox, and bwrap is missing: {INSTALL}")
@@ -47,12 +46,12 @@ def find_bwrap() -> str:
 
 
 def sandbox_uid() -> int:
-    """The user sandboxes run as outside: ourselves, or nobody where we are root, for whom limits would not count."""
+    """The user of sandboxes outside: ourselves, or nobody if we are root, which process limits do not bind."""
     return os.getuid() or NOBODY
 
 
 def bwrap_command(bwrap: str, python: Interpreter, source: str, tmp_bytes: int, seccomp_fd: int) -> list[str]:
-    """The command that starts `source` under `python` in a new sandbox; no filter where `seccomp_fd` is negative."""
+    """The command that starts `source` under `python` in a new sandbox; no filter if `seccomp_fd` is negative."""
     command = [bwrap, "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--as-pid-1"]
     command += ["--cap-drop", "ALL", "--uid", str(NOBODY), "--gid", str(NOBODY), "--hostname", "sandbox"]
     command += _files(python, tmp_bytes)
@@ -83,6 +82,6 @@ def _files(python: Interpreter, tmp_bytes: int) -> list[str]:
 
 
 def _library_path(python: Interpreter) -> dict[str, str]:
-    """A Python shown at another place than its own finds its shared library by this alone."""
+    """A Python shown at another place than its own finds its shared library only by this variable."""
     prefix = os.path.dirname(os.path.dirname(python.executable))
     return {} if prefix == "/usr" else {"LD_LIBRARY_PATH": f"{prefix}/lib"}

@@ -1,7 +1,7 @@
-"""A control group for each sandbox, where this process may make one: what bounds all its processes together.
+"""Control group of each sandbox, if this process may make one: a limit for all its processes together.
 
-Knows: cgroup v1 and v2 file trees. Must not know: sandboxes. Where none can be made (an ordinary user without
-delegation, a container with a read-only /sys/fs/cgroup), the limits of each process stand in: see `local.py`.
+Knows: cgroup v1 and v2 file trees. Must not know: sandboxes. Without permission (an ordinary user, a container with a
+read-only /sys/fs/cgroup), limits of each process replace it: see `local.py`.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ _numbers = itertools.count()
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """A folder to make groups in, and how a limit is written there: {file: which limit}."""
+    """A folder to make groups in, and its limit files: (file, limit)."""
 
     parent: Path
     files: tuple[tuple[str, str], ...]
@@ -26,7 +26,7 @@ class Hierarchy:
 
 @dataclass(frozen=True)
 class Group:
-    """One group, over one or two hierarchies; `remove` once its processes have ended."""
+    """A group in one or two hierarchies; call `remove` after its processes have ended."""
 
     folders: tuple[Path, ...]
 
@@ -48,7 +48,7 @@ class Group:
 
 
 def new_group(hierarchies: tuple[Hierarchy, ...], memory_bytes: int, processes: int) -> Group:
-    """A new group with these limits. Raises `OSError` where it cannot be made."""
+    """A new group with these limits. Raises `OSError` if it cannot be made."""
     limits = {"memory": memory_bytes, "pids": processes}
     name = f"{PREFIX}-{os.getpid()}-{next(_numbers)}"
     group = Group(tuple(hierarchy.parent / name for hierarchy in hierarchies))
@@ -64,7 +64,7 @@ def new_group(hierarchies: tuple[Hierarchy, ...], memory_bytes: int, processes: 
 
 
 def usable_hierarchies(own: str = "/proc/self/cgroup", root: Path = ROOT) -> tuple[Hierarchy, ...]:
-    """The hierarchies in which groups that bound both memory and processes can be made; () where there are none."""
+    """Hierarchies in which groups can limit memory and processes; () if there are none."""
     with contextlib.suppress(OSError):
         for found in (_version_2(own, root), _version_1(own, root)):
             if found and _can_make(found):
@@ -74,7 +74,7 @@ def usable_hierarchies(own: str = "/proc/self/cgroup", root: Path = ROOT) -> tup
 
 
 def _remove_abandoned(hierarchies: tuple[Hierarchy, ...]) -> None:
-    """Remove the empty groups of processes that were killed before they could."""
+    """Remove empty groups of processes that were killed before they could do so."""
     for folder in (folder for hierarchy in hierarchies for folder in hierarchy.parent.glob(f"{PREFIX}-*-*")):
         if not Path("/proc", folder.name.split("-")[1]).exists():
             with contextlib.suppress(OSError):
@@ -95,7 +95,7 @@ def _version_1(own: str, root: Path) -> tuple[Hierarchy, ...]:
 
 
 def _version_2(own: str, root: Path) -> tuple[Hierarchy, ...]:
-    """Version 2 lets a group with processes in it have no limited children, so they are made beside our own."""
+    """In version 2 a group with processes has no limited children, so groups are made beside ours."""
     line = next((line for line in Path(own).read_text().splitlines() if line.startswith("0::")), None)
     if line is None or not (root / "cgroup.controllers").exists():
         return ()

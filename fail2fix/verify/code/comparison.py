@@ -1,11 +1,11 @@
-"""Whether what a program returned or printed is what was expected. Runs outside the sandbox, on data only.
+"""Compare results of a program with expected ones. Runs outside the sandbox, on data only.
 
 Knows: expected values, which are trusted, and results as messages of `inside/values.py`, which are not. The walk
-follows the expected value, so its cost is bounded by that value's size whatever a program sends: results are never
-hashed in bulk, and shared or cyclic parts of them are never expanded.
+follows the expected value, which bounds its cost: results are never hashed in bulk, and their shared or cyclic parts
+are never expanded.
 
 >>> from fail2fix.verify.code.inside.values import encode
->>> same_value([1, 2], encode([1, 2]), Comparison()), same_value([1, 2], encode([1, 2.0]), Comparison())
+>>> same_value([1, 2], encode([1, 2]), EqualityRule()), same_value([1, 2], encode([1, 2.0]), EqualityRule())
 (True, False)
 """
 
@@ -13,18 +13,18 @@ import math
 from decimal import Decimal
 from typing import Any
 
-from fail2fix.verify.code.ground_truth import Comparison
+from fail2fix.verify.code.ground_truth import EqualityRule
 from fail2fix.verify.code.inside.values import NotDataError, decode
 
 _NUMBERS = (bool, int, float)
 _MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
-"""What reading a message raises where its sender has not kept to the format."""
+"""Errors of reading a malformed message."""
 
 
 def same_output(expected: str, printed: str) -> bool:
-    """LiveCodeBench's rule: the same lines, blanks around each line and around the whole not counted.
+    """LiveCodeBench's rule: the same lines, ignoring blanks around each line and around the whole.
 
-    Two lines are also the same where both are the same numbers, however these are written: 1.0 is 1, 1e3 is 1000.
+    Lines of the same numbers are equal in any notation: 1.0 is 1, 1e3 is 1000.
     """
     wanted, found = _lines(expected), _lines(printed)
     return len(wanted) == len(found) and all(map(_same_line, wanted, found))
@@ -46,8 +46,8 @@ def _same_numbers(expected: list[str], printed: list[str]) -> bool:
         return False
 
 
-def same_value(expected: Any, message: Any, how: Comparison) -> bool:
-    """Whether a result message holds `expected`; False for anything malformed."""
+def same_value(expected: Any, message: Any, how: EqualityRule) -> bool:
+    """Whether a result message holds `expected`; False for malformed messages."""
     try:
         walk = _Walk(message["nodes"], how)
         if how.any_order and isinstance(expected, list):
@@ -58,7 +58,7 @@ def same_value(expected: Any, message: Any, how: Comparison) -> bool:
 
 
 class _Walk:
-    def __init__(self, nodes: list[Any], how: Comparison) -> None:
+    def __init__(self, nodes: list[Any], how: EqualityRule) -> None:
         self.nodes = nodes
         self.how = how
 
@@ -91,7 +91,7 @@ class _Walk:
         return self.how.equality == "python" and {tag, kind} == {"set", "frozenset"}
 
     def same_items(self, expected: list[Any], refs: list[Any]) -> bool:
-        """The same items in any order, each counted: every expected one takes the first result equal to it."""
+        """The same items in any order: each expected one takes the first equal result."""
         if len(expected) != len(refs):
             return False
         left = list(refs)
@@ -119,7 +119,7 @@ class _Walk:
             return False
 
     def _leaf(self, ref: Any) -> Any:
-        """A scalar, or bytes or a complex number, which stand alone in their node."""
+        """A scalar, or bytes or a complex number, each of which has its own node."""
         if isinstance(ref, list) and ref[0] == "@":
             node = self.nodes[ref[1]]
             if node[0] not in ("bytes", "complex"):

@@ -1,9 +1,7 @@
-"""Reading a JSON object field by field, so that what is wrong with it is said by the field's name.
+"""Read a JSON object field by field; errors name the field.
 
-Knows: types, choices, names. Must not know: what the fields mean.
-
->>> Fields({"kind": "stdio"}).choice("kind", "calls", "stdio")
-'stdio'
+>>> Fields({"stop": "all"}).choice("stop", "first", "all")
+'all'
 """
 
 import re
@@ -14,7 +12,7 @@ from fail2fix.verify.errors import GroundTruthError
 
 
 class Fields:
-    """The fields of one JSON object, each taken once; what is left over is unknown."""
+    """The fields of one JSON object, each taken once; the rest is unknown."""
 
     def __init__(self, fields: Any, where: str = "") -> None:
         if not isinstance(fields, Mapping):
@@ -28,23 +26,20 @@ class Fields:
         if name not in self._rest:
             return default[0]
         value = self._rest.pop(name)
-        is_number_as_bool = isinstance(value, bool) and kind is not bool and kind is not object
-        if not isinstance(value, kind) or is_number_as_bool:
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind not in (bool, object)):
             wanted = " or ".join(each.__name__ for each in (kind if isinstance(kind, tuple) else (kind,)))
             raise GroundTruthError(f"{self._where}{name} must be {wanted}, not {type(value).__name__}")
         return value
 
-    def choice(self, name: str, *choices: str) -> str:
-        value = self.take(name, str)
+    def choice(self, name: str, *choices: str, required: bool = False) -> str:
+        """One of `choices`, the first of which is the default unless the field is required."""
+        value = self.take(name, str, *(() if required else choices[:1]))
         if value not in choices:
             raise GroundTruthError(f"{self._where}{name}={value!r} must be one of {', '.join(choices)}")
         return str(value)
 
-    def optional_choice(self, name: str, *choices: str) -> str:
-        return self.choice(name, *choices) if name in self._rest else choices[0]
-
     def items(self, name: str, kind: type, *default: Any) -> list[Any]:
-        """A list of at least one `kind`, or the default where the field is absent."""
+        """A list of at least one `kind`, or the default."""
         items = self.take(name, list, *default)
         for index, item in enumerate(items):
             if not isinstance(item, kind):

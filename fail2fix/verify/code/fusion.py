@@ -1,13 +1,12 @@
-"""The back-end for clusters: SandboxFusion's HTTP service, through its own client.
+"""Back-end for clusters: SandboxFusion's HTTP service, through its own client.
 
-Knows: the client's `run_code`. Must not know: how results are judged. The service runs the same supervisor as the
-local back-end, with the job on its stdin and the reports on its stdout, so both give the same verdicts, and for calls
-and stdin/stdout expected values never leave this process.
+The service runs the same supervisor as the local back-end, with the job on its stdin and the reports on its stdout. So
+both give the same verdicts, and for calls and stdin/stdout expected values never leave this process.
 
-What differs: the service isolates programs (set its `isolation`, "none" by default, to "lite"; we cannot see it), and
-its supervisor is not process 1. A program that runs as the same user, or as root, can end it (a wrong answer), and
-as root could read the tests of an assertion script out of it; prefer calls and stdin/stdout where that matters.
-Needs `pip install sandbox-fusion==0.3.7`, imported with the first run.
+Differences: the service isolates programs (set its `isolation`, "none" by default, to "lite"; it is invisible here),
+and its supervisor is not process 1. A program of the same user, or of root, can end it (a wrong answer), and as root
+could read the tests of an assertion script; prefer calls and stdin/stdout where that matters. Needs
+`pip install sandbox-fusion==0.3.7`, imported with the first run.
 """
 
 import asyncio
@@ -20,19 +19,18 @@ from tenacity import AsyncRetrying
 
 from fail2fix.console.printable import one_line
 from fail2fix.verify.backoff import LIMIT_S, retry_policy
-from fail2fix.verify.code.backend import judge, read_report
+from fail2fix.verify.code.backend import Outcome, judge, read_report
 from fail2fix.verify.code.ground_truth import Limits, Tests
 from fail2fix.verify.code.harness import harness_source, job_text
-from fail2fix.verify.code.verdict import Outcome
 
 logger = logging.getLogger(__name__)
 
 QUEUE_S = 60.0
-"""Seconds a request may wait at the service beyond its own run."""
+"""Seconds that a request may wait at the service beyond its own run."""
 
 
 class ServiceFailure(ConnectionError):
-    """The service did not run a program. `status_code`: of its answer, None where it answered 200."""
+    """The service did not run a program. `status_code`: of its answer, None if that was 200."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -41,9 +39,9 @@ class ServiceFailure(ConnectionError):
 
 
 class FusionBackend:
-    """Judges programs at `endpoint` ("http://host:8080"), `concurrency` requests at a time.
+    """Runs programs at `endpoint` ("http://host:8080"), `concurrency` requests at a time.
 
-    `retry_s`: seconds for which a service that does not answer, or answers that it broke, is asked again.
+    `retry_s`: seconds for which a service that fails or does not answer is asked again.
     """
 
     def __init__(
@@ -81,7 +79,7 @@ class FusionBackend:
         return outcome
 
     def _log(self, error: BaseException) -> None:
-        """Each kind of failure once: every program under way meets it."""
+        """Warn once per kind of failure, since every running program meets it."""
         kind = (type(error), getattr(error, "status_code", None))
         if kind not in self._logged:
             self._logged.add(kind)
@@ -97,7 +95,7 @@ class FusionBackend:
         return judge(map(read_report, self._lines(client, job, limits)), tests)
 
     def _lines(self, client: Any, job: str, limits: Limits) -> list[str]:
-        """The reports of one request; a run that the service ended for its time ends with a report of that."""
+        """Reports of one request; a run that the service ended at its time limit ends with a report of that."""
         request = client.RunCodeRequest(code=harness_source(), stdin=job, language="python", run_timeout=limits.total_s)
         try:
             response = client.run_code(
@@ -123,7 +121,7 @@ class FusionBackend:
         )
 
     def close(self) -> None:
-        """Wait for the requests under way. May be called twice."""
+        """Wait for running requests. May be called twice."""
         self._closed = True
         self._threads.shutdown(cancel_futures=True)
 

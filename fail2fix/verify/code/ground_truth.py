@@ -1,13 +1,13 @@
-"""The tests of a problem, as they stand in a row's `reward_model.ground_truth`: JSON, read once and checked.
+"""Tests of a problem, as in a row's `reward_model.ground_truth`: JSON, read once and checked.
 
-Knows: the three kinds of tests, how results are compared, limits. Must not know: sandboxes, data sets.
+Knows: the three kinds of tests, the rule of equality, limits. Must not know: sandboxes, data sets.
 
 Functions called with arguments; expected results never enter the sandbox::
 
     {"kind": "calls", "entry_point": "Solution().twoSum", "calls": [{"args": [[2, 7], 9], "expected": [0, 1]}]}
 
-Programs that read stdin and write stdout; compared line by line (LiveCodeBench's rule: blanks around a line and around
-the whole do not count, lines of numbers are compared as decimals); an exit code other than 0 fails::
+Programs that read stdin and write stdout, compared by line (LiveCodeBench's rule: blanks around a line and around the
+whole are ignored, lines of numbers are compared as decimals); an exit code other than 0 fails::
 
     {"kind": "stdio", "tests": [{"stdin": "1 2\\n", "stdout": "3\\n"}]}
 
@@ -16,25 +16,24 @@ Assertion scripts: MBPP's lists, and `check(candidate)` of HumanEval and LeetCod
     {"kind": "assertions", "functions": ["add"], "tests": ["assert add(1, 2) == 3"]}
     {"kind": "assertions", "entry_point": "add", "tests": ["def check(candidate):\\n    assert candidate(1, 2) == 3"]}
 
-Many tests are long texts: `zlib:` and the base64 text of the compressed JSON is read as well (`compressed`).
+A long ground truth may be `zlib:` and the base64 text of the compressed JSON (`compressed`).
 
-Further fields of every kind: `prelude` (trusted source run before the program: imports, helper classes),
-`stop` ("first", the default: the first failing test ends the run; "all": every test is run and counted),
-`limits` (`test_s`, `total_s`, `memory_mb`, `output_kb`, each below the back-end's own or equal to it).
+Fields of every kind: `prelude` (trusted source that runs before the program: imports, helper classes), `stop` ("first",
+the default: the first failing test ends the run; "all": every test runs and counts), `limits` (`test_s`, `total_s`,
+`memory_mb`, `output_kb`, none above the back-end's own).
 
-Of "calls": `kwargs` of a call; `values`: "json" (the default) or "python": every argument and expected result is
-then the text of a Python literal, for what JSON cannot say (tuples, sets); `compare`, see `Comparison`.
+Of "calls": `kwargs` of a call; `values`: "json" (the default), or "python" if every argument and expected result is the
+text of a Python literal, for values that JSON lacks (tuples, sets); `compare`, see `EqualityRule`.
 
-Of "assertions": `check` (the function called with the entry point, "check"), `by_position` (arguments the tests give
-by keyword are passed by position, in their order: DebugBench renames parameters), `records` (classes of the prelude
-whose objects pass between program and tests by name and attributes), and `isolation`:
-- "split" (the default): the tests run in another process than the program; arguments and results pass as data, so
-  a program cannot touch its tests. A result that is not data (`inside/values.py`) fails. An error passes as the
-  built-in class it is or extends, and its text. Arguments are copies: what a function changes in them its tests do not
-  see, or it could change what they compare with. Tests that look at changed arguments need "together".
-- "together": tests run in the program's own process, for the tests that use its objects or look at changed arguments.
-  A program built to attack its tests can pass them there, say with a result that claims to equal everything: use it
-  for trusted programs.
+Of "assertions": `check` (name of the function called with the entry point, "check"), `by_position` (pass the tests'
+keyword arguments by position: DebugBench renames parameters), `records` (classes of the prelude whose objects pass
+between program and tests by name and attributes), and `isolation`:
+- "split" (the default): tests and program run in different processes and exchange data, so a program cannot touch its
+  tests. A result that is not data (`inside/values.py`) fails. An error passes as its built-in class and text. Arguments
+  are copies: changes that a function makes in them are invisible, or it could change the expected values. Tests that
+  look at changed arguments need "together".
+- "together": tests run in the program's process, so they can use its objects and look at changed arguments. A program
+  built to attack its tests can pass them, e.g. with a result that claims to equal everything: for trusted programs.
 """
 
 import ast
@@ -56,16 +55,16 @@ COMPRESSED = "zlib:"
 MAX_EXPANDED_BYTES = 1 << 29
 
 MAX_UNORDERED = 1000
-"""Items of an expected set, dict, or list in any order: each is looked for among all results."""
+"""Items of an expected set, dict, or unordered list: each is compared with all results."""
 
 
 @dataclass(frozen=True)
-class Comparison:
+class EqualityRule:
     """When a result equals the expected one.
 
-    `equality`: "exact" (same built-in types all the way down: 1, 1.0 and True differ) or "python" (as `==` says).
-    `tolerance`: absolute or relative difference allowed between a float and a number; 0 means none.
-    `any_order`: the outermost list may come in any order. `tuples_as_lists`: a tuple may stand for a list.
+    `equality`: "exact" (same built-in types at every level: 1, 1.0 and True differ) or "python" (as `==`).
+    `tolerance`: allowed absolute or relative difference between a float and a number.
+    `any_order`: of the outermost list. `tuples_as_lists`: a tuple may replace a list.
     """
 
     equality: Literal["exact", "python"] = "exact"
@@ -76,8 +75,8 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Limits:
-    """`test_s`, `total_s`: wall-clock seconds a test and the whole run may take, loading the program included;
-    `memory_mb`: address space of each process; `output_kb`: what a test may print or return."""
+    """`test_s`, `total_s`: wall-clock seconds of a test and of the run, with loading the program; `memory_mb`: address
+    space of each process; `output_kb`: size of a test's output or result."""
 
     test_s: float = 6.0
     total_s: float = 30.0
@@ -85,7 +84,7 @@ class Limits:
     output_kb: int = 1024
 
     def within(self, wanted: Mapping[str, float]) -> "Limits":
-        """These limits, each lowered to what a ground truth asks for."""
+        """These limits, each lowered to the ground truth's."""
         return Limits(**{name: min(value, wanted.get(name, value)) for name, value in vars(self).items()})
 
 
@@ -107,7 +106,7 @@ class _Common:
 class CallTests(_Common):
     entry_point: str
     calls: tuple[Call, ...]
-    compare: Comparison = field(default_factory=Comparison)
+    compare: EqualityRule = field(default_factory=EqualityRule)
 
 
 @dataclass(frozen=True)
@@ -136,47 +135,52 @@ Tests: TypeAlias = CallTests | StdioTests | AssertionTests
 
 
 def parse_ground_truth(ground_truth: str | Mapping[str, Any]) -> Tests:
-    """The tests in a ground truth, JSON text or the same already read.
+    """The tests in a ground truth, given as JSON text or as the parsed object.
 
     Raises:
-        GroundTruthError: naming the field that is missing, unknown or malformed.
+        GroundTruthError: a field is missing, unknown or malformed.
     """
     if isinstance(ground_truth, str):
         try:
             ground_truth = json.loads(_expanded(ground_truth))
         except (ValueError, RecursionError, zlib.error) as error:
             raise GroundTruthError(f"ground truth is not JSON: {error}") from None
-    if not isinstance(ground_truth, Mapping):
-        raise GroundTruthError(f"ground truth must be a JSON object, not {type(ground_truth).__name__}")
     fields = Fields(ground_truth)
     readers: dict[str, Callable[[Fields, dict[str, Any]], Tests]] = {
         "calls": _call_tests,
         "stdio": _stdio_tests,
         "assertions": _assertion_tests,
     }
-    tests = readers[fields.choice("kind", *readers)](fields, _common(fields))
+    tests = readers[fields.choice("kind", *readers, required=True)](fields, _common(fields))
     fields.refuse_rest()
     return tests
 
 
 def compressed(ground_truth: Mapping[str, Any]) -> str:
-    """A ground truth as text, as short as zlib makes it."""
+    """A ground truth as text, compressed by zlib."""
     return COMPRESSED + base64.b64encode(zlib.compress(json.dumps(ground_truth).encode(), 9)).decode()
 
 
-def _expanded(text: str) -> str:
-    if not text.startswith(COMPRESSED):
-        return text
+def decompressed(text: str) -> bytes:
+    """Content of a base64 text of zlib data.
+
+    Raises:
+        ValueError, zlib.error: it is something else, truncated, or larger than `MAX_EXPANDED_BYTES`.
+    """
     reader = zlib.decompressobj()
-    content = reader.decompress(base64.b64decode(text[len(COMPRESSED) :], validate=True), MAX_EXPANDED_BYTES)
+    content = reader.decompress(base64.b64decode(text, validate=True), MAX_EXPANDED_BYTES)
     if not reader.eof:
-        raise ValueError(f"it is cut off, or larger than {MAX_EXPANDED_BYTES} bytes")
-    return content.decode()
+        raise ValueError(f"it is truncated, or larger than {MAX_EXPANDED_BYTES} bytes")
+    return content
+
+
+def _expanded(text: str) -> str:
+    return decompressed(text.removeprefix(COMPRESSED)).decode() if text.startswith(COMPRESSED) else text
 
 
 def _common(fields: Fields) -> dict[str, Any]:
     prelude = fields.take("prelude", str, "")
-    stop_first = fields.optional_choice("stop", "first", "all") == "first"
+    stop_first = fields.choice("stop", "first", "all") == "first"
     given = Fields(fields.take("limits", dict, {}), "limits")
     wanted: dict[str, float] = {}
     for name, default in vars(Limits()).items():
@@ -191,7 +195,7 @@ def _common(fields: Fields) -> dict[str, Any]:
 
 def _call_tests(fields: Fields, common: dict[str, Any]) -> CallTests:
     entry_point = fields.name("entry_point", _ENTRY_POINT)
-    literal = fields.optional_choice("values", "json", "python") == "python"
+    literal = fields.choice("values", "json", "python") == "python"
     items = fields.items("calls", dict)
     calls = tuple(_call(Fields(item, f"calls[{index}]"), index, literal) for index, item in enumerate(items))
     compare = _comparison(Fields(fields.take("compare", dict, {}), "compare"))
@@ -219,14 +223,14 @@ def _literal(text: Any, where: str) -> Any:
         raise GroundTruthError(f"{where}: {str(text)[:80]!r} is not the text of a Python literal") from None
 
 
-def _comparison(fields: Fields) -> Comparison:
-    equality = fields.optional_choice("equality", "exact", "python")
+def _comparison(fields: Fields) -> EqualityRule:
+    equality = fields.choice("equality", "exact", "python")
     tolerance = float(fields.take("tolerance", (int, float), 0.0))
     any_order, tuples = fields.take("any_order", bool, False), fields.take("tuples_as_lists", bool, False)
     fields.refuse_rest()
     if not 0 <= tolerance < 1:
         raise GroundTruthError(f"compare.tolerance={tolerance} must be at least 0 and below 1")
-    return Comparison("python" if equality == "python" else "exact", tolerance, any_order, tuples)
+    return EqualityRule("python" if equality == "python" else "exact", tolerance, any_order, tuples)
 
 
 def _refuse_long(expected: Any, any_order: bool, where: str) -> None:
@@ -256,7 +260,7 @@ def _assertion_tests(fields: Fields, common: dict[str, Any]) -> AssertionTests:
         check=fields.name("check", _NAME, "check"),
         by_position=fields.take("by_position", bool, False),
         records=tuple(fields.items("records", str, [])),
-        together=fields.optional_choice("isolation", "split", "together") == "together",
+        together=fields.choice("isolation", "split", "together") == "together",
     )
     if not tests.functions and not tests.entry_point:
         raise GroundTruthError("assertions need entry_point (for check(candidate)) or functions (the names tests call)")
@@ -264,15 +268,15 @@ def _assertion_tests(fields: Fields, common: dict[str, Any]) -> AssertionTests:
         if not _NAME.fullmatch(name):
             raise GroundTruthError(f"functions and records hold names, not {name!r}")
     for index, source in enumerate(tests.tests):
-        _check_source(source, f"tests[{index}]", needs_assert=True)
+        _check_source(source, f"tests[{index}]")
     return tests
 
 
-def _check_source(source: str, where: str, needs_assert: bool) -> None:
-    """Tests are the data set's, so they may be parsed here; without an assertion they would pass any program."""
+def _check_source(source: str, where: str) -> None:
+    """Tests come from the data set, so they may be parsed here; without an assertion they would pass any program."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise GroundTruthError(f"{where} is not Python: {error}") from None
-    if needs_assert and not any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
+    if not any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
         raise GroundTruthError(f"{where} holds no assertion")

@@ -1,4 +1,4 @@
-"""The source text a sandbox is started with, and the job it is given. Files of `inside/` are read, never run, here."""
+"""Source text of the program in a sandbox, and the job for it. Files of `inside/` are read here, never run."""
 
 from functools import cache
 from importlib.resources import files
@@ -12,11 +12,12 @@ Message = dict[str, Any]
 
 
 MODULES = ("values", "pipes", "limits", "program", "scripts", "supervisor")
-"""Of `inside/`, each after those it imports."""
+"""Of `inside/`, each after its imports."""
 
 PRELOADED = "bisect collections copy datetime functools heapq itertools math operator random re string typing"
-"""Imported before the job, off its time, since most preludes import them. Others cost every sandbox more processor
-time than they save a few (dataclasses: 17 ms)."""
+"""Modules of most preludes, imported before the job's time starts. Others would cost every sandbox more processor time
+than they save a few (dataclasses: 17 ms).
+"""
 
 _START = """
 import sys, types
@@ -32,16 +33,16 @@ module.main()
 
 @cache
 def harness_source() -> str:
-    """The modules of `inside/` as one program, which is all of Fail2Fix that a sandbox ever sees."""
+    """The modules of `inside/` as one program: the only part of Fail2Fix in a sandbox."""
     package = "fail2fix.verify.code.inside"
     texts = {f"{package}.{name}": (files(package) / f"{name}.py").read_text(encoding="utf-8") for name in MODULES}
     return _START.format(preloaded=PRELOADED, sources=texts)
 
 
 def job_text(program: str, tests: Tests, limits: Limits, processes: int) -> bytes:
-    """Two messages, ASCII: what the program's process may know, and the tests.
+    """Two ASCII messages: the part that the program's process may know, and the tests.
 
-    Expected values of calls and stdin/stdout are in neither. `processes`: 0 where something else counts them.
+    Neither has expected values of calls and stdin/stdout. `processes`: 0 if something else limits them.
     """
     kind = {CallTests: "calls", StdioTests: "stdio", AssertionTests: "assertions"}[type(tests)]
     first = {
@@ -66,12 +67,5 @@ def _tests_message(tests: Tests) -> Message:
         return {"calls": [{"call": entry, "args": encode(c.args), "kwargs": encode(c.kwargs)} for c in tests.calls]}
     if isinstance(tests, StdioTests):
         return {"stdins": [test.stdin for test in tests.tests]}
-    return {
-        "tests": tests.tests,
-        "functions": tests.functions,
-        "entry_point": tests.entry_point,
-        "check": tests.check,
-        "by_position": tests.by_position,
-        "stop_first": tests.stop_first,
-        "together": tests.together,
-    }
+    names = ("tests", "functions", "entry_point", "check", "by_position", "stop_first", "together")
+    return {name: getattr(tests, name) for name in names}

@@ -1,7 +1,7 @@
-"""Which Python runs inside the sandbox, and which folders of this machine it needs to see.
+"""Find the Python that runs inside the sandbox, and the folders of this machine that it needs.
 
 Knows: where a Python keeps its library. Must not know: bubblewrap. The sandbox sees system libraries and that Python's
-own; site-packages stay outside, and with them everything the trainer has installed.
+own, but no site-packages, so nothing that the trainer has installed.
 """
 
 import os
@@ -17,8 +17,9 @@ SYSTEM_LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/lib32")
 
 @dataclass(frozen=True)
 class Interpreter:
-    """`executable` as seen inside; `binds`: (folder or file here, place inside), all read-only; `hidden`: folders
-    inside that are to be empty."""
+    """`executable` as seen inside; `binds`: (path here, path inside), all read-only; `hidden`: folders
+    inside that are shown empty.
+    """
 
     executable: str
     binds: tuple[tuple[str, str], ...]
@@ -26,12 +27,12 @@ class Interpreter:
 
 
 def find_interpreter(wanted: str, uid: int) -> Interpreter:
-    """The Python at `wanted`, else the one this process was made from, else the system's.
+    """The Python at `wanted`, else the base of this process's, else the system's.
 
-    `uid`: the user that must be able to read it; a Python under a closed home folder (/root) cannot be shown.
+    `uid`: the user that must be able to read it; a Python in a closed home folder (/root) cannot be shown.
 
     Raises:
-        FileNotFoundError: none of them is readable by that user.
+        FileNotFoundError: that user can read none of them.
     """
     candidates = [wanted] if wanted else [os.path.realpath(sys.executable), SYSTEM_PYTHON]
     for candidate in candidates:
@@ -74,7 +75,7 @@ def _packages(library: str, name: str) -> tuple[str, ...]:
 
 
 def _readable(path: Path, uid: int) -> bool:
-    """Whether `uid`, of no group of ours, may read `path`: each folder on the way lets it through."""
+    """Whether `uid`, of no group of ours, may read `path` through all its parent folders."""
     if uid == os.getuid():
         return os.access(path, os.R_OK)
     try:

@@ -1,22 +1,21 @@
-"""The back-end for one machine: bubblewrap sandboxes, each started before its job and used for one job only.
+"""Back-end for one machine: bubblewrap sandboxes, each started before its job and used for one job only.
 
 Knows: threads, queues, when to start and end sandboxes. Must not know: how results are judged.
 
 Each worker thread owns its sandboxes: the kernel ties a sandbox's life to the thread that started it
-(--die-with-parent), and worker threads live as long as the back-end. The next sandbox starts after a verdict, or
-beside the job where more work waits.
+(--die-with-parent), and worker threads live as long as the back-end. The next sandbox starts after a verdict, or during
+the job if more work waits.
 
-What bounds a program:
-- time: seconds a test and a run (`Limits`), kept inside and again here; at the end the kernel kills all its processes,
-  for they share a process namespace whose first process is the supervisor.
-- memory: `memory_mb` of address space a process, and `memory_mb` + `tmp_mb` + 256 MB for all its processes together:
-  by a control group where one can be made, else by looks at the sum every 50 ms (`memory.py`), between which the
-  limit of each process holds alone.
-- processor time: niceness, so that training comes first.
+Limits of a program:
+- time: seconds of a test and of a run (`Limits`), enforced inside and again here. At the end the kernel kills all its
+  processes, since they share a process namespace whose first process is the supervisor.
+- memory: `memory_mb` of address space per process, and `memory_mb` + `tmp_mb` + 256 MB for all its processes together,
+  by a control group if one can be made, else by a look at the sum every 50 ms (`memory.py`).
+- processor time: niceness, so that training has priority.
 - processes and threads: `processes`, by RLIMIT_NPROC, which the kernel (5.14 or newer) counts per user namespace, and
-  every sandbox has its own; root is exempt, so as root sandboxes run as nobody. And by the control group's `pids.max`
-  where there is one. One of the two is needed: on an older kernel without control groups this back-end refuses.
-- disk: /tmp of `tmp_mb`, in memory; nothing else can be written. Descriptors: 64 a process.
+  every sandbox has its own; root is exempt, so as root sandboxes run as nobody. Also by the control group's `pids.max`.
+  One of the two is required: on an older kernel without control groups this back-end refuses to start.
+- disk: /tmp of `tmp_mb`, in memory; nothing else is writable. Descriptors: 64 per process.
 
     backend = LocalBackend(workers=2)
     outcome = await backend.run("def add(a, b): return a + b", parse_ground_truth({...}))
@@ -37,7 +36,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 
-from fail2fix.verify.code.backend import InfrastructureError, SandboxUnavailableError, judge
+from fail2fix.verify.code.backend import InfrastructureError, Outcome, SandboxUnavailableError, judge
 from fail2fix.verify.code.bubblewrap import REMEDY, bwrap_command, find_bwrap, sandbox_uid
 from fail2fix.verify.code.cgroup import new_group, usable_hierarchies
 from fail2fix.verify.code.ground_truth import Limits, Tests
@@ -46,14 +45,13 @@ from fail2fix.verify.code.interpreter import find_interpreter
 from fail2fix.verify.code.memory import LOOK_S
 from fail2fix.verify.code.sandbox import NICENESS, Sandbox
 from fail2fix.verify.code.seccomp import filter_program
-from fail2fix.verify.code.verdict import Outcome
 
 logger = logging.getLogger(__name__)
 
 CLOSED = "this LocalBackend is closed: make a new one"
 
 SUPERVISOR_PROCESSES = 4
-"""Added to the control group's bound: the supervisor and what the kernel has not yet reaped."""
+"""Added to the control group's limit: the supervisor, and processes that are not reaped yet."""
 
 
 @dataclass
@@ -65,18 +63,17 @@ class _Job:
     cancelled: bool = False
 
     def cancel(self) -> None:
-        """Nobody waits any more: end the sandbox it runs in, if it already does."""
+        """End the job's sandbox if it runs: its caller no longer waits."""
         self.cancelled = True
         if not self.result.cancel() and self.sandbox is not None:
             self.sandbox.kill()
 
 
 class LocalBackend:
-    """Runs programs in `workers` sandboxes at a time, with `spares` more of each worker started ahead.
+    """Runs programs in `workers` sandboxes at a time; each worker keeps `spares` more started ahead.
 
-    `processes`: processes and threads a program may have at once. `tmp_mb`: size of its /tmp.
-    `python`: the interpreter inside ("": found, see `interpreter.py`). `retries`: further attempts where a sandbox
-    breaks before its program was started.
+    `processes`: processes and threads of a program. `tmp_mb`: size of its /tmp. `python`: the interpreter inside ("":
+    found, see `interpreter.py`). `retries`: further attempts if a sandbox breaks before its program was started.
 
     Raises:
         SandboxUnavailableError: no sandbox can be made here; one line says what to install or switch on.
@@ -108,7 +105,7 @@ class LocalBackend:
         self._prepare(python)
 
     def _prepare(self, python: str) -> None:
-        """Find the tools and prove with one sandbox that they work."""
+        """Find the tools, and test them with one sandbox."""
         self._uid = sandbox_uid()
         bwrap = find_bwrap()
         try:
@@ -140,7 +137,7 @@ class LocalBackend:
 
     @property
     def isolation(self) -> dict[str, object]:
-        """What holds programs here, for logs: user, system call filter, control groups, process limit."""
+        """Isolation for logs: user, system call filter, control groups, process limit."""
         return {
             "uid": self._uid,
             "seccomp": bool(self._seccomp),
@@ -149,7 +146,7 @@ class LocalBackend:
         }
 
     def describe(self, verifiers: int = 1) -> str:
-        """The isolation in force, for people, in one line. `verifiers`: how many processes open such a back-end."""
+        """The isolation for people, in one line. `verifiers`: number of processes that open such a back-end."""
         together = verifiers * self._workers
         megabytes = self._memory_bytes >> 20
         means = "control group" if self._hierarchies else f"sum read every {1000 * LOOK_S:.0f} ms, no control group"
@@ -164,7 +161,7 @@ class LocalBackend:
         return "; ".join(parts)
 
     async def run(self, program: str, tests: Tests) -> Outcome:
-        """Judge `program`; cancelling the call ends its sandbox. Raises `RuntimeError` once closed."""
+        """Judge `program`; canceling the call ends its sandbox. Raises `RuntimeError` once closed."""
         job = _Job(program, tests)
         with self._lock:
             if self._closed:
@@ -179,7 +176,7 @@ class LocalBackend:
             raise
 
     def close(self) -> None:
-        """Wait for the jobs under way, end every sandbox; waiting calls raise `RuntimeError`. May be called twice."""
+        """Wait for running jobs, end every sandbox; waiting calls raise `RuntimeError`. May be called twice."""
         with self._lock:
             self._closed = True
             threads, self._threads = self._threads, []
@@ -199,7 +196,7 @@ class LocalBackend:
             self._threads.append(thread)
 
     def _work(self) -> None:
-        """A worker: keeps its spare sandboxes started, and runs one job after the other. No exception ends it."""
+        """Worker thread: keeps its spare sandboxes started, and runs one job after the other. No exception ends it."""
         spares: deque[Sandbox] = deque()
         self._refill(spares)
         while job := self._jobs.get():
@@ -227,7 +224,7 @@ class LocalBackend:
         return Outcome("error")
 
     def _attempt(self, job: _Job, spares: deque[Sandbox], used: list[Sandbox]) -> Outcome:
-        """One run in one sandbox, which is killed at its end; closing it is left to the caller, after the verdict."""
+        """One run in one sandbox, which is killed at its end; the caller closes it after the verdict."""
         sandbox = spares.popleft() if spares else self._start()
         used.append(sandbox)
         try:
@@ -241,7 +238,7 @@ class LocalBackend:
             sandbox.kill()
 
     def _refill(self, spares: deque[Sandbox], more: int = 0) -> None:
-        """Start sandboxes ahead. A failure here is not one of the job at hand; the next job meets it."""
+        """Start sandboxes ahead. A failure here does not concern the current job; the next job meets it."""
         with contextlib.suppress(Exception):
             while len(spares) < self._spares + more and not self._closed:
                 spares.append(self._start())

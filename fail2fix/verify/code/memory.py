@@ -1,8 +1,7 @@
-"""The memory of all processes of a sandbox together, where no control group bounds it.
+"""Memory of all processes of a sandbox together, if no control group limits it.
 
-Knows: /proc. Must not know: sandboxes. An rlimit holds for one process; many processes of a program can each use it up.
-So the sum is read every `LOOK_S` seconds from outside, where no program can hide from it: every process of a sandbox is
-a descendant of its process 1.
+An rlimit holds for one process, and many processes can each use it up. So /proc is read every `LOOK_S` seconds from
+outside. No program can hide from it: every process of a sandbox descends from its process 1.
 """
 
 import contextlib
@@ -18,7 +17,7 @@ LOOK_S = 0.05
 
 
 class MemoryWatch:
-    """Whether a process and its descendants use more than `limit_bytes`; 0: no limit. `first`: the process's pid."""
+    """Whether process `first` and its descendants use more than `limit_bytes`; 0: no limit."""
 
     def __init__(self, limit_bytes: int, first: int) -> None:
         self._limit_bytes, self._first, self._due = limit_bytes, first, 0.0
@@ -35,7 +34,7 @@ class MemoryWatch:
 
 
 def _family(first: int) -> Iterator[int]:
-    """A process and its descendants; those that end meanwhile are left out."""
+    """A process and its descendants; processes that end meanwhile are left out."""
     yield first
     for children in PROC.glob(f"{first}/task/*/children"):
         with contextlib.suppress(OSError):
@@ -50,7 +49,7 @@ def _resident(pid: int) -> int:
 
 
 def _share(pid: int) -> int:
-    """Bytes of a process, shared pages divided among those who share them; resident bytes where that is unreadable."""
+    """Bytes of a process, with shared pages divided among their users; resident bytes if that is unreadable."""
     with contextlib.suppress(OSError):
         lines = (PROC / str(pid) / "smaps_rollup").read_text().splitlines()
         return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))

@@ -1,16 +1,15 @@
-r"""Where in a response the program stands: its last closed fenced block, found by reading lines, never by parsing.
+r"""Find the program in a response: its last closed fenced block, by reading lines, never by parsing.
 
-Knows: the text of a response and Markdown's fences. Must not know: Python's grammar (parsing model text can
-exhaust the parser), tests, sandboxes. It is linear in the text and safe to run in the trainer's process.
+Knows: Markdown's fences. Must not know: Python's grammar (parsing model text can exhaust the parser), tests, sandboxes.
+Linear in the text and safe in the trainer's process.
 
-The rule, decided on purpose:
+Decisions:
 - A block opens with a line of at least three backticks (or tildes) and an optional language, which starts with a
-  letter, "{" or "."; it closes with a line of at least as many and nothing else. Text before or after the marks makes
-  a line no fence. The last block that closes is the program.
-- The language must be Python or absent: where the last block is of another language there is no program.
-- A block that never closes (a response cut off) does not count; a closed one before it does.
-- A response without a fence has no program. Guessing whether prose is code would open a second channel, and every
-  channel more is one to hedge with.
+  letter, "{" or "."; it closes with a line of at least as many marks and nothing else. A line with text before or after
+  the marks is not a fence. The last block that closes is the program.
+- The language must be Python or absent: if the last block has another language there is no program.
+- A block that never closes (a truncated response) does not count; a closed one before it does.
+- A response without a fence has no program. Guessing whether prose is code would open a second channel to hedge with.
 
 >>> find_program("First:\n```python\nx = 1\n```\nBetter:\n```\nx = 2\n```\nDone.")
 'x = 2\n'
@@ -19,17 +18,17 @@ The rule, decided on purpose:
 import re
 
 MAX_RESPONSE_CHARS = 200_000
-"""Only the last so many characters of a response are read."""
+"""Last characters of a response that are read."""
 
 MAX_PROGRAM_CHARS = 65_536
-"""A longer program is none: no data set has one, and every copy of it is sent, compiled and written to dumps."""
+"""A longer program is not read: no data set has one, and it would be sent, compiled and written to dumps."""
 
 _FENCE = re.compile(r" {0,3}(?P<marks>`{3,}|~{3,})[ \t]*(?P<info>(?:[\w{.][^`\n]*?)?)[ \t]*\r?\n?", re.ASCII)
 _PYTHON = frozenset({"", "python", "python3", "py", "py3"})
 
 
 def find_program(response: str) -> str:
-    """The program in `response`, "" where there is none. Time and memory are linear in the tail read."""
+    """The program in `response`, or "". Time and memory are linear in the text read."""
     program, opened, language, body = "", "", "", [""]
     for line in _tail(response).splitlines(keepends=True):
         fence = _FENCE.fullmatch(line)
@@ -49,6 +48,6 @@ def _tail(response: str) -> str:
 
 
 def _is_python(info: str) -> bool:
-    """Whether a fence's info string means Python: its first word does ("python title=a.py", "{.python}")."""
+    """Whether the first word of a fence's info string means Python ("python title=a.py", "{.python}")."""
     words = info.strip("{}").lstrip(".").lower().split()
     return (words[0] if words else "") in _PYTHON

@@ -1,14 +1,13 @@
-"""Rows of the public code sets as ground truths: HumanEval, MBPP, CriticBench, LeetCodeDataset, DebugBench over it.
+"""Ground truths of public code sets' rows: HumanEval, MBPP, CriticBench, LeetCodeDataset, DebugBench over it.
 
-Knows: those sets' columns (DATA.md, "Training, code"). Must not know: files, sandboxes.
-
-    ground_truth = json.dumps(humaneval(row))
+Knows: the columns of those sets. Must not know: files, sandboxes.
 """
 
 import ast
 import builtins
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 GroundTruth = dict[str, Any]
@@ -17,17 +16,19 @@ DEBUGBENCH_IMPORTS = """
 import bisect, collections, functools, heapq, itertools, math, operator, random, re, string, sys
 from typing import *
 """
-"""DebugBench's programs name modules (`collections.deque`), LeetCodeDataset's prelude imports their contents."""
+"""For DebugBench's programs, which name modules (`collections.deque`): LeetCodeDataset's prelude imports contents."""
 
 _FOREIGN_IMPORT = re.compile(r"^from sortedcontainers import .*$", re.MULTILINE)
 
 TYPING = "from typing import *\n"
+TESTED = ("prompt", "test", "entry_point")
+"""Columns of HumanEval and LeetCodeDataset that their ground truths are made of."""
 
 
 def humaneval(row: Mapping[str, Any]) -> GroundTruth:
-    """A row with `prompt`, `test`, `entry_point`. The prompt is the prelude: tests call helpers that it defines.
+    """A row with `prompt`, `test`, `entry_point`. The prompt is the prelude, since tests call helpers that it defines.
 
-    The entry point is called by its own name too (HumanEval/33).
+    Tests may call the entry point by its own name (HumanEval/33).
     """
     return {
         "kind": "assertions",
@@ -39,27 +40,15 @@ def humaneval(row: Mapping[str, Any]) -> GroundTruth:
 
 
 def mbpp(row: Mapping[str, Any]) -> GroundTruth:
-    """A row with `code`, `test_list`, `test_setup_code`, which runs after the program and before the first test.
-
-    Tests that use the program's own classes, variables or several of its functions run in the program's process: a
-    value of such a class is no data.
-    """
+    """A row with `code`, `test_list`, `test_setup_code`, which runs after the program and before the first test."""
     first, *others = row["test_list"]
-    tests = [f"{row['test_setup_code']}\n{first}", *others]
-    defined = {node.name for node in ast.parse(row["code"]).body if isinstance(node, ast.FunctionDef)}
-    called, other = _free_names(tests, known=set(dir(builtins)) - defined)
-    return {
-        "kind": "assertions",
-        "functions": sorted(called),
-        "tests": tests,
-        "isolation": "together" if other or len(called) > 1 else "split",
-    }
+    return assertions([f"{row['test_setup_code']}\n{first}", *others], row["code"])
 
 
 def leetcode(row: Mapping[str, Any]) -> GroundTruth:
     """A row of LeetCodeDataset with `prompt`, `test`, `entry_point`; the prompt's classes (ListNode) pass as data.
 
-    17 prompts of v0.3.1's test split import `sortedcontainers`, which few of their programs use and no sandbox has.
+    17 prompts of v0.3.1's test split import `sortedcontainers`, which few programs use and no sandbox has.
     """
     return {
         "kind": "assertions",
@@ -71,30 +60,34 @@ def leetcode(row: Mapping[str, Any]) -> GroundTruth:
 
 
 def debugbench(leetcode_row: Mapping[str, Any]) -> GroundTruth:
-    """The tests of a DebugBench row's slug: called by position, for its programs rename parameters."""
+    """Tests of a DebugBench row's slug, called by position since its programs rename parameters."""
     ground_truth = leetcode(leetcode_row)
     return ground_truth | {"prelude": ground_truth["prelude"] + DEBUGBENCH_IMPORTS, "by_position": True}
 
 
-def assertions(tests: Iterable[str]) -> GroundTruth:
-    """Statements that assert something of a program's functions, nothing else being known of it."""
-    sources = list(tests)
-    called, other = _free_names(sources, known=set(dir(builtins)))
-    together = other or len(called) > 1
+def assertions(tests: Sequence[str], program: str = "") -> GroundTruth:
+    """Statements that assert something of functions, which `program` may define.
+
+    Tests that use other names of the program, or several of its functions, run in its process: values of its classes
+    are not data.
+    """
+    defined = {node.name for node in ast.parse(program).body if isinstance(node, ast.FunctionDef)}
+    called, other = _free_names(tests, known=set(dir(builtins)) - defined)
     return {
         "kind": "assertions",
         "functions": sorted(called),
-        "tests": sources,
-        "isolation": "together" if together else "split",
+        "tests": list(tests),
+        "isolation": "together" if other or len(called) > 1 else "split",
     }
 
 
 def criticbench(program: str, question: str) -> GroundTruth:
-    """CriticBench's `answer[0]`, which tests the program it follows: MBPP's assertions, or HumanEval's
-    `check(candidate)` and a call of it. HumanEval's question is the beginning of the program, with its helpers.
+    """CriticBench's `answer[0]`: MBPP's assertions, or HumanEval's `check(candidate)` and a call of it.
+
+    HumanEval's question is the beginning of the program, with its helpers.
 
     Raises:
-        SyntaxError: it is no program.
+        SyntaxError: it is not a program.
         ValueError: it tests nothing by name.
     """
     last = ast.parse(program).body[-1:]
@@ -109,7 +102,7 @@ def criticbench(program: str, question: str) -> GroundTruth:
 
 
 def _checked(node: ast.expr) -> str:
-    """The function that `check(function)` checks, "" where the expression is another."""
+    """The function that `check(function)` checks, "" for another expression."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "check":
         first = node.args[0] if len(node.args) == 1 else None
         return first.id if isinstance(first, ast.Name) else ""
@@ -117,15 +110,13 @@ def _checked(node: ast.expr) -> str:
 
 
 def _is_program(text: str) -> bool:
-    try:
-        ast.parse(text)
-    except (SyntaxError, ValueError):
-        return False
-    return True
+    with suppress(SyntaxError, ValueError):
+        return bool(ast.parse(text))
+    return False
 
 
 def _free_names(sources: Iterable[str], known: set[str]) -> tuple[set[str], set[str]]:
-    """Names neither known nor defined by a source: those that are called, and those used in another way as well."""
+    """Names neither known nor defined by a source: called ones, and ones used in another way."""
     nodes = [node for source in sources for node in ast.walk(ast.parse(source))]
     callees = [node.func for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
     names = [node for node in nodes if isinstance(node, ast.Name)]

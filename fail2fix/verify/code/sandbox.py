@@ -1,7 +1,7 @@
-"""One sandbox: started early, given one job, read under deadlines, killed.
+"""One sandbox process: started early, given one job, read under deadlines, killed.
 
-Knows: pipes and processes. Must not know: what reports mean. The reader bounds everything a sandbox may do to this
-process: how long it may be silent, how long it may take, how long one line may be.
+Knows: pipes and processes. Must not know: what reports mean. The reader limits the effect of a sandbox on this process:
+silence, total time, length of a line.
 """
 
 import contextlib
@@ -21,25 +21,25 @@ from fail2fix.verify.code.inside.pipes import readable
 from fail2fix.verify.code.memory import MemoryWatch
 
 GRACE_S = 0.5
-"""The supervisor inside keeps the time of a test; so much later it is taken to be stuck, and killed from here."""
+"""The supervisor inside enforces the time of a test; this much later it counts as stuck and is killed from outside."""
 
 START_S = 60.0
-"""Seconds a sandbox may take from its start to its first report."""
+"""Seconds from the start of a sandbox to its first report."""
 
 END_S = 5.0
-"""Seconds bwrap may take to name its sandbox's process 1, and to end after it."""
+"""Seconds for bwrap to name its sandbox's process 1, and to end after it."""
 
 READ_BYTES = 1 << 16
 
 NICENESS = 10
-"""Added to this process's own: training comes first on a busy machine."""
+"""Added to this process's own, since training has priority on a busy machine."""
 
 
 class Sandbox:
     """A started bubblewrap.
 
-    `group`: its control group, None where there are none. `watched_bytes`: ended once all its processes together use
-    more memory; 0 where a control group sees to it.
+    `group`: its control group, if any. `watched_bytes`: memory of all its processes together that ends it; 0 if a
+    control group limits it.
     """
 
     def __init__(
@@ -78,10 +78,10 @@ class Sandbox:
         self._lock = threading.Lock()
 
     def wait_ready(self) -> None:
-        """Wait for the supervisor, and put it into its control group while it has started nothing.
+        """Wait for the supervisor, and put it into its control group before it starts anything.
 
         Raises:
-            InfrastructureError: with what bwrap or Python wrote on stderr.
+            InfrastructureError: with the last line of bwrap or Python on stderr.
         """
         deadline = time.monotonic() + START_S
         if "ready" not in next(self._lines(b"", deadline, lambda: deadline, READ_BYTES)):
@@ -97,10 +97,10 @@ class Sandbox:
             self._group.add(pid)
 
     def _find_first_process(self) -> int:
-        """The pid of the sandbox's process 1 as seen here, and a lasting handle on it.
+        """The pid of the sandbox's process 1 as seen here; opens a lasting handle on it.
 
         Raises:
-            InfrastructureError: bwrap has not told it in `END_S` seconds.
+            InfrastructureError: bwrap has not named it within `END_S` seconds.
         """
         told = b""
         # bwrap writes in several pieces and then closes its end.
@@ -114,7 +114,7 @@ class Sandbox:
         return pid
 
     def run(self, job: bytes, limits: Limits) -> Iterator[Report]:
-        """Send the job and yield its reports; the last one is `{"end": ...}`, "lost" where the sandbox vanished."""
+        """Send the job and yield its reports; the last one is `{"end": ...}`, "lost" if the sandbox vanished."""
         # A character of output takes up to six in JSON.
         longest = 6 * limits.output_kb * 2**10 + 4096
         deadline = time.monotonic() + limits.total_s
@@ -152,17 +152,17 @@ class Sandbox:
                 self._text += text
 
     def _write(self, data: bytes) -> bytes:
-        """What is left of `data` after writing what the pipe takes; nothing where nobody reads it any more."""
+        """The rest of `data` after writing what the pipe takes; empty if the reader is gone."""
         try:
             return data[self._stdin.write(data[:READ_BYTES]) or 0 :]
         except BrokenPipeError:
             return b""
 
     def kill(self) -> None:
-        """End it from any thread: process 1 dies, and the kernel ends all processes of its namespace with it.
+        """End it from any thread: process 1 dies, and the kernel ends all processes of its namespace.
 
-        bwrap then reaps it and ends by itself. Were bwrap killed first, each sandbox would leave a dead process to
-        this machine's init, and in a container that often is a program that reaps none.
+        bwrap then reaps process 1 and ends by itself. If bwrap were killed first, each sandbox would leave a dead
+        process to this machine's init, which in many containers reaps none.
         """
         with self._lock, contextlib.suppress(ProcessLookupError):
             if self._first is not None:
@@ -171,10 +171,10 @@ class Sandbox:
                 self._process.kill()
 
     def close(self) -> None:
-        """Kill, reap, and give everything back.
+        """Kill, reap, and release everything.
 
-        One that is still starting is let so far that its process 1 can be killed: bwrap killed between the two leaves
-        that process waiting for it for ever. It has no program, and only the owner's own violent death can do so.
+        A starting sandbox continues until its process 1 can be killed. If bwrap were killed between the two, process 1
+        would wait for it forever.
         """
         if self._first is None:
             with contextlib.suppress(InfrastructureError):
@@ -198,7 +198,7 @@ class Sandbox:
 
 
 def niceness() -> int:
-    """The niceness of programs: this process's own and `NICENESS`, up to the system's 19."""
+    """Niceness of programs: this process's own and `NICENESS`, up to the system's 19."""
     return min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
 
 

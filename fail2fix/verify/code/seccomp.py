@@ -1,11 +1,10 @@
-"""A system call filter for `bwrap --seccomp`: classic BPF for x86-64, assembled here, without a dependency.
+"""System call filter for `bwrap --seccomp`: classic BPF for x86-64, assembled here without a dependency.
 
-Knows: which calls no test program needs and an attacker of the kernel or the host does. Must not know: bubblewrap.
-What it refuses fails with EPERM (clone3 with ENOSYS, so that the C library falls back to clone, whose flags a filter
-can read); a call of another architecture (int 0x80, x32) ends the process. On other machines than x86-64 there is no
-filter: the namespaces and limits hold alone.
+Knows: calls that no test program needs, but an attacker of the kernel or the host does. Must not know: bubblewrap. A
+refused call fails with EPERM (clone3 with ENOSYS, so that the C library falls back to clone, whose flags a filter can
+read); a call of another architecture (int 0x80, x32) ends the process. Other machines than x86-64 have no filter.
 
-Refused, and why:
+Refused, with reasons:
 - new namespaces, mounts, chroot: the kernel's largest attack surface for unprivileged users.
 - ptrace, reading other processes' memory or descriptors, kcmp: the supervisor is in the same sandbox.
 - bpf, perf, io_uring, userfaultfd, keyrings, modules, fanotify, file handles, quotas: a history of exploits, no use.
@@ -48,7 +47,7 @@ ALLOW, KILL, REFUSE = 0x7FFF0000, 0x80000000, 0x00050000
 
 
 def filter_program() -> bytes:
-    """The filter as an array of `struct sock_filter`, b"" where this machine's calls are not the ones known here."""
+    """The filter as an array of `struct sock_filter`; b"" on machines with other system calls."""
     if platform.machine() != "x86_64":
         return b""
     code = [
@@ -68,7 +67,7 @@ def filter_program() -> bytes:
 
 
 def _step(operation: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
-    """One instruction; the jumps say how many instructions to skip."""
+    """One instruction; the jumps are numbers of instructions to skip."""
     return struct.pack("<HBBI", operation, if_true, if_false, value)
 
 

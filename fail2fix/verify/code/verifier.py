@@ -1,10 +1,8 @@
-"""The door of this package: a response and a ground truth in, a verdict out.
+"""Verifier of programs: reads a program from a response and runs it against the tests of a ground truth.
 
-Knows: the order of the steps. Must not know: any of them in detail, verl, rewards.
-
-    verifier = CodeVerifier(LocalBackend(workers=2))
-    verdict = await verifier.verify("```python\\ndef add(a, b): return a + b\\n```", row["ground_truth"])
-    verifier.close()
+verifier = CodeVerifier(LocalBackend(workers=2))
+verdict = await verifier.verify("```python\\ndef add(a, b): return a + b\\n```", row["ground_truth"])
+verifier.close()
 """
 
 from collections.abc import Mapping
@@ -17,10 +15,9 @@ from fail2fix.verify.code.fusion import FusionBackend
 from fail2fix.verify.code.ground_truth import Limits, parse_ground_truth
 from fail2fix.verify.code.local import LocalBackend
 from fail2fix.verify.code.program_text import find_program
-from fail2fix.verify.code.verdict import CodeVerdict
-from fail2fix.verify.config import CodeBackend as Backend
-from fail2fix.verify.config import VerifierConfig
+from fail2fix.verify.config import CodeBackendName, VerifierConfig
 from fail2fix.verify.errors import GroundTruthError
+from fail2fix.verify.verifier import Verdict
 
 BACKEND = "fail2fix.verifier.code.backend"
 
@@ -31,22 +28,22 @@ class CodeVerifier:
     def __init__(self, backend: CodeBackend) -> None:
         self._backend = backend
 
-    async def verify(self, response: str, ground_truth: str | Mapping[str, Any]) -> CodeVerdict:
-        """The verdict on the program in `response`. Never raises for anything in `response`.
+    async def verify(self, response: str, ground_truth: str | Mapping[str, Any]) -> Verdict:
+        """Judge the program in `response`. Never raises for anything in `response`.
 
         Raises:
-            GroundTruthError: naming the field; a row's fault, not the response's.
-            RuntimeError: once closed.
+            GroundTruthError: the row's ground truth is malformed.
+            RuntimeError: the verifier is closed.
         """
         tests = parse_ground_truth(ground_truth)
         program = find_program(response)
         if not program:
-            return CodeVerdict(False, "", "no_answer")
+            return Verdict(False, "", "no_answer")
         outcome = await self._backend.run(program, tests)
-        return CodeVerdict(outcome.correct, program, outcome.status, outcome.passed, outcome.total)
+        return Verdict(outcome.correct, program, outcome.status)
 
     def describe(self, verifiers: int = 1) -> str:
-        """What isolates programs, in one line. `verifiers`: how many processes open such a verifier."""
+        """The isolation of programs in one line. `verifiers`: number of processes that open such a verifier."""
         return f"programs run in {self._backend.describe(verifiers)}"
 
     def close(self) -> None:
@@ -54,14 +51,14 @@ class CodeVerifier:
 
 
 def open_verifier(settings: VerifierConfig) -> CodeVerifier:
-    """The verifier over the back-end that ``fail2fix.verifier.code`` asks for.
+    """The verifier with the back-end of ``fail2fix.verifier.code``.
 
     Raises:
-        InputError: the back-end cannot run here; what to install or switch on.
+        InputError: the back-end cannot run here; says what to install or switch on.
     """
     code = settings.code
     limits = Limits(test_s=code.test_s, total_s=code.total_s, memory_mb=code.memory_mb)
-    if code.backend is Backend.sandbox_fusion:
+    if code.backend is CodeBackendName.sandbox_fusion:
         if find_spec("sandbox_fusion") is None:
             raise InputError(f"{BACKEND}=sandbox_fusion: its client is missing: pip install sandbox-fusion==0.3.7")
         return CodeVerifier(FusionBackend(code.endpoint, code.workers, limits, settings.retry_s))

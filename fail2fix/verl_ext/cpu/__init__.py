@@ -1,8 +1,7 @@
-"""verl and vLLM on a machine without a GPU. Does nothing unless ``VERL_PLATFORM=cpu``.
+"""Run verl and vLLM without a GPU, if ``VERL_PLATFORM=cpu``.
 
-verl loads this module in every process through the ``verl.plugins`` entry point. A platform class is
-registered in verl's public registry; three run-time patches cover what the registry cannot express. No file
-of verl or vLLM changes.
+verl loads this module in every process through the ``verl.plugins`` entry point. It registers a platform class in
+verl's public registry, and applies three run-time patches for what the registry cannot express.
 """
 
 import os

@@ -1,7 +1,4 @@
-"""Environment variables of a CPU run. They must be set before torch, Ray or vLLM are imported.
-
-Ray's workers inherit them from the process that starts the cluster.
-"""
+"""Set the environment variables of a CPU run, before torch, Ray or vLLM are imported. Ray's workers inherit them."""
 
 from __future__ import annotations
 
@@ -14,12 +11,12 @@ DEFAULTS = {
     # "auto" pins every replica to the same cores.
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "OMP_NUM_THREADS": str(os.cpu_count() or 1),
-    # Trainer and engine take turns on the same cores: idle threads spin briefly (long spinning starves the other
-    # process, none at all costs a wake-up in every operator).
+    # Trainer and engine alternate on the same cores: long spinning of idle threads starves the other process, no
+    # spinning costs a wake-up in every operator.
     "GOMP_SPINCOUNT": "20000",
-    # Logits of a whole vocabulary are allocated anew in every micro-batch: huge pages fault in several times faster.
+    # Every micro-batch allocates logits of a whole vocabulary: huge pages fault in several times faster.
     "THP_MEM_ALLOC_ENABLE": "1",
-    # oneDNN keeps a kernel for each shape of a matrix product; its own 1,024 are 300 MB of a tiny model's engine.
+    # oneDNN keeps a kernel for each shape of a matrix product; the default, 1,024, takes 300 MB for a tiny model.
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128",
     "TORCHDYNAMO_DISABLE": "1",
     "RAY_AUTH_MODE": "disabled",
@@ -30,7 +27,7 @@ DEFAULTS = {
 
 
 def set_defaults() -> None:
-    """Set what the user has not set, if this is a CPU run."""
+    """Set the defaults of variables that the user has not set, if this is a CPU run."""
     if os.environ.get("VERL_PLATFORM") == "cpu":
         for name, value in DEFAULTS.items():
             os.environ.setdefault(name, value)

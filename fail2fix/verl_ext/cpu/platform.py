@@ -1,10 +1,9 @@
-"""A CPU platform for verl's public platform registry."""
+"""Register a CPU platform in verl's public platform registry."""
 
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import psutil
@@ -13,7 +12,7 @@ from verl.plugin.platform import PlatformBase, PlatformRegistry
 
 
 class _CPUDeviceModule(types.ModuleType):
-    """torch.cpu, plus the calls in torch.cuda's style that verl makes on its device module."""
+    """torch.cpu with the functions of torch.cuda that verl calls on its device module."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(torch.cpu, name)
@@ -59,11 +58,13 @@ def _device_module() -> types.ModuleType:
 
 @PlatformRegistry.register(platform="cpu")
 class PlatformCPU(PlatformBase):
-    """One CPU, seen by verl as a device of its own."""
+    """One CPU, which verl treats as one device."""
 
     device_name = "cpu"
     vendor_name = "cpu"
     device_module = _device_module()
+
+    set_device = synchronize = set_allocator_settings = empty_cache = profiler_start = profiler_stop = cudart = _nothing
 
     def is_available(self) -> bool:
         return True
@@ -78,19 +79,10 @@ class PlatformCPU(PlatformBase):
     def device_count(self) -> int:
         return 1
 
-    def set_device(self, device_index: int) -> None: ...
-
-    def synchronize(self, device_index: int | None = None) -> None: ...
-
     def manual_seed(self, seed: int) -> None:
         torch.manual_seed(seed)
 
-    def manual_seed_all(self, seed: int) -> None:
-        torch.manual_seed(seed)
-
-    def set_allocator_settings(self, settings: str) -> None: ...
-
-    def empty_cache(self) -> None: ...
+    manual_seed_all = manual_seed
 
     def get_device_capability(self, device_index: int = 0) -> tuple[None, None]:
         return None, None
@@ -101,13 +93,8 @@ class PlatformCPU(PlatformBase):
     def visible_devices_envvar(self) -> str:
         return "CUDA_VISIBLE_DEVICES"
 
-    @contextmanager
-    def nvtx_range(self, msg: str) -> Iterator[None]:
-        yield
-
-    def profiler_start(self) -> None: ...
-
-    def profiler_stop(self) -> None: ...
+    def nvtx_range(self, msg: str) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def ray_resource_name(self) -> str:
         # A logical resource: ray.init(num_gpus=N) is accepted on a machine without GPUs.
@@ -117,8 +104,5 @@ class PlatformCPU(PlatformBase):
         return []
 
     def is_ipc_supported(self) -> bool:
-        # Weights then travel through POSIX shared memory.
+        # Weights are then transferred through POSIX shared memory.
         return False
-
-    def cudart(self) -> None:
-        return None

@@ -7,18 +7,17 @@
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from omegaconf import DictConfig
 
-from fail2fix.method.config import SOURCES_ALLOWED
-from fail2fix.method.errors import InputError
+from fail2fix.method.doors import resolve
 
 if TYPE_CHECKING:
-    from fail2fix.verl_ext.streams import Stream
+    from fail2fix.verl_ext.stream import Stream
 
 SOURCES = {
     "online": "fail2fix.verl_ext.sources.online.OnlineAttempts",
@@ -50,9 +49,11 @@ class AttemptSource(ABC):
     Attributes:
         waits_for_base: the attempts are this step's own rollouts; False: they exist before, and both streams are
             generated at once.
+        end_of_turn: tokens that end a response, for reading rollouts from a file; the trainer sets them.
     """
 
     waits_for_base: bool = False
+    end_of_turn: Collection[int] = ()
 
     def __init__(self, config: DictConfig) -> None:
         self.config = config
@@ -79,16 +80,10 @@ class AttemptSource(ABC):
 
 
 def source_class(name: str) -> type[AttemptSource]:
-    """The class of a source.
+    """The class that ``fail2fix.replay.source`` names.
 
     Raises:
-        InputError: an unknown name, or a path that is not an ``AttemptSource``.
+        InputError: it does not load, or is not an ``AttemptSource``.
     """
-    module, _, attribute = SOURCES.get(name, name).rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"fail2fix.replay.source={name}: must be {SOURCES_ALLOWED} ({error})") from error
-    if not (isinstance(found, type) and issubclass(found, AttemptSource)):
-        raise InputError(f"fail2fix.replay.source={name}: is not a fail2fix.verl_ext.sources.AttemptSource")
+    found: type[AttemptSource] = resolve("fail2fix.replay.source", name, SOURCES, AttemptSource)
     return found

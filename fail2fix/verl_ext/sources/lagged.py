@@ -11,8 +11,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from fail2fix.verl_ext.sources import AttemptSource
+from fail2fix.verl_ext.stream import Stream
 from fail2fix.verl_ext.stream_file import read_stream, write_stream
-from fail2fix.verl_ext.streams import Stream
 
 FILE = "fail2fix_attempts.parquet"
 
@@ -38,6 +38,6 @@ class LaggedAttempts(AttemptSource):
         """Without the file (a checkpoint of another source), the next step has no correction stream."""
         path = checkpoint / FILE
         if path.exists():
-            self._previous = read_stream(path)
+            self._previous = read_stream(path, self.end_of_turn)
         else:
             print(f"{path}: not there, a checkpoint of another source; the first step has no correction stream")

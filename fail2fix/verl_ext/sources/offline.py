@@ -15,8 +15,8 @@ from fail2fix.run.provenance import check_provenance
 from fail2fix.run.settings import fail2fix_settings
 from fail2fix.run.step_sizes import pool_problems
 from fail2fix.verl_ext.sources import AttemptSource, StartingPolicy
+from fail2fix.verl_ext.stream import Stream
 from fail2fix.verl_ext.stream_file import read_provenance, read_stream, write_stream
-from fail2fix.verl_ext.streams import Stream
 
 FILE = "offline_pool.parquet"
 SECONDS = "seconds"
@@ -34,9 +34,9 @@ class OfflineAttempts(AttemptSource):
             started = time.perf_counter()
             rollouts = policy.initial_rollouts(pool_problems(self.config, settings))
             write_stream(path, rollouts, policy.provenance | {SECONDS: time.perf_counter() - started})
-        check_provenance(path, policy.provenance, "fail2fix.offline.file", SAME)
+        check_provenance(read_provenance(path), policy.provenance, f"fail2fix.offline.file={path}", SAME)
         # Read back also by the run that wrote it: every run replays the same bytes.
-        self._pool = read_stream(path)
+        self._pool = read_stream(path, self.end_of_turn)
         policy.charge(self._pool, read_provenance(path).get(SECONDS, 0.0))
 
     def attempts(self, base: Stream | None) -> Stream | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fail2fix.verl_ext.sources import AttemptSource
-from fail2fix.verl_ext.streams import Stream
+from fail2fix.verl_ext.stream import Stream
 
 
 class OnlineAttempts(AttemptSource):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fail2fix.data.sets import find_set
-from fail2fix.data.sets.spec import Problem, Record
+from fail2fix.data.sets.spec import Problem, SourceRow
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLES = ROOT / "data" / "sets"
@@ -20,4 +20,4 @@ def samples(name: str) -> list[dict[str, Any]]:
 
 def sample_problems(name: str) -> list[Problem]:
     chosen = find_set(name)
-    return [chosen.read(Record(f"{name}: sample {index}", row)) for index, row in enumerate(samples(name))]
+    return [chosen.read(SourceRow(f"{name}: sample {index}", row)) for index, row in enumerate(samples(name))]

@@ -18,7 +18,7 @@ from fail2fix.data.prepare.cleaning import (
     without_repeats,
 )
 from fail2fix.data.prepare.overlap import exact_overlaps
-from fail2fix.data.sets.spec import Problem, Record, UnusableRowError
+from fail2fix.data.sets.spec import Problem, SourceRow, UnusableRowError
 from fail2fix.method.errors import InputError
 
 
@@ -64,12 +64,12 @@ def test_two_spellings_are_one_answer(one: str, two: str, same: bool) -> None:
 
 
 def test_what_cannot_be_judged_by_is_dropped_with_its_reason() -> None:
-    rows = [Record(f"row {index}", {"answer": answer}) for index, answer in enumerate(("7", "", r"\frac{1"))]
+    rows = [SourceRow(f"row {index}", {"answer": answer}) for index, answer in enumerate(("7", "", r"\frac{1"))]
 
-    def read(record: Record) -> Problem:
-        if not record.fields["answer"]:
+    def read(row: SourceRow) -> Problem:
+        if not row.fields["answer"]:
             raise UnusableRowError("it has no answer")
-        return Problem("Q", str(record.fields["answer"]))
+        return Problem("Q", str(row.fields["answer"]))
 
     dropped = Dropped()
     assert [each.place for each in read_all(rows, read, "math", dropped)] == ["row 0"]

@@ -12,8 +12,8 @@ import pytest
 from fail2fix.data.prepare.cleaning import Dropped, Placed, problem_id, read_all
 from fail2fix.data.prepare.sources import reader_of, rows_of
 from fail2fix.data.sets import all_sets, find_set
-from fail2fix.data.sets.humaneval import fenced
-from fail2fix.data.sets.spec import Problem, PublicSet, Record
+from fail2fix.data.sets.contest_tests import fenced
+from fail2fix.data.sets.spec import Problem, PublicSet, SourceRow
 from fail2fix.method.errors import InputError
 from fail2fix.verify.config import CodeConfig, VerifierConfig
 from fail2fix.verify.gold import parse_gold
@@ -79,7 +79,7 @@ def test_the_verifier_that_judges_a_sets_rows_is_the_sets(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(set(all_sets()) - {"debugbench", "am_distilled"}))
 def test_the_samples_own_solutions_are_right(name: str) -> None:
     chosen = find_set(name)
-    rows = [Record(f"{name}: sample {index}", fields) for index, fields in enumerate(samples(name))]
+    rows = [SourceRow(f"{name}: sample {index}", fields) for index, fields in enumerate(samples(name))]
     problems = read_all(rows, chosen.read, chosen.ability, Dropped())
     problems = [each for each in problems if chosen.ability_of(each.problem) != "code" or each.problem.reference]
     assert refused(chosen, problems) == set(EXCEPTIONS.get(f"{name} samples", {}))

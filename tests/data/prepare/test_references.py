@@ -13,8 +13,8 @@ from fail2fix.data.prepare.cleaning import Dropped, Placed
 from fail2fix.data.prepare.command import main, prepare
 from fail2fix.data.prepare.references import confirmed, sandbox
 from fail2fix.data.sets import find_set
-from fail2fix.data.sets.humaneval import fenced
-from fail2fix.data.sets.spec import Attempt, Problem
+from fail2fix.data.sets.contest_tests import fenced
+from fail2fix.data.sets.spec import GivenAttempt, Problem
 from fail2fix.method.errors import InputError
 from fail2fix.verify.code.ground_truth import Limits
 from fail2fix.verify.code.local import LocalBackend
@@ -37,7 +37,7 @@ def backend() -> Iterator[LocalBackend]:
 
 
 def problem(reference: str, attempt: str = "", correct: bool = False) -> Placed:
-    attempted = Attempt(fenced(attempt), correct) if attempt else None
+    attempted = GivenAttempt(fenced(attempt), correct) if attempt else None
     return Placed(Problem("Double it.", TESTS, attempt=attempted, reference=reference), reference[:40])
 
 

@@ -17,8 +17,8 @@ from fail2fix.data.prepare.command import prepare
 from fail2fix.data.prepare.list_sets import listed
 from fail2fix.data.prepare.sources import is_at_hand, reader_of, rows_of
 from fail2fix.data.sets import all_sets, find_set
-from fail2fix.data.sets.livecodebench import in_window, unpacked
-from fail2fix.data.sets.spec import CODE, MATH, Record, UnusableRowError
+from fail2fix.data.sets.evaluation_code import in_window, unpacked
+from fail2fix.data.sets.spec import CODE, MATH, SourceRow, UnusableRowError
 from fail2fix.method.errors import InputError
 from fail2fix.verify.code.ground_truth import AssertionTests, CallTests, StdioTests, Tests, parse_ground_truth
 from tests.data.prepare.sets import SAMPLES, sample_problems, samples
@@ -207,7 +207,7 @@ def test_a_missing_column_is_named(name: str) -> None:
     for column in COLUMNS[name]:
         fields = {key: value for key, value in row.items() if key != column}
         with pytest.raises(InputError, match=rf"^{name}: a row: no column '{column}\b.*: is this the right set\?$"):
-            chosen.read(Record(f"{name}: a row", fields))
+            chosen.read(SourceRow(f"{name}: a row", fields))
 
 
 def test_deepcoders_shapes_of_tests_are_told_apart() -> None:
@@ -243,7 +243,7 @@ def test_deepcoders_shapes_of_tests_are_told_apart() -> None:
 def test_tests_that_cannot_be_read_are_a_reason(column: str, value: str, reason: str) -> None:
     row = samples("deepcoder_taco")[0] | {column: value}
     with pytest.raises(UnusableRowError, match=f"^{reason}$"):
-        find_set("deepcoder_taco").read(Record("a row", row))
+        find_set("deepcoder_taco").read(SourceRow("a row", row))
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_tests_that_cannot_be_read_are_a_reason(column: str, value: str, reason:
     ],
 )
 def test_distilled_tests_come_in_several_shapes(test_case: object, kind: type) -> None:
-    problem = find_set("am_distilled").read(Record("a row", samples("am_distilled")[0] | {"test_case": test_case}))
+    problem = find_set("am_distilled").read(SourceRow("a row", samples("am_distilled")[0] | {"test_case": test_case}))
     assert isinstance(parse_ground_truth(problem.answer), kind)
 
 
@@ -263,7 +263,7 @@ def test_distilled_tests_come_in_several_shapes(test_case: object, kind: type) -
 def test_other_distilled_tests_are_counted(test_case: object) -> None:
     row = samples("am_distilled")[0] | {"test_case": test_case}
     dropped = Dropped()
-    assert read_all([Record("a row", row)], find_set("am_distilled").read, "code", dropped) == []
+    assert read_all([SourceRow("a row", row)], find_set("am_distilled").read, "code", dropped) == []
     assert set(dropped.counts) <= {"its tests cannot be read", "it has no tests"}
 
 

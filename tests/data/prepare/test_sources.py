@@ -67,7 +67,7 @@ def test_a_byte_order_mark_is_no_part_of_a_row(tmp_path: Path, form: str, packed
     name = ("train.json" if form == "list" else "train.jsonl") + (".gz" if packed else "")
     (tmp_path / "gsm8k" / name).write_bytes(gzip.compress(content) if packed else content)
     found = list(rows_of(find_set("gsm8k"), "train", tmp_path))
-    assert [record.text("question") for record in found] == [f"What is {n} + 1?" for n in range(3)]
+    assert [row.text("question") for row in found] == [f"What is {n} + 1?" for n in range(3)]
 
 
 def test_a_row_that_cannot_be_judged_by_is_counted_in_the_card(tmp_path: Path) -> None:

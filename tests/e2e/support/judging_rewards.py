@@ -8,7 +8,8 @@ import zlib
 from typing import Any
 
 from fail2fix.verify.config import VerifierConfig
-from fail2fix.verify.registry import Verifier, open_verifier
+from fail2fix.verify.registry import open_verifier
+from fail2fix.verify.verifier import Verifier
 
 ADD = json.dumps({"kind": "calls", "entry_point": "add", "calls": [{"args": [1, 2], "expected": 3}]})
 PROGRAM = "```python\nimport time\ndef add(a, b):\n    time.sleep(2)\n    return a + b + {wrong}\n```"

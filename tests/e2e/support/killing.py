@@ -53,10 +53,8 @@ class Trial:
 
 
 def command(bench: Bench, source: str, name: str) -> list[str]:
-    """``source``: of attempts; or streaming, whose late groups carry theirs to the next step."""
+    """``source``: of attempts."""
     ours = [f"fail2fix.replay.source={source}", "fail2fix.offline.prompts=8"]
-    if source == "streaming":
-        ours = ["fail2fix.schedule=streaming", "fail2fix.streaming.patience=0.8"]
     return [sys.executable, *bench.arguments(name, *SETTINGS, *ours)]
 
 

@@ -15,12 +15,13 @@ import random
 import sys
 import tempfile
 import time
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fail2fix.verl_ext.streams import JointBatch
 from omegaconf import DictConfig
 from verl import DataProto
 
@@ -28,7 +29,6 @@ from fail2fix import train
 from fail2fix.method.ledger import Ledger
 from fail2fix.verl_ext import rollout
 from fail2fix.verl_ext.loop import Step
-from fail2fix.verl_ext.streams import JointBatch
 from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
 from tests.e2e.support.same_run import CLOCKED, MEASURED
@@ -80,9 +80,11 @@ class RepeatingTrainer(Fail2FixTrainer):
         self.actor_rollout_wg.save_checkpoint(str(folder / "actor"), None, 0, None)
         self.save_files(folder)
         state, ledger, skipped = deepcopy(self.state_dict()), self.ledger.state_dict(), self.updates.in_a_row
+        source = copy(self.source)  # before the first step a source may have nothing to save
 
         def put_back() -> None:
             self.actor_rollout_wg.load_checkpoint(str(folder / "actor"))
+            self.source = copy(source)
             self.load_state_dict(deepcopy(state), folder)
             self.ledger, self.updates.in_a_row = Ledger.from_state(deepcopy(ledger)), skipped
             self.checkpoint_manager.update_weights(self.global_steps - 1)

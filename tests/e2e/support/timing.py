@@ -1,7 +1,7 @@
-"""A run whose steps take turns between the schedules, with response lengths drawn from a heavy-tailed distribution.
+"""A run whose steps take turns between plain GRPO and sources of attempts; response lengths are heavy-tailed draws.
 
 ``main`` takes what ``fail2fix.train`` takes, with ``+timing.mean``, ``+timing.sigma`` and ``+timing.cap`` (tokens) and
-``+timing.only_generation``: ``scripts/bench/step.py`` calls it. ``+timing.schedules`` names the schedules of a round;
+``+timing.only_generation``: ``scripts/bench/step.py`` calls it. ``+timing.turns`` names the steps of a round;
 ``+timing.seeded``, a flag for each round, says whether its requests have seeds (``scripts/gpu_check``).
 
 Trainer, engine, reward and update are the real ones; a rollout ends where a draw says, whatever it writes. With
@@ -16,24 +16,23 @@ from collections import Counter
 from typing import Any
 
 import ray
+from fail2fix.verl_ext.streams import JointBatch
 from omegaconf import DictConfig, open_dict
 from verl import DataProto
 
 from fail2fix import train
-from fail2fix.run.config import Schedule
 from fail2fix.verl_ext import rollout
 from fail2fix.verl_ext.loop import Step
 from fail2fix.verl_ext.sources.lagged import LaggedAttempts
 from fail2fix.verl_ext.sources.online import OnlineAttempts
-from fail2fix.verl_ext.streams import JointBatch
 from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
 from fail2fix.verl_ext.training_prompts import drawn_prompts
-from tests.e2e.support.turns import SCHEDULES, round_of, schedule_of
+from tests.e2e.support.turns import TURNS, round_of, turn_of
 
 
-def schedules_of(timing: DictConfig) -> tuple[str, ...]:
-    return tuple(timing.get("schedules") or SCHEDULES)
+def turns_of(timing: DictConfig) -> tuple[str, ...]:
+    return tuple(timing.get("turns") or TURNS)
 
 
 @ray.remote(num_cpus=0)
@@ -44,14 +43,14 @@ class Lengths:
         self.timing, self.started = timing, Counter[int]()
 
     def next(self, step: int) -> int:
-        draw = random.Random(f"{round_of(step, schedules_of(self.timing))}:{self.started[step]}")
+        draw = random.Random(f"{round_of(step, turns_of(self.timing))}:{self.started[step]}")
         self.started[step] += 1
         tokens = draw.lognormvariate(math.log(self.timing.mean) - self.timing.sigma**2 / 2, self.timing.sigma)
         return max(1, min(self.timing.cap, round(tokens)))
 
 
 class SetLengths(rollout.PromptIdsAgentLoopWorker):
-    """Our worker; every worker's rollouts are as long as ``Lengths`` says: schedules of a round compare."""
+    """Our worker; every worker's rollouts are as long as ``Lengths`` says: steps of a round compare."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -64,8 +63,8 @@ class SetLengths(rollout.PromptIdsAgentLoopWorker):
         return await super()._run_agent_loop(sampling_params | limit, trajectory, *args, **kwargs)
 
 
-class SchedulesInTurn(Fail2FixTrainer):
-    """Our trainer; a step's number says which schedule it has. ``plain`` is GRPO with as many rollouts: 2B problems."""
+class StepsInTurn(Fail2FixTrainer):
+    """Our trainer; a step's number says what it is. ``plain`` is GRPO with as many rollouts: 2B problems."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -73,17 +72,16 @@ class SchedulesInTurn(Fail2FixTrainer):
 
     def train_step(self, prompts: DataProto, step: Step) -> JointBatch:
         self.seed_requests(step.number)
-        schedule = schedule_of(step.number, schedules_of(self.config.timing))
-        self.settings.schedule = Schedule.streaming if schedule == "streaming" else Schedule.serial
-        self.settings.correction.enabled = schedule != "plain"
-        self.source = self.lagged if schedule == "lagged" else self.online
-        if schedule == "plain":
+        turn = turn_of(step.number, turns_of(self.config.timing))
+        self.settings.correction.enabled = turn != "plain"
+        self.source = self.lagged if turn == "lagged" else self.online
+        if turn == "plain":
             problems = 2 * len(prompts)
             temperature = prompts.meta_info["temperature"]
             prompts = drawn_prompts(self.train_dataset, problems, "timing", step.number)
             prompts.meta_info["temperature"] = temperature
         joint = super().train_step(prompts, step)
-        if schedule in ("serial", "streaming"):
+        if turn == "online":
             self.lagged.end_step(joint.base)
         return joint
 
@@ -92,7 +90,7 @@ class SchedulesInTurn(Fail2FixTrainer):
         if seeded := self.config.timing.get("seeded"):
             config = self.async_rollout_manager.config
             with open_dict(config):
-                config.fail2fix.seeded_rollouts = seeded[round_of(step, schedules_of(self.config.timing))]
+                config.fail2fix.seeded_rollouts = seeded[round_of(step, turns_of(self.config.timing))]
 
     def log_probs(self, joint: JointBatch, step: Step) -> None:
         if self.config.timing.only_generation:
@@ -108,7 +106,7 @@ class SchedulesInTurn(Fail2FixTrainer):
 class TimingTaskRunner(Fail2FixTaskRunner):
     """Our task runner with the trainer and the workers of this module."""
 
-    trainer_class = SchedulesInTurn
+    trainer_class = StepsInTurn
 
     def run(self, config: DictConfig) -> None:
         rollout.PromptIdsAgentLoopWorker = SetLengths

@@ -1,12 +1,12 @@
-"""Which schedule a step of `tests.e2e.support.timing` has."""
+"""Which kind of step takes its turn in a run of `tests.e2e.support.timing`: plain GRPO, or a source of attempts."""
 
-SCHEDULES = ("plain", "serial", "streaming", "lagged")
-WARM_UP = 2  # rounds that do not count: engines compile, caches fill, and streaming has not yet carried anything
-
-
-def schedule_of(step: int, schedules: tuple[str, ...] = SCHEDULES) -> str:
-    return schedules[(step - 1) % len(schedules)]
+TURNS = ("plain", "online", "lagged")
+WARM_UP = 2  # rounds that do not count: engines compile, caches fill
 
 
-def round_of(step: int, schedules: tuple[str, ...] = SCHEDULES) -> int:
-    return (step - 1) // len(schedules)
+def turn_of(step: int, turns: tuple[str, ...] = TURNS) -> str:
+    return turns[(step - 1) % len(turns)]
+
+
+def round_of(step: int, turns: tuple[str, ...] = TURNS) -> int:
+    return (step - 1) // len(turns)

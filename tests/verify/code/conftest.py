@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from fail2fix.verify.code.backend import SandboxUnavailableError
+from fail2fix.verify.code.backend import Outcome, SandboxUnavailableError
 from fail2fix.verify.code.ground_truth import Limits, parse_ground_truth
 from fail2fix.verify.code.local import LocalBackend
-from fail2fix.verify.code.verdict import Outcome
 
 TEST_S = 4.0
 """Wall-clock seconds a test may take: shared cores need the slack."""

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from fail2fix.verify.code.backend import Outcome
 from fail2fix.verify.code.fusion import FusionBackend
 from fail2fix.verify.code.ground_truth import Limits, parse_ground_truth
-from fail2fix.verify.code.verdict import Outcome
 
 pytest.importorskip("sandbox_fusion", reason="the SandboxFusion client is not installed: pip install sandbox-fusion")
 

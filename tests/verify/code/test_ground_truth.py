@@ -18,7 +18,7 @@ MALFORMED: list[tuple[Any, str]] = [
     ("zlib:!", "not JSON"),
     ("zlib:" + base64.b64encode(b"no").decode(), "not JSON"),
     (compressed({"kind": "calls"})[:-8], "not JSON"),
-    ("[1]", "must be a JSON object"),
+    ("[1]", "ground truth must be an object, not list"),
     ({}, "kind is missing"),
     ({"kind": "exec"}, "kind='exec' must be one of calls, stdio, assertions"),
     (CALLS | {"entrypoint": "g"}, "unknown field entrypoint"),

@@ -12,13 +12,13 @@ from typing import Any
 import psutil
 import pytest
 
-from fail2fix.verify.code.backend import SandboxUnavailableError
+from fail2fix.verify.code.backend import Outcome, SandboxUnavailableError
 from fail2fix.verify.code.ground_truth import Limits, parse_ground_truth
 from fail2fix.verify.code.local import LocalBackend
 from fail2fix.verify.code.sandbox import Sandbox
-from fail2fix.verify.code.verdict import CodeVerdict, Outcome
 from fail2fix.verify.code.verifier import CodeVerifier
 from fail2fix.verify.errors import GroundTruthError
+from fail2fix.verify.verifier import Verdict
 
 TEST_S = 4.0
 ADD = {"kind": "calls", "entry_point": "add", "calls": [{"args": [1, 2], "expected": 3}]}
@@ -264,8 +264,8 @@ def test_nothing_survives_from_one_program_to_the_next(run: Any) -> None:
 def test_from_response_to_verdict(backend: LocalBackend) -> None:
     verifier = CodeVerifier(backend)
     right = asyncio.run(verifier.verify(f"So:\n```python\n{RIGHT}```", ADD))
-    assert right == CodeVerdict(True, RIGHT, "ok", 1, 1)
-    assert asyncio.run(verifier.verify(RIGHT, ADD)) == CodeVerdict(False, "", "no_answer")
+    assert right == Verdict(True, RIGHT, "ok")
+    assert asyncio.run(verifier.verify(RIGHT, ADD)) == Verdict(False, "", "no_answer")
     with pytest.raises(GroundTruthError, match="kind is missing"):
         asyncio.run(verifier.verify(f"```\n{RIGHT}```", "{}"))
 

@@ -13,13 +13,13 @@ import psutil
 import pytest
 
 from fail2fix.verify.code import local
+from fail2fix.verify.code.backend import Outcome
 from fail2fix.verify.code.fusion import FusionBackend
 from fail2fix.verify.code.ground_truth import Limits, parse_ground_truth
 from fail2fix.verify.code.inside import limits, pipes
 from fail2fix.verify.code.local import LocalBackend
 from fail2fix.verify.code.memory import MemoryWatch
 from fail2fix.verify.code.sandbox import NICENESS, Sandbox
-from fail2fix.verify.code.verdict import Outcome
 
 ADD = parse_ground_truth({"kind": "calls", "entry_point": "add", "calls": [{"args": [1, 2], "expected": 3}]})
 RIGHT = "def add(a, b): return a + b"

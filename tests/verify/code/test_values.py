@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fail2fix.verify.code.comparison import same_output, same_value
-from fail2fix.verify.code.ground_truth import Comparison
+from fail2fix.verify.code.ground_truth import EqualityRule
 from fail2fix.verify.code.inside.values import NotDataError, decode, encode
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
@@ -20,7 +20,7 @@ VALUES = st.recursive(
     lambda part: st.lists(part, max_size=4) | st.tuples(part, part) | st.dictionaries(HASHABLE, part, max_size=3),
     max_leaves=20,
 )
-EXACT, PYTHON = Comparison(), Comparison(equality="python")
+EXACT, PYTHON = EqualityRule(), EqualityRule(equality="python")
 
 
 def over_the_wall(value: Any) -> Any:
@@ -103,26 +103,26 @@ def test_a_malformed_message_is_refused_and_equals_nothing(message: Any) -> None
         (1, 1.0, EXACT, False),
         (1, 1.0, PYTHON, True),
         ([1], (1,), PYTHON, False),
-        ([1], (1,), Comparison(tuples_as_lists=True), True),
-        ([[1, 2]], [(1, 2)], Comparison(tuples_as_lists=True), True),
+        ([1], (1,), EqualityRule(tuples_as_lists=True), True),
+        ([[1, 2]], [(1, 2)], EqualityRule(tuples_as_lists=True), True),
         (0.3, 0.1 + 0.2, EXACT, False),
-        (0.3, 0.1 + 0.2, Comparison(tolerance=1e-9), True),
-        (1, 1.0000000001, Comparison(tolerance=1e-9), True),
-        (1.0, True, Comparison(tolerance=1e-9), False),
-        (1.0, "1.0", Comparison(tolerance=0.5), False),
+        (0.3, 0.1 + 0.2, EqualityRule(tolerance=1e-9), True),
+        (1, 1.0000000001, EqualityRule(tolerance=1e-9), True),
+        (1.0, True, EqualityRule(tolerance=1e-9), False),
+        (1.0, "1.0", EqualityRule(tolerance=0.5), False),
         ([1, 2, 2], [2, 1, 2], EXACT, False),
-        ([1, 2, 2], [2, 1, 2], Comparison(any_order=True), True),
-        ([1, 2, 2], [2, 1, 1], Comparison(any_order=True), False),
-        ([[1, 2]], [[2, 1]], Comparison(any_order=True), False),
+        ([1, 2, 2], [2, 1, 2], EqualityRule(any_order=True), True),
+        ([1, 2, 2], [2, 1, 1], EqualityRule(any_order=True), False),
+        ([[1, 2]], [[2, 1]], EqualityRule(any_order=True), False),
         ({1, 2}, {2, 1}, EXACT, True),
         ({1}, frozenset({1}), EXACT, False),
         (math.nan, math.nan, PYTHON, False),
         (10**30, 10**30, EXACT, True),
         (10**400, 1e308, PYTHON, False),
-        (10**400, 1e308, Comparison(tolerance=0.1), False),
+        (10**400, 1e308, EqualityRule(tolerance=0.1), False),
     ],
 )
-def test_comparisons(expected: Any, result: Any, how: Comparison, same: bool) -> None:
+def test_comparisons(expected: Any, result: Any, how: EqualityRule, same: bool) -> None:
     assert same_value(expected, over_the_wall(result), how) is same
 
 

@@ -1,5 +1,5 @@
-"""What runs inside a sandbox: the supervisor, process 1, and what its children make of themselves.
+"""Programs inside a sandbox: the supervisor (process 1) and its children.
 
-Must not know: anything outside the standard library and this package; a sandbox holds nothing else. The modules are
-sent as source text (`harness.py`). Only `values.py` and `pipes.py` are ever imported outside.
+Must not know: anything outside the standard library and this package, since a sandbox holds nothing else. The modules
+are sent as source text (`harness.py`). Only `values.py` and `pipes.py` are imported outside.
 """

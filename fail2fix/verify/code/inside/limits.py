@@ -13,7 +13,7 @@ from typing import Any
 from fail2fix.verify.code.inside.pipes import readable
 
 DEATHS_BY_LIMIT = (signal.SIGKILL, signal.SIGXCPU, signal.SIGXFSZ)
-"""Signals the kernel ends a process with at a limit of memory, processor time or file size."""
+"""Signals that end a process at a limit of memory, processor time or file size."""
 
 PR_SET_DUMPABLE = 4
 
@@ -24,7 +24,7 @@ def let_others_look(allowed: bool) -> None:
 
 
 def set_limits(limits: dict[str, Any]) -> None:
-    """Limits of this process and each it starts; `processes` is 0 where something else counts them."""
+    """Limit this process and its children; `processes` is 0 if something else counts them."""
     wanted = {
         resource.RLIMIT_AS: limits["memory_bytes"],
         resource.RLIMIT_CPU: limits["cpu_s"],
@@ -40,14 +40,14 @@ def set_limits(limits: dict[str, Any]) -> None:
 
 
 def set_limit(kind: int, value: int) -> None:
-    """Set a limit for good; one that already is lower stays."""
+    """Set a limit permanently; a lower existing one stays."""
     _, hard = resource.getrlimit(kind)
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(kind, (value, value))
 
 
 def wait_until(child: int, deadline: float) -> int | None:
-    """The child's exit code (negative: the signal that ended it), None where it still runs at `deadline`."""
+    """The child's exit code (negative: the signal that ended it); None if it still runs at `deadline`."""
     watch = os.pidfd_open(child)
     try:
         ended = readable(watch, deadline - time.monotonic())
@@ -57,7 +57,7 @@ def wait_until(child: int, deadline: float) -> int | None:
 
 
 def kill_rest(child: int) -> None:
-    """End everything a program has started, and reap it. Only process 1 may kill all that it sees."""
+    """End and reap all processes of a program. Only process 1 may kill every process it sees."""
     try:
         if os.getpid() == 1:
             os.kill(-1, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Messages over pipes, each a length (8 hexadecimal digits) and JSON, all of it ASCII, and how a run ends.
+"""Messages over pipes: a length (8 hexadecimal digits) and JSON, all ASCII. Also the end of a run.
 
 Knows: descriptors and deadlines. Must not know: programs, tests.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class End(BaseException):
-    """The run is over, for the reason given; no `except Exception` of a test may swallow it.
+    """The run is over; a BaseException, so that no `except Exception` of a test swallows it.
 
     Reasons: "died" (the program's process ended), "timeout", "limit" (of memory, output, processor time), "stopped"
     (a test failed, and the first failure ends the run).
@@ -46,7 +46,7 @@ def read_message(descriptor: int, deadline: float | None = None, largest: int = 
 
 
 def readable(descriptor: int, seconds: float) -> bool:
-    """Whether a descriptor has something to read, or has ended, within so many seconds. For any descriptor number."""
+    """Whether a descriptor has data, or has ended, within `seconds`. For any descriptor number."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(max(0.0, seconds) * 1000))
@@ -66,7 +66,7 @@ def _read_exactly(descriptor: int, size: int, deadline: float | None) -> bytes:
 
 
 class Reports:
-    """The way out of the sandbox: one JSON line a report, on a descriptor that no program's process holds."""
+    """Reports out of the sandbox: one JSON line each, on a descriptor that no program's process holds."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor

@@ -1,7 +1,7 @@
-"""The process that runs the program: what it becomes after the fork, and how it answers calls.
+"""The process that runs the program, after the fork: how it is set up and answers calls.
 
-Knows: the program and its prelude. Must not know: tests, expected values, the sandbox's way out; the forks it lives
-in hold none of them. Nothing it says is believed: its answers are data (`values.py`).
+Knows: the program and its prelude. Must not know: tests, expected values, the sandbox's way out; its forks hold none of
+them. Its answers are untrusted data (`values.py`).
 """
 
 import atexit
@@ -27,7 +27,7 @@ Answer = Callable[[dict[str, Any], dict[str, Any], int], dict[str, Any]]
 
 
 def run_script(job: Job, stdin: int, stdout: int, forbidden: tuple[int, ...]) -> None:
-    """In a child: the program as `python program.py` would run it, exit handlers included. Never returns."""
+    """In a child: run the program as `python program.py` would, with exit handlers. Never returns."""
     code, space = 1, new_module("__main__", "program.py")
     try:
         _become_program(job, forbidden, stdin, stdout)
@@ -48,7 +48,7 @@ def run_script(job: Job, stdin: int, stdout: int, forbidden: tuple[int, ...]) ->
 
 
 def _end_interpreter(space: dict[str, Any]) -> None:
-    """What the interpreter does at its end, and os._exit would leave out."""
+    """Steps of the interpreter's end that os._exit leaves out."""
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     _flush()
@@ -104,7 +104,7 @@ def _answer(request: dict[str, Any], job: Job, space: dict[str, Any], found: dic
 
 
 def _told(error: BaseException) -> dict[str, str]:
-    """An error as data: the built-in class it is, or extends, and its text."""
+    """An error as data: its built-in class, or the one it extends, and its text."""
     classes: tuple[type, ...] = type.__getattribute__(type(error), "__mro__")
     name = next(kind.__name__ for kind in classes if vars(builtins).get(kind.__name__) is kind)
     try:
@@ -114,7 +114,7 @@ def _told(error: BaseException) -> dict[str, str]:
 
 
 def find(path: str, space: dict[str, Any]) -> Any:
-    """The function at a path like `Solution().twoSum`; that paths are of this form is checked outside."""
+    """The function at a path like `Solution().twoSum`; the form of paths is checked outside."""
     value: Any = None
     for number, step in enumerate(path.split(".")):
         name = step.removesuffix("()")
@@ -128,7 +128,7 @@ def record_classes(names: list[str], space: dict[str, Any]) -> dict[str, type]:
 
 
 def new_module(name: str, file: str) -> dict[str, Any]:
-    """The name space of a new module; dataclasses and pickle look their module up by name."""
+    """Name space of a new module, since dataclasses and pickle look their module up by name."""
     module = types.ModuleType(name)
     module.__file__ = file
     sys.modules[name] = module
@@ -142,7 +142,7 @@ def execute(job: Job, space: dict[str, Any]) -> None:
 
 
 def _become_program(job: Job, forbidden: tuple[int, ...], stdin: int, stdout: int) -> None:
-    """Give up the supervisor's descriptors, take ordinary standard streams, bound every file's size."""
+    """Close the supervisor's descriptors, open ordinary standard streams, limit the size of every file."""
     for descriptor in forbidden:
         os.close(descriptor)
     let_others_look(True)

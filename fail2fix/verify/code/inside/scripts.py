@@ -1,6 +1,6 @@
-"""Assertion scripts: every assertion counted, the program's functions called through whatever stands for them.
+"""Assertion scripts: every assertion is counted, and calls go to the program's functions or their stand-ins.
 
-Knows: test scripts, which are the data set's. Must not know: where the functions they call run.
+Knows: test scripts of the data set. Must not know: where the functions they call run.
 """
 
 import ast
@@ -15,11 +15,11 @@ Space = dict[str, Any]
 
 
 class ProgramError(Exception):
-    """The program raised something that is no built-in exception, or none that can be made from a text."""
+    """The program raised an error that is not a built-in exception, or cannot be made from a text."""
 
 
 def same_error(name: object, text: object) -> Exception:
-    """An exception of the built-in class the program raised, saying `text`, for tests that expect one."""
+    """An exception of the built-in class that the program raised, with its `text`, for tests that expect one."""
     kind = getattr(builtins, name, None) if isinstance(name, str) else None
     if not isinstance(kind, type) or not issubclass(kind, Exception):
         return ProgramError(name, text)
@@ -34,10 +34,10 @@ def same_error(name: object, text: object) -> Exception:
 
 
 def run_scripts(tests: dict[str, Any], space: Space, tally: Callable[[bool], None]) -> None:
-    """Run every script in `space` and tally each assertion reached; an error outside of one is a failed test.
+    """Run every script in `space` and tally each assertion reached; an error outside assertions is a failed test.
 
     Raises:
-        End: "stopped" after a first failure, where that ends the run.
+        End: "stopped" after a first failure, if that ends the run.
     """
 
     @contextlib.contextmanager

@@ -1,14 +1,13 @@
-"""The process that owns a sandbox: it starts the program in another process, hands it its tests one by one, reports.
+"""Process 1 of a sandbox: runs one job and reports its results.
 
-Process 1 of the sandbox, so a program can neither outlive it nor signal it: the kernel keeps from process 1 what it has
-no handler for, and Python's own, of SIGINT, is taken away. It takes ONE job and ends.
-Knows: how to run a program and carry data to and from it. Must not know: whether a result is right; calls and
-stdin/stdout are compared outside. Assertion scripts are run here, and kept from the program: they are read from the
-pipe after the program's process was forked, and that process never holds the pipe.
+A program can neither outlive nor signal it: the kernel keeps from process 1 every signal without a handler, and
+Python's own handler, of SIGINT, is removed. Knows: how to run a program and exchange data with it. Must not know:
+whether a result is right; calls and stdin/stdout are compared outside. Assertion scripts run here and are hidden from
+the program: they are read from the pipe after the program's process was forked, and that process never holds the pipe.
 
-A job is two messages: what the program's process may know, then the tests. The reports are `{"ready": 1}` before the
-job, `{"started": 1}` once its first half is read, `{"loaded": 1}`, one line a test, `{"end": reason}` (`pipes.End`,
-or "done").
+A job is two messages: the part that the program's process may know, then the tests. The reports are `{"ready": 1}`
+before the job, `{"started": 1}` after its first half, `{"loaded": 1}`, one line per test, and `{"end": reason}`
+(`pipes.End`, or "done").
 """
 
 import contextlib
@@ -59,7 +58,7 @@ def _own_channels() -> tuple[int, Reports]:
 
 
 def _run_stdio(job: Job, jobs: int, reports: Reports) -> None:
-    """Each test is a new process; what it printed is read from a file once it has ended and all it left is killed."""
+    """Run each test in a new process; its output is read from a file after all its processes have ended."""
     tests = read_message(jobs)
     reports.send(loaded=1)
     for stdin in tests["stdins"]:
@@ -80,7 +79,7 @@ def _run_stdio(job: Job, jobs: int, reports: Reports) -> None:
 
 
 def _scratch_file(content: bytes) -> int:
-    """An open file without a name that holds `content`, to be read from its start."""
+    """An open file without a name that holds `content`, positioned at its start."""
     name = f"/tmp/.{os.urandom(8).hex()}"
     descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     os.unlink(name)
@@ -131,7 +130,7 @@ class _Program:
         os.close(answers)
 
     def ask(self, request: Message) -> Message:
-        """The answer to one request. Raises `End` where there is none within the limits, and ever after."""
+        """The answer to one request. Raises `End` if it exceeds the limits, and for every later request."""
         if self._over:
             raise End(self._over)
         with contextlib.suppress(BrokenPipeError):
@@ -164,7 +163,7 @@ class _Program:
 
 
 def _run_split(program: _Program, job: Job, tests: Message, reports: Reports) -> None:
-    """Tests in this process, each function of the program a stand-in that carries data there and back."""
+    """Run tests in this process, with a stand-in for each function of the program that exchanges data with it."""
     space = new_module("tests", "tests.py")
     execute({"prelude": job["prelude"], "program": ""}, space)
     records = record_classes(job["records"], space)
@@ -189,7 +188,7 @@ def _stand_in(program: _Program, path: str, by_position: bool, records: dict[str
 
 
 def _run_together(program: _Program, tests: Message, reports: Reports) -> None:
-    """Tests in the program's process. Only reports with this run's nonce, unknown before the tests, count."""
+    """Run tests in the program's process. Only reports with this run's nonce, unknown before the tests, count."""
     nonce = os.urandom(16).hex()
     answer = program.ask({"tests": tests, "nonce": nonce})
     while answer.get("nonce") == nonce and "passed" in answer:

@@ -1,12 +1,12 @@
-"""Python values as flat JSON: how arguments go into the process that runs a program, and results come out.
+"""Python values as flat JSON, for arguments and results of a program in a sandbox.
 
 Knows: None, bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict, those types themselves (as an
-argument, say `int`), and objects of named plain classes (`ListNode`). Must not know: pickle, or anything that runs
-code when it is read. Both sides of the sandbox use this file: it is imported here and sent as source text there.
+argument, say `int`), and objects of named plain classes (`ListNode`). Must not know: pickle, or anything that runs code
+on reading. Both sides use this file: it is imported outside and sent as source text into the sandbox.
 
-A message is `{"root": ref, "nodes": [[tag, content], ...]}`. A ref is a JSON scalar, `["i", hex]` for an int that
-does not fit 64 bits, or `["@", index]` for a node. Nodes are not nested, so depth, sharing and cycles (a linked
-list of 10,000 nodes, a ring) need no recursion here and none in JSON.
+A message is `{"root": ref, "nodes": [[tag, content], ...]}`. A ref is a JSON scalar, `["i", hex]` for an int over 64
+bits, or `["@", index]` for a node. Nodes are not nested, so depth, sharing and cycles (a linked list of 10,000 nodes, a
+ring) need no recursion here and none in JSON.
 
 >>> encode([1, (2.5, "x")])
 {'root': ['@', 0], 'nodes': [['list', [1, ['@', 1]]], ['tuple', [2.5, 'x']]]}
@@ -82,10 +82,10 @@ def _node(item: Any, ref: Callable[[Any], Any], records: Iterable[type]) -> Node
 
 
 def decode(message: Message, records: dict[str, type] | None = None) -> Any:
-    """The value of a message; `records` maps names to the classes its objects may have.
+    """The value of a message; `records`: classes of its objects by name.
 
     Raises:
-        NotDataError: for a message this format does not allow, nothing of which has been executed.
+        NotDataError: the format does not allow the message, none of which has been executed.
     """
     try:
         return _Decoder(message, records or {}).value()
@@ -94,7 +94,7 @@ def decode(message: Message, records: dict[str, type] | None = None) -> Any:
 
 
 class _Decoder:
-    """Containers that can be empty first are made first and filled later; the others are made on demand."""
+    """Makes containers that can be empty first and fills them later; makes the others on demand."""
 
     def __init__(self, message: Message, records: dict[str, type]) -> None:
         self.message, self.records, self.nodes = message, records, message["nodes"]

@@ -1,0 +1,68 @@
+"""Doors: places where your own code takes part, each chosen by one config key (`fail2fix/README.md` lists them).
+
+A key's value is a shipped short name, or the dotted path of your own class, function or module::
+
+    fail2fix.risk.rule=my_package.gentle.half_penalty
+
+Knows: import paths and signatures. Must not know: what a door is for.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from pkgutil import resolve_name
+from typing import Any
+
+from fail2fix.method.errors import InputError
+
+
+def resolve(key: str, value: str, shipped: Mapping[str, str], protocol: type) -> Any:
+    """The object that a config key names.
+
+    Args:
+        key: the config key, or another place where the user gave the value, for messages.
+        value: a name of ``shipped``, or a dotted path.
+        shipped: short name -> dotted path.
+        protocol: what the object must offer. One with ``__call__`` is a function's; otherwise the object (a class, or
+            a module) must have every public attribute of it.
+
+    Raises:
+        InputError: one line: key, value, what is allowed, and what the object lacks or why it does not load.
+    """
+    path = shipped.get(value, value)
+    allowed = (
+        f"must be {', '.join(shipped)}, or the dotted path of your own {protocol.__name__} ({protocol.__module__})"
+    )
+    if not re.fullmatch(r"\w+(\.\w+)+", path):
+        raise InputError(f"{key}={value}: unknown name; {allowed}")
+    try:
+        found = resolve_name(path)
+    except Exception as error:  # a module may raise anything while it is imported
+        reason = " ".join(str(error).split())
+        raise InputError(f"{key}={value}: cannot be loaded ({type(error).__name__}: {reason}); {allowed}") from error
+    if problem := _lack(found, protocol):
+        raise InputError(f"{key}={value}: {problem}; {allowed}")
+    return found
+
+
+def _lack(found: object, protocol: type) -> str:
+    """What ``found`` lacks of a protocol; "" if nothing."""
+    if "__call__" in vars(protocol):
+        return _lack_of_function(found, [*inspect.signature(protocol.__call__).parameters][1:])
+    wanted = {*dir(protocol), *getattr(protocol, "__annotations__", ())}
+    missing = {name for name in wanted if not name.startswith("_") and not hasattr(found, name)}
+    missing.update(getattr(found, "__abstractmethods__", ()))
+    return f"lacks {', '.join(sorted(missing))}" if missing else ""
+
+
+def _lack_of_function(found: object, parameters: list[str]) -> str:
+    called = f"must be a function of ({', '.join(parameters)})"
+    if not callable(found):
+        return called
+    try:
+        inspect.signature(found).bind(*parameters)
+    except (TypeError, ValueError):
+        return called
+    return ""

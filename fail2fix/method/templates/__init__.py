@@ -1,0 +1,51 @@
+"""Prompt templates: the words around a quoted attempt (``fail2fix.correction.template``). One file a template.
+
+``fail2fix.correction.header`` and ``.instruction`` replace a template's words. The layout is fixed
+(`fail2fix.method.prompts.block_text`): problem, header, quoted attempt, instruction; form ``turn`` has the instruction
+only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from fail2fix.method.config import CorrectionConfig
+from fail2fix.method.doors import resolve
+from fail2fix.method.errors import InputError
+
+TEMPLATES = {"default": "fail2fix.method.templates.default.Default"}
+
+
+class PromptTemplate(Protocol):
+    """The words of a correction prompt; a class with two texts. They must not tell whether the attempt is correct."""
+
+    @property
+    def header(self) -> str:
+        """The words between the problem and the quoted attempt."""
+
+    @property
+    def instruction(self) -> str:
+        """The request after the attempt: check it, preserve what is right, repair what is wrong."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """A template's words, as the config may have replaced them."""
+
+    header: str
+    instruction: str
+
+
+def prompt_template(correction: CorrectionConfig) -> PromptTemplate:
+    """The words of this run's correction prompts.
+
+    Raises:
+        InputError: the template does not load, lacks a text, or has an empty one.
+    """
+    template: PromptTemplate = resolve("fail2fix.correction.template", correction.template, TEMPLATES, PromptTemplate)
+    words = Words(correction.header or template.header, correction.instruction or template.instruction)
+    for name, text in vars(words).items():
+        if not (isinstance(text, str) and text.strip()):
+            raise InputError(f"fail2fix.correction.template={correction.template}: its {name} must be a text")
+    return words

@@ -1,0 +1,97 @@
+"""Read the metrics and validations of a run folder. Every error names the file, the line and the field.
+
+``metrics.jsonl``: one object a line, ``step`` and ``{metric: number}``, null where a metric was not finite.
+``validation/<step>.jsonl``: one object a rollout, whose ``input`` names the problem.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from fail2fix.method.errors import InputError, reading
+from fail2fix.method.verdict import reaches
+from fail2fix.run.renamed import with_new_metrics
+
+Row: TypeAlias = dict[str, Any]
+
+PROBABILITY_CORRELATION = "training/rollout_actor_probs_pearson_corr"
+NUMERIC_METRICS = ("fail2fix/", "timing_s/", PROBABILITY_CORRELATION)
+
+
+@dataclass(frozen=True)
+class FieldType:
+    """The values that a field may have: in words, and as a test."""
+
+    words: str
+    fits: Callable[[Any], bool]
+
+
+STEP = FieldType("a step", lambda value: type(value) is int and value >= 0)
+NUMBER = FieldType("a number", lambda value: isinstance(value, int | float))
+TEXT = FieldType("a text", lambda value: isinstance(value, str))
+
+
+def read_metrics(run: Path) -> list[Row]:
+    """Lines of ``metrics.jsonl`` by step, under today's names. Raises ``InputError`` as ``read_lines``."""
+    if not run.is_dir():
+        raise InputError(f"{run}: no such run folder: give <root>/<experiment>/<run>")
+    rows = read_lines(run / "metrics.jsonl", {"step": STEP})
+    return sorted(map(with_new_metrics, rows), key=lambda row: row["step"])
+
+
+def validated_steps(run: Path) -> list[int]:
+    """The steps that have a validation dump, sorted, at least one. Raises ``InputError``."""
+    steps = sorted(int(path.stem) for path in (run / "validation").glob("*.jsonl") if path.stem.isdigit())
+    if not steps:
+        raise InputError(f"{run / 'validation'}: no <step>.jsonl in it: was the run validated?")
+    return steps
+
+
+def read_validation(run: Path, step: int) -> list[Row]:
+    """The rollouts of a validation. Raises ``InputError`` as ``read_lines``."""
+    return read_lines(run / "validation" / f"{step}.jsonl", {"input": TEXT, "score": NUMBER})
+
+
+def read_lines(path: Path, wanted: dict[str, FieldType]) -> list[Row]:
+    """Objects of a JSON-lines file, at least one, each with the ``wanted`` fields.
+
+    Raises:
+        InputError: an unreadable file, or a malformed line or field.
+    """
+    with reading(f"{path}: cannot be read", OSError, UnicodeDecodeError):
+        # Not splitlines: answers may hold other line separators, which JSON leaves as they are.
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    if lines == [""]:
+        raise InputError(f"{path}: empty")
+    return [_parse_line(f"{path}, line {number}", line, wanted) for number, line in enumerate(lines, 1)]
+
+
+def _parse_line(where: str, line: str, wanted: dict[str, FieldType]) -> Row:
+    with reading(f"{where}: not JSON", ValueError):
+        row = json.loads(line)
+    if not isinstance(row, dict):
+        raise InputError(f"{where}: not an object")
+    metrics = {name: NUMBER for name, value in row.items() if name.startswith(NUMERIC_METRICS) and value is not None}
+    for name, kind in (metrics | wanted).items():
+        if not kind.fits(row.get(name)):
+            raise InputError(f"{where}: {name!r} is {row.get(name)!r}, not {kind.words}")
+    return row
+
+
+def read_object(path: Path) -> Row:
+    """The JSON object in a file. Raises ``InputError``."""
+    with reading(f"{path}: cannot be read", OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: not an object")
+    return found
+
+
+def is_right(row: Row) -> float:
+    """The verdict of a rollout, 1 or 0: the reward manager's ``verdict``, else a full ``acc``, else a full score."""
+    given = next((row[name] for name in ("verdict", "acc") if NUMBER.fits(row.get(name))), row["score"])
+    return float(reaches(float(str(given))))

@@ -1,0 +1,144 @@
+"""Replays: chosen attempts with the prompts that ask for their correction (METHOD.md, items 2 and 3)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby
+
+import numpy as np
+
+from fail2fix.method.prompts import AttemptContext, CorrectionPrompt, CorrectionPromptBuilder
+from fail2fix.method.rollouts import CORRECTION, Bools, Floats
+from fail2fix.method.selection import Attempt, PromptGroup, Selection
+from fail2fix.verl_ext.extra_info import fill_extra_info
+from fail2fix.verl_ext.requests import GROUP, PROMPT_IDS, PROMPT_IDS_AGENT, Requests, joined_requests, objects
+from fail2fix.verl_ext.stream import Stream
+
+Choose = Callable[[list[PromptGroup]], Selection]
+
+
+@dataclass(frozen=True)
+class Replay:
+    """An attempt that will be corrected, the rollouts it is one of, and the prompt that asks for it."""
+
+    attempt: Attempt
+    pool: Stream
+    prompt: CorrectionPrompt
+
+    @property
+    def row(self) -> int:
+        """The attempt's row in its pool."""
+        return self.pool.row_of(self.attempt)
+
+
+@dataclass(frozen=True)
+class Replays:
+    """What a step replays, one entry a correction group. Arrays are in that order, (K,)."""
+
+    replays: Sequence[Replay] = ()
+
+    def __len__(self) -> int:
+        return len(self.replays)
+
+    @cached_property
+    def correct(self) -> Bools:
+        """The attempts' verdicts."""
+        return np.array([replay.attempt.correct for replay in self.replays], dtype=bool)
+
+    @cached_property
+    def answers(self) -> list[str]:
+        """The attempts' extracted answers."""
+        return [replay.pool.rollouts.answers[replay.row] for replay in self.replays]
+
+    @cached_property
+    def pass_rates(self) -> Floats:
+        """The empirical pass rates of the attempts' problems."""
+        pools = [(replay.pool.rollouts, replay.attempt.group) for replay in self.replays]
+        return np.array([pool.solved[group] / pool.group_size for pool, group in pools])
+
+    def rewards(self, base: Stream, base_rewards: Floats) -> Floats:
+        """The attempts' own unshaped rewards.
+
+        Args:
+            base, base_rewards: this step's rollouts (N,), whose rewards may hold more than the manager gave them (KL
+                in the reward); an attempt of other rollouts has the reward they are stored with.
+        """
+        return np.array([(base_rewards if r.pool is base else r.pool.rollouts.reward)[r.row] for r in self.replays])
+
+
+def choose_replays(pool: Stream, builder: CorrectionPromptBuilder, choose: Choose) -> tuple[Replays, Selection]:
+    """Choose attempts until each has a prompt: one without gives its place to the next in line, and is counted."""
+    groups, skipped = pool.prompt_groups(builder.fits), 0
+    while True:
+        selection = choose(groups)
+        replays, counts = build_replays(pool, selection.attempts, builder)
+        skipped += counts.pop("skipped")
+        if len(replays) == len(selection.attempts):
+            selection.counts.update(counts, skipped=skipped)
+            return Replays(replays), selection
+        built = {id(replay.attempt) for replay in replays}
+        unfit = {id(attempt) for attempt in selection.attempts} - built
+        groups = [_without(group, unfit) for group in groups]
+
+
+def build_replays(
+    pool: Stream, attempts: Sequence[Attempt], builder: CorrectionPromptBuilder
+) -> tuple[list[Replay], Counter[str]]:
+    """The attempts whose correction prompt fits, and how the others and the shortened ones count."""
+    contexts = [_context(pool, attempt) for attempt in attempts]
+    prompts = builder.build(contexts)
+    replays = [Replay(a, pool, p) for a, p in zip(attempts, prompts, strict=True) if p is not None]
+    counts = Counter(
+        skipped=len(attempts) - len(replays),
+        shortened=sum(r.prompt.shortened for r in replays),
+        fell_back_to_block=sum(r.prompt.fell_back for r in replays),
+        unknown_thinking=sum(r.prompt.unknown_thinking for r in replays),
+    )
+    return replays, counts
+
+
+def _without(group: PromptGroup, unfit: set[int]) -> PromptGroup:
+    attempts = tuple(replace(a, replayable=False) if id(a) in unfit else a for a in group.attempts)
+    return PromptGroup(group.key, attempts)
+
+
+def _context(pool: Stream, attempt: Attempt) -> AttemptContext:
+    row = pool.row_of(attempt)
+    return AttemptContext(
+        messages=list(pool.rows.non_tensor_batch["raw_prompt"][row]),
+        prompt_ids=pool.prompt_ids(row),
+        response_ids=pool.response_ids(row),
+    )
+
+
+def correction_requests(replays: Sequence[Replay]) -> Requests:
+    """One row a replay.
+
+    The attempt's own row brings every column that a data set or a reward function needs. The row then gets a group id,
+    the contract of METHOD.md, item 3 in ``extra_info["fail2fix"]`` and the prompt's token ids.
+    """
+    runs = [list(run) for _, run in groupby(replays, key=lambda replay: id(replay.pool))]
+    requests = joined_requests([run[0].pool.requests.rows(np.array([r.row for r in run])) for run in runs])
+    fill_extra_info(requests.head)
+    head = requests.head.non_tensor_batch
+    uids = [f"f2f-{u}-{r.attempt.sample}" for u, r in zip(head["uid"], replays, strict=True)]
+    infos = [
+        dict(info) | {"fail2fix": {"stream": CORRECTION, "attempt_id": uid, "attempt_correct": r.attempt.correct}}
+        for info, uid, r in zip(head["extra_info"], uids, replays, strict=True)
+    ]
+    for rows in (requests.head, requests.request):
+        rows.non_tensor_batch["uid"] = np.array(uids, dtype=object)
+        rows.non_tensor_batch["extra_info"] = objects(infos)
+    request = requests.request.non_tensor_batch
+    request[GROUP] = np.array([_engine_group(uid, r) for uid, r in zip(uids, replays, strict=True)], dtype=object)
+    request["agent_name"] = np.array([PROMPT_IDS_AGENT] * len(replays), dtype=object)
+    request[PROMPT_IDS] = objects([np.array(r.prompt.ids) for r in replays])
+    return requests
+
+
+def _engine_group(uid: str, replay: Replay) -> str:
+    """Which rollouts a correction's prompt shares a prefix with: its problem's (``turn``), or its attempt's alone."""
+    return uid.removeprefix("f2f-").rpartition("-")[0] if replay.prompt.form == "turn" else uid

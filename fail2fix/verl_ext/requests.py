@@ -1,0 +1,88 @@
+"""What a stream's rollouts are generated from: dataset rows or replays, as rows that verl's engines answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from verl import DataProto
+
+from fail2fix.method.rollouts import Ints
+from fail2fix.verl_ext.extra_info import fill_extra_info
+
+PROMPT_IDS_AGENT = "fail2fix_prompt_ids"
+PROMPT_IDS = "fail2fix_prompt_ids"
+GROUP = "fail2fix_group"  # which rows have a prefix in common
+STREAM_NAME = "fail2fix_stream"  # in meta_info: what the rollouts are for
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Rows to generate from, in verl's two halves.
+
+    Attributes:
+        head: what verl keeps aside for the batch (a tensor, uid, data_source, reward_model, extra_info).
+        request: what the agent loop and the reward function get.
+    """
+
+    head: DataProto
+    request: DataProto
+
+    def __len__(self) -> int:
+        return len(self.head)
+
+    def rows(self, index: Ints) -> Requests:
+        return Requests(self.head[index], self.request[index])
+
+    def repeat(self, times: int) -> Requests:
+        return Requests(self.head.repeat(times, interleave=True), self.request.repeat(times, interleave=True))
+
+    def asked(self, first: int, step: int, stream: str) -> DataProto:
+        """The request as verl's manager takes it; a copy, because the manager writes into it.
+
+        Args:
+            first: priority of the first row; under full determinism a priority names a request, so that no two of a
+                step may be equal.
+            stream: the rollouts' purpose; seeds depend on it.
+        """
+        priority = np.arange(first, first + len(self), dtype=np.int64)
+        columns = dict(self.request.non_tensor_batch) | {"priority": priority}
+        about = dict(self.request.meta_info) | {"global_steps": step, STREAM_NAME: stream}
+        return DataProto(non_tensor_batch=columns, meta_info=about)
+
+    def answered(self, output: DataProto) -> DataProto:
+        """Head and output as one batch; the head stays as it is, corrections are built from it."""
+        head = DataProto(self.head.batch.copy(), dict(self.head.non_tensor_batch), dict(self.head.meta_info))
+        return head.union(output)
+
+
+def problem_requests(prompts: DataProto, uids: Sequence[str], split: Callable[[DataProto], DataProto]) -> Requests:
+    """One row a problem.
+
+    Args:
+        prompts: rows of the data set; they keep what is not requested.
+        uids: the problems' names in the step.
+        split: takes the request's half out of the rows (verl's).
+    """
+    prompts.non_tensor_batch["uid"] = np.array(uids, dtype=object)
+    fill_extra_info(prompts)
+    request = split(prompts)
+    request.non_tensor_batch[GROUP] = np.array(uids, dtype=object)
+    return Requests(prompts, request)
+
+
+def joined_requests(parts: Sequence[Requests]) -> Requests:
+    """Requests one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return Requests(DataProto.concat([part.head for part in parts]), DataProto.concat([part.request for part in parts]))
+
+
+def objects(values: Sequence) -> NDArray:
+    """An object array of the values themselves; numpy would stack equal-sized ones."""
+    array = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):
+        array[i] = value
+    return array

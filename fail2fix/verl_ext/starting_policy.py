@@ -1,0 +1,51 @@
+"""What the starting model writes before the first step: an offline pool, held-out attempts."""
+
+from __future__ import annotations
+
+from fail2fix.method.ledger import INITIAL, Cost
+from fail2fix.run.provenance import provenance
+from fail2fix.verl_ext.generation import Generation
+from fail2fix.verl_ext.held_out import Messages
+from fail2fix.verl_ext.loop import TrainingLoop
+from fail2fix.verl_ext.step import Step
+from fail2fix.verl_ext.stream import Stream
+from fail2fix.verl_ext.training_prompts import drawn_prompts, first_prompts
+
+
+class StartingRollouts:
+    """Rollouts of the trainer's policy before its first step (`sources.StartingPolicy`)."""
+
+    def __init__(self, trainer: TrainingLoop, generation: Generation) -> None:
+        self._trainer, self._generation = trainer, generation
+
+    @property
+    def provenance(self) -> dict[str, object]:
+        return provenance(self._trainer.config, self._trainer.tokenizer)
+
+    def initial_rollouts(self, problems: int) -> Stream:
+        """G rollouts each of ``problems`` training problems."""
+        self._require_start("the offline pool")
+        trainer = self._trainer
+        prompts = drawn_prompts(trainer.train_dataset, problems, trainer.settings.seed, INITIAL)
+        return self._generation.solve_problems(prompts, Step.outside(), purpose="offline")
+
+    def charge(self, pool: Stream, seconds: float) -> None:
+        """Charge a pool: it costs the run that generates it and the run that finds it the same."""
+        ledger = self._trainer.ledger
+        if INITIAL not in ledger.lines:
+            ledger.spend(INITIAL, Cost.of(pool.rollouts, seconds), pool.rollouts.problems)
+            ledger.seconds += seconds
+
+    def held_out_problems(self, problems: int) -> list[Messages]:
+        prompts = first_prompts(self._trainer.val_dataset, problems)
+        return [list(row) for row in prompts.non_tensor_batch["raw_prompt"]]
+
+    def held_out_rollouts(self, problems: int | None) -> Stream:
+        """G rollouts each of the first validation problems; not a cost of training."""
+        self._require_start("the file of held-out attempts")
+        prompts = first_prompts(self._trainer.val_dataset, problems)
+        return self._generation.solve_problems(prompts, Step.outside(), purpose="held_out_attempts")
+
+    def _require_start(self, what: str) -> None:
+        if (step := self._trainer.global_steps) > 0:
+            raise RuntimeError(f"step {step}: {what} is missing, and only the starting model can write it")

@@ -1,0 +1,89 @@
+"""The accounting of a step, counted from the batch that would be trained on."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fail2fix.method.accounting import Account, AccountingError
+from fail2fix.method.ledger import Ledger
+from fail2fix.method.objective import BatchSplit
+from fail2fix.verl_ext.dynamic_sampling import discarded
+from fail2fix.verl_ext.joint_batch import join
+from fail2fix.verl_ext.step import Step
+from fail2fix.verl_ext.stream import Stream
+from fail2fix.verl_ext.trainer import Fail2FixTrainer
+from tests.verl_ext.test_stream import read, stream
+
+# Groups of two, of which the verifier failed on the second.
+FAILED = ["ok", "ok", "ok", "error", "no_answer", "timeout"]
+
+
+def started(**streams: tuple[int, Stream]) -> Step:
+    """A step that asked for these prompts and got these rollouts."""
+    nothing: Any = SimpleNamespace()
+    step = Step(1, 0, False, nothing, Ledger())
+    for name, (prompts, made) in streams.items():
+        step.accounts[name].enter(prompts, len(made), len(made), made.rollouts.verified)
+    return step
+
+
+def checked(step: Step, *streams: Stream) -> dict[str, Account]:
+    """The step's accounts, checked as the trainer does."""
+    trainer: Any = SimpleNamespace()
+    Fail2FixTrainer.check_accounting(trainer, join(streams, BatchSplit(), balance=False), step)
+    return step.accounts
+
+
+def test_a_failed_group_is_counted_and_every_status_is_a_verification() -> None:
+    base = stream(3, 2, verify_status=FAILED)
+    account = checked(started(base=(3, base)), base)["base"]
+    assert (account.trained, account.failed, account.verified, account.recorded) == (2, 1, 6, 6)
+
+
+def test_what_dynamic_sampling_left_out_is_discarded_or_failed() -> None:
+    """5 groups sampled, 2 of them failed; 3 stay, one of them a failed one."""
+    sampled = stream(5, 2, verify_status=FAILED + ["error", "ok", "ok", "ok"])
+    kept, step = sampled.groups_at(np.array([0, 1, 4])), started(base=(5, sampled))
+    counts = {"fail2fix/base/discarded_groups": 2.0, "fail2fix/base/sampled_excluded_groups": 2.0}
+    step.accounts["base"].leave(**discarded(kept, counts))
+    account = checked(step, kept)["base"]
+    assert (account.trained, account.failed, account.skipped["discarded"], account.recorded) == (2, 2, 1, 10)
+
+
+def test_corrections_have_their_own_account() -> None:
+    base, correction = stream(2, 2), stream(3, 2, first=50, name="correction", verify_status=FAILED)
+    step = started(base=(2, base), correction=(4, correction))
+    step.accounts["correction"].leave(no_room=1)
+    account = checked(step, base, correction)["correction"]
+    assert (account.trained, account.failed) == (2, 1)
+
+
+def test_a_step_without_corrections_balances() -> None:
+    base = stream(2, 2)
+    assert checked(started(base=(2, base)), base)["correction"].trained == 0
+
+
+def test_a_group_that_is_lost_before_the_update_is_found() -> None:
+    base = stream(3, 2)
+    with pytest.raises(AccountingError, match="of 3 base prompts 2 are accounted for"):
+        checked(started(base=(3, base)), base.groups_at(np.array([0, 2])))
+
+
+def test_a_group_that_is_in_the_batch_twice_is_found() -> None:
+    base = stream(3, 2)
+    with pytest.raises(AccountingError):
+        checked(started(base=(3, base)), base.groups_at(np.array([0, 1, 1])))
+
+
+@pytest.mark.parametrize("what", ["status", "reward"])
+def test_a_rollout_without_a_verdict_is_found(what: str) -> None:
+    base = stream(2, 2, verify_status=["ok", "ok", "" if what == "status" else "ok", "ok"])
+    if what == "reward":
+        base.rows.batch["rm_scores"][2] = float("nan")
+        base = read(base.rows, 2)
+    with pytest.raises(AccountingError, match="4 generated, 3 verified"):
+        checked(started(base=(2, base)), base)
