@@ -187,11 +187,7 @@ def table(rows: Iterable[tuple[str, Model, Plan, int]]) -> Iterator[str]:
 
 
 def read_model(folder: Path) -> Model:
-    """The shape in a model folder's config.json.
-
-    Raises:
-        InputError: it is missing or incomplete.
-    """
+    """The shape in a model folder's config.json. Raises ``InputError``: it is missing or incomplete."""
     with reading(f"{folder}: neither a setup ({', '.join(SETUPS)}) nor a model's folder", OSError, ValueError):
         said: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     with reading(f"{folder / 'config.json'}: not a dense decoder's", KeyError):

@@ -74,11 +74,8 @@ def prepare(config: DictConfig, dry_run: bool, held: ExitStack) -> bool:
     check_verl()
     refuse_renamed_modules(config)
     from fail2fix import preflight
-    from fail2fix.cluster import joining as cluster
-    from fail2fix.cluster.cpus import check_cpus
-    from fail2fix.cluster.gpus import hold_gpus
-    from fail2fix.run.folder import name_run, open_run
-    from fail2fix.run.settings import seeds_on_gpu, seeds_rollouts
+    from fail2fix.run.folder import name_run
+    from fail2fix.run.settings import seeds_rollouts
 
     preflight.check_config(config)
     # Written to the run's config.yaml, and compared with it when the run is started again.
@@ -92,6 +89,23 @@ def prepare(config: DictConfig, dry_run: bool, held: ExitStack) -> bool:
         print(OmegaConf.to_yaml(config, resolve=True))
         print("\n".join(f"# not checked: {note}" for note in preflight.missing_inputs(config)))
         return False
+    start(config, folder, held)
+    return True
+
+
+def start(config: DictConfig, folder: Path, held: ExitStack) -> None:
+    """Check the inputs and the machine of a run, lock its GPUs, and open its folder.
+
+    Raises:
+        InputError: as ``prepare``.
+    """
+    from fail2fix import preflight
+    from fail2fix.cluster import joining as cluster
+    from fail2fix.cluster.cpus import check_cpus
+    from fail2fix.cluster.gpus import hold_gpus
+    from fail2fix.run.folder import open_run
+    from fail2fix.run.settings import seeds_on_gpu
+
     address = cluster.address_of(config, os.environ)
     if address == cluster.OWN:
         check_cpus(config)
@@ -105,7 +119,6 @@ def prepare(config: DictConfig, dry_run: bool, held: ExitStack) -> bool:
     if line := seeds_on_gpu(config):
         print(f"fail2fix: {line}", flush=True)
     print(f"run folder: {folder}", flush=True)
-    return True
 
 
 def warn(lines: Iterable[str]) -> None:

@@ -78,7 +78,9 @@ class Warmup:
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch_size < 1 or self.lr <= 0:
-            raise InputError(f"--steps {self.steps} --batch-size {self.batch_size} --lr {self.lr}: all must be above 0")
+            raise InputError(
+                f"--steps {self.steps} --batch-size {self.batch_size} --lr {self.lr}: each must be positive"
+            )
 
 
 def read_template(path: Path) -> str:
@@ -149,9 +151,8 @@ def is_made(out: Path, inputs: dict[str, object]) -> bool:
 def worked_chats(data: Path, settings: Warmup) -> list[Chat]:
     """`steps * batch_size` chats: a training question, and its worked solution.
 
-    Raises:
-        InputError: a row of no task family, a held-out problem among the training problems, or a worked solution
-            that its own reward does not accept.
+    Raises `InputError`: a row of no task family, a held-out problem among the training problems, or a worked solution
+    that its own reward does not accept.
     """
     import pyarrow.parquet
 
@@ -274,7 +275,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="a task's folder: train.parquet and test.parquet")
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     parser.add_argument("--seed", type=int, default=Warmup.seed, help="orders the problems (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=Warmup.steps, help="optimiser steps (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=Warmup.steps, help="optimizer steps (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=Warmup.batch_size, help="chats a step (default: %(default)s)")
     parser.add_argument("--lr", type=float, default=Warmup.lr, help="learning rate (default: %(default)s)")
     parser.add_argument("--chat-template", type=Path, metavar="JINJA", help="of the model from now on")

@@ -18,7 +18,10 @@ NAMES = {re.sub(r"^\d\. ", "", heading) for heading in HEADINGS}
 ITEMS = {int(heading[0]) for heading in HEADINGS if heading[0].isdigit()}
 ANCHORS = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in HEADINGS}
 SUFFIXES = {".py", ".yaml", ".yml", ".md", ".sh", ".toml", ".jinja"}
-REFERENCE = re.compile(r'METHOD\.md(?:, item (?P<item>\d+)|, "(?P<name>[^"]+)"|#(?P<anchor>[\w-]+))?')
+REFERENCE = re.compile(
+    r"METHOD\.md"
+    r'(?:, items? (?P<item>\d+)(?: and (?P<second>\d+))?|, "(?P<name>[^"]+)"|#(?P<anchor>[\w-]+))?'
+)
 
 
 def references() -> Iterator[tuple[str, re.Match[str]]]:
@@ -36,7 +39,7 @@ def test_every_reference_leads_to_a_section() -> None:
     assert sum(any(match.groups()) for _, match in found) >= 30
     for path, match in found:
         where = f"{path}: {match[0]}"
-        assert match["item"] is None or int(match["item"]) in ITEMS, where
+        assert {int(item) for item in match.group("item", "second") if item} <= ITEMS, where
         assert match["name"] is None or match["name"] in NAMES, where
         assert match["anchor"] is None or match["anchor"] in ANCHORS, where
 

@@ -112,8 +112,7 @@ def print_plan(plan: ComparisonPlan) -> None:
 def report(plan: ComparisonPlan, allow_unequal: bool) -> None:
     """Print the table, write the JSON and the picture.
 
-    Raises:
-        InputError: rollouts differ by more than 1 % and that is not allowed; or runs that cannot be compared.
+    Raises ``InputError``: rollouts differ by more than 1 % and that is not allowed; or runs that cannot be compared.
     """
     records = [read_record(run.record) for run in plan.runs]
     difference = unequal({record.name: record.ledger["total/rollouts"] for record in records})

@@ -57,8 +57,7 @@ class Origin:
 def origin_of(folder: Path) -> Origin:
     """The origin of the run in ``folder``, on the machine that has its data and model.
 
-    Raises:
-        InputError: no config in it, or a resumption with other settings, by section.
+    Raises ``InputError``: no config in it, or a resumption with other settings, by section.
     """
     starts = [_read(path) for path in sorted(folder.glob("config*.yaml"))]
     if not starts:
@@ -85,9 +84,8 @@ class Member:
 def require_same(members: Mapping[str, Member]) -> None:
     """Refuse runs that a comparison cannot take together, by their names.
 
-    Raises:
-        InputError: two seeds of a config with different settings, two runs with different data, or two runs of one
-            seed with different models.
+    Raises ``InputError``: two seeds of a config with different settings, two runs with different data, or two runs of
+    one seed with different models.
     """
     way_out = "compare under another --out, or delete the older runs' records"
     for (other, first), (name, member) in combinations(members.items(), 2):

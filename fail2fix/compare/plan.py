@@ -60,8 +60,6 @@ class Run:
     """One training run. The paths are explained at the top of this module."""
 
     name: str
-    config: str
-    seed: int
     fingerprint: Fingerprint
     command: tuple[str, ...]
     folder: Path
@@ -78,9 +76,8 @@ class Run:
 class ComparisonPlan:
     """A comparison: ``configs`` in the order given, the first being the reference; seeds 0 to ``seeds`` - 1.
 
-    Raises:
-        InputError: a name that cannot be a folder's, a config given twice, fewer than two configs, no seed, no
-            rollouts, or an override of a key that the comparison sets.
+    Raises ``InputError``: a name that cannot be a folder's, a config given twice, fewer than two configs, no seed, no
+    rollouts, or an override of a key that the comparison sets.
     """
 
     out: Path
@@ -102,15 +99,13 @@ class ComparisonPlan:
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """All runs, seed by seed, so that a comparison cut short has whole seeds."""
+        """All runs, seed by seed, so that an interrupted comparison has whole seeds."""
         return tuple(self._run(config, seed) for seed in range(self.seeds) for config in self.configs)
 
     def _run(self, config: str, seed: int) -> Run:
         name = f"{config}-seed{seed}"
         return Run(
             name=name,
-            config=config,
-            seed=seed,
             fingerprint=fingerprint(config, seed, self.rollouts, self.overrides),
             command=self._command(config, seed, name),
             folder=self.out / "training" / config / name,

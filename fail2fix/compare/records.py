@@ -15,10 +15,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from fail2fix.compare.origin import Member, Origin, origin_of, require_same
 from fail2fix.compare.plan import Fingerprint
@@ -33,6 +33,7 @@ from fail2fix.report.reading import (
     read_metrics,
     read_object,
     read_validation,
+    tally,
     validated_steps,
 )
 
@@ -50,8 +51,6 @@ ERROR = "error"  # the status of a sample without a verdict
 KEPT = ("val-core/", "fail2fix/held_out/")
 VERDICT = FieldType("true or false", lambda value: value in (0, 1))
 ATTEMPT_FIELDS = {"problem": TEXT, "attempt_id": TEXT, "attempt_correct": VERDICT, "correct": VERDICT}
-
-Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -126,8 +125,8 @@ class RunRecord:
 def make_record(folder: Path, fingerprint: Fingerprint) -> RunRecord:
     """The record of the finished run in ``folder``.
 
-    Raises:
-        InputError: a file or a field that is missing or malformed, by file; or a last step that was not validated.
+    Raises ``InputError``: a file or a field that is missing or malformed, by file; or a last step that was not
+    validated.
     """
     rows = {row["step"]: row for row in read_metrics(folder)}
     steps = validated_steps(folder)
@@ -159,7 +158,7 @@ def _count(folder: Path, step: int) -> tuple[ValidatedStep, int]:
     """The counts of a validation and its samples without a verdict, from dumps that hold every answer."""
     rows = read_validation(folder, step)
     errors = sum(row.get("verify_status") == ERROR for row in rows)
-    problems = _tally((_hash(row["input"]), int(is_right(row)), 1) for row in rows)
+    problems = tally((_hash(row["input"]), is_right(row), 1) for row in rows)
     path = folder / "held_out_corrections" / f"{step}.jsonl"
     if not path.exists():
         return ValidatedStep(step, problems, None), errors
@@ -169,7 +168,7 @@ def _count(folder: Path, step: int) -> tuple[ValidatedStep, int]:
 
 
 def _attempts(corrections: Sequence[Row]) -> Attempts:
-    found = _tally(
+    found = tally(
         (
             (_hash(row["problem"]), row["attempt_id"], bool(row["attempt_correct"])),
             int(row.get("status") != ERROR and bool(row["correct"])),
@@ -183,20 +182,11 @@ def _attempts(corrections: Sequence[Row]) -> Attempts:
 def counts(attempts: Attempts, of_correct: bool) -> dict[str, tuple[int, int]]:
     """{problem: (samples that changed the verdict, samples)} over the attempts that were right, or wrong."""
     columns = (attempts.problem, attempts.attempt_correct, attempts.correct, attempts.n)
-    return _tally(
+    return tally(
         (problem, n - correct if of_correct else correct, n)
         for problem, attempt_correct, correct, n in zip(*columns, strict=True)
         if attempt_correct == of_correct
     )
-
-
-def _tally(entries: Iterable[tuple[Key, int, int]]) -> dict[Key, tuple[int, int]]:
-    """Sums of two counts by key."""
-    found: dict[Key, tuple[int, int]] = {}
-    for key, hits, n in entries:
-        hits_before, n_before = found.get(key, (0, 0))
-        found[key] = (hits_before + hits, n_before + n)
-    return found
 
 
 def _figures(found: ValidatedStep) -> tuple[float, float | None, float | None]:
@@ -236,11 +226,7 @@ def write_record(path: Path, record: RunRecord) -> None:
 
 
 def read_record(path: Path) -> RunRecord:
-    """Read a record.
-
-    Raises:
-        InputError: not a record, or one of another format, by file.
-    """
+    """Read a record. Raises ``InputError``: not a record, or one of another format, by file."""
     parts = read_object(path)
     if parts.get("format") != FORMAT:
         raise InputError(f"{path}: not a record of format {FORMAT}")

@@ -43,8 +43,7 @@ class RunError(RuntimeError):
 def remaining(plan: ComparisonPlan) -> list[Run]:
     """The runs without a record, in order.
 
-    Raises:
-        InputError: a record or a checkpoint of another fingerprint, saying what differs.
+    Raises ``InputError``: a record or a checkpoint of another fingerprint, saying what differs.
     """
     for run in plan.runs:
         if run.record.exists():

@@ -94,9 +94,8 @@ class Comparison:
 def summarize(records: Sequence[RunRecord], warnings: Sequence[str] = ()) -> Comparison:
     """Compare records, at least two configs with the same seeds; the first record's config is the reference.
 
-    Raises:
-        InputError: two seeds of a config had other settings, or two runs other data, another model, other validation
-            problems or other held-out attempts.
+    Raises ``InputError``: two seeds of a config had other settings, or two runs other data, another model, other
+    validation problems or other held-out attempts.
     """
     by_config: dict[str, list[RunRecord]] = {}
     for record in records:

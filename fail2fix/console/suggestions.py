@@ -1,13 +1,11 @@
-"""What somebody may have meant who named a key or a config that is not there.
-
-Knows: Hydra's messages and its way to compose. Must not know: what a config is for.
-"""
+"""Add "did you mean" suggestions to Hydra's errors of unknown keys and configs."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,12 +21,12 @@ CONFIG_OPTIONS = ("--config-name", "-cn")
 
 
 def explained(message: str, words: Sequence[str], folder: Path, default: str) -> str:
-    """Hydra's message without where it searched, and with the nearest thing that there is.
+    """Replace the search path in Hydra's message by the nearest existing key, or by all configs.
 
     Args:
         words: of the command line.
         folder: of the configs.
-        default: the config of a command line that names none.
+        default: the config of a command line without one.
     """
     message = SEARCH_PATH.sub("", message)
     if match := UNKNOWN_CONFIG.search(message):
@@ -37,7 +35,7 @@ def explained(message: str, words: Sequence[str], folder: Path, default: str) ->
         key = match[1]
         near = _nearest(key, _keys(folder, _config_name(words, default)))
         meant = f"; did you mean {near}?" if near else ""
-        # Our own section takes no other keys.
+        # Our section accepts no other keys.
         new = "" if key.startswith("fail2fix.") else f"; a key that no config lists needs a plus: +{key}=..."
         return f"{message}{meant}{new}"
     return message
@@ -53,11 +51,9 @@ def _config_name(words: Sequence[str], default: str) -> str:
 
 def _keys(folder: Path, config: str) -> list[str]:
     GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(folder), version_base="1.3"):
-            return list(_paths(compose(config)))
-    except HydraException:  # a config from a folder of the user's own: nothing to guess from
-        return []
+    with suppress(HydraException), initialize_config_dir(str(folder), version_base="1.3"):
+        return list(_paths(compose(config)))
+    return []  # a config from a folder of the user's: nothing to suggest
 
 
 def _paths(node: DictConfig, prefix: str = "") -> Iterator[str]:
@@ -70,7 +66,7 @@ def _paths(node: DictConfig, prefix: str = "") -> Iterator[str]:
 
 
 def _nearest(key: str, keys: Sequence[str]) -> str:
-    """The key most like it: by its whole path, else by its last name alone."""
+    """The most similar key: by its whole path, else by its last name alone."""
     if near := difflib.get_close_matches(key, keys, n=1, cutoff=0.8):
         return near[0]
     last = key.rpartition(".")[2]

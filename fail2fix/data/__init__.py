@@ -1,1 +1,1 @@
-"""Data: the shape of a row, public sets, their preparation, small task families, and files that are written whole."""
+"""Data: the shape of a row, public sets, their preparation, task families, and atomic writing of files."""

@@ -1,4 +1,4 @@
-"""Files that a reader sees whole or not at all, whenever their writer is killed."""
+"""Write files that a reader sees complete or not at all, even if the writer is killed."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Have all files below a folder on the disk: a machine that loses its power now does not lose them.
+    """Flush all files below a folder to the disk, so that a power failure does not lose them.
 
     Raises:
         OSError: one could not be written.

@@ -1,4 +1,4 @@
-"""Contents of files, as hashes (two runs saw the same data or model if these are equal), and folders to write to."""
+"""Hashes of files, to tell whether two runs used the same data or model, and checks of folders."""
 
 import hashlib
 import json
@@ -10,23 +10,23 @@ from pathlib import Path
 
 from fail2fix.method.errors import InputError
 
-# What a Hugging Face folder's behaviour depends on: weights, configs, tokenizer, chat template.
+# Weights, configs, tokenizer and chat template of a Hugging Face folder.
 MODEL_FILES = (
     "*.safetensors", "*.bin", "config.json", "generation_config.json", "tokenizer*", "special_tokens_map.json",
     "added_tokens.json", "vocab*", "merges.txt", "chat_template*",
 )  # fmt: skip
 _WITH_TENSOR_NAMES = ("*.safetensors", "*.index.json", "pytorch_model.bin")
-# As PEFT and verl name an adapter's tensors. Models that are built with adapters name them otherwise.
+# Names of an adapter's tensors in PEFT and verl. Models with built-in adapters use other names.
 _ADAPTER_KEY = re.compile(r"\.lora_(embedding_)?[AB](\.default)?(\.weight)?$")
 
 
 def model_files(folder: Path) -> list[Path]:
-    """The files of a model's folder that decide what it says, in the order of their names."""
+    """The files of a model's folder that determine its outputs, sorted by name."""
     return sorted({path for pattern in MODEL_FILES for path in folder.glob(pattern)})
 
 
 def unmerged_adapter(folder: Path) -> str:
-    """What shows that a model's folder holds a LoRA adapter beside the base model's weights; "" if nothing does.
+    """The sign of a LoRA adapter beside the base model's weights in a model's folder; "" if there is none.
 
     Engines read such a folder as the untrained base model. Reads the names of tensors, no weights.
     """
@@ -43,7 +43,7 @@ def refuse_unmerged(folder: Path, given: str) -> None:
     """Refuse a model's folder with an adapter that is not merged.
 
     Raises:
-        InputError: naming the option that gave the folder, and what to do.
+        InputError: names the option that gave the folder, and says what to do.
     """
     if found := unmerged_adapter(folder):
         raise InputError(
@@ -53,7 +53,7 @@ def refuse_unmerged(folder: Path, given: str) -> None:
 
 
 def _tensor_names(path: Path) -> list[str]:
-    """The names of a file's tensors; none where it is damaged, which those who read its weights say."""
+    """Names of a file's tensors; none if it is damaged, which readers of its weights report."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -70,7 +70,7 @@ def _tensor_names(path: Path) -> list[str]:
 
 
 def sha256(paths: Sequence[Path]) -> str:
-    """One hash of some files: their names and contents."""
+    """One hash of the names and contents of some files."""
     total = hashlib.sha256()
     for path in paths:
         total.update(f"{path.name} {path.stat().st_size}\n".encode())
@@ -81,10 +81,10 @@ def sha256(paths: Sequence[Path]) -> str:
 
 
 def require_writable(folder: Path, option: str) -> None:
-    """Refuse a folder that cannot be written, or made, before the work whose result it is to hold.
+    """Refuse a folder that cannot be made or written, before the work whose result it receives.
 
     Raises:
-        InputError: naming the option that gave it.
+        InputError: names the option that gave it.
     """
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not nearest.is_dir():

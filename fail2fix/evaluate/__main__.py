@@ -50,8 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def evaluate(settings: Settings, data: Path, folder: Path | None, out: Path) -> int:
     """Run one evaluation, or resume it, and print its table.
 
-    Raises:
-        InputError: wrong input, before the engine takes a GPU where that is possible.
+    Raises `InputError`: wrong input, before the engine takes a GPU where that is possible.
     """
     from rich.console import Console
 
@@ -85,11 +84,7 @@ def evaluate(settings: Settings, data: Path, folder: Path | None, out: Path) -> 
 
 
 def open_engine(settings: Settings) -> Engine:
-    """Open the engine that the settings name.
-
-    Raises:
-        InputError: it cannot be opened; what to install or set.
-    """
+    """Open the engine that the settings name. Raises `InputError`: it cannot be opened; what to install or set."""
     if settings.engine == "openai":
         from fail2fix.evaluate.openai_engine import OpenAIEngine
 
@@ -102,8 +97,7 @@ def open_engine(settings: Settings) -> Engine:
 def find_model(model: str) -> tuple[str, str]:
     """A model's folder, downloaded if `model` is a hub id, and the digest of its files.
 
-    Raises:
-        InputError: it is neither, or holds an adapter that is not merged.
+    Raises `InputError`: it is neither, or holds an adapter that is not merged.
     """
     folder = Path(model).expanduser()
     if not folder.is_dir():

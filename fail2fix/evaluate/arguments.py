@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,6 @@ from fail2fix.evaluate.settings import Settings
 PROG = "python -m fail2fix.evaluate"
 OVERRIDES = ("samples", "temperature", "top_p", "max_tokens")
 """Options that replace a field of every benchmark's sampling."""
-AS_GIVEN = (
-    "model", "endpoint", "seed", "limit", "rounds", "batch", "form", "thinking", "template", "max_model_len", "dtype",
-    "tensor_parallel", "engine_options", "channel",
-)  # fmt: skip
-"""Options that are fields of the settings."""
 
 
 def parse(arguments: Sequence[str], description: str | None) -> argparse.Namespace:
@@ -38,12 +33,13 @@ def parse(arguments: Sequence[str], description: str | None) -> argparse.Namespa
 def settings_of(given: argparse.Namespace) -> Settings:
     """The settings that the options ask for. Raises `InputError` for an unknown benchmark."""
     changed = {name: getattr(given, name) for name in OVERRIDES if getattr(given, name) is not None}
-    return Settings(
-        sampling={name: replace(find_benchmark(name).sampling, **changed) for name in given.benchmarks},
-        engine="openai" if given.endpoint else "vllm",
-        thinking_marks=tuple(map(tuple, given.thinking_marks)),
-        **{name: getattr(given, name) for name in AS_GIVEN},
-    )
+    values: dict[str, Any] = {field.name: getattr(given, field.name, None) for field in fields(Settings)}
+    values |= {
+        "sampling": {name: replace(find_benchmark(name).sampling, **changed) for name in given.benchmarks},
+        "engine": "openai" if given.endpoint else "vllm",
+        "thinking_marks": tuple(map(tuple, given.thinking_marks)),
+    }
+    return Settings(**values)
 
 
 def _add_inputs(parser: OneLineParser) -> None:

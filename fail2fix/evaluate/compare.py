@@ -65,8 +65,7 @@ def load_side(folder: Path) -> Side:
 def compare(a: Side, b: Side) -> tuple[list[Round], list[str]]:
     """Every round that both sides have, and warnings about the comparison.
 
-    Raises:
-        InputError: they have no benchmark in common, or a benchmark's questions are others.
+    Raises `InputError`: they have no benchmark in common, or a benchmark's questions are others.
     """
     shared = [name for name in a.records if name in b.records]
     if not shared:

@@ -50,8 +50,7 @@ class Judge:
     def require(self, questions: Sequence[Question]) -> None:
         """Open the verifiers that these questions need.
 
-        Raises:
-            InputError: one cannot run here; what to install or set.
+        Raises `InputError`: one cannot run here; what to install or set.
         """
         for source in dict.fromkeys(each.data_source for each in questions if each.task != "critique"):
             name = verifier_of(source, self._settings)

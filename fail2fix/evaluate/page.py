@@ -11,33 +11,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from fail2fix.evaluate.compare import Round, Side, table_rows
+from fail2fix.report.template import render
 
-TEMPLATE = "page.html.jinja"
 CASES = 3
 """Problems shown of each benchmark and side."""
 
 
 def write_page(a: Side, b: Side, rounds: Sequence[Round], warnings: Sequence[str], out: Path) -> None:
     """Write OUT/comparison.html, which embeds OUT/comparison.png."""
-    environment = Environment(
-        loader=PackageLoader("fail2fix.evaluate", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    html = environment.get_template(TEMPLATE).render(
-        a=a.folder.name,
-        b=b.folder.name,
-        sides=[{"name": name, "settings": _settings(side)} for name, side in (("A", a), ("B", b))],
-        rows=[row for each in rounds for row in table_rows(each)],
-        warnings=warnings,
-        picture=base64.b64encode((out / "comparison.png").read_bytes()).decode(),
-        cases=[case for each in rounds for right in "AB" for case in _cases(a, b, each, right)],
-    )
+    values = {
+        "a": a.folder.name,
+        "b": b.folder.name,
+        "sides": [{"name": name, "settings": _settings(side)} for name, side in (("A", a), ("B", b))],
+        "rows": [row for each in rounds for row in table_rows(each)],
+        "warnings": warnings,
+        "picture": base64.b64encode((out / "comparison.png").read_bytes()).decode(),
+        "cases": [case for each in rounds for right in "AB" for case in _cases(a, b, each, right)],
+    }
+    html = render("fail2fix.evaluate", "page.html.jinja", values, escape=True)
     (out / "comparison.html").write_text(html, encoding="utf-8")
 
 

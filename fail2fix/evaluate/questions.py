@@ -40,8 +40,7 @@ def load_questions(
 ) -> list[Question]:
     """The questions of a benchmark, in the set's order; if more than `limit`, that many drawn by `seed`.
 
-    Raises:
-        InputError: a set that cannot be prepared, a malformed row, or no row that counts.
+    Raises `InputError`: a set that cannot be prepared, a malformed row, or no row that counts.
     """
     path = data / benchmark.set_name / FILE
     if not path.is_file():
@@ -60,25 +59,23 @@ def load_questions(
 def read_questions(path: Path) -> list[Question]:
     """Every row of a prepared file.
 
-    Raises:
-        InputError: the file, and the row and column that are not as `fail2fix.prepare` writes them; equal ids.
+    Raises `InputError`: the file, and the row and column that are not as `fail2fix.prepare` writes them; equal ids.
     """
     import pyarrow
     import pyarrow.parquet
 
     with reading(f"{path}: not a parquet file", OSError, pyarrow.ArrowInvalid, hint="prepare it again"):
         rows = pyarrow.parquet.read_table(path).to_pylist()
-    questions = []
+    questions: dict[str, Question] = {}
     for index, row in enumerate(rows):
-        place = f"{path}, row {index}: not as fail2fix.prepare writes it"
-        with reading(place, KeyError, TypeError, AttributeError, InputError, hint="prepare it again"):
-            questions.append(_question(row))
-    seen: set[str] = set()
-    for index, question in enumerate(questions):
-        if question.id in seen:
-            raise InputError(f"{path}, row {index}: id {question.id!r} occurs twice: give each row an id of its own")
-        seen.add(question.id)
-    return questions
+        place = f"{path}, row {index}"
+        damaged = (KeyError, TypeError, AttributeError, InputError)
+        with reading(f"{place}: not as fail2fix.prepare writes it", *damaged, hint="prepare it again"):
+            question = _question(row)
+        if question.id in questions:
+            raise InputError(f"{place}: id {question.id!r} occurs twice: give each row its own id")
+        questions[question.id] = question
+    return list(questions.values())
 
 
 def _question(row: dict[str, Any]) -> Question:

@@ -32,13 +32,12 @@ class Evaluation:
     def run(self) -> dict[str, Rows]:
         """Answer and judge batches without a file; the records of each benchmark, question by question in each round.
 
-        Raises:
-            InputError: an engine or verifier that cannot run here, or a bad ground truth.
+        Raises `InputError`: an engine or verifier that cannot run here, or a bad ground truth.
         """
         judged: deque[tuple[Batch, Future[Verdicts]]] = deque()
         for batch in self._batches:
-            answers = self._store.answers(batch.number) or self._answer(batch)
-            if self._store.verdicts(batch.number) is None:
+            answers = self._store.read(batch.number, "answers") or self._answer(batch)
+            if self._store.read(batch.number, "verdicts") is None:
                 judged.append((batch, self._judge.submit(self._to_judge(batch, answers))))
             while judged and judged[0][1].done():
                 self._settle(*judged.popleft())
@@ -51,7 +50,7 @@ class Evaluation:
         return self._engine.describe() if self._engine else None
 
     def _settle(self, batch: Batch, verdicts: Future[Verdicts]) -> None:
-        self._store.write_verdicts(batch, verdicts.result())
+        self._store.write(batch.number, "verdicts", verdicts.result())
 
     def _question(self, slot: Slot) -> Question:
         return self._questions[slot.benchmark][slot.question]
@@ -71,7 +70,7 @@ class Evaluation:
             _row(engine, prompt, seed, next(completions) if prompt else NOTHING)
             for prompt, seed in zip(prompts, seeds, strict=True)
         ]
-        self._store.write_answers(batch, rows)
+        self._store.write(batch.number, "answers", rows)
         return rows
 
     def _seed(self, batch: Batch, slot: Slot) -> int | None:
@@ -86,7 +85,7 @@ class Evaluation:
     def _attempts(self, batch: Batch) -> Iterator[Answered | None]:
         """The attempt that each answer of a batch corrects: the answer before it, the set's own attempt, or none."""
         if batch.before is not None:
-            for row in self._store.answers(batch.before) or []:
+            for row in self._store.read(batch.before, "answers") or []:
                 yield Answered(row["response"], row["response_ids"])
             return
         for slot in batch.slots:
@@ -101,9 +100,9 @@ class Evaluation:
 
     def _records(self) -> dict[str, Rows]:
         records: dict[str, Rows] = {name: [] for name in self._questions}
-        verdicts = {batch.number: self._store.verdicts(batch.number) or [] for batch in self._batches}
+        verdicts = {batch.number: self._store.read(batch.number, "verdicts") or [] for batch in self._batches}
         for batch in self._batches:
-            answers = self._store.answers(batch.number) or []
+            answers = self._store.read(batch.number, "answers") or []
             for place, slot in enumerate(batch.slots):
                 question = self._question(slot)
                 before = question.attempt.correct if question.attempt else None

@@ -40,17 +40,10 @@ class Settings:
 
 
 def check(settings: Settings) -> None:
-    """Refuse invalid values.
-
-    Raises:
-        InputError: naming the option, its value and what is allowed.
-    """
-    for name, value in (
-        ("limit", settings.limit),
-        ("batch", settings.batch),
-        ("max-model-len", settings.max_model_len),
-    ):
-        _require(value is None or value >= 1, name, value, "at least 1")
+    """Refuse invalid values. Raises `InputError`: naming the option, its value and what is allowed."""
+    for name in ("limit", "batch", "max_model_len", "tensor_parallel"):
+        value = getattr(settings, name)
+        _require(value is None or value >= 1, name.replace("_", "-"), value, "at least 1")
     _require(settings.rounds >= 0, "self-correction", settings.rounds, "a number of rounds, 0 or more")
     http = settings.endpoint.startswith(("http://", "https://"))
     wanted = "http://HOST:PORT/v1 of the service" if settings.engine == "openai" else "left out: the engine is vllm"

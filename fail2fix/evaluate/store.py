@@ -12,18 +12,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow
 import pyarrow.parquet as parquet
 
 from fail2fix.data.atomic import write_whole
-from fail2fix.evaluate.plan import Batch
 from fail2fix.method.errors import InputError, reading
 
 Rows = list[dict[str, Any]]
+BatchFile = Literal["answers", "verdicts"]
 
 PLAN, RESULT, BATCHES = "plan.json", "evaluation.json", "batches"
 ANSWERS = pyarrow.schema(
@@ -54,8 +53,7 @@ class Store:
     def open(self, plan: dict[str, Any]) -> None:
         """Create the folder, or resume in it.
 
-        Raises:
-            InputError: it holds another evaluation, and which field differs; or a plan that cannot be read.
+        Raises `InputError`: it holds another evaluation, and which field differs; or a plan that cannot be read.
         """
         path = self.folder / PLAN
         if path.exists():
@@ -78,32 +76,24 @@ class Store:
                     f"same {name} to resume"
                 )
 
-    def answers(self, batch: int) -> Rows | None:
-        return _read(self._path(batch, "answers"))
+    def read(self, batch: int, what: BatchFile) -> Rows | None:
+        """The answers or verdicts of a batch; None where they are not written yet."""
+        path = self._path(batch, what)
+        return parquet.read_table(path).to_pylist() if path.exists() else None
 
-    def verdicts(self, batch: int) -> Rows | None:
-        return _read(self._path(batch, "verdicts"))
-
-    def write_answers(self, batch: Batch, rows: Rows) -> None:
-        _write(self._path(batch.number, "answers"), rows, ANSWERS)
-
-    def write_verdicts(self, batch: Batch, rows: Rows) -> None:
-        _write(self._path(batch.number, "verdicts"), rows, VERDICTS)
+    def write(self, batch: int, what: BatchFile, rows: Rows) -> None:
+        _write(self._path(batch, what), rows, ANSWERS if what == "answers" else VERDICTS)
 
     def write_records(self, benchmark: str, rows: Rows) -> None:
-        _write(records_file(self.folder, benchmark), rows, RECORDS)
+        _write(self.folder / f"{benchmark}.parquet", rows, RECORDS)
 
-    def _path(self, batch: int, what: str) -> Path:
+    def _path(self, batch: int, what: BatchFile) -> Path:
         return self.folder / BATCHES / f"{batch:05d}.{what}.parquet"
-
-
-def records_file(folder: Path, benchmark: str) -> Path:
-    return folder / f"{benchmark}.parquet"
 
 
 def read_records(folder: Path, benchmark: str) -> Rows:
     """The rows of a finished evaluation. Raises `InputError` where the file is missing or damaged."""
-    path = records_file(folder, benchmark)
+    path = folder / f"{benchmark}.parquet"
     with reading(f"{path}: cannot be read", OSError, pyarrow.ArrowInvalid, hint="run the evaluation again"):
         return parquet.read_table(path).to_pylist()
 
@@ -112,13 +102,9 @@ def write_json(path: Path, fields: dict[str, Any]) -> None:
     write_whole(path, json.dumps(fields, indent=1) + "\n")
 
 
-def _read(path: Path) -> Rows | None:
-    return parquet.read_table(path).to_pylist() if path.exists() else None
-
-
-def _write(path: Path, rows: Sequence[dict[str, Any]], schema: pyarrow.Schema) -> None:
+def _write(path: Path, rows: Rows, schema: pyarrow.Schema) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    parquet.write_table(pyarrow.Table.from_pylist(list(rows), schema=schema), partial)
+    parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), partial)
     partial.replace(path)
 
 

@@ -55,7 +55,7 @@ def export(
     """Write the policy of a checkpoint to the folder `out`, which appears when it is complete.
 
     Raises:
-        InputError: anything that was given and is wrong.
+        InputError: wrong input.
         OSError: `out` could not be written.
     """
     actor = _actor_folder(checkpoint)
@@ -63,32 +63,27 @@ def export(
         raise InputError(f"{out}: exists and is not empty: choose another folder or remove it")
     require_writable(out, "OUT")
 
-    from fail2fix.export.card import ExportedWeights, model_card
-    from fail2fix.export.correction import FILE, correction_words
+    from fail2fix.export.card import model_card
+    from fail2fix.export.correction import FILE, correction_prompt
     from fail2fix.export.run import find_run, origin_of, step_of
     from fail2fix.export.shards import read_state
     from fail2fix.export.weights import save_policy
 
     trained_by = find_run(checkpoint, run)
-    words = None if trained_by is None else correction_words(trained_by)
+    asked = None if trained_by is None else correction_prompt(trained_by)
     state = read_state(actor)
     with _appearing(out) as folder:
         saved = save_policy(state, actor, folder, origin_of(trained_by), dtype, trust_remote_code)
         _copy_companions(actor / "huggingface", folder)
-        if words is not None:
-            write_whole(folder / FILE, json.dumps(words.as_json(), indent=1, ensure_ascii=False) + "\n")
-        card = model_card(out.resolve().name, trained_by, step_of(checkpoint), ExportedWeights(*saved), words)
-        write_whole(folder / "README.md", card)
+        if asked is not None:
+            write_whole(folder / FILE, json.dumps(asked, indent=1, ensure_ascii=False) + "\n")
+        write_whole(folder / "README.md", model_card(out.resolve().name, trained_by, step_of(checkpoint), saved, asked))
     if trained_by is None:
         print("export: no run folder above the checkpoint: the card does not say how it was trained (--run FOLDER)")
 
 
 def _actor_folder(checkpoint: Path) -> Path:
-    """The folder of the policy's files in a checkpoint.
-
-    Raises:
-        InputError: it is missing or incomplete.
-    """
+    """The folder of the policy's files in a checkpoint. Raises `InputError`: it is missing or incomplete."""
     from fail2fix.export.shards import shard_files
 
     if not checkpoint.is_dir():

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import ModelCardData
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fail2fix.console.secret_text import kind_of_secret
-from fail2fix.export.correction import CorrectionWords
 from fail2fix.export.run import TrainingRun
+from fail2fix.export.weights import ExportedWeights
+from fail2fix.report.template import render
 
-TEMPLATE = "card.md.jinja"
 # What a reader compares: validation's means, held-out corrections, and the last step's own two streams.
 SHOWN_METRICS = re.compile(
     r"val-core/.*|fail2fix/held_out/(fix_rate|keep_rate|gain_over_keep|gain_over_resolve)"
@@ -24,46 +23,31 @@ SHOWN_METRICS = re.compile(
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-@dataclass(frozen=True)
-class ExportedWeights:
-    """`kind` of training in words, number format, and count of parameters."""
-
-    kind: str
-    dtype: str
-    parameters: int
-
-
 def model_card(
-    name: str, run: TrainingRun | None, step: int | None, weights: ExportedWeights, words: CorrectionWords | None
+    name: str, run: TrainingRun | None, step: int | None, weights: ExportedWeights, asked: Mapping[str, Any] | None
 ) -> str:
-    """README.md of an exported folder `name`."""
-    environment = Environment(
-        loader=PackageLoader("fail2fix.export", "."),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    """README.md of an exported folder `name`; `asked`: its correction prompt."""
     base = None if run is None else base_model(run)
     measured_at, metrics = _results(run, step)
-    text = environment.get_template(TEMPLATE).render(
-        name=_cell(name),
-        base=base and _code(base),
-        training=[] if run is None else list(_training(run, step, weights)),
-        measured_at=measured_at,
-        metrics=metrics,
-        folder=repr(name),
-        sampling=_sampling(run),
-        options=repr(run.options("data.apply_chat_template_kwargs") if run else {}),
-        asked=None if words is None else words.as_json(),
-        shown_words=[] if words is None else _shown(words),
-    )
+    values = {
+        "name": _cell(name),
+        "base": base and _code(base),
+        "training": [] if run is None else list(_training(run, step, weights)),
+        "measured_at": measured_at,
+        "metrics": metrics,
+        "folder": repr(name),
+        "sampling": _sampling(run),
+        "options": repr(run.options("data.apply_chat_template_kwargs") if run else {}),
+        "asked": asked,
+        "shown_words": [] if asked is None else _shown(asked),
+    }
     head = ModelCardData(
         base_model=base if run is not None and _on_the_hub(run) else None,
         library_name="transformers",
         pipeline_tag="text-generation",
-        tags=["fail2fix", "verl", "reinforcement-learning", *(["self-correction"] if words else [])],
+        tags=["fail2fix", "verl", "reinforcement-learning", *(["self-correction"] if asked else [])],
     )
-    text = re.sub(r"\n{3,}", "\n\n", text)
+    text = re.sub(r"\n{3,}", "\n\n", render("fail2fix.export", "card.md.jinja", values, escape=False))
     return f"---\n{head.to_yaml()}\n---\n\n{text}"
 
 
@@ -112,11 +96,10 @@ def _results(run: TrainingRun | None, step: int | None) -> tuple[int | None, lis
     return step, [(_code(name), f"{value:.4g}") for name, value in found if isinstance(value, int | float)]
 
 
-def _shown(words: CorrectionWords) -> list[str]:
+def _shown(asked: Mapping[str, Any]) -> list[str]:
     """The lines of a correction prompt, as the card shows them."""
-    fields = words.as_json()
-    quoted = f"PROBLEM{fields['before_attempt']}ATTEMPT{fields['after_attempt']}"
-    return (quoted if words.form == "block" else words.instruction).splitlines()
+    quoted = f"PROBLEM{asked['before_attempt']}ATTEMPT{asked['after_attempt']}"
+    return (quoted if asked["form"] == "block" else str(asked["instruction"])).splitlines()
 
 
 def _sampling(run: TrainingRun | None) -> str:

@@ -44,11 +44,7 @@ class TrainingRun:
         return f"(left out: {kind})" if kind else one_line(str(value))
 
     def words(self, key: str) -> str:
-        """A text of the config that must be exported as it is; "" where it has none.
-
-        Raises:
-            InputError: it holds a secret.
-        """
+        """A text of the config to export as it is, "" where it has none. Raises `InputError`: it holds a secret."""
         found = OmegaConf.select(self.config, key)
         value = "" if found is None else str(found)
         refuse_secret(key, value, os.environ)
@@ -57,8 +53,7 @@ class TrainingRun:
     def options(self, key: str) -> dict[str, Any]:
         """A section of the config that must be exported as it is; {} where there is none.
 
-        Raises:
-            InputError: it holds a secret.
+        Raises `InputError`: it holds a secret.
         """
         found = OmegaConf.select(self.config, key)
         options = OmegaConf.to_container(found, resolve=True) if found is not None else {}
@@ -92,8 +87,7 @@ class TrainingRun:
 def find_run(checkpoint: Path, given: Path | None) -> TrainingRun | None:
     """The run that wrote a checkpoint: as given, or the folder above `checkpoints/global_step_N`; None if unknown.
 
-    Raises:
-        InputError: the given folder is no run's, or its config.yaml is damaged.
+    Raises `InputError`: the given folder is no run's, or its config.yaml is damaged.
     """
     if given is not None and not (given / CONFIG).is_file():
         raise InputError(f"--run {given}: no {CONFIG} in it: give the run's folder (outputs/EXPERIMENT/RUN)")

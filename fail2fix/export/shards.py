@@ -30,8 +30,7 @@ _FILE = re.compile(r"model_world_size_(\d+)_rank_(\d+)\.pt")
 def read_state(actor: Path) -> State:
     """The state dict of a checkpoint's `actor` folder, every tensor whole.
 
-    Raises:
-        InputError: no shards, a rank is missing, a file is damaged, or the shards do not fit together.
+    Raises `InputError`: no shards, a rank is missing, a file is damaged, or the shards do not fit together.
     """
     return join_shards([_load(path) for path in shard_files(actor)], actor)
 
@@ -39,8 +38,7 @@ def read_state(actor: Path) -> State:
 def shard_files(actor: Path) -> list[Path]:
     """The model's file of each rank, in the order of ranks.
 
-    Raises:
-        InputError: there is none, or a rank's is missing.
+    Raises `InputError`: there is none, or a rank's is missing.
     """
     found = {
         (int(match[1]), int(match[2])): path
@@ -88,8 +86,7 @@ def _load(path: Path) -> State:
 def join_shards(states: Sequence[Mapping[str, torch.Tensor]], actor: Path) -> State:
     """Whole tensors from the state dict of every rank.
 
-    Raises:
-        InputError: ranks hold different tensors, or a placement is not supported.
+    Raises `InputError`: ranks hold different tensors, or a placement is not supported.
     """
     for rank, state in enumerate(states):
         if state.keys() != states[0].keys():

@@ -35,18 +35,26 @@ class WeightsOrigin:
     alpha: int | None = None
 
 
+@dataclass(frozen=True)
+class ExportedWeights:
+    """`kind` of training in words, number format, and count of parameters."""
+
+    kind: str
+    dtype: str
+    parameters: int
+
+
 def save_policy(
     state: State, actor: Path, folder: Path, origin: WeightsOrigin, dtype: str | None, trust_remote_code: bool
-) -> tuple[str, str, int]:
-    """Write the policy to `folder`; how it was trained in words, its number format and count of parameters.
+) -> ExportedWeights:
+    """Write the policy to `folder`.
 
     Raises:
         InputError: as `trained_model`.
         OSError: it could not be written.
     """
     adapter = adapter_config(state, actor, origin)
-    wanted = None if dtype is None else getattr(torch, dtype)
-    model = trained_model(state, adapter, actor, origin, wanted, trust_remote_code)
+    model = trained_model(state, adapter, actor, origin, dtype and getattr(torch, dtype), trust_remote_code)
     kind = "all weights trained"
     if adapter is not None:
         kind = f"LoRA adapter of rank {adapter.r} and alpha {adapter.lora_alpha}, merged"
@@ -54,7 +62,7 @@ def save_policy(
         model.save_pretrained(folder)
     except SafetensorError as error:  # a full disk, as the Rust side words it
         raise OSError(str(error)) from error
-    return kind, str(model.dtype).removeprefix("torch."), model.num_parameters()
+    return ExportedWeights(kind, str(model.dtype).removeprefix("torch."), model.num_parameters())
 
 
 def trained_model(
@@ -62,13 +70,13 @@ def trained_model(
     adapter: LoraConfig | None,
     actor: Path,
     origin: WeightsOrigin,
-    dtype: torch.dtype | None = None,
-    trust_remote_code: bool = False,
+    dtype: torch.dtype | None,
+    trust_remote_code: bool,
 ) -> PreTrainedModel:
     """The policy that a checkpoint holds, adapter merged, in `dtype` (None: in the checkpoint's own).
 
-    Raises:
-        InputError: the tensors do not fit the checkpoint's config.json, or the base model of an adapter is missing.
+    Raises `InputError`: the tensors do not fit the checkpoint's config.json, or the base model of an adapter is
+    missing.
     """
     stored = {tensor.dtype for tensor in state.values() if tensor.is_floating_point()}
     if not stored:
@@ -97,8 +105,7 @@ def adapter_config(state: Mapping[str, Any], actor: Path, origin: WeightsOrigin)
 
     verl saves rank and alpha. All other settings are its defaults, unless training started from a user's adapter.
 
-    Raises:
-        InputError: the settings cannot be known; what to do.
+    Raises `InputError`: the settings cannot be known; what to do.
     """
     names = [name for name in state if ".lora_" in name]
     if not names:

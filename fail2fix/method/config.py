@@ -85,7 +85,7 @@ class OfflineConfig:
     own folder.
     """
 
-    prompts: int | None = None  # null: 4 B (METHOD.md)
+    prompts: int | None = None  # null: 4 B (METHOD.md, item 2)
     file: str | None = None
 
 

@@ -35,8 +35,8 @@ def resolve(key: str, value: str, shipped: Mapping[str, str], protocol: type) ->
     allowed = (
         f"must be {', '.join(shipped)}, or the dotted path of your own {protocol.__name__} ({protocol.__module__})"
     )
-    if not re.fullmatch(r"\w+(\.\w+)+", path):
-        raise InputError(f"{key}={value}: unknown name; {allowed}")
+    if not re.fullmatch(r"\w+(\.\w+)*", path):
+        raise InputError(f"{key}={value}: not a name or a dotted path; {allowed}")
     try:
         found = resolve_name(path)
     except Exception as error:  # a module may raise anything while it is imported

@@ -41,7 +41,8 @@ def check_model(config: DictConfig) -> Any:
     Raises:
         InputError: the path, and what it lacks.
     """
-    path, remote_code = config.actor_rollout_ref.model.path, config.actor_rollout_ref.model.trust_remote_code
+    model = config.actor_rollout_ref.model
+    path = model.path
     if path.endswith("/"):
         raise InputError(f"{KEY}={path}: verl refuses a path that ends with /; remove it")
     folder = Path(path).expanduser()
@@ -53,7 +54,7 @@ def check_model(config: DictConfig) -> Any:
     failure = "its config.json is not usable" if folder.is_dir() else "no such folder, and the hub does not provide it"
     with reading(f"{KEY}={path}: {failure}", Exception):  # transformers, the hub and a model's code may raise anything
         # Without trust_remote_code, transformers asks on the terminal whether to run the model's code.
-        return AutoConfig.from_pretrained(os.path.expanduser(path), trust_remote_code=remote_code)
+        return AutoConfig.from_pretrained(os.path.expanduser(path), trust_remote_code=model.trust_remote_code)
 
 
 def check_reach(config: DictConfig, model_config: Any) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fail2fix.console.secret_text import refuse_secret
+from fail2fix.run.renamed import texts
 
 
 def refuse_secrets(config: DictConfig) -> None:
@@ -19,20 +18,8 @@ def refuse_secrets(config: DictConfig) -> None:
     Raises:
         InputError: names the key, and does not repeat the secret.
     """
-    for key, text in _texts(OmegaConf.to_container(config, resolve=False)):
+    for key, text in texts(OmegaConf.to_container(config, resolve=False)):
         refuse_secret(key, text, os.environ)
         if "${" in text:
             with suppress(OmegaConfBaseException):  # an interpolation that fails is refused by other checks
                 refuse_secret(key, str(OmegaConf.select(config, key)), os.environ)
-
-
-def _texts(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Every string of a config with its key."""
-    if isinstance(node, dict):
-        for name, value in node.items():
-            yield from _texts(value, f"{key}.{name}" if key else str(name))
-    elif isinstance(node, list):
-        for place, value in enumerate(node):
-            yield from _texts(value, f"{key}[{place}]")
-    elif isinstance(node, str):
-        yield key, node

@@ -18,7 +18,7 @@ NOTHING = "-"
 
 @dataclass(frozen=True)
 class Section:
-    """Part of a table: a title, lines of a label and the texts of the columns, and column captions of its own."""
+    """Part of a table: a title, lines of a label and the texts of the columns, and its own column captions."""
 
     title: str
     lines: Sequence[tuple[str, ...]]
@@ -46,7 +46,7 @@ def section_table(captions: Sequence[str], sections: Iterable[Section]) -> Table
 
 
 def print_warnings(warnings: Iterable[str], console: Console) -> None:
-    """Print each warning on a line of its own."""
+    """Print each warning on its own line."""
     for warning in warnings:
         console.print(shown(f"warning: {warning}"), style="yellow", soft_wrap=True)
 

@@ -21,6 +21,7 @@ from fail2fix.report.reading import (
     is_right,
     read_metrics,
     read_validation,
+    tally,
     validated_steps,
 )
 from fail2fix.report.statistics import bootstrap_interval
@@ -98,8 +99,7 @@ class Report:
 def make_report(run: Path) -> Report:
     """Read the files of ``run`` and compute its report.
 
-    Raises:
-        InputError: a missing file, or a malformed line, by file and line.
+    Raises ``InputError``: a missing file, or a malformed line, by file and line.
     """
     rows = read_metrics(run)
     training = [row for row in rows if row["step"] > 0]
@@ -122,10 +122,8 @@ def make_report(run: Path) -> Report:
 
 def accuracy(step: int, rows: Sequence[Row]) -> Accuracy:
     """Held-out accuracy over a validation's rollouts, grouped by ``input``; a bootstrap over problems."""
-    problems: dict[str, list[float]] = {}
-    for row in rows:
-        problems.setdefault(row["input"], []).append(is_right(row))
-    shares = np.array([np.mean(verdicts) for verdicts in problems.values()])
+    problems = tally((row["input"], is_right(row), 1) for row in rows)
+    shares = np.array([right / n for right, n in problems.values()])
     errors = sum(row.get("verify_status") == "error" for row in rows)
     return Accuracy(step, float(shares.mean()), *bootstrap_interval(shares), len(shares), len(rows), errors)
 

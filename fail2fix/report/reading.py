@@ -7,16 +7,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from fail2fix.method.errors import InputError, reading
 from fail2fix.method.verdict import reaches
 from fail2fix.run.renamed import with_new_metrics
 
 Row: TypeAlias = dict[str, Any]
+Key = TypeVar("Key", bound=Hashable)
 
 PROBABILITY_CORRELATION = "training/rollout_actor_probs_pearson_corr"
 NUMERIC_METRICS = ("fail2fix/", "timing_s/", PROBABILITY_CORRELATION)
@@ -59,8 +60,7 @@ def read_validation(run: Path, step: int) -> list[Row]:
 def read_lines(path: Path, wanted: dict[str, FieldType]) -> list[Row]:
     """Objects of a JSON-lines file, at least one, each with the ``wanted`` fields.
 
-    Raises:
-        InputError: an unreadable file, or a malformed line or field.
+    Raises ``InputError``: an unreadable file, or a malformed line or field.
     """
     with reading(f"{path}: cannot be read", OSError, UnicodeDecodeError):
         # Not splitlines: answers may hold other line separators, which JSON leaves as they are.
@@ -91,7 +91,16 @@ def read_object(path: Path) -> Row:
     return found
 
 
-def is_right(row: Row) -> float:
+def tally(entries: Iterable[tuple[Key, int, int]]) -> dict[Key, tuple[int, int]]:
+    """Sums by key of two counts: right samples and samples."""
+    found: dict[Key, tuple[int, int]] = {}
+    for key, right, n in entries:
+        right_before, n_before = found.get(key, (0, 0))
+        found[key] = (right_before + right, n_before + n)
+    return found
+
+
+def is_right(row: Row) -> int:
     """The verdict of a rollout, 1 or 0: the reward manager's ``verdict``, else a full ``acc``, else a full score."""
     given = next((row[name] for name in ("verdict", "acc") if NUMBER.fits(row.get(name))), row["score"])
-    return float(reaches(float(str(given))))
+    return int(reaches(float(str(given))))

@@ -84,8 +84,7 @@ class Band:
 def pass_at_k(correct: int, n: int, k: int) -> float:
     """Unbiased probability that at least one of ``k`` out of ``n`` samples is right, of which ``correct`` are.
 
-    Raises:
-        ValueError: k outside 1 to n, or correct outside 0 to n.
+    Raises ``ValueError``: k outside 1 to n, or correct outside 0 to n.
     """
     if not (1 <= k <= n and 0 <= correct <= n):
         raise ValueError(f"pass@{k} of {correct} right out of {n}: needs 1 <= k <= n and 0 <= correct <= n")

@@ -8,7 +8,7 @@ Example::
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -49,18 +49,21 @@ def refuse_renamed_modules(config: DictConfig) -> None:
     Raises:
         InputError: the key, the old path and the new one.
     """
-    for key, value in _texts(OmegaConf.to_container(config, resolve=False), ""):
+    for key, value in texts(OmegaConf.to_container(config, resolve=False)):
         if value.startswith("pkg://") and (line := renamed_in(value)):
             raise InputError(f"{key}={value}: {line}")
 
 
-def _texts(value: Any, key: str) -> list[tuple[str, str]]:
-    """Every text below ``value``, with its key."""
+def texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Every string below a value of plain dicts and lists, with its key, like ``data.val_files[1]``."""
     if isinstance(value, Mapping):
-        return [found for name, child in value.items() for found in _texts(child, f"{key}.{name}".lstrip("."))]
-    if isinstance(value, list):
-        return [found for child in value for found in _texts(child, key)]
-    return [(key, value)] if isinstance(value, str) else []
+        for name, child in value.items():
+            yield from texts(child, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list):
+        for place, child in enumerate(value):
+            yield from texts(child, f"{key}[{place}]")
+    elif isinstance(value, str):
+        yield key, value
 
 
 def with_new_metrics(row: Mapping[str, Any]) -> dict[str, Any]:

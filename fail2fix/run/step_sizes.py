@@ -28,7 +28,7 @@ def data_parallel_ranks(config: DictConfig) -> int:
 
 
 def mini_batches(config: DictConfig) -> int:
-    """M, optimizer steps a step (METHOD.md)."""
+    """M, optimizer steps a step (METHOD.md, "Symbols")."""
     return max(1, config.data.train_batch_size // config.actor_rollout_ref.actor.ppo_mini_batch_size)
 
 
@@ -42,7 +42,7 @@ def batch_split(config: DictConfig, ranks: int) -> BatchSplit:
     return BatchSplit(ranks=ranks, mini_batches=mini_batches(config), update_micro=update, infer_micro=infer)
 
 
-POOL_STEPS = 4  # default offline pool: the problems of four steps (METHOD.md)
+POOL_STEPS = 4  # default offline pool: the problems of four steps (METHOD.md, item 2)
 
 
 def pool_problems(config: DictConfig, settings: Fail2FixConfig) -> int:

@@ -35,13 +35,13 @@ CODE_ERRORS = (
     RecursionError, SyntaxError, FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError,
     PermissionError,
 )  # fmt: skip
-# Clients' errors by package and base class: none of them is imported here.
+# Errors of clients by package and base class, since none of them is imported here.
 SERVICE_ERRORS = {
     ("aiohttp", "ClientError"), ("asyncio", "TimeoutError"), ("grpc", "RpcError"), ("http", "HTTPException"),
     ("httpx", "TransportError"), ("openai", "APIError"), ("requests", "RequestException"), ("urllib3", "HTTPError"),
     ("wandb", "CommError"),
 }  # fmt: skip
-# The address is wrong, says a client.
+# The address is wrong.
 ADDRESS_ERRORS = {"InvalidURL", "InvalidSchema", "MissingSchema", "UnsupportedProtocol", "LocationParseError"}
 
 

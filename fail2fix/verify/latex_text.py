@@ -84,7 +84,7 @@ def clean(text: str) -> str:
         text = unicodedata.normalize("NFKC", text)
     if r"\\begin" in text:  # written for a string literal: every backslash is doubled
         text = text.replace("\\\\", "\\")
-    # The end of a matrix row is no backslash in front of what follows.
+    # The end of a matrix row is not a backslash before the next character.
     text = text.replace("\\\\", _ROW) if r"\begin" in text else _ESCAPED.sub(r"\\", text)
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)

@@ -156,7 +156,7 @@ def different_units(gold: Number, found: Number) -> bool:
 def _agrees(side: str, last: str, found: Number, symbolic: Symbolic) -> bool:
     """Whether an earlier side of a chain has the last side's value: as a number, or as working to evaluate."""
     value = number(side)
-    # The working in front of the answer may be unfinished, so it takes the gold answer's place.
+    # The working before the answer may be unfinished, so it takes the gold answer's place.
     return value.value == found.value if value is not None else symbolic(side, last)
 
 
@@ -261,7 +261,7 @@ def _all_named(members: list[str]) -> bool:
 
 def _same_members(golds: list[str], preds: list[str], symbolic: Symbolic) -> bool:
     """Whether each gold member equals its own predicted member, in any order."""
-    if len(golds) != len(preds):  # a value listed twice is one value, where the gold answer lists each once
+    if len(golds) != len(preds):  # a repeated value counts once if the gold answer repeats none
         golds, preds = _distinct(golds), _distinct(preds)
     if len(golds) != len(preds) or len(golds) > MAX_ITEMS:
         return False

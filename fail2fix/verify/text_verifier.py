@@ -89,7 +89,7 @@ def parse_text_gold(ground_truth: str) -> TextGold:
     fields.refuse_rest()
     for index, answer in enumerate(answers):
         if not same(answer, answer, exact):
-            raise GroundTruthError(f"answers[{index}]={answer!r} says nothing")
+            raise GroundTruthError(f"answers[{index}]={answer!r} is empty after normalization")
     return TextGold(answers, exact)
 
 

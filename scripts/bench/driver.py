@@ -3,7 +3,7 @@
     python scripts/bench/driver.py --tokenizer PATH [--form block|turn] [--problems 128 ...] [--rollouts 8 ...]
 
 Builds two streams of verl's own tensors, by default at the paper's size (B = 128, G = 8; K = B, G' = G; 5,632 prompt
-and 4,096 response tokens), and times what the trainer adds to a step: selection, correction prompts, metrics,
+and 4,096 response tokens), and times what the trainer adds to a step: reading, selection, prompts, metrics,
 joining. The peer is verl's driver work on as many rows in one plain GRPO step: ``DataProto.concat`` of two
 halves, ``RayPPOTrainer._balance_batch``, ``compute_advantage``, ``compute_data_metrics``. Prints one JSON object:
 medians in seconds, the total, and its ratio to the peer.
@@ -30,8 +30,6 @@ os.environ.setdefault("VERL_PLATFORM", "cpu")
 
 import numpy as np
 import torch
-from fail2fix.verl_ext.corrections import Replays, build_replays, correction_source
-from fail2fix.verl_ext.streams import JointBatch, Source, Stream, join
 from tensordict import TensorDict
 from transformers import AutoTokenizer
 from verl import DataProto
@@ -40,12 +38,15 @@ from verl.trainer.ppo.metric_utils import compute_data_metrics
 from verl.trainer.ppo.ray_trainer import RayPPOTrainer, compute_advantage
 
 from fail2fix.method.config import ReplayConfig
-from fail2fix.method.metrics import replay_metrics
+from fail2fix.method.metrics import correction_metrics, replay_metrics, stream_metrics
 from fail2fix.method.objective import BatchSplit, feasible_attempts
 from fail2fix.method.prompts import CorrectionPromptBuilder
 from fail2fix.method.selection import distinct_candidates, select_attempts
+from fail2fix.verl_ext.joint_batch import JointBatch, join
+from fail2fix.verl_ext.replays import Replays, build_replays, correction_requests
+from fail2fix.verl_ext.requests import Requests, objects
 from fail2fix.verl_ext.step_metrics import DATA_METRICS_COLUMNS, DATA_METRICS_TENSORS
-from fail2fix.verl_ext.trainer import Fail2FixTrainer
+from fail2fix.verl_ext.stream import Reading, Stream
 
 PROMPT_WIDTH, RESPONSE_WIDTH = 5632, 4096
 RHO = 0.3
@@ -180,12 +181,12 @@ def base_stream(tokenizer: Any, sizes: Sizes, rng: random.Random) -> Stream:
             "dummy_tensor": torch.zeros(sizes.problems, 1, dtype=torch.uint8),
             "data_source": np.array(["benchmark"] * sizes.problems, dtype=object),
             "uid": np.array([f"problem-{i}" for i in range(sizes.problems)], dtype=object),
-            "reward_model": _objects([{"ground_truth": str(i)} for i in range(sizes.problems)]),
-            "extra_info": _objects([{"index": i, "split": "train"} for i in range(sizes.problems)]),
+            "reward_model": objects([{"ground_truth": str(i)} for i in range(sizes.problems)]),
+            "extra_info": objects([{"index": i, "split": "train"} for i in range(sizes.problems)]),
         }
     ).repeat(sizes.rollouts, interleave=True)
-    columns = asked.non_tensor_batch | {"raw_prompt": _objects(messages).repeat(sizes.rollouts)}
-    source = Source(asked, DataProto(non_tensor_batch=columns))
+    columns = asked.non_tensor_batch | {"raw_prompt": objects(messages).repeat(sizes.rollouts)}
+    requests = Requests(asked, DataProto(non_tensor_batch=columns))
     solved = np.array([i % (sizes.rollouts + 1) for i in range(sizes.problems)])
     correct = (np.arange(sizes.rollouts) < solved[:, None]).ravel()
     output = generated(
@@ -193,51 +194,39 @@ def base_stream(tokenizer: Any, sizes: Sizes, rng: random.Random) -> Stream:
         attempt_ids(tokenizer, sizes.rows, rng),
         reward_columns(correct, np.zeros(sizes.rows, dtype=bool), "base") | {"raw_prompt": columns["raw_prompt"]},
     )
-    return Stream(source.answered(output), sizes.rollouts, source)
+    reading = Reading({tokenizer.eos_token_id})
+    return Stream.of("base", requests.answered(output), requests, sizes.rollouts, reading)
 
 
-def correction_rows(base: Stream, replays: Replays, sizes: Sizes) -> DataProto:
+def correction_stream(base: Stream, replays: Replays, sizes: Sizes) -> Stream:
     """Corrections of the replayed attempts, every other one right; their texts are the base stream's."""
     rows = len(replays) * sizes.rollouts
     correct = np.arange(rows) % 2 == 0
-    was_correct = np.array([attempt.correct for attempt in replays.attempts]).repeat(sizes.rollouts)
+    was_correct = replays.correct.repeat(sizes.rollouts)
     columns = reward_columns(correct, was_correct & ~correct, "correction")
-    source = correction_source(replays.replays).repeat(sizes.rollouts)
-    columns["raw_prompt"] = source.request.non_tensor_batch["raw_prompt"]
+    requests = correction_requests(replays.replays).repeat(sizes.rollouts)
+    columns["raw_prompt"] = requests.request.non_tensor_batch["raw_prompt"]
     prompts = [list(r.prompt.ids) for r in replays.replays for _ in range(sizes.rollouts)]
     responses = base.rows.batch["responses"].roll(1, dims=0)[:rows]
-    return source.answered(generated(prompts, responses, columns))
-
-
-def _objects(values: list[Any]) -> np.ndarray:
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
-
-
-def driver_only_trainer(tokenizer: Any, form: str) -> Fail2FixTrainer:
-    """The trainer's parts that need no workers."""
-    trainer = object.__new__(Fail2FixTrainer)
-    trainer.prompt_builder = CorrectionPromptBuilder(tokenizer, form=form, max_tokens=PROMPT_WIDTH)
-    trainer.end_of_turn = {tokenizer.eos_token_id}
-    return trainer
+    rows = requests.answered(generated(prompts, responses, columns))
+    return Stream.of("correction", rows, requests, sizes.rollouts, base.reading)
 
 
 # ------------------------------------------------------------------------------------------- what is measured
 
 
-def replay(base: Stream, trainer: Fail2FixTrainer, split: BatchSplit, timings: Timings) -> Replays:
+def replay(base: Stream, builder: CorrectionPromptBuilder, split: BatchSplit, timings: Timings) -> Replays:
     """Selection and prompts, as ``Fail2FixTrainer.select_replays`` does them."""
-    wanted, rollouts = base.groups, base.rollouts
+    wanted, rollouts = base.rollouts.groups, base.rollouts.group_size
     with timings.part("selection"):
-        groups = trainer._replayable_groups(base)
+        groups = base.prompt_groups(builder.fits)
         available = min(wanted, len(distinct_candidates(groups)[0]))
         k = feasible_attempts(available, rollouts, len(base.rows), split)
         chosen = select_attempts(groups, k, RHO, ReplayConfig(), seed=0, step=1)
         replay_metrics(chosen, wanted, RHO)
     with timings.part("prompts"):
-        replays, _ = build_replays(base, chosen.attempts, trainer.prompt_builder)
-        correction_source(replays).repeat(rollouts)
+        replays, _ = build_replays(base, chosen.attempts, builder)
+        correction_requests(replays).repeat(rollouts)
     return Replays(replays)
 
 
@@ -245,15 +234,16 @@ def joined(
     base: Stream,
     correction: Stream,
     replays: Replays,
-    trainer: Fail2FixTrainer,
     ranks: int,
     timings: Timings,
 ) -> JointBatch:
     """Metrics and joining, as ``Fail2FixTrainer.join_streams`` and ``_log_step`` do them."""
     with timings.part("metrics"):
-        trainer._rollout_metrics(base, correction, replays)
+        for stream in (base, correction):
+            stream_metrics(stream.name, stream.rollouts)
+        correction_metrics(replays.correct, replays.pass_rates, replays.answers, correction.rollouts)
     with timings.part("join"):
-        joint = join(base, correction, BatchSplit(ranks=ranks), balance=True)
+        joint = join([base, correction], BatchSplit(ranks=ranks), balance=True)
         joint.rows.meta_info["global_token_num"] = joint.rows.batch["attention_mask"].sum(-1).tolist()
     with timings.part("base_rows_for_log"):
         joint.base_rows(DATA_METRICS_TENSORS, DATA_METRICS_COLUMNS)
@@ -275,25 +265,25 @@ def verl_step(halves: list[DataProto], ranks: int, timings: Timings) -> None:
         compute_data_metrics(batch, use_critic=False)
 
 
-def fresh(stream: Stream) -> Stream:
-    """The same rows without anything computed before."""
-    return Stream(stream.rows, stream.rollouts, stream.source)
+def fresh(stream: Stream, timings: Timings) -> Stream:
+    """Read the same rows again, as when they arrive."""
+    with timings.part(f"reading_{stream.name}"):
+        return Stream.of(stream.name, stream.rows, stream.requests, stream.rollouts.group_size, stream.reading)
 
 
 def measure(base: Stream, tokenizer: Any, sizes: Sizes, form: str, repeats: int) -> dict[str, Any]:
     """One form: seconds a part for every number of ranks, the peer's, and the ratio."""
-    trainer = driver_only_trainer(tokenizer, form)
-    replays = replay(fresh(base), trainer, BatchSplit(), Timings())
-    rows = correction_rows(base, replays, sizes)
-    correction = Stream(rows, sizes.rollouts, base.source)
+    builder = CorrectionPromptBuilder(tokenizer, form=form, max_tokens=PROMPT_WIDTH)
+    replays = replay(base, builder, BatchSplit(), Timings())
+    correction = correction_stream(base, replays, sizes)
     halves = [DataProto(s.rows.batch, s.rows.non_tensor_batch) for s in (base, correction)]
     results: dict[str, Any] = {"attempts": len(replays), "forms": sorted({r.prompt.form for r in replays.replays})}
     for ranks in SPLITS:
         ours, peer = Timings(), Timings()
         for _ in range(repeats):
-            step = fresh(base)
-            chosen = replay(step, trainer, BatchSplit(ranks=ranks), ours)
-            joined(step, fresh(correction), chosen, trainer, ranks, ours)
+            step = fresh(base, ours)
+            chosen = replay(step, builder, BatchSplit(ranks=ranks), ours)
+            joined(step, fresh(correction, ours), chosen, ranks, ours)
             verl_step(halves, ranks, peer)
         results[f"ranks_{ranks}"] = compared(ours, peer)
     return results

@@ -23,9 +23,9 @@ class Parity:
         largest: int = field(default=99, metadata={"help": "the largest number"})
 
     @staticmethod
-    def sample(dials: Parity.Dials, generator: random.Random) -> family.Problem:
+    def sample(dials: Parity.Dials, generator: random.Random) -> family.TaskProblem:
         question = f"Is {generator.randint(0, dials.largest)} even or odd?"
-        return family.Problem(question, Parity.worked_solution(question), key=question)
+        return family.TaskProblem(question, Parity.worked_solution(question), key=question)
 
     @staticmethod
     def worked_solution(question: str) -> str:

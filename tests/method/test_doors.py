@@ -62,9 +62,10 @@ def test_short_names_and_dotted_paths_are_resolved(value: str, protocol: type) -
 @pytest.mark.parametrize(
     ("value", "protocol", "problem"),
     [
-        ("doubel", Rule, "unknown name"),
-        ("", Rule, "unknown name"),
-        ("a..b", Rule, "unknown name"),
+        ("doubel", Rule, r"cannot be loaded \(ModuleNotFoundError: No module named 'doubel'\)"),
+        ("", Rule, "not a name or a dotted path"),
+        ("a..b", Rule, "not a name or a dotted path"),
+        ("math", Rule, "must be a function"),
         ("fail2fix.nowhere.x", Rule, r"cannot be loaded \(\w+: .*nowhere"),
         ("math.nothing", Rule, r"cannot be loaded \(\w+: .*nothing"),
         (f"{__name__}.of_one", Rule, r"must be a function of \(reward, correct\)"),

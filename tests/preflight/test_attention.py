@@ -127,5 +127,5 @@ def test_an_architecture_without_sdpa_is_refused(cipo: DictConfig, monkeypatch: 
 @pytest.mark.parametrize("installed", FLAGS)
 def test_a_dry_run_says_what_it_leaves_open(cipo: DictConfig, monkeypatch: pytest.MonkeyPatch, installed: bool) -> None:
     with_flash_attn(monkeypatch, installed)
-    assert dry_run_note(cipo) == [f"flash-attn ({'present' if installed else 'not here: a run here takes sdpa'})"]
+    assert dry_run_note(cipo) == [f"flash-attn ({'present' if installed else 'not here: a run here uses sdpa'})"]
     assert dry_run_note(changed(cipo, **{KEY: "sdpa"})) == []

@@ -684,7 +684,7 @@ def test_the_runs_own_chat_template_is_the_one_that_is_checked(folder: Path) -> 
 def test_a_reward_file_that_fails_without_a_message_is_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "reward.py").write_text("raise IndexError\n")
     path = f"reward.custom_reward_function.path={tmp_path}/reward.py"
-    assert "IndexError: no message" in refusal(preflight.check_inputs, composed(folder, path))
+    assert "cannot be loaded (IndexError)" in refusal(preflight.check_inputs, composed(folder, path))
 
 
 def same_model(folder: Path, out: Path, **changes: object) -> str:

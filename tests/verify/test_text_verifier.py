@@ -45,7 +45,7 @@ def test_no_box_is_no_answer() -> None:
         ("Fuji", "ground truth is not JSON"),
         ("[]", "ground truth must be an object"),
         ('{"answers": []}', "answers is empty"),
-        ('{"answers": ["?"]}', "answers[0]='?' says nothing"),
+        ('{"answers": ["?"]}', "answers[0]='?' is empty after normalization"),
         ('{"answers": ["a"], "exct": true}', "unknown field exct"),
     ],
 )

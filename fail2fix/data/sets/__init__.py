@@ -1,22 +1,42 @@
-"""Public data sets: where each is published, what its columns mean, which faults its rows have.
+"""Public data sets: where each is published (`catalog.yaml`), and functions that read its rows.
 
-Must not know: files, networks, training. To add a set, add a function that reads a row and an entry to a `SETS` table.
+Must not know: files of sets, networks, training. To add a set, add an entry to the catalog and a function that turns a
+row into a problem.
 """
 
 from functools import cache
 from importlib import import_module
+from importlib.resources import files
+from typing import Any
 
-from fail2fix.data.sets.spec import PublicSet
+from omegaconf import OmegaConf
+
+from fail2fix.data.sets.spec import Beside, Join, PublicSet
 from fail2fix.method.errors import InputError
 
-MODULES = ("training_math", "training_code", "evaluation_math", "evaluation_code", "criticbench")
+FUNCTIONS = ("read", "mirror_split", "evaluated")
 
 
 @cache
 def all_sets() -> dict[str, PublicSet]:
-    """Every set by name, in the order of `MODULES`."""
-    modules = (import_module(f"{__name__}.{module}") for module in MODULES)
-    return {each.name: each for module in modules for each in module.SETS}
+    """Every set by name, in the order of the catalog."""
+    catalog: Any = OmegaConf.to_container(OmegaConf.create((files(__name__) / "catalog.yaml").read_text("utf-8")))
+    return {name: _described(name, fields) for name, fields in catalog.items()}
+
+
+def _described(name: str, fields: dict[str, Any]) -> PublicSet:
+    fields |= {key: _function(fields[key]) for key in FUNCTIONS if key in fields}
+    fields |= {key: tuple(fields[key]) for key in ("traps", "hub_files") if key in fields}
+    if "join" in fields:
+        fields["join"] = Join(**fields["join"] | {"ground_truth": _function(fields["join"]["ground_truth"])})
+    if "beside" in fields:
+        fields["beside"] = Beside(**fields["beside"])
+    return PublicSet(name=name, **fields)
+
+
+def _function(path: str) -> Any:
+    module, _, name = path.partition(".")
+    return getattr(import_module(f"{__name__}.{module}"), name)
 
 
 def find_set(name: str) -> PublicSet:

@@ -17,7 +17,7 @@ import json
 
 from fail2fix.data.sets.contest_tests import UNREADABLE, fenced
 from fail2fix.data.sets.gold_text import tolerant
-from fail2fix.data.sets.spec import Ability, GivenAttempt, Problem, PublicSet, SourceRow, UnusableRowError, unusable
+from fail2fix.data.sets.spec import Ability, GivenAttempt, Problem, SourceRow, UnusableRowError, unusable
 from fail2fix.verify.answer_text import AnswerText
 from fail2fix.verify.code.public_sets import criticbench
 from fail2fix.verify.math_answer import judge
@@ -58,23 +58,3 @@ def _judged_by(source: str, answers: list[str], question: str) -> tuple[Ability,
         return "math", tolerant(answers[0])
     exact = {"exact": True} if source == TO_THE_LETTER else {}
     return "text", json.dumps({"answers": answers} | exact)
-
-
-SETS = (
-    PublicSet(
-        name="criticbench",
-        hub_id="llm-agents/CriticBench",
-        revision="876918bd482f3ecfca57de8e754f1218d5709036",
-        license="MIT",
-        splits={"test": 3825},
-        read=read,
-        mirror={"test": ("criticbench.*", "criticbench/test*")},
-        use="evaluation",
-        traps=(
-            "data_source tells who judges a row: math, code or text",
-            "no copy was at hand, so no hashes are shipped: training sets are freed of those of its problems alone "
-            "that are GSM8K test's, MATH500's or HumanEval's",
-            "a row's answers are several names for one thing; code has its test program there",
-        ),
-    ),
-)

@@ -16,16 +16,12 @@ import pickle
 import re
 import zlib
 from dataclasses import replace
-from functools import partial
 from typing import NoReturn
 
 from fail2fix.data.sets.contest_tests import fenced, form, json_lines, stdio
 from fail2fix.data.sets.spec import (
-    Beside,
     GivenAttempt,
-    Join,
     Problem,
-    PublicSet,
     SourceRow,
     UnusableRowError,
     unusable,
@@ -135,64 +131,3 @@ def debugbench_problem(row: SourceRow) -> Problem:
 
 def debugbench_tests(leetcode_row: SourceRow) -> str:
     return json.dumps(debugbench({name: leetcode_row.text(name) for name in TESTED}))
-
-
-benchmark = partial(PublicSet, use="evaluation", ability="code")
-
-SETS = (
-    benchmark(
-        name="humaneval",
-        hub_id="openai/openai_humaneval",
-        revision="7dce6050a7d6d172f3cc5c32aa97f52fa1a2e544",
-        license="MIT",
-        splits={"test": 164},
-        read=humaneval_problem,
-        mirror={"test": ("humaneval.*", "humaneval/HumanEval.jsonl*")},
-        traps=("tests define check(candidate) and do not call it",),
-    ),
-    benchmark(
-        name="humanevalfix",
-        hub_id="bigcode/humanevalpack",
-        hub_config="python",
-        revision="9a41762f73a8cb23bb5811b73d5aab164efcf378",
-        license="MIT",
-        splits={"test": 164},
-        read=humanevalfix_problem,
-        mirror={"test": ("humanevalfix.*", "humanevalfix/humanevalpack_python.*")},
-        traps=("tests name the function, not a candidate", "older revisions are scripts that the hub's loader refuses"),
-    ),
-    benchmark(
-        name="livecodebench",
-        hub_id="livecodebench/code_generation_lite",
-        revision="0fe84c3912ea0c4d4a78037083943e8f0c4dd505",
-        license="cc",
-        splits={"test": 1055},
-        read=livecodebench_problem,
-        hub_files=("test.jsonl", *(f"test{number}.jsonl" for number in range(2, 7))),
-        mirror={"test": ("livecodebench/test*.jsonl*", "livecodebench/refined_test*.jsonl*")},
-        beside=Beside("livecodebench_rollouts/*.json*", "question_id", ("contest_date", "platform")),
-        evaluated=in_window,
-        traps=(
-            "a mirror has the public tests only, and its dates in another file",
-            "abc350_c has no public tests",
-            "4.5 GB of tests; ground truths are compressed",
-        ),
-    ),
-    benchmark(
-        name="debugbench",
-        hub_id="Rtian/DebugBench",
-        revision="f474dcd2ad9276dfb48f96670f830da694870447",
-        license="Apache-2.0",
-        splits={"test": 4253},
-        read=debugbench_problem,
-        join=Join("leetcode", "train", "task_id", debugbench_tests),
-        mirror={"test": ("debugbench/python3_*.json",)},
-        runs_references=True,
-        traps=(
-            "no tests of its own; 1,119 of 1,414 Python rows have some in LeetCodeDataset v0.2.0",
-            "23 right programs of those fail them, and 26 bugs pass",
-            "649 of those bugs are plain syntax errors: report by category",
-            "the language is called python3",
-        ),
-    ),
-)

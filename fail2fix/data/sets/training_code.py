@@ -6,7 +6,6 @@ other shapes are counted.
 
 import json
 from collections.abc import Mapping
-from typing import Literal
 
 from fail2fix.data.sets.contest_tests import (
     UNREADABLE,
@@ -19,7 +18,7 @@ from fail2fix.data.sets.contest_tests import (
     parsed,
     stdio,
 )
-from fail2fix.data.sets.spec import Problem, PublicSet, SourceRow, UnusableRowError, unusable
+from fail2fix.data.sets.spec import Problem, SourceRow, UnusableRowError, unusable
 from fail2fix.verify.code.ground_truth import compressed
 from fail2fix.verify.code.program_text import find_program
 from fail2fix.verify.code.public_sets import TESTED, assertions, leetcode, mbpp
@@ -122,120 +121,3 @@ def _distilled_tests(row: SourceRow, text: str, reference: str) -> tuple[dict[st
     if function:
         return argument_lists(entry_point(function, text, reference), found), function
     return stdio(found), ""
-
-
-def _deepcoder(
-    name: str,
-    use: Literal["training", "evaluation"],
-    splits: Mapping[str, int],
-    traps: tuple[str, ...],
-    held_out: int = 0,
-) -> PublicSet:
-    """The set in the hub's config `name`."""
-    return PublicSet(
-        name=f"deepcoder_{name}",
-        hub_id="agentica-org/DeepCoder-Preview-Dataset",
-        hub_config=name,
-        revision="177913a7bd43791646ef6a43645caa3c871ab3db",
-        license="MIT",
-        splits=splits,
-        read=deepcoder_problem,
-        mirror={split: (f"deepcoder_{name}.*", f"deepcoder/{name}/{split}*") for split in splits},
-        use=use,
-        ability="code",
-        held_out=held_out,
-        traps=traps,
-    )
-
-
-SETS = (
-    PublicSet(
-        name="leetcode",
-        hub_id="newfacade/LeetCodeDataset",
-        revision="215604aeed660029df7de2fea5a4d7b6ed476a08",
-        license="Apache-2.0",
-        splits={"train": 2641, "test": 228},
-        read=leetcode_problem,
-        mirror={
-            "train": ("leetcode/train.*", "leetcode_dataset/LeetCodeDataset-v0.2.0-train.*"),
-            "test": ("leetcode/test.*", "leetcode_dataset/LeetCodeDataset-v0.3.1-test.*"),
-        },
-        use="training",
-        ability="code",
-        traps=(
-            "v0.2.0's tests are the statement's examples only: two in the median",
-            "statements are LeetCode's",
-            "17 prompts of v0.3.1's test split import sortedcontainers, which no sandbox has and five programs need",
-            "181 of v0.2.0's training problems are DebugBench's, in other words: told by LeetCode's name for them",
-        ),
-    ),
-    PublicSet(
-        name="mbpp",
-        hub_id="google-research-datasets/mbpp",
-        revision="4bb6404fdc6cacfda99d4ac4205087b89d32030c",
-        hub_config="full",
-        license="CC BY 4.0",
-        splits={"train": 374, "test": 500},
-        read=mbpp_problem,
-        mirror={"train": ("mbpp/train.*", "mbpp/mbpp.jsonl"), "test": ("mbpp/test.*", "mbpp/mbpp.jsonl")},
-        mirror_split=mbpp_split,
-        use="training",
-        ability="code",
-        traps=("a mirror holds all splits in one file, told apart by task_id",),
-    ),
-    _deepcoder(
-        "taco",
-        "training",
-        {"train": 7436},
-        held_out=200,
-        traps=(
-            "`tests` is one object; an output may stand alone in a list or not, and either was meant",
-            "numbers of rows were read in public text",
-        ),
-    ),
-    _deepcoder(
-        "primeintellect",
-        "training",
-        {"train": 16_252},
-        held_out=200,
-        traps=("`tests` names its type in every test", "an output may stand alone in a list or not"),
-    ),
-    _deepcoder(
-        "lcbv5",
-        "training",
-        {"train": 599},
-        held_out=50,
-        traps=(
-            "its problems are LiveCodeBench's, word for word, of May 2023 to July 2024",
-            "those of the window that is evaluated on are dropped by their text, as from every training set",
-            "its own test split is of August 2024 to January 2025, inside that window, and is not read",
-        ),
-    ),
-    _deepcoder(
-        "codeforces",
-        "evaluation",
-        {"test": 408},
-        traps=(
-            "378 problems have a single test",
-            "no copy was at hand, so no hashes are shipped: training sets are not freed of its problems",
-        ),
-    ),
-    PublicSet(
-        name="am_distilled",
-        hub_id="a-m-team/AM-DeepSeek-Distilled-40M",
-        license="none declared",
-        splits={"train": 200_866},
-        read=am_distilled_problem,
-        hub_files=("code_r1_1pass.jsonl",),
-        mirror={"train": ("am_distilled.*", "am_distilled/code_r1_1pass.*")},
-        use="training",
-        ability="code",
-        held_out=500,
-        runs_references=True,
-        traps=(
-            "no revision is known, so none is pinned, and rows are not counted against a number",
-            "test_case was never seen here: rows in a shape that is not known are counted, look at their number",
-            "every reference is run: hours on a few processors",
-        ),
-    ),
-)

@@ -20,7 +20,7 @@ import re
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from fail2fix.data.tasks.family import PREFIX, Problem, command_line
+from fail2fix.data.tasks.family import PREFIX, TaskProblem, command_line
 from fail2fix.data.tasks.final_answer import compute_score as compute_score
 from fail2fix.method.errors import InputError
 
@@ -41,11 +41,11 @@ class Dials:
             raise InputError(f"--low {self.low} --high {self.high}: want 0 <= low <= high")
 
 
-def sample(dials: Dials, generator: random.Random) -> Problem:
+def sample(dials: Dials, generator: random.Random) -> TaskProblem:
     """One problem."""
     numbers = [generator.randint(dials.low, dials.high) for _ in range(dials.steps + 1)]
     question = "Add step by step, one sum per line: " + " + ".join(map(str, numbers))
-    return Problem(question, str(sum(numbers)), key=" ".join(map(str, sorted(numbers))))
+    return TaskProblem(question, str(sum(numbers)), key=" ".join(map(str, sorted(numbers))))
 
 
 def worked_solution(question: str) -> str:

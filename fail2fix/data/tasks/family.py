@@ -37,7 +37,7 @@ MISSES = 100_000
 
 
 @dataclass(frozen=True)
-class Problem:
+class TaskProblem:
     """One problem: the whole prompt, its ground truth, and the key it shares with problems that give it away."""
 
     question: str
@@ -46,7 +46,7 @@ class Problem:
 
 
 D = TypeVar("D")
-Sample = Callable[[D, random.Random], Problem | None]  # None: this draw does not fit the dials
+Sample = Callable[[D, random.Random], TaskProblem | None]  # None: this draw does not fit the dials
 
 
 class Family(Protocol):
@@ -62,7 +62,7 @@ class Family(Protocol):
     Dials: type[Any]
 
     @staticmethod
-    def sample(dials: Any, generator: random.Random) -> Problem | None:
+    def sample(dials: Any, generator: random.Random) -> TaskProblem | None:
         """One problem at random; None if this draw does not fit the dials."""
 
     @staticmethod
@@ -93,7 +93,7 @@ def family_of(data_source: str) -> Family | ModuleType:
 
 def draw_splits(
     sample: Sample[D], dials: D, seed: int, train: int, held_out: int
-) -> tuple[list[Problem], list[Problem]]:
+) -> tuple[list[TaskProblem], list[TaskProblem]]:
     """Distinct problems as (train, held out).
 
     Raises:
@@ -102,7 +102,7 @@ def draw_splits(
     if train < 1 or held_out < 1:
         raise InputError(f"--train {train} --held-out {held_out}: each split needs at least one problem")
     generator = random.Random(seed)
-    found: dict[str, Problem] = {}
+    found: dict[str, TaskProblem] = {}
     misses = 0
     while len(found) < train + held_out:
         problem = sample(dials, generator)
@@ -118,7 +118,7 @@ def draw_splits(
     return problems[held_out:], problems[:held_out]
 
 
-def _rows(data_source: str, ability: str, problems: Sequence[Problem], split: str) -> Iterator[Row]:
+def _rows(data_source: str, ability: str, problems: Sequence[TaskProblem], split: str) -> Iterator[Row]:
     for index, problem in enumerate(problems):
         row = verl_row(data_source, problem.question, problem.answer, split, index)
         row["ability"] = ability

@@ -15,7 +15,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from fail2fix.data.tasks.family import PREFIX, Problem, command_line
+from fail2fix.data.tasks.family import PREFIX, TaskProblem, command_line
 from fail2fix.method.errors import InputError
 
 DATA_SOURCE = PREFIX + "programs"
@@ -52,14 +52,14 @@ class Dials:
             raise InputError(f"--largest {self.largest}: want at least 2")
 
 
-def sample(dials: Dials, generator: random.Random) -> Problem | None:
+def sample(dials: Dials, generator: random.Random) -> TaskProblem | None:
     """One problem; every formula is as likely as any other."""
     words, _, function = generator.choice(FORMULAS)
     a, b = (generator.randint(2, dials.largest) for _ in range(2))
     calls = [{"args": [x], "expected": function(x, a, b)} for x in INPUTS]
     truth = json.dumps({"kind": "calls", "entry_point": "f", "calls": calls})
     question = QUESTION.format(formula=words.format(a=a, b=b))
-    return Problem(question, truth, key=question)
+    return TaskProblem(question, truth, key=question)
 
 
 def worked_solution(question: str) -> str:

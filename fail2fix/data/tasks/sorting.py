@@ -16,7 +16,7 @@ import re
 import string
 from dataclasses import dataclass, field
 
-from fail2fix.data.tasks.family import PREFIX, Problem, command_line
+from fail2fix.data.tasks.family import PREFIX, TaskProblem, command_line
 from fail2fix.data.tasks.final_answer import last_line, verdict
 from fail2fix.method.errors import InputError
 
@@ -43,12 +43,12 @@ class Dials:
             raise InputError(f"--length {self.length}: want 3 to {known}, the number of different {self.items}")
 
 
-def sample(dials: Dials, generator: random.Random) -> Problem | None:
+def sample(dials: Dials, generator: random.Random) -> TaskProblem | None:
     """One problem; None if its items are already sorted."""
     items = generator.sample(ITEMS[dials.items], dials.length)
     answer = ", ".join(sorted(items))
     question = f"Sort from A to Z: {', '.join(items)}. Answer with the sorted list only."
-    return None if items == sorted(items) else Problem(question, answer, key=answer)
+    return None if items == sorted(items) else TaskProblem(question, answer, key=answer)
 
 
 def worked_solution(question: str) -> str:

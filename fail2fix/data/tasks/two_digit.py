@@ -16,7 +16,7 @@ import random
 import re
 from dataclasses import dataclass, field
 
-from fail2fix.data.tasks.family import PREFIX, Problem, command_line
+from fail2fix.data.tasks.family import PREFIX, TaskProblem, command_line
 from fail2fix.data.tasks.final_answer import compute_score as compute_score
 from fail2fix.method.errors import InputError
 
@@ -38,7 +38,7 @@ class Dials:
             raise InputError(f"--low {self.low} --high {self.high}: want 0 <= low <= high")
 
 
-def sample(dials: Dials, generator: random.Random) -> Problem | None:
+def sample(dials: Dials, generator: random.Random) -> TaskProblem | None:
     """One problem; None if it has another carry than asked for."""
     operator = generator.choice(dials.operators)
     a, b = (generator.randint(dials.low, dials.high) for _ in range(2))
@@ -49,7 +49,7 @@ def sample(dials: Dials, generator: random.Random) -> Problem | None:
     if dials.carry != "any" and carries(*addends) != (dials.carry == "always"):
         return None
     question = f"What is {a} {operator} {b}? Answer with the number only."
-    return Problem(question, worked_solution(question), key="{} {}".format(*addends))
+    return TaskProblem(question, worked_solution(question), key="{} {}".format(*addends))
 
 
 def carries(a: int, b: int) -> bool:

@@ -1,5 +1,5 @@
-"""Answers that try to be paid without being right, and none of which may be accepted.
+"""Attacks on the math verifier: wrong answers that try to be accepted.
 
-``written.jsonl`` holds the hand-written ones, one JSON object a line (``category``, ``gold``, ``response``);
-``generated`` builds the rest from templates and a seed; ``corpus`` reads both. Knows no verifier.
+``written.jsonl`` holds hand-written ones, one JSON object per line (``category``, ``gold``, ``response``);
+``generated`` makes the others from ``templates.json`` and a seed; ``corpus`` reads both.
 """

@@ -1,4 +1,4 @@
-"""The attack corpus: what is written by hand and what is generated, as rows to judge."""
+"""Attack corpus: hand-written and generated attacks, as rows to judge."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from fail2fix.verify.attacks.generated import SEED, generated
 from fail2fix.verify.certify.rows import gold_of, read_jsonl, text_of
 
 CANARY = "@CANARY@"
-"""In a response: a file that exists only if the response was executed."""
+"""Placeholder in a response for a file that exists only if the response was executed."""
 
 
 @dataclass(frozen=True)
 class Attack:
-    """`id` names the row in reports; `response` must not be accepted as the answer `gold`."""
+    """`id`: the row in reports; `response` must not be accepted as the answer `gold`."""
 
     id: str
     category: str
@@ -26,7 +26,7 @@ class Attack:
 
 
 def corpus(canary: Path, file: Path | None = None, seed: int = SEED) -> list[Attack]:
-    """All attacks, or those of `file`; responses that write a file would write `canary`.
+    """All attacks, or the attacks of `file`; responses that write a file would write `canary`.
 
     Raises:
         InputError: a row of `file` cannot be read.

@@ -1,19 +1,19 @@
-"""Certify the math verifier on truth sets and on the attack corpus.
+r"""Certify the math verifier on truth sets and on the attack corpus.
 
     python -m fail2fix.verify.certify [FILE.jsonl[.gz] ...] [options]
 
-Judges every row through the verifier and the pool that training uses, twice: all at once for rows per second, one by
-one for each verdict's time; writes DIR/certificate.json and DIR/certificate.md and prints the latter. Peers are asked
-one row at a time, and some attacks of each category only: most bombs cost them seconds, and a new process.
+Judges every row twice with the verifier and pool of training: all at once for rows per second, and one by one for each
+verdict's time. Writes DIR/certificate.json and DIR/certificate.md and prints the latter. Other verifiers (peers) get
+one row at a time, and only some attacks of each category, since most bombs cost them seconds and a new process.
 
-A row of a truth set is a JSON object: gold (the right answer as rows of training data have it, or a list of texts that
-are all wanted), response (a full solution) or pred (an answer; null where none was given), equal (true or false:
-whether the answer is right) and, if you like, id. One of an attack file has category, gold and response.
+A row of a truth set is a JSON object: gold (the right answer as in training data, or a list of texts that are all
+required), response (a full solution) or pred (an answer, or null), equal (true or false: whether the answer is right)
+and, optionally, id. A row of an attack file has category, gold and response.
 
-    echo '{"gold": "1/2", "response": "So it is \\\\boxed{0.5}.", "equal": true}' > mine.jsonl
+    echo '{"gold": "1/2", "response": "So it is \\boxed{0.5}.", "equal": true}' > mine.jsonl
     python -m fail2fix.verify.certify mine.jsonl --no-attacks --against math-verify
 
-Exit status: 0 done, also where verdicts differ from labels; 1 an attack was accepted, executed or late; 2 bad input.
+Exit status: 0 done, even if verdicts differ from labels; 1 an attack was accepted, executed or late; 2 bad input.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from fail2fix.verify.certify.rows import TruthRow, read_truth, truth_files
 from fail2fix.verify.certify.table import markdown
 
 CANARY = Path(tempfile.gettempdir()) / "fail2fix-canary"
-"""No digit in its name: it is part of answers."""
+"""Without a digit, since it is a part of answers."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -125,7 +125,7 @@ def certify(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _label(path: Path, files: Sequence[Path]) -> str:
-    """What the certificate calls a truth set: its name, or its whole path where another has the same name."""
+    """Name of a truth set in the certificate: its file's name, or the whole path if another file has that name."""
     alone = all(each == path for each in files if each.name == path.name)
     return path.name if alone else str(path)
 

@@ -1,4 +1,4 @@
-"""What a certificate says, computed from verdicts: counts, rows by name and times. Pure; the result is JSON."""
+"""Figures of a certificate: counts, wrong rows and times, as JSON. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from fail2fix.verify.certify.peers import PeerJudging
 from fail2fix.verify.certify.rows import TruthRow
 
 SLACK_S = 0.5
-"""A verdict may come so long after its deadline: killing a process takes time."""
+"""Seconds that a verdict may take beyond its deadline, since killing a process takes time."""
 
 SHOWN_CHARS = 200
 
 
 def confusion(rows: Sequence[TruthRow], accepted: Sequence[bool | None]) -> dict[str, int]:
-    """The four counts; no verdict counts as refused."""
+    """The four counts; a missing verdict counts as refused."""
     pairs = Counter((row.equal, bool(verdict)) for row, verdict in zip(rows, accepted, strict=True))
     return {
         "true_accepts": pairs[True, True],
@@ -31,7 +31,7 @@ def confusion(rows: Sequence[TruthRow], accepted: Sequence[bool | None]) -> dict
 def truth_figures(
     rows: Sequence[TruthRow], together: Judging, alone: Judging, peers: Mapping[str, PeerJudging]
 ) -> dict[str, Any]:
-    """All about one truth set: ours, and each peer with what it says otherwise."""
+    """Figures of one truth set: ours, and each peer's with its disagreements."""
     ours = [verdict.correct for verdict in together.verdicts]
     return {
         "rows": len(rows),
@@ -54,7 +54,7 @@ def attack_figures(
     asked: Sequence[Attack],
     peers: Mapping[str, PeerJudging],
 ) -> dict[str, Any]:
-    """All about the attack corpus; peers judged only what they were `asked`."""
+    """Figures of the attack corpus; peers judged only the rows of `asked`."""
     accepted = [row for row, verdict in zip(rows, alone.verdicts, strict=True) if verdict.correct]
     return {
         "rows": len(rows),

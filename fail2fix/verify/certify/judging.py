@@ -1,4 +1,4 @@
-"""Our verdicts on many answers, by the verifier and the pool that training uses, and the time they take."""
+"""Judge many answers with the verifier and pool of training, and measure the time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 
 import psutil
@@ -18,16 +18,16 @@ from fail2fix.verify.pool import VerifierPool
 from fail2fix.verify.verifier import Verdict
 
 Pair = tuple[str, str]
-"""Response and ground truth, as `gold.py` reads it."""
+"""Response and ground truth (`gold.py`)."""
 
 SAMPLE_S = 0.05
 WARM_UP = (r"\boxed{x+1}", "1+x")
-"""Only a worker can judge it: once it is judged, workers run."""
+"""Only a worker can judge it, so workers run once it is judged."""
 
 
 @dataclass(frozen=True)
 class Judging:
-    """A verdict for each pair in order; `seconds` of each (of the whole, where they ran at once)."""
+    """A verdict for each pair, in order; `seconds` of each (of all together, if they ran at once)."""
 
     verdicts: Sequence[Verdict]
     seconds: Sequence[float]
@@ -35,7 +35,7 @@ class Judging:
 
 
 def judge_at_once(pairs: Sequence[Pair], workers: int, deadline_s: float, channel: ChannelName = "auto") -> Judging:
-    """All pairs as a step of training hands them in: together. Workers are up before the clock starts."""
+    """Judge all pairs together, as a step of training does. Workers are up before the clock starts."""
 
     async def flood(verifier: MathVerifier) -> Sequence[Verdict]:
         return await asyncio.gather(*(verifier.verify(*pair) for pair in pairs))
@@ -50,40 +50,32 @@ def judge_at_once(pairs: Sequence[Pair], workers: int, deadline_s: float, channe
 def judge_one_by_one(
     pairs: Sequence[Pair], workers: int, deadline_s: float, channel: ChannelName = "auto", done: Done = unseen
 ) -> Judging:
-    """Each pair alone, so that its time is its own. `done` is called after each, outside of its time."""
+    """Judge each pair alone, to measure its own time. Calls `done` after each, outside of its time."""
+    verdicts: list[Verdict] = []
+    seconds: list[float] = []
 
-    async def each(verifier: MathVerifier) -> list[tuple[Verdict, float]]:
-        timed = []
+    async def each(verifier: MathVerifier) -> None:
         for pair in pairs:
-            timed.append(await _timed(verifier, pair))
+            start = time.monotonic()
+            verdicts.append(await verifier.verify(*pair))
+            seconds.append(time.monotonic() - start)
             done()
-        return timed
 
     with _warm_verifier(workers, deadline_s, channel) as verifier:
-        start = time.monotonic()
-        timed = asyncio.run(each(verifier))
-        total = time.monotonic() - start
-    return Judging([verdict for verdict, _ in timed], [seconds for _, seconds in timed], total)
-
-
-async def _timed(verifier: MathVerifier, pair: Pair) -> tuple[Verdict, float]:
-    start = time.monotonic()
-    return await verifier.verify(*pair), time.monotonic() - start
+        asyncio.run(each(verifier))
+    return Judging(verdicts, seconds, sum(seconds))
 
 
 @contextmanager
 def _warm_verifier(workers: int, deadline_s: float, channel: ChannelName) -> Iterator[MathVerifier]:
-    """A verifier over a new pool with an empty memo and running workers, closed at the end."""
-    pool = VerifierPool(max_workers=workers, deadline_s=deadline_s)
-    try:
+    """A verifier over a new pool with an empty memo and running workers."""
+    with closing(VerifierPool(max_workers=workers, deadline_s=deadline_s)) as pool:
         asyncio.run(pool.verify(*WARM_UP))
         yield MathVerifier(pool, channel)
-    finally:
-        pool.close()
 
 
 class PeakMemory:
-    """The largest resident memory of any of this process's descendants, in bytes, sampled every 50 ms."""
+    """Largest resident memory of any descendant of this process, in bytes, sampled every 50 ms."""
 
     def __init__(self) -> None:
         self.peak = 0
@@ -104,7 +96,6 @@ class PeakMemory:
 
 
 def _resident(process: psutil.Process) -> int:
-    try:
+    with suppress(psutil.NoSuchProcess):
         return int(process.memory_info().rss)
-    except psutil.NoSuchProcess:
-        return 0
+    return 0

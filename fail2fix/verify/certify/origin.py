@@ -1,4 +1,4 @@
-"""Where and with what a certificate was made."""
+"""Origin of a certificate: software and machine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -15,7 +16,7 @@ PACKAGES = ("fail2fix", "math-verify", "latex2sympy2_extended", "sympy", "pebble
 
 
 def origin() -> dict[str, Any]:
-    """Versions, machine, commit and the load the machine was under, as JSON."""
+    """Versions, machine, commit and the machine's load, as JSON."""
     return {
         "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": sys.argv,
@@ -27,17 +28,14 @@ def origin() -> dict[str, Any]:
 
 
 def _version(package: str) -> str | None:
-    try:
+    with suppress(metadata.PackageNotFoundError):
         return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+    return None
 
 
 def _commit() -> str | None:
-    """The commit of the checkout this runs from, marked where files differ from it; None outside one."""
+    """The commit of the checkout, marked if files differ from it; None outside a checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None
+    with suppress(OSError, subprocess.TimeoutExpired):
+        return subprocess.run(command, capture_output=True, text=True, timeout=30).stdout.strip() or None
+    return None

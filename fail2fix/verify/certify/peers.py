@@ -1,7 +1,7 @@
-"""Other verifiers on the same rows: each in a process of its own that a deadline kills, with all it started.
+"""Other verifiers on the same rows, each in its own process, which a deadline kills with all its children.
 
-A peer is named and is a function of a response and a gold answer, given as `module:function`, so that this process
-loads none of them. Knows how to ask and to kill; must not know verl (its function is in `fail2fix.verl_ext`).
+A peer is a function of a response and a gold answer, given as `module:function`, so that this process does not import
+it. Must not know verl (its function is in `fail2fix.verl_ext`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
@@ -26,15 +27,15 @@ PEERS = {
     "verl": "fail2fix.verl_ext.stock_verifier:accepts",
 }
 START_S = 300.0
-"""To import a peer; verl imports torch."""
+"""Seconds to import a peer; verl imports torch."""
 
 MEMORY_BYTES = 4 * 2**30
-"""What a peer may map beyond its imports, as our workers."""
+"""Address space of a peer beyond its imports, as for our workers."""
 
 
 @dataclass(frozen=True)
 class PeerJudging:
-    """`accepted` True or False; None where the peer was killed at the deadline (`killed`) or raised."""
+    """`accepted`: True or False; None if the peer raised an error or was killed at the deadline (`killed`)."""
 
     accepted: Sequence[bool | None]
     seconds: Sequence[float]
@@ -51,8 +52,7 @@ def math_verify_accepts(response: str, gold: str) -> bool:
 def ask(name: str, pairs: Sequence[Pair], deadline_s: float, done: Done = unseen) -> PeerJudging:
     """The peer's verdicts, one at a time; a pair that takes longer than `deadline_s` costs it the process.
 
-    `done` is called after each, outside of its time. Peers know no tolerance: they are given the bare answer of a
-    ground truth.
+    Calls `done` after each, outside of its time. Peers know no tolerance: they get the bare answer of a ground truth.
     """
     accepted: list[bool | None] = []
     seconds: list[float] = []
@@ -90,7 +90,7 @@ class _PeerProcess:
         self._ours.recv()
 
     def judge(self, pair: Pair, deadline_s: float) -> tuple[bool, bool | None]:
-        """Whether there was an answer in time, and which."""
+        """Whether there was an answer in time, and the answer."""
         try:
             self._ours.send(pair)
             return (True, self._ours.recv()) if self._ours.poll(deadline_s) else (False, None)
@@ -98,11 +98,10 @@ class _PeerProcess:
             return False, None
 
     def kill(self) -> None:
-        """End the process and everything it started: it leads a session of its own."""
-        try:
+        """End the process and all its children: it leads its own session."""
+        with suppress(ProcessLookupError):
             os.killpg(self._process.pid or 0, signal.SIGKILL)
-        except ProcessLookupError:
-            self._process.kill()
+        self._process.kill()
         self._process.join()
 
 

@@ -1,8 +1,7 @@
-"""Truth sets: files of labelled answers, a JSON object a line, plain or gzipped.
+"""Truth sets: files of labeled answers, one JSON object per line, plain or gzipped.
 
-A row has `gold` (a ground truth as rows of training data have it, or a list of texts that are all wanted), `response`
-(a full solution) or `pred` (an answer; null where none was given), and `equal`: whether the answer is right. Knows
-files; judges nothing.
+A row has `gold` (a ground truth as in training data, or a list of texts that are all required), `response` (a full
+solution) or `pred` (an answer, or null), and `equal`: whether the answer is right.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fail2fix.method.errors import InputError
+from fail2fix.method.errors import InputError, reading
 from fail2fix.verify.errors import GroundTruthError
 from fail2fix.verify.gold import parse_gold
 
 
 @dataclass(frozen=True)
 class TruthRow:
-    """`id` is the row's own, else `line N`; `text` is what is judged; `equal` is the label."""
+    """`id`: the row's own, or `line N`; `text`: the text to judge; `equal`: the label."""
 
     id: str
     gold: str
@@ -31,7 +30,7 @@ class TruthRow:
 
 
 def truth_files(folder: Path) -> list[Path]:
-    """The truth sets of a folder. Raises `InputError` where there is none."""
+    """The truth sets of a folder. Raises `InputError` if there is none."""
     found = sorted(path for path in folder.glob("*") if path.name.endswith((".jsonl", ".jsonl.gz")))
     if not found:
         raise InputError(f"{folder}: no .jsonl or .jsonl.gz file in it")
@@ -39,7 +38,7 @@ def truth_files(folder: Path) -> list[Path]:
 
 
 def read_truth(path: Path) -> list[TruthRow]:
-    """All rows of a truth set. Raises `InputError` naming file and row."""
+    """All rows of a truth set. Raises `InputError` with file and row."""
     rows = [_truth_row(row, path, line) for line, row in read_jsonl(path)]
     if not rows:
         raise InputError(f"{path}: holds no row")
@@ -47,24 +46,22 @@ def read_truth(path: Path) -> list[TruthRow]:
 
 
 def read_jsonl(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    """Line numbers from 1 and objects. Raises `InputError` naming file and line."""
-    try:
+    """Line numbers from 1 and objects. Raises `InputError` with file and line."""
+    with reading(f"{path}: cannot be read", OSError, EOFError, zlib.error):
         content = path.read_bytes()
         lines = (gzip.decompress(content) if path.suffix == ".gz" else content).splitlines()
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
     return [(number, _object(line, path, number)) for number, line in enumerate(lines, 1) if line.strip()]
 
 
 def text_of(row: Mapping[str, Any], key: str, path: Path, line: int) -> str:
-    """The text under `key`. Raises `InputError` where it is missing or no text."""
+    """The text at `key`. Raises `InputError` if it is missing or not a text."""
     if not isinstance(row.get(key), str):
         raise InputError(f"{path}, line {line}: `{key}` must be a text, got {row.get(key)!r:.60}")
     return str(row[key])
 
 
 def gold_of(row: Mapping[str, Any], path: Path, line: int) -> str:
-    """The ground truth of a row. Raises `InputError` where `gold` is none."""
+    """The ground truth of a row. Raises `InputError` if `gold` is not one."""
     gold = text_of(row, "gold", path, line)
     try:
         parse_gold(gold)
@@ -74,10 +71,8 @@ def gold_of(row: Mapping[str, Any], path: Path, line: int) -> str:
 
 
 def _object(line: bytes, path: Path, number: int) -> dict[str, Any]:
-    try:
+    with reading(f"{path}, line {number}: not JSON", ValueError):
         row = json.loads(line)
-    except ValueError as error:
-        raise InputError(f"{path}, line {number}: not JSON: {error}") from None
     if not isinstance(row, dict):
         raise InputError(f"{path}, line {number}: not a JSON object")
     return row

@@ -1,4 +1,4 @@
-"""A certificate as Markdown. Knows its figures; computes nothing."""
+"""Certificate as Markdown. Knows its figures; computes nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COUNTS = ("true_accepts", "false_accepts", "false_rejects", "true_rejects")
 
 
 def markdown(certificate: dict[str, Any]) -> str:
-    """The whole certificate but the peers' disagreements, which are in the JSON."""
+    """The whole certificate without the peers' disagreements, which are in the JSON."""
     return "\n".join(_lines(certificate)) + "\n"
 
 
@@ -80,5 +80,5 @@ def _header(columns: Sequence[str]) -> str:
 
 
 def _code(text: str) -> str:
-    """A text inside a cell: one line, no cell border, no tick that would end it."""
+    """A text for a cell: one line, no cell border, no tick that would end it."""
     return "`" + " ".join(text.split()).replace("|", "\\|").replace("`", "'")[-80:] + "`"

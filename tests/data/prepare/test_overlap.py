@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from sets.ship_hashes import marks_of
 
 from fail2fix.data.prepare.card import Made, write_card
 from fail2fix.data.prepare.cleaning import Dropped, Placed, read_all
@@ -18,7 +19,6 @@ from fail2fix.data.prepare.overlap import (
     near_overlaps,
     shipped_hashes,
 )
-from fail2fix.data.prepare.ship_hashes import marks_of
 from fail2fix.data.prepare.sources import is_at_hand, rows_of
 from fail2fix.data.sets import all_sets, find_set
 from fail2fix.data.sets.spec import Problem

@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sets.list_sets import listed
 
 from fail2fix.data.prepare.cleaning import Dropped, read_all
 from fail2fix.data.prepare.command import prepare
-from fail2fix.data.prepare.list_sets import listed
 from fail2fix.data.prepare.sources import is_at_hand, reader_of, rows_of
 from fail2fix.data.sets import all_sets, find_set
 from fail2fix.data.sets.evaluation_code import in_window, unpacked
@@ -119,9 +119,7 @@ COLUMNS = {
 
 
 def test_every_set_has_samples_and_stands_in_the_list() -> None:
-    assert (SAMPLES / "README.md").read_text() == listed(), (
-        "python -m fail2fix.data.prepare.list_sets > data/sets/README.md"
-    )
+    assert (SAMPLES / "README.md").read_text() == listed(), "python scripts/sets/list_sets.py > data/sets/README.md"
     assert {path.stem for path in SAMPLES.glob("*.jsonl")} == set(all_sets()) == set(COLUMNS)
     for name, chosen in all_sets().items():
         assert len(chosen.revision) == (0 if name == "am_distilled" else 40)

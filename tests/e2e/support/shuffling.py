@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fail2fix.verl_ext.streams import JointBatch
 from omegaconf import DictConfig
 from verl import DataProto
 
 from fail2fix import train
+from fail2fix.method.accounting import Account
 from fail2fix.method.ledger import Ledger
 from fail2fix.verl_ext import rollout
+from fail2fix.verl_ext.joint_batch import JointBatch
 from fail2fix.verl_ext.loop import Step
 from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
@@ -62,7 +63,8 @@ class RepeatingTrainer(Fail2FixTrainer):
         with tempfile.TemporaryDirectory() as folder:
             put_back = self._remember(Path(folder))
             for order in range(self.orders):
-                again = replace(step, accounts={}, metrics={}, timing={})
+                accounts = {name: Account(name) for name in step.accounts}
+                again = replace(step, ledger=self.ledger, accounts=accounts, metrics={}, timing={})
                 joint = super().train_step(deepcopy(prompts), again)
                 facts = facts_of(joint, again.metrics)
                 seen.setdefault(json.dumps(facts, sort_keys=True), facts)

@@ -16,12 +16,12 @@ from collections import Counter
 from typing import Any
 
 import ray
-from fail2fix.verl_ext.streams import JointBatch
 from omegaconf import DictConfig, open_dict
 from verl import DataProto
 
 from fail2fix import train
 from fail2fix.verl_ext import rollout
+from fail2fix.verl_ext.joint_batch import JointBatch
 from fail2fix.verl_ext.loop import Step
 from fail2fix.verl_ext.sources.lagged import LaggedAttempts
 from fail2fix.verl_ext.sources.online import OnlineAttempts
@@ -69,6 +69,7 @@ class StepsInTurn(Fail2FixTrainer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.online, self.lagged = OnlineAttempts(self.config), LaggedAttempts(self.config)
+        self.online.end_of_turn = self.lagged.end_of_turn = self.source.end_of_turn
 
     def train_step(self, prompts: DataProto, step: Step) -> JointBatch:
         self.seed_requests(step.number)

@@ -1,6 +1,6 @@
 """Write the shipped hashes of evaluation problems (`overlap.shipped_hashes`); a developer's command.
 
-    python -m fail2fix.data.prepare.ship_hashes --from FOLDER
+    python scripts/sets/ship_hashes.py --from FOLDER
 
 Reads local copies of every evaluation set, and of the test splits of some training sets. It names sets that FOLDER has
 no copy of, and writes no file for them.
@@ -9,6 +9,7 @@ no copy of, and writes no file for them.
 import argparse
 from pathlib import Path
 
+from fail2fix.data.prepare import overlap
 from fail2fix.data.prepare.cleaning import Dropped, Marks, marks, read_all
 from fail2fix.data.prepare.overlap import HASHES, SAME_PROBLEMS, TEST_SPLITS
 from fail2fix.data.prepare.sources import is_at_hand, reader_of, rows_of
@@ -24,10 +25,10 @@ def marks_of(chosen: PublicSet, splits: list[str], folder: Path) -> frozenset[Ma
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m fail2fix.data.prepare.ship_hashes", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--from", type=Path, dest="folder", metavar="FOLDER", required=True)
     folder = parser.parse_args().folder
-    out = Path(__file__).with_name(HASHES)
+    out = Path(overlap.__file__).with_name(HASHES)
     out.mkdir(exist_ok=True)
     for name, chosen in all_sets().items():
         if name in SAME_PROBLEMS or not (chosen.use == "evaluation" or name in TEST_SPLITS):

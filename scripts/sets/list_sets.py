@@ -1,6 +1,6 @@
 """Print the list of public sets in data/sets/README.md:
 
-python -m fail2fix.data.prepare.list_sets > data/sets/README.md
+python scripts/sets/list_sets.py > data/sets/README.md
 """
 
 from fail2fix.data.sets import all_sets
