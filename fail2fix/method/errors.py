@@ -15,7 +15,7 @@ READ_ERRORS = (OSError, ValueError, LookupError, TypeError, AttributeError)
 def reading(what: str, *errors: type[Exception], hint: str = "") -> Iterator[None]:
     """Turn `errors` raised inside the block into an `InputError`: ``WHAT (REASON): HINT``, without ": HINT" if empty.
 
-    Without `errors`: `READ_ERRORS`, which damaged files raise. An `InputError` passes unchanged. Also usable as a decorator.
+    Without `errors`: `READ_ERRORS`, which damaged files raise. An `InputError` passes unchanged unless it is listed.
 
     Example::
 
@@ -25,9 +25,9 @@ def reading(what: str, *errors: type[Exception], hint: str = "") -> Iterator[Non
     caught = errors or READ_ERRORS
     try:
         yield
-    except InputError:
-        raise
     except caught as error:
+        if isinstance(error, InputError) and InputError not in errors:
+            raise
         raise InputError(f"{what} ({reason_of(error)})" + (f": {hint}" if hint else "")) from error
 
 
