@@ -22,13 +22,12 @@ Decisions:
   the sign it is only p/100.
 - A unit may be left out; another unit of length, mass or time, or another power or quotient of them, is wrong.
 
->>> check(r"So it is \boxed{\frac{1}{2}}.", "0.5")
-MathCheck(correct=True, pred='\\frac{1}{2}')
+>>> judge(find_answer(r"So it is \boxed{\frac{1}{2}}."), "0.5")
+True
 """
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
 
 from fail2fix.verify import answer_form as form
 from fail2fix.verify import units
@@ -51,27 +50,8 @@ _OF_A_LETTER = re.compile(r"\([a-zA-Z]\)$")
 _OTHER_CHOICE = re.compile(r"\b[A-HJ]\b|\b(?:or|and) \(?I\b|^and\b|\b(?:is|are)(?: also)?\Z")
 
 
-class MathCheck(NamedTuple):
-    """A verdict and the answer judged, or ""."""
-
-    correct: bool
-    pred: str
-
-
 class Undecided(Exception):
     """The verdict needs the symbolic rung."""
-
-
-def check(response: str, gold: str) -> MathCheck:
-    """Extract the answer of `response` and compare it with `gold`, the bare answer in LaTeX or plain text.
-
-    Raises:
-        MemoryError: the memory limit was hit and the libraries did not swallow the error.
-    """
-    from fail2fix.verify.symbolic import careful_equal
-
-    answer = find_answer(response)
-    return MathCheck(verdict(answer, gold, careful_equal), answer.text)
 
 
 def judge(answer: AnswerText, gold: str) -> bool | None:

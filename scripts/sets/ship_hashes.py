@@ -11,10 +11,16 @@ from pathlib import Path
 
 from fail2fix.data.prepare import overlap
 from fail2fix.data.prepare.cleaning import Dropped, Marks, marks, read_all
-from fail2fix.data.prepare.overlap import HASHES, SAME_PROBLEMS, TEST_SPLITS
+from fail2fix.data.prepare.overlap import HASHES
 from fail2fix.data.prepare.sources import is_at_hand, reader_of, rows_of
 from fail2fix.data.sets import all_sets
 from fail2fix.data.sets.spec import PublicSet
+
+TEST_SPLITS = {"gsm8k": "gsm8k-test", "math": "math-test", "leetcode": "leetcode-test", "mbpp": "mbpp-test"}
+"""Names for the test splits of training sets."""
+
+SAME_PROBLEMS = {"humanevalfix": "humaneval"}
+"""Sets with the problems of another set, which share its file."""
 
 
 def marks_of(chosen: PublicSet, splits: list[str], folder: Path) -> frozenset[Marks]:

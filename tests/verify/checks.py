@@ -1,6 +1,8 @@
-"""What the pool's tests run in its workers: our check, and the two things it is bounded against."""
+"""Our check in this process, and with the two things that the pool limits, for its workers."""
 
-from fail2fix.verify.answer_text import AnswerText
+from typing import NamedTuple
+
+from fail2fix.verify.answer_text import AnswerText, find_answer
 from fail2fix.verify.pool import check_symbolically
 
 HANG = r"\log hang"
@@ -14,3 +16,16 @@ def bounded(answer: AnswerText, gold: str) -> bool:
     if answer.text.startswith(HOARD):
         return bool(bytearray(2**31))
     return check_symbolically(answer, gold)
+
+
+class Checked(NamedTuple):
+    """A verdict and the answer judged, or ""."""
+
+    correct: bool
+    pred: str
+
+
+def check(response: str, gold: str) -> Checked:
+    """All rungs of the verifier in this process."""
+    answer = find_answer(response)
+    return Checked(check_symbolically(answer, gold), answer.text)

@@ -7,9 +7,10 @@ import pytest
 
 from fail2fix.verify.answer_text import AnswerText
 from fail2fix.verify.gold import parse_gold, within_tolerance
-from fail2fix.verify.math_answer import check, judge, verdict
+from fail2fix.verify.math_answer import judge, verdict
 from fail2fix.verify.symbolic import careful_equal
 from tests.shared import TRUTH
+from tests.verify.checks import check
 
 CASES = [
     (r"The answer is \boxed{12}.", "12", True),

@@ -20,14 +20,8 @@ NEAR = 0.5
 HASHES = "evaluation_hashes"
 """Folder beside this file: one text file per evaluation set, one line per problem with its marks."""
 
-TEST_SPLITS = {"gsm8k": "gsm8k-test", "math": "math-test", "leetcode": "leetcode-test", "mbpp": "mbpp-test"}
-"""Names for the test splits of training sets."""
-
 EVALUATED_SPLITS = ("gsm8k-test", "leetcode-test", "mbpp-test")
 """Test splits that models are compared on; MATH's is not: MATH500 is a set of its own."""
-
-SAME_PROBLEMS = {"humanevalfix": "humaneval"}
-"""Sets with the problems of another set, which share its file."""
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from sets.ship_hashes import marks_of
+from sets.ship_hashes import SAME_PROBLEMS, TEST_SPLITS, marks_of
 
 from fail2fix.data.prepare.card import Made, write_card
 from fail2fix.data.prepare.cleaning import Dropped, Placed, read_all
 from fail2fix.data.prepare.command import prepare
 from fail2fix.data.prepare.overlap import (
-    SAME_PROBLEMS,
-    TEST_SPLITS,
     Near,
     exact_overlaps,
     near_overlaps,
