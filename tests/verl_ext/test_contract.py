@@ -55,7 +55,6 @@ def test_a_missing_or_changed_seam_is_named() -> None:
         "verl.checkpoint_engine.CheckpointEngineManager.update_weights",  # of an object that verl's trainer holds
         "verl.workers.engine_workers.ActorRolloutRefWorker.update_actor",
         "verl.trainer.ppo.ray_trainer.compute_advantage",  # imported
-        "verl.trainer.main_ppo_v0.BaseTaskRunner.init_resource_pool_mgr",
         "verl.workers.utils.losses.ppo_loss",
     ],
 )
