@@ -59,19 +59,19 @@ def output(*errors: str) -> DataProto:
 
 def test_workers_that_see_few_rows_each_are_judged_together() -> None:
     with pytest.raises(InputError, match=f"all of the first {ENOUGH_VERDICTS} rollouts: rewards.py:3"):
-        manager().collected([output(BUG) for _ in range(ENOUGH_VERDICTS)])
+        manager()._collected([output(BUG) for _ in range(ENOUGH_VERDICTS)])
 
 
 def test_small_batches_add_up_and_one_verdict_settles_it() -> None:
     failing = manager()
     for _ in range(ENOUGH_VERDICTS - 1):
-        failing.collected([output(BUG)])
+        failing._collected([output(BUG)])
     with pytest.raises(InputError):
-        failing.collected([output(BUG)])
+        failing._collected([output(BUG)])
     well = manager()
-    well.collected([output(BUG, "", BUG)])
+    well._collected([output(BUG, "", BUG)])
     for _ in range(2 * ENOUGH_VERDICTS):
-        well.collected([output(BUG)])
+        well._collected([output(BUG)])
 
 
 def test_rows_of_a_manager_without_such_a_field_are_left_alone() -> None:
@@ -79,7 +79,7 @@ def test_rows_of_a_manager_without_such_a_field_are_left_alone() -> None:
     for part in rows:
         del part.non_tensor_batch[REWARD_ERROR], part.non_tensor_batch["verify_status"]
         part.meta_info["reward_extra_keys"] = []
-    assert len(manager().collected(rows)) == ENOUGH_VERDICTS
+    assert len(manager()._collected(rows)) == ENOUGH_VERDICTS
 
 
 def worker() -> PromptIdsAgentLoopWorker:
