@@ -44,7 +44,7 @@ def stream_metrics(stream: str, rollouts: Rollouts) -> Metrics:
     if kept.any():
         values |= {
             "accuracy": rollouts.correct[kept].mean(),
-            "reward_plain": (rollouts.reward + rollouts.risk)[kept].mean(),
+            "reward_plain": (rollouts.reward + rollouts.taken)[kept].mean(),
             "reward_shaped": rollouts.reward[kept].mean(),
             "response_length": rollouts.response_tokens[kept].mean(),
             "prompt_length": rollouts.prompt_tokens[kept].mean(),

@@ -49,7 +49,7 @@ class BatchSplit:
 
 
 def feasible_attempts(available: int, rollouts: int, base_rows: int, split: BatchSplit) -> int:
-    """The largest K <= ``available`` whose K * ``rollouts`` rows divide; 0 is a plain GRPO step."""
+    """The largest K <= ``available`` whose K * ``rollouts`` rows divide; 0 is a plain step of the base algorithm."""
     for k in range(available, 0, -1):
         if split.divides(base_rows, k * rollouts):
             return k

@@ -31,7 +31,7 @@ class Rollouts:
         group_size: G.
         correct: (N,) verdicts.
         reward: (N,) what the reward manager gave, shaped for corrections.
-        risk: (N,) what shaping took from each reward, R - R~.
+        taken: (N,) what the penalty took from each reward, R - R~.
         prompt_tokens, response_tokens: (N,) lengths in tokens.
         cut_off: (N,) responses that ended at the length limit.
         answers: N extracted answers, empty where the reward function gives none.
@@ -44,7 +44,7 @@ class Rollouts:
     group_size: int
     correct: Bools
     reward: Floats
-    risk: Floats
+    taken: Floats
     prompt_tokens: Ints
     response_tokens: Ints
     cut_off: Bools

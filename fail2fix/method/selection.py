@@ -29,7 +29,7 @@ RULES = {"quotas": "fail2fix.method.selection.select_attempts"}
 
 @dataclass(frozen=True)
 class Attempt:
-    """One base rollout.
+    """A rollout that may be replayed.
 
     Attributes:
         group: index of its problem's group in the step.
@@ -122,7 +122,7 @@ def in_band(solved: int, rollouts: int, config: ReplayConfig) -> bool:
 
 
 def wanted_correct(k: int, rho: float, has_correct: bool, has_failed: bool, keep_probe: bool) -> int:
-    """n+ = floor(rho K + 1/2), with the probes of ``keep_probe`` (METHOD.md, item 2; F2F)."""
+    """n+ = floor(rho K + 1/2), with the probes of ``keep_probe`` (METHOD.md, item 2; ours)."""
     n = floor(rho * k + 0.5)
     if keep_probe and k >= 2 and has_failed:
         n = min(n, k - 1)

@@ -23,8 +23,8 @@ ANSWER_S = 60.0  # how long a worker may take to answer
 
 
 @dataclass(frozen=True)
-class Rest:
-    """What else belongs to the weights of a finished step."""
+class FinishedStep:
+    """What a checkpoint of the last finished step holds beside the weights."""
 
     step: int
     metrics: dict[str, Any]
@@ -41,7 +41,7 @@ class Trainer(Protocol):
     """A trainer whose last finished step can be saved."""
 
     config: DictConfig
-    rest: Rest | None
+    finished_step: FinishedStep | None
     watchdog: Watchdog
     checkpoints: Checkpoints
     global_steps: int
@@ -60,20 +60,20 @@ def saving_what_is_left(trainer: Trainer) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        rest = trainer.rest
-        if rest is not None and trainer.config.trainer.save_freq > 0 and failure_of(error).status != Exit.NO_SPACE:
+        finished = trainer.finished_step
+        if finished is not None and trainer.config.trainer.save_freq > 0 and failure_of(error).status != Exit.NO_SPACE:
             with trainer.watchdog.phase("saving after a failure"):
-                _try_to_save(trainer, rest)
+                _try_to_save(trainer, finished)
         raise
 
 
-def _try_to_save(trainer: Trainer, rest: Rest) -> None:
-    if rest.step in trainer.checkpoints.complete():
+def _try_to_save(trainer: Trainer, finished: FinishedStep) -> None:
+    if finished.step in trainer.checkpoints.complete():
         return
     try:
         trainer.require_workers(ANSWER_S)
-        trainer.global_steps, trainer.train_dataloader = rest.step, rest
-        trainer.ledger, trainer.kl_coefficient = Ledger.from_state(rest.ledger), rest.kl_coefficient
-        trainer.save_checkpoint(rest.metrics)
+        trainer.global_steps, trainer.train_dataloader = finished.step, finished
+        trainer.ledger, trainer.kl_coefficient = Ledger.from_state(finished.ledger), finished.kl_coefficient
+        trainer.save_checkpoint(finished.metrics)
     except Exception as error:  # the first error ended the run, and is the one to report
-        print(f"fail2fix: step {rest.step} could not be saved either: {failure_of(error).line}", flush=True)
+        print(f"fail2fix: step {finished.step} could not be saved either: {failure_of(error).line}", flush=True)

@@ -26,7 +26,7 @@ from fail2fix.run.checkpoints import Checkpoints
 from fail2fix.run.data_position import restore_epoch_end
 from fail2fix.run.faults import SkippedUpdates, TrainingError
 from fail2fix.run.folder import FINISHED, MetricsFile, as_json, folder_of, hold, hold_checkpoints
-from fail2fix.run.last_resort import Rest
+from fail2fix.run.last_resort import FinishedStep
 from fail2fix.run.profiling import plan_profiling
 from fail2fix.run.settings import fail2fix_settings
 from fail2fix.run.step_sizes import rollouts_a_step
@@ -61,8 +61,8 @@ class TrainingLoop(TrainerPort):
         self.watchdog = Watchdog.of(self.config)
         self.updates = SkippedUpdates(self.settings.faults.max_skipped_updates)
         self.stop = StopRequest(self.run_folder)
-        self.stops = ""  # why the run ends before its last step
-        self.rest: Rest | None = None
+        self.stop_reason = ""  # why the run ends before its last step
+        self.finished_step: FinishedStep | None = None
 
     @abstractmethod
     def train_step(self, prompts: DataProto, step: Step) -> JointBatch:
@@ -126,7 +126,7 @@ class TrainingLoop(TrainerPort):
             self._record(self.last_val_metrics, self.global_steps)
         if trains:
             self._require_room()
-        self.stops = self.stop.reason
+        self.stop_reason = self.stop.reason
         self.progress = tqdm(total=self.total_training_steps, initial=self.global_steps, desc="Training Progress")
 
     def _finish_resumed_step(self, metrics: dict[str, Any]) -> None:
@@ -149,7 +149,7 @@ class TrainingLoop(TrainerPort):
         done = self.global_steps // len(self.train_dataloader)
         for epoch in range(done, self.config.trainer.total_epochs):
             for rows in self.train_dataloader:
-                if self.global_steps >= self.total_training_steps or not self._affords_a_step() or self.stops:
+                if self.global_steps >= self.total_training_steps or not self._affords_a_step() or self.stop_reason:
                     return
                 self.global_steps += 1
                 SkipManager.set_step(self.global_steps)
@@ -170,9 +170,10 @@ class TrainingLoop(TrainerPort):
             self.ledger.seconds += step.timing["train"]
             step.metrics |= data_metrics(joint, step)
             loader = self.train_dataloader.state_dict()
-            self.rest = Rest(step.number, as_json(step.metrics), loader, self.ledger.state_dict(), self.kl_coefficient)
+            state = self.ledger.state_dict(), self.kl_coefficient
+            self.finished_step = FinishedStep(step.number, as_json(step.metrics), loader, *state)
             step.last = step.last or not self._affords_a_step()
-            self.stops = self.stop.reason or self.updates.too_many
+            self.stop_reason = self.stop.reason or self.updates.too_many
             if folder := self.config.trainer.get("rollout_data_dir", None):
                 extras = extract_reward(joint.rows)[1] | {"uid": joint.rows.non_tensor_batch["uid"]}
                 self.dump_rollouts(joint.rows, extras, step.timing, folder)
@@ -206,7 +207,7 @@ class TrainingLoop(TrainerPort):
             return
         longest, spare = self.max_steps_duration, trainer.esi_redundant_time
         expiring = should_save_ckpt_esi(max_steps_duration=longest, redundant_time=spare)
-        if step.last or step.number % trainer.save_freq == 0 or expiring or self.stops:
+        if step.last or step.number % trainer.save_freq == 0 or expiring or self.stop_reason:
             if expiring:
                 print("Force saving checkpoint: ESI instance expiration approaching.")
             with step.timer("save_checkpoint"):
@@ -241,8 +242,8 @@ class TrainingLoop(TrainerPort):
         self.close_dumps()
         self.progress.close()
         pprint(f"Final validation metrics: {self.last_val_metrics}")
-        if self.stops:
-            print(f"fail2fix: stopped after step {self.global_steps}: {self.stops}")
+        if self.stop_reason:
+            print(f"fail2fix: stopped after step {self.global_steps}: {self.stop_reason}")
         elif not self.config.trainer.get("val_only", False):
             self._prune()
             (self.run_folder / FINISHED).touch()

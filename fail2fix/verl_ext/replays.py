@@ -10,6 +10,7 @@ from itertools import groupby
 
 import numpy as np
 
+from fail2fix.method.errors import InputError
 from fail2fix.method.prompts import AttemptContext, CorrectionPrompt, CorrectionPromptBuilder
 from fail2fix.method.rollouts import CORRECTION, Bools, Floats
 from fail2fix.method.selection import Attempt, PromptGroup, Selection
@@ -70,8 +71,13 @@ class Replays:
 
 
 def choose_replays(pool: Stream, builder: CorrectionPromptBuilder, choose: Choose) -> tuple[Replays, Selection]:
-    """Choose attempts until each has a prompt: one without gives its place to the next in line, and is counted."""
+    """Choose attempts until each has a prompt: one without gives its place to the next in line, and is counted.
+
+    Raises:
+        InputError: the rule chooses an attempt that cannot be replayed.
+    """
     groups, skipped = pool.prompt_groups(builder.fits), 0
+    refused: set[tuple[int, int]] = set()
     while True:
         selection = choose(groups)
         replays, counts = build_replays(pool, selection.attempts, builder)
@@ -79,8 +85,10 @@ def choose_replays(pool: Stream, builder: CorrectionPromptBuilder, choose: Choos
         if len(replays) == len(selection.attempts):
             selection.counts.update(counts, skipped=skipped)
             return Replays(replays), selection
-        built = {id(replay.attempt) for replay in replays}
-        unfit = {id(attempt) for attempt in selection.attempts} - built
+        unfit = {_place(a) for a in selection.attempts} - {_place(replay.attempt) for replay in replays}
+        if unfit & refused:
+            raise InputError("fail2fix.replay.rule chose an attempt with replayable=False, which has no prompt")
+        refused |= unfit
         groups = [_without(group, unfit) for group in groups]
 
 
@@ -100,8 +108,12 @@ def build_replays(
     return replays, counts
 
 
-def _without(group: PromptGroup, unfit: set[int]) -> PromptGroup:
-    attempts = tuple(replace(a, replayable=False) if id(a) in unfit else a for a in group.attempts)
+def _place(attempt: Attempt) -> tuple[int, int]:
+    return attempt.group, attempt.sample
+
+
+def _without(group: PromptGroup, unfit: set[tuple[int, int]]) -> PromptGroup:
+    attempts = tuple(replace(a, replayable=False) if _place(a) in unfit else a for a in group.attempts)
     return PromptGroup(group.key, attempts)
 
 
@@ -118,7 +130,7 @@ def correction_requests(replays: Sequence[Replay]) -> Requests:
     """One row a replay.
 
     The attempt's own row brings every column that a data set or a reward function needs. The row then gets a group id,
-    the contract of METHOD.md, item 3 in ``extra_info["fail2fix"]`` and the prompt's token ids.
+    the contract of METHOD.md, "Reward rows" in ``extra_info["fail2fix"]`` and the prompt's token ids.
     """
     runs = [list(run) for _, run in groupby(replays, key=lambda replay: id(replay.pool))]
     requests = joined_requests([run[0].pool.requests.rows(np.array([r.row for r in run])) for run in runs])

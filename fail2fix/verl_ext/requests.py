@@ -15,7 +15,7 @@ from fail2fix.verl_ext.extra_info import fill_extra_info
 PROMPT_IDS_AGENT = "fail2fix_prompt_ids"
 PROMPT_IDS = "fail2fix_prompt_ids"
 GROUP = "fail2fix_group"  # which rows have a prefix in common
-STREAM_NAME = "fail2fix_stream"  # in meta_info: what the rollouts are for
+PURPOSE = "fail2fix_purpose"  # in meta_info: what the rollouts are for
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,17 @@ class Requests:
     def repeat(self, times: int) -> Requests:
         return Requests(self.head.repeat(times, interleave=True), self.request.repeat(times, interleave=True))
 
-    def asked(self, first: int, step: int, stream: str) -> DataProto:
+    def asked(self, first: int, step: int, purpose: str) -> DataProto:
         """The request as verl's manager takes it; a copy, because the manager writes into it.
 
         Args:
             first: priority of the first row; under full determinism a priority names a request, so that no two of a
                 step may be equal.
-            stream: the rollouts' purpose; seeds depend on it.
+            purpose: what the rollouts are for; seeds depend on it.
         """
         priority = np.arange(first, first + len(self), dtype=np.int64)
         columns = dict(self.request.non_tensor_batch) | {"priority": priority}
-        about = dict(self.request.meta_info) | {"global_steps": step, STREAM_NAME: stream}
+        about = dict(self.request.meta_info) | {"global_steps": step, PURPOSE: purpose}
         return DataProto(non_tensor_batch=columns, meta_info=about)
 
     def answered(self, output: DataProto) -> DataProto:

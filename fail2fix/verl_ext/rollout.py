@@ -35,7 +35,7 @@ from fail2fix.verify.reward_errors import REWARD_ERROR, FirstVerdicts, failed_un
 from fail2fix.verl_ext.batches import same_reward_extras
 from fail2fix.verl_ext.extra_info import fill_extra_info
 from fail2fix.verl_ext.port import EnginesPort, RequestsPort
-from fail2fix.verl_ext.requests import GROUP, PROMPT_IDS, PROMPT_IDS_AGENT, STREAM_NAME, objects
+from fail2fix.verl_ext.requests import GROUP, PROMPT_IDS, PROMPT_IDS_AGENT, PURPOSE, objects
 from fail2fix.verl_ext.reward_extras import ROW_EXTRAS, extra_columns, plain_values
 
 SEED = "fail2fix_seed"
@@ -154,7 +154,7 @@ class Fail2FixAgentLoopManager(EnginesPort):
 
     def _validated(self, about: dict[str, Any]) -> Counter[str]:
         """How often a validation has asked each prompt: it comes in batches, and one may hold another's copies."""
-        validation = (about.get(STREAM_NAME), about.get("global_steps"))
+        validation = (about.get(PURPOSE), about.get("global_steps"))
         if self._validation[0] != validation:
             self._validation = (validation, Counter())
         return self._validation[1]
@@ -163,7 +163,7 @@ class Fail2FixAgentLoopManager(EnginesPort):
 def request_seeds(prompts: DataProto, run_seed: int, samples: Counter[str] | None = None) -> np.ndarray:
     """One seed a row (N,), of its stream, step, prompt and sample; ``samples`` as in ``rollout_seeds``."""
     about, columns = prompts.meta_info, prompts.non_tensor_batch
-    stream = about.get(STREAM_NAME) or ("validation" if about.get("validate") else "rollout")
+    stream = about.get(PURPOSE) or ("validation" if about.get("validate") else "rollout")
     ids = columns.get(PROMPT_IDS)
     if ids is not None:
         texts = [np.asarray(row, dtype=np.int64).tobytes().hex() for row in ids]

@@ -133,7 +133,7 @@ def read_rollouts(rows: DataProto, group_size: int, reading: Reading) -> Rollout
         group_size=group_size,
         correct=_verdicts(columns, reward, reading.correct_threshold),
         reward=reward,
-        risk=_risk(columns, len(rows)),
+        taken=_taken(columns, len(rows)),
         prompt_tokens=prompt_tokens,
         response_tokens=response_tokens,
         cut_off=_cut_off(rows, response_tokens, reading.end_of_turn),
@@ -156,7 +156,7 @@ def _verdicts(columns: dict[str, NDArray], reward: Floats, threshold: float) -> 
     return np.asarray(reaches(score.astype(float), threshold))
 
 
-def _risk(columns: dict[str, NDArray], rows: int) -> Floats:
+def _taken(columns: dict[str, NDArray], rows: int) -> Floats:
     if "plain_reward" not in columns:
         return np.zeros(rows)
     return columns["plain_reward"].astype(float) - columns["shaped_reward"].astype(float)

@@ -207,7 +207,10 @@ class Fail2FixTrainer(TrainingLoop):
             step.metrics |= metrics
 
     def advantages(self, joint: JointBatch, replays: Replays, step: Step) -> None:
-        """Per group, never across groups or streams: verl's estimator for the base stream, ours for corrections."""
+        """Per group, never across groups or streams: verl's estimator for the base stream, ours for corrections.
+
+        verl's runs over all rows; the correction rows are then replaced.
+        """
         algorithm, read = self.config.algorithm, joint.base.rollouts
         with step.timer("adv"):
             joint.rows = compute_advantage(
@@ -232,7 +235,7 @@ class Fail2FixTrainer(TrainingLoop):
         proportional = actor.policy_loss.loss_mode in PROPORTIONAL_LOSSES
         only_advantage = proportional and not actor.use_kl_loss and actor.entropy_coeff == 0.0
         rows, skipped = joint.for_update(self.split, only_advantage, self.settings.skip_idle_rows)
-        self.rest = None
+        self.finished_step = None  # from here on the weights belong to no finished step
         with step.timer("update_actor"):
             metrics = self.update(rows, mini_batches(self.config))
         step.ledger.optimizer_steps += mini_batches(self.config) * actor.ppo_epochs
@@ -299,11 +302,11 @@ class Fail2FixTrainer(TrainingLoop):
         """
         read, rule = correction.rollouts, self._advantage_rule
         groups = CorrectionGroups(
-            plain=read.by_group(rewards[1] + read.risk),
+            plain=read.by_group(rewards[1] + read.taken),
             correct=read.by_group(read.correct),
             attempt_plain=replays.rewards(joint.base, rewards[0]),
             attempt_correct=replays.correct,
-            taken=None if self.settings.risk.rule == "broken" else read.by_group(read.risk),
+            taken=None if self.settings.risk.rule == "broken" else read.by_group(read.taken),
         )
         result, kept = self.estimate(groups, rule), ~read.excluded
         step.metrics["fail2fix/correction/advantage_max"] = result.largest(kept)
@@ -340,7 +343,7 @@ class Fail2FixTrainer(TrainingLoop):
 
     def load_state_dict(self, state: dict[str, Any], checkpoint: Path) -> None:
         self.ratio.load_state_dict(state["ratio"])
-        if deferred := state.get("carried"):
-            print(f"{checkpoint}: {deferred} attempts of schedule=streaming, which is gone, are not replayed")
+        if deferred := state.get("carried"):  # written under schedule=streaming
+            print(f"{checkpoint}: {deferred} deferred attempts of schedule=streaming are not replayed")
         if self.settings.correction.enabled:
             self.source.load(checkpoint)

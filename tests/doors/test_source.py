@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import numpy as np
 from omegaconf import OmegaConf
 
 from fail2fix.verl_ext.sources import AttemptSource, source_class
 from fail2fix.verl_ext.stream import Stream
 from tests.doors.settings import settings_of
+from tests.verl_ext.test_stream import stream
 
 
-class OddSteps(AttemptSource):
-    """Replays this step's rollouts in every second step."""
+class FirstHalf(AttemptSource):
+    """Replays this step's rollouts of the first half of its problems."""
 
     waits_for_base = True
-    step = 0
 
     def attempts(self, base: Stream | None) -> Stream | None:
-        self.step += 1
-        return base if self.step % 2 else None
+        return base and base.groups_at(np.arange(base.rollouts.groups // 2))
 
 
 def test_your_own_source_gives_the_attempts() -> None:
-    settings = settings_of(replay={"source": f"{__name__}.OddSteps"})
+    settings = settings_of(replay={"source": f"{__name__}.FirstHalf"})
     source = source_class(settings.replay.source)(OmegaConf.create({}))
-    rollouts: Stream = object()  # type: ignore[assignment]
-    assert [source.attempts(rollouts) for _ in range(3)] == [rollouts, None, rollouts]
+    base = stream(4, 2)
+    offered = source.attempts(base)
+    assert offered is not None
+    assert offered.rollouts.problems == base.rollouts.problems[:2]

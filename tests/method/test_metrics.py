@@ -38,7 +38,7 @@ def rollouts(failed: np.ndarray) -> Rollouts:
         group_size=1,
         correct=bools(1, 1, 0, 0),
         reward=np.array([1.0, 1.0, -1.0, 0.5]),
-        risk=np.array([0.0, 0.0, 1.0, 0.0]),
+        taken=np.array([0.0, 0.0, 1.0, 0.0]),
         prompt_tokens=np.array([10, 20, 30, 40]),
         response_tokens=np.array([100, 200, 300, 400]),
         cut_off=bools(0, 0, 0, 1),

@@ -63,7 +63,7 @@ class AttemptSource(ABC):
 
     @abstractmethod
     def attempts(self, base: Stream | None) -> Stream | None:
-        """The rollouts to choose from; None: nothing to replay, a plain GRPO step.
+        """The rollouts to choose from; None: nothing to replay, a plain step of the base algorithm.
 
         Args:
             base: this step's base rollouts if ``waits_for_base``, else None.
