@@ -218,7 +218,7 @@ def test_every_metric_is_a_plain_float() -> None:
     k_g = np.array([[True, False]])
     metrics = (
         stream_metrics("base", rollouts(bools(0, 0, 0, 0)))
-        | group_metrics("base", bools(1), 0)
+        | group_metrics("base", bools(1), bools(0))
         | transition_metrics(bools(0), k_g)
         | constant_policy_metrics(bools(0), np.array([0.5]), k_g)
         | changed_share(["1"], [["1"]])
