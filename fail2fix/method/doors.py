@@ -50,14 +50,35 @@ def resolve(key: str, value: str, shipped: Mapping[str, str], protocol: type) ->
 def _lack(found: object, protocol: type) -> str:
     """What ``found`` lacks of a protocol; "" if nothing."""
     if "__call__" in vars(protocol):
-        return _lack_of_function(found, [*inspect.signature(protocol.__call__).parameters][1:])
-    wanted = {*dir(protocol), *getattr(protocol, "__annotations__", ())}
-    missing = {name for name in wanted if not name.startswith("_") and not hasattr(found, name)}
-    missing.update(getattr(found, "__abstractmethods__", ()))
-    return f"lacks {', '.join(sorted(missing))}" if missing else ""
+        return _misfit(found, _parameters(protocol.__call__)[1:])
+    if getattr(protocol, "__abstractmethods__", ()) and not _is_subclass(found, protocol):
+        return f"must be a subclass of {protocol.__name__}"
+    attributes = {*dir(protocol), *getattr(protocol, "__annotations__", ())}
+    wanted = sorted(name for name in attributes if not name.startswith("_"))
+    missing = {name for name in wanted if not hasattr(found, name)} | set(getattr(found, "__abstractmethods__", ()))
+    if missing:
+        return f"lacks {', '.join(sorted(missing))}"
+    misfits = {name: _misfit_of_method(found, protocol, name) for name in wanted}
+    return "; ".join(f"{name} {misfit}" for name, misfit in misfits.items() if misfit)
 
 
-def _lack_of_function(found: object, parameters: list[str]) -> str:
+def _is_subclass(found: object, protocol: type) -> bool:
+    return isinstance(found, type) and issubclass(found, protocol)
+
+
+def _misfit_of_method(found: object, protocol: type, name: str) -> str:
+    method = getattr(protocol, name, None)
+    if not inspect.isfunction(method):
+        return ""
+    # What a class defines takes the instance first; a module's function and a bound method do not.
+    return _misfit(getattr(found, name), _parameters(method)[0 if isinstance(found, type) else 1 :])
+
+
+def _parameters(function: Any) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+def _misfit(found: object, parameters: list[str]) -> str:
     called = f"must be a function of ({', '.join(parameters)})"
     if not callable(found):
         return called

@@ -87,3 +87,24 @@ def test_a_module_that_fails_while_it_loads_is_refused(tmp_path: object, monkeyp
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(InputError, match=r"cannot be loaded \(RuntimeError: two lines\)"):
         resolve("fail2fix.a.b", "failing_door.x", SHIPPED, Rule)
+
+
+class TakesTwo(Good):
+    def text(self, more: str) -> str:  # type: ignore[override]
+        return more
+
+
+class Elsewhere:
+    def run(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("name", "protocol", "problem"),
+    [
+        ("TakesTwo", Words, r"text must be a function of \(self\)"),
+        ("Elsewhere", Base, "must be a subclass of Base"),
+    ],
+)
+def test_methods_that_take_other_arguments_and_strangers_are_refused(name: str, protocol: type, problem: str) -> None:
+    with pytest.raises(InputError, match=problem):
+        resolve("fail2fix.a.b", f"{__name__}.{name}", SHIPPED, protocol)

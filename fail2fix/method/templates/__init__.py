@@ -43,7 +43,8 @@ def prompt_template(correction: CorrectionConfig) -> PromptTemplate:
     Raises:
         InputError: the template does not load, lacks a text, or has an empty one.
     """
-    template: PromptTemplate = resolve("fail2fix.correction.template", correction.template, TEMPLATES, PromptTemplate)
+    found = resolve("fail2fix.correction.template", correction.template, TEMPLATES, PromptTemplate)
+    template: PromptTemplate = found() if isinstance(found, type) else found
     words = Words(correction.header or template.header, correction.instruction or template.instruction)
     for name, text in vars(words).items():
         if not (isinstance(text, str) and text.strip()):
