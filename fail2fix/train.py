@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,7 @@ class VerlConfigs(SearchPathPlugin):
         search_path.append("verl", "pkg://verl.trainer.config")
 
 
+@cache
 def register_configs() -> None:
     """Register verl's configs, our resolvers, and ``fail2fix_schema``, the types and defaults of our section."""
     register_resolvers()

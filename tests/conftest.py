@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import replace
+from functools import cache
 
+import omegaconf._utils
+import omegaconf.base
 import pytest
-from hydra._internal.config_repository import ConfigRepository
+from hydra._internal import config_loader_impl
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository, IConfigRepository
+from hydra._internal.defaults_list import DefaultsList, Overrides, create_defaults_list
+from hydra.core.default_element import ResultDefault
+from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult
 from hypothesis import settings
+from omegaconf import DictConfig, grammar_parser
 
 from tests.shared import SHARED, is_at_hand
 
@@ -27,10 +38,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def configs_are_read_once() -> Iterator[None]:
-    """Let Hydra read a file once a process. It reads 27 for each composition, more than half of its time."""
-    read = ConfigRepository.load_config
+def configs_are_composed_once() -> Iterator[None]:
+    """Let Hydra read a file, and merge the files of a config, once a process: it applies overrides to a copy.
+
+    OmegaConf parses an interpolation once a process too. Both take most of the time of a composition and of a check.
+    """
+    read, merge = ConfigRepository.load_config, ConfigLoaderImpl._compose_config_from_defaults_list
     found: dict[tuple[str, ...], ConfigResult] = {}
+    lists: dict[tuple[str | None, ...], DefaultsList] = {}
+    merged: dict[int, bytes] = {}
 
     def load_config(self: ConfigRepository, config_path: str) -> ConfigResult | None:
         key = config_path, *(source.path for source in self.get_sources())
@@ -41,6 +57,28 @@ def configs_are_read_once() -> Iterator[None]:
             found[key] = result
         return deepcopy(found[key])  # what is composed shares its parts with what was read
 
+    def defaults_list(
+        repo: IConfigRepository, config_name: str | None, overrides_list: list[Override], **flags: bool
+    ) -> DefaultsList:
+        """Overrides of single values do not change which files are merged."""
+        values = Overrides(repo=repo, overrides_list=overrides_list).config_overrides
+        groups = [override.input_line for override in overrides_list if override not in values]
+        sources = [source.path for source in repo.get_sources()]
+        key = config_name, str(flags), *groups, "from", *sources
+        if key not in lists:
+            lists[key] = create_defaults_list(repo, config_name, overrides_list, **flags)
+        return replace(lists[key], config_overrides=values)
+
+    def compose(self: ConfigLoaderImpl, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
+        if id(defaults) not in merged:
+            merged[id(defaults)] = pickle.dumps(merge(self, defaults, repo))
+        config: DictConfig = pickle.loads(merged[id(defaults)])
+        return config
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ConfigRepository, "load_config", load_config)
+        patch.setattr(config_loader_impl, "create_defaults_list", defaults_list)
+        patch.setattr(ConfigLoaderImpl, "_compose_config_from_defaults_list", compose)
+        for module in (omegaconf.base, omegaconf._utils):
+            patch.setattr(module, "parse", cache(grammar_parser.parse))
         yield

@@ -8,7 +8,7 @@ from contextlib import suppress
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fail2fix.console.secret_text import refuse_secret
+from fail2fix.console.secret_text import refuse_secret, secrets_of
 from fail2fix.run.renamed import texts
 
 
@@ -18,8 +18,9 @@ def refuse_secrets(config: DictConfig) -> None:
     Raises:
         InputError: names the key, and does not repeat the secret.
     """
+    secrets = dict(secrets_of(os.environ))
     for key, text in texts(OmegaConf.to_container(config, resolve=False)):
-        refuse_secret(key, text, os.environ)
+        refuse_secret(key, text, secrets)
         if "${" in text:
             with suppress(OmegaConfBaseException):  # an interpolation that fails is refused by other checks
-                refuse_secret(key, str(OmegaConf.select(config, key)), os.environ)
+                refuse_secret(key, str(OmegaConf.select(config, key)), secrets)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -42,7 +43,7 @@ def fail2fix_settings(config: DictConfig) -> Fail2FixConfig:
     try:
         # As plain values: a typed node would accept unknown keys that were forced in with "+".
         section = OmegaConf.to_container(section, resolve=True)
-        settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Fail2FixConfig), section))
+        settings = OmegaConf.to_object(OmegaConf.merge(_schema(), section))
     except OmegaConfBaseException as error:
         line = f"fail2fix.{error.full_key or ''}: {str(error).splitlines()[0]}"
         raise InputError(renamed_in(line) or line) from error
@@ -53,6 +54,13 @@ def fail2fix_settings(config: DictConfig) -> Fail2FixConfig:
     limits = [limit_s / 2 for limit_s in (watchdog.start_s, watchdog.limit_s) if limit_s is not None]
     settings.verifier.retry_s = min([settings.verifier.retry_s, *limits])
     return settings
+
+
+@cache
+def _schema() -> DictConfig:
+    """The types and defaults of our section; a merge copies them."""
+    schema: DictConfig = OmegaConf.structured(Fail2FixConfig)
+    return schema
 
 
 def seeds_rollouts(config: DictConfig) -> bool:
