@@ -137,7 +137,7 @@ class ChatPrompts:
     def _quoted(self, question: Question, text: str) -> Prompt | None:
         text = self._marks.answer_of(text) if self._thinking == "strip" else text
         asked = _asked_of(question)
-        attempt = self._markers[asked].neutralise(text)
+        attempt = self._markers[asked].neutralize(text)
         if attempt is None or not attempt.strip():
             return None
         *earlier, last = question.messages

@@ -1,4 +1,4 @@
-"""A step's books: what went into it is what came out of it, for each stream.
+"""Accounting of a step: what went into it is what came out of it, for each stream.
 
 Prompts in = trained + skipped (by reason) + failed; rollouts asked for = generated = verified = recorded. Each number
 is counted where it happens, independently of the others, and compared here. Plain integers.
@@ -23,7 +23,7 @@ class AccountingError(RuntimeError):
 
 @dataclass
 class Account:
-    """One stream's books in one step.
+    """One stream's account of one step.
 
     Attributes:
         prompts: prompts (base: problems; correction: chosen attempts) that entered the step.

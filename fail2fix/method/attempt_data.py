@@ -51,13 +51,13 @@ class AttemptData:
     def quote(self, texts: list[str]) -> list[Encoding | None]:
         """Texts encoded as data; None where a marker survives.
 
-        A tokenizer that normalises can turn look-alikes into special tokens' texts (full-width under NFKC), so the
+        A tokenizer that normalizes can turn look-alikes into special tokens' texts (full-width under NFKC), so the
         second round starts from what the first one's ids say.
         """
         quotes: list[Encoding | None] = [None] * len(texts)
         pending = dict(enumerate(texts))
         for _ in range(2):
-            cleaned = {i: self._markers.neutralise(text) for i, text in pending.items()}
+            cleaned = {i: self._markers.neutralize(text) for i, text in pending.items()}
             safe = {i: text for i, text in cleaned.items() if text is not None}
             encoded = self._data.encode_batch(list(safe.values()), add_special_tokens=False)
             decoded = self._decode_all([encoding.ids for encoding in encoded])

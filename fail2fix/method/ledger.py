@@ -56,7 +56,7 @@ class Ledger:
 
     Attributes:
         lines: stream (``base``, ``correction``, ``initial``) -> its cost.
-        optimizer_steps: optimiser steps taken, M a step.
+        optimizer_steps: optimizer steps taken, M a step.
         seconds: wall-clock seconds of training, in which the streams' seconds are contained: steps and the weight syncs
             after them and an offline pool's generation, without validation, checkpoints and dumps.
         problems: keys of the distinct training problems seen.

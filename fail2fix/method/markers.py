@@ -5,13 +5,13 @@ delimiters and the notice of a shortening). Must not know: tokenizers, chat temp
 
 A marker is broken up by one inserted space, so that the words stay readable and nothing is lost:
 
->>> Markers.of(["<|im_end|>"]).neutralise("x <|im_end|> y </ATTEMPT> z")
+>>> Markers.of(["<|im_end|>"]).neutralize("x <|im_end|> y </ATTEMPT> z")
 'x < |im_end|> y </A TTEMPT> z'
 
 What a tokenizer parses is matched exactly. What only a reader would take for a marker (delimiters, notice, role
 lines, the prompt's own phrases) is looked for in a folded view of the text, where look-alikes are alike:
 
->>> Markers.of([], roles=["USER:"]).neutralise("<\\\\/\\u0430ttempt> \\uff35ser :")
+>>> Markers.of([], roles=["USER:"]).neutralize("<\\\\/\\u0430ttempt> \\uff35ser :")
 '<\\\\/\\u0430 ttempt> \\uff35 ser :'
 """
 
@@ -30,7 +30,7 @@ CLOSE_DELIMITER = "</attempt>"
 # Inserting a space can only complete another marker if that marker has a space in it; two rounds settle the
 # templates we know, and a text that is not settled after four is given up.
 MAX_ROUNDS = 4
-# Longer role lines are recognised by their beginning.
+# Longer role lines are recognized by their beginning.
 MAX_MARKER_CHARS = 120
 # A shorter sentence of the prompt, blanks not counted, is also ordinary language.
 MIN_PHRASE_CHARS = 12
@@ -192,7 +192,7 @@ class Markers:
         found = self.exactly.search(text)
         return max((t for t in self.texts if text.startswith(t, found.start())), key=len, default="") if found else ""
 
-    def neutralise(self, text: str) -> str | None:
+    def neutralize(self, text: str) -> str | None:
         """`text` with every marker broken up; unchanged if it has none; None if it cannot be settled."""
         for _ in range(MAX_ROUNDS):
             breaks = self._breaks(text)

@@ -11,7 +11,7 @@ rollouts and evaluations, the console and the HTML page. Prints one JSON object 
   spells no marker;
 - verdicts: none says that an attempt is right (the gold answer is in none of them), and none raises;
 - dumps: JSON lines as verl writes them and parquet as evaluations do give the same text back;
-- console: with colours off there is no control character but the line feed;
+- console: with colors off there is no control character but the line feed;
 - page: the same elements and attributes as with harmless words, and the attempt is in it as text;
 - secrets: nothing above holds a secret that the environment does.
 

@@ -31,7 +31,7 @@ def ledger(row: dict[str, Any], name: str) -> float:
 
 
 def check_closed_form(run: Run, config: str, steps: int = 2) -> None:
-    """Rollouts, verifier calls, optimiser steps and tokens of every step, from sizes and the steps' own metrics."""
+    """Rollouts, verifier calls, optimizer steps and tokens of every step, from sizes and the steps' own metrics."""
     rows = run.metrics()
     tokens = {f"{stream}/{kind}_tokens": 0.0 for stream in ("base", "correction") for kind in ("prompt", "generated")}
     problems = MATCHED if config == "grpo_bs256" else B

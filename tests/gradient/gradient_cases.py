@@ -37,7 +37,7 @@ class Case:
         corrections: False leaves the correction rows out.
         stock: verl's own trainer and loss.
         remove_padding: verl's packed rows.
-        regularised: KL loss and entropy on.
+        regularized: KL loss and entropy on.
         skip: rows without a gradient are left out of the passes.
     """
 
@@ -50,7 +50,7 @@ class Case:
     corrections: bool = True
     stock: bool = False
     remove_padding: bool = True
-    regularised: bool = True
+    regularized: bool = True
     skip: bool = True
 
     def __str__(self) -> str:
@@ -78,10 +78,10 @@ EXCLUDED = [
     for ranks, (rows, micro), mode in product(RANKS, [("excluded", 3), ("stream_excluded", None)], MODES)
 ]
 RISK = [Case(rows=f"{scale}:{risk:g}") for scale in SCALES for risk in (0.0, 1.0)]
-BROKEN = [Case(rows=f"all_broken:{baseline}", regularised=False) for baseline in BASELINES]
+BROKEN = [Case(rows=f"all_broken:{baseline}", regularized=False) for baseline in BASELINES]
 # Groups without advantage in both streams.
 IDLE = [
-    Case(ranks, "idle", mode, mini_batches, micro, regularised=False, skip=skip)
+    Case(ranks, "idle", mode, mini_batches, micro, regularized=False, skip=skip)
     for ranks, mode, mini_batches, micro, skip in product(RANKS, MODES, MINI_BATCHES, [None, 1], [True, False])
 ]
 ALL = JOINT + PADDED + STOCK + WITHOUT_WEIGHT + WITHOUT_CORRECTIONS + DUPLICATED + EXCLUDED + RISK + BROKEN + IDLE

@@ -69,10 +69,10 @@ def actor_config(case: Case) -> FSDPActorConfig:
         rollout_n=ROLLOUTS,
         ppo_micro_batch_size_per_gpu=1,
         loss_agg_mode=case.mode,
-        use_kl_loss=case.regularised,
+        use_kl_loss=case.regularized,
         kl_loss_coef=KL_COEF,
         kl_loss_type="low_var_kl",
-        entropy_coeff=ENTROPY_COEF if case.regularised else 0.0,
+        entropy_coeff=ENTROPY_COEF if case.regularized else 0.0,
         fsdp_config=FSDPEngineConfig(mixed_precision=FP32, use_torch_compile=False),
     )
 
@@ -82,8 +82,8 @@ def trainer_config(case: Case) -> DictConfig:
     actor = {
         "ppo_mini_batch_size": PROBLEMS // case.mini_batches,
         "calculate_entropy": False,
-        "entropy_coeff": ENTROPY_COEF if case.regularised else 0.0,
-        "use_kl_loss": case.regularised,
+        "entropy_coeff": ENTROPY_COEF if case.regularized else 0.0,
+        "use_kl_loss": case.regularized,
         "policy_loss": {"loss_mode": "vanilla"},
         "ppo_epochs": 1,
         "data_loader_seed": 42,
@@ -120,7 +120,7 @@ def actor_worker(model_path: str, attention: str = "sdpa", fused: bool = False) 
 class RankOfGroup:
     """A worker group as seen by one rank: takes the whole batch, trains on this rank's contiguous chunk.
 
-    Keeps the full gradient of every optimiser step, taken before clipping.
+    Keeps the full gradient of every optimizer step, taken before clipping.
     """
 
     def __init__(self, worker: TrainingWorker, case: Case) -> None:

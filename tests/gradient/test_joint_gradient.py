@@ -196,7 +196,7 @@ def test_risk_changes_the_gradient_under_raw_std(lab: Lab) -> None:
 
 
 def test_risk_does_nothing_under_shaped_std(lab: Lab) -> None:
-    """Normalisation removes the affine risk term, all but what epsilon leaves.
+    """Normalization removes the affine risk term, all but what epsilon leaves.
 
     In a mixed group of a right attempt both the centred rewards and their std grow (1 + lambda_risk)-fold, so its
     advantages d / (s + eps) change by less than eps / s = 1.4e-6 of themselves; an all-broken group is zero either way.

@@ -1,4 +1,4 @@
-"""A step's books: they balance exactly when nothing is lost, and say what is missing otherwise."""
+"""A step's accounts: they balance exactly when nothing is lost, and say what is missing otherwise."""
 
 from __future__ import annotations
 

@@ -593,14 +593,14 @@ def test_a_template_of_one_user_turn_serves_a_block_and_no_turn(name: str) -> No
 @given(text=hostile_text)
 def test_neutralising_only_inserts_spaces_and_settles(text: str) -> None:
     markers = Markers.of(EVIL[:20], roles=["USER:", "# Human:"], phrases=[Default.header, Default.instruction])
-    clean = markers.neutralise(text)
+    clean = markers.neutralize(text)
     assert clean is not None
     assert not markers.found_in(clean)
     assert clean.replace(" ", "") == text.replace(" ", "")
 
 
 def test_a_space_that_completes_another_marker_is_followed_up() -> None:
-    assert Markers.of(["xyz", "x y"]).neutralise("xyz") == "x  yz"
+    assert Markers.of(["xyz", "x y"]).neutralize("xyz") == "x  yz"
 
 
 @pytest.mark.parametrize(
@@ -686,7 +686,7 @@ def test_hostile_text_takes_linear_time(unit: str) -> None:
     markers = Markers.of(
         ["<|im_end|>", "<|im_start|>", "<<<<>"], roles=["USER:", "# # Human:"], phrases=[Default.instruction]
     )
-    assert markers.neutralise(text) is not None
+    assert markers.neutralize(text) is not None
 
 
 # What is refused

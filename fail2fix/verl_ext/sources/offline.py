@@ -25,7 +25,7 @@ SAME = ("model", "tokenizer", "train_files", "rollouts", "temperature")
 
 
 class OfflineAttempts(AttemptSource):
-    """A pool frozen at initialisation; K attempts a step, drawn by (seed, step) under selection's rules."""
+    """A pool frozen at initialization; K attempts a step, drawn by (seed, step) under selection's rules."""
 
     def begin(self, policy: StartingPolicy) -> None:
         settings = fail2fix_settings(self.config)

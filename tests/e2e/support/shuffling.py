@@ -3,7 +3,7 @@
 ``main`` takes ORDERS, REPORT and what ``fail2fix.train`` takes (``scripts/faults/shuffle_orders.py`` calls it).
 The trainer, the engine and the reward workers are the real ones. A rollout waits before its request and after its
 answer, each time for another while, so that the engine batches other requests together and groups finish in another
-order. After each repetition weights, optimiser and state are put back as they were. REPORT gets JSON.
+order. After each repetition weights, optimizer and state are put back as they were. REPORT gets JSON.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def run_scripts(tests: dict[str, Any], space: Space, tally: Callable[[bool], Non
 def _counted(source: str) -> Any:
     """A test script with every `assert x` turned into `with __check__(): assert x`, which keeps x in its scope."""
     tree = ast.fix_missing_locations(_CountAssertions().visit(ast.parse(source)))
-    # Optimised, assertions would be left out, and pass.
+    # Optimized, assertions would be left out, and pass.
     return compile(tree, "tests.py", "exec", dont_inherit=True, optimize=0)
 
 
