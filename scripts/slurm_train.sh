@@ -25,7 +25,7 @@ PYTHON=${PYTHON:-python}
 REQUEUES=${REQUEUES:-10}
 GPUS=${GPUS:-${SLURM_GPUS_ON_NODE:-}}   # of each node
 NODE_OPTIONS=${NODE_OPTIONS:-}          # more options of `ray start` on each node
-FAULT=75                                # fail2fix/run/faults.py: a restart can help
+FAULT=75                                # fail2fix/run/exit_status.py: a restart can help
 KILLED=137                              # from outside: it can, too
 STOPPED=143                             # the run has done as SIGTERM asks
 

@@ -80,6 +80,14 @@ class Selection:
     def correct(self) -> int:
         return sum(attempt.correct for attempt in self.attempts)
 
+    def first(self, k: int) -> Selection:
+        """The first ``k`` attempts; the others count as ``trimmed``: a rule of your own may choose any number."""
+        if k == len(self.attempts):
+            return self
+        counts = Counter(self.counts)
+        counts["trimmed"] += len(self.attempts) - k
+        return Selection(self.attempts[:k], self.wanted_correct, counts)
+
     @property
     def rho_effective(self) -> float:
         """Share of correct attempts among the chosen; nan when none is chosen."""

@@ -26,6 +26,20 @@ OBJECTS = {
     "actor_rollout_wg": "verl.workers.engine_workers.ActorRolloutRefWorker",
 }
 """What verl's trainer holds, and the class whose methods the port calls on it."""
+AGENT_LOOP = "verl.experimental.agent_loop.agent_loop"
+UNSEEN = {
+    "verl.trainer.ppo.ray_trainer.RayPPOTrainer.init_workers": "self",
+    "verl.trainer.main_ppo_v0.BaseTaskRunner.init_resource_pool_mgr": "self config",
+    "verl.workers.engine_workers.TrainingWorker.train_mini_batch": "self data",
+    "verl.utils.torch_functional.logprobs_from_logits_v2": "logits labels",
+    f"{AGENT_LOOP}.AgentLoopManager.generate_sequences": "self prompts",
+    f"{AGENT_LOOP}.AgentLoopWorker.generate_sequences": "self batch",
+    f"{AGENT_LOOP}.AgentLoopBase.ct_build_initial_tokens": "self messages",
+    "verl.experimental.agent_loop.single_turn_agent_loop.SingleTurnAgentLoop.run": "self sampling_params",
+    "verl.experimental.reward_loop.reward_manager.naive.NaiveRewardManager.run_single": "self data",
+}
+"""Seams that the sources do not show, with their parameters: replaced or called through other objects, or overridden
+under a public name, which verl would no longer call if it lost the method."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +100,7 @@ def seams() -> list[Seam]:
     """Everything of verl that this package stands on."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
     found = {seam for path in sources for seam in _seams_of(ast.parse(path.read_text()), path.name == PORT)}
+    found |= {Seam(name, parameters=frozenset(parameters.split())) for name, parameters in UNSEEN.items()}
     return sorted(found, key=str)
 
 

@@ -260,12 +260,12 @@ class Fail2FixTrainer(TrainingLoop):
         """The step's attempts from what may be replayed."""
         wanted = self.settings.correction
         base_rows = self.config.data.train_batch_size * self.config.actor_rollout_ref.rollout.n
+        fits = partial(feasible_attempts, rollouts=wanted.rollouts, base_rows=base_rows, split=self.split)
         available = min(wanted.attempts, len(distinct_candidates(groups)[0]))
-        k = feasible_attempts(available, wanted.rollouts, base_rows, self.split)
-        settings = self.settings
+        k, settings = fits(available), self.settings
         chosen = self.select_attempts(groups, k, self.ratio.rho, settings.replay, settings.seed, step.number)
         chosen.counts["trimmed"] = available - k
-        return chosen
+        return chosen.first(fits(min(len(chosen.attempts), k)))
 
     def _solve_others(self, problems: int, round_number: int, step: Step) -> Stream | None:
         """G rollouts of each of ``problems`` problems from the whole training set, as far as the budget allows.

@@ -145,7 +145,7 @@ def test_code_of_a_model_is_never_run_by_default() -> None:
 
 
 def test_nothing_of_ours_unpickles_what_may_hold_code() -> None:
-    """The one unpickler knows no classes (`fail2fix/data/sets/livecodebench.py`, tested with the sets)."""
+    """The one unpickler knows no classes (`fail2fix/data/sets/evaluation_code.py`, tested with the sets)."""
     unsafe = r"(?:pickle|dill|cloudpickle|joblib|marshal)\.(?:loads?|Unpickler)|yaml\.(?:unsafe_)?load"
     assert [(path, name) for path, name, _ in calls() if re.fullmatch(unsafe, name)] == []
     loads = [(path, ast.unparse(node)) for path, name, node in calls() if name == "torch.load"]

@@ -6,6 +6,7 @@ import copy
 import inspect
 import re
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
@@ -60,6 +61,17 @@ def test_a_missing_or_changed_seam_is_named() -> None:
 )
 def test_seams_are_read_from_the_sources(name: str) -> None:
     assert name in {seam.name for seam in compat.seams()}
+
+
+@pytest.mark.parametrize("name", compat.UNSEEN)
+def test_a_lost_method_that_the_sources_do_not_show_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """verl would call another method in its place, and ours never: a correction prompt as messages, say."""
+    holder, _, method = name.rpartition(".")
+    for owner in getattr(resolve_name(holder), "__mro__", [resolve_name(holder)]):
+        if method in vars(owner):
+            monkeypatch.delattr(owner, method)
+    with pytest.raises(InputError, match=f"{re.escape(method)} is missing"):
+        compat.check_verl()
 
 
 def test_private_names_of_verl_stand_in_the_port_alone() -> None:
