@@ -37,10 +37,11 @@ def hold(path: Path, run: Path, refusal: Callable[[str], str]) -> IO[str]:
         refusal: the message of the error, given the folder of the run that holds the file.
 
     Raises:
-        InputError: another run holds the file, or it cannot be opened.
+        InputError: another run holds the file, or it cannot be opened or locked.
     """
     file = _open(path)
-    lock(file, lambda: refusal(file.read().strip()))
+    if not lock(file, lambda: refusal(file.read().strip())):
+        raise InputError(f"{path}: this file system has no locks, which keep two runs apart; put it on another one")
     file.truncate(0)
     file.write(f"{run}\n")
     file.flush()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from fail2fix.method.advantage import advantage_estimator
+from fail2fix.method.errors import InputError
 from fail2fix.method.selection import selection_rule
 from fail2fix.method.shaping import penalty_rule
 from fail2fix.method.templates import prompt_template
 from fail2fix.run.config import Fail2FixConfig
+from fail2fix.run.renamed import renamed_in
 from fail2fix.verify.registry import verifier_of
 from fail2fix.verl_ext.sources import source_class
 
@@ -17,10 +22,21 @@ def check_doors(settings: Fail2FixConfig) -> None:
     Raises:
         InputError: the key, its value, the shipped names, and what the object lacks.
     """
-    source_class(settings.replay.source)
-    selection_rule(settings.replay)
-    prompt_template(settings.correction)
-    penalty_rule(settings.risk)
-    advantage_estimator(settings.advantage)
-    for data_source in settings.verifier.sources:
-        verifier_of(data_source, settings.verifier)
+    with _old_names_explained():
+        source_class(settings.replay.source)
+        selection_rule(settings.replay)
+        prompt_template(settings.correction)
+        penalty_rule(settings.risk)
+        advantage_estimator(settings.advantage)
+        for data_source in settings.verifier.sources:
+            verifier_of(data_source, settings.verifier)
+
+
+@contextmanager
+def _old_names_explained() -> Iterator[None]:
+    """Say what is new where a module is imported under an old name."""
+    try:
+        yield
+    except InputError as error:
+        line = renamed_in(str(error))
+        raise InputError(f"{error}; {line}" if line else str(error)) from error

@@ -27,7 +27,10 @@ RENAMED: dict[str, tuple[str, str]] = {
     ),
     # Configs.
     "cipo_streaming": ("cipo_lagged", "it generates both streams at once"),
-    # Modules that a config may name.
+    # Modules that a config or your own code may name.
+    "fail2fix.core": ("fail2fix.method", "change the import"),
+    "fail2fix.verl_ext.streams": ("fail2fix.verl_ext.stream", "a stream's verdicts and rewards are in its .rollouts"),
+    "fail2fix.verl_ext.corrections": ("fail2fix.verl_ext.replays", "change the import"),
     "pkg://fail2fix.tasks": ("pkg://fail2fix.data.tasks", "change the path"),
     # Metrics.
     "fail2fix/conservation/": ("fail2fix/accounting/", "read the new name"),

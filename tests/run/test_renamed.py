@@ -34,6 +34,7 @@ def test_metrics_of_an_older_run_are_read_under_their_new_names(tmp_path: Path) 
         ("full_key: fail2fix.streaming.patience", "fail2fix.streaming: no longer exists; remove its keys"),
         ("Cannot find primary config 'cipo_streaming'", "cipo_streaming: is now cipo_lagged; "),
         ("pkg://fail2fix.tasks.chain", "pkg://fail2fix.tasks: is now pkg://fail2fix.data.tasks; "),
+        ("No module named 'fail2fix.verl_ext.streams'", "fail2fix.verl_ext.streams: is now fail2fix.verl_ext.stream; "),
         ("Could not override 'fail2fix.schedules'.", ""),
         ("Could not override 'mine.fail2fix.schedule'.", ""),
         ("pkg://fail2fix.data.tasks.chain", ""),
