@@ -182,5 +182,5 @@ def test_missing_files_are_named(missing: str, data: Path, model: Path, tmp_path
 
 @pytest.mark.parametrize("option", [{"steps": 0}, {"batch_size": 0}, {"lr": 0.0}])
 def test_settings_that_train_nothing_are_refused(option: dict[str, float]) -> None:
-    with pytest.raises(InputError, match="all must be above 0"):
+    with pytest.raises(InputError, match="each must be positive"):
         Warmup(**option)  # type: ignore[arg-type]
