@@ -116,7 +116,7 @@ def row(source: str = "fail2fix/chain", question: str = QUESTION, answer: str = 
         (row(), "row 0 of train.parquet is in test.parquet too"),
         (row(question=QUESTION + " + 1"), "row 0 of train.parquet has a wrong ground_truth"),
         (row(question="What is love?"), "is no question of this family"),
-        (row(source="openai/gsm8k"), "is no task family"),
+        (row(source="openai/gsm8k"), "data_source=openai/gsm8k: .*must be fail2fix/arithmetic"),
     ],
 )
 def test_rows_it_cannot_learn_from_are_refused(train: Row, message: str, tmp_path: Path) -> None:
