@@ -124,9 +124,7 @@ class Fail2FixAgentLoopManager(EnginesPort):
         fill_extra_info(prompts)
         if "priority" not in prompts.non_tensor_batch:
             prompts.non_tensor_batch["priority"] = np.arange(len(prompts), dtype=np.int64)
-        if seeds_rollouts(self.config):
-            samples = self._validated(prompts.meta_info) if prompts.meta_info.get("validate") else None
-            prompts.non_tensor_batch[SEED] = request_seeds(prompts, self.config.fail2fix.seed, samples)
+        self._seed(prompts)
         workers = self.agent_loop_workers[: len(prompts)]
         bounds = np.linspace(0, len(prompts), len(workers) + 1).astype(int)
         chunks = [prompts[start:end] for start, end in zip(bounds[:-1], bounds[1:], strict=True)]
@@ -138,6 +136,12 @@ class Fail2FixAgentLoopManager(EnginesPort):
             # verl joins the batches of a validation by name, and they may differ in their extras.
             output.meta_info["reward_extra_keys"] = [ROW_EXTRAS]
         return output
+
+    def _seed(self, prompts: DataProto) -> None:
+        """Give every row its own seed, where seeds are asked for."""
+        if seeds_rollouts(self.config):
+            samples = self._validated(prompts.meta_info) if prompts.meta_info.get("validate") else None
+            prompts.non_tensor_batch[SEED] = request_seeds(prompts, self.config.fail2fix.seed, samples)
 
     def _collected(self, outputs: list[DataProto]) -> DataProto:
         """Workers' outputs as one batch, in this order."""

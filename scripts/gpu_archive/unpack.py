@@ -39,7 +39,8 @@ def make_environment(packed: Path, env: Path, below: list[str]) -> None:
     site = env / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
     site.mkdir(parents=True, exist_ok=True)
     with lzma.open(packed) as plain, tarfile.open(fileobj=plain, mode="r|") as archive:
-        archive.extractall(site, filter="data")
+        # Python before 3.11.4 knows no filters.
+        archive.extractall(site, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     (site / "machine.pth").write_text("".join(f"{path}\n" for path in below))
     base = Path(os.path.realpath(getattr(sys, "_base_executable", sys.executable)))
     (env / "bin").mkdir(exist_ok=True)

@@ -40,7 +40,7 @@ def test_requests_have_seeds_where_asked_for_and_by_itself_on_a_cpu(device: str,
     manager.config = given
     twice = np.array([[{"role": "user", "content": "7 + 5?"}]] * 2, dtype=object)
     prompts = DataProto.from_dict(non_tensors={"raw_prompt": twice}, meta_info={"global_steps": 3})
-    manager._seed(prompts, None)
+    manager._seed(prompts)
     assert (SEED in prompts.non_tensor_batch) is held
     assert not held or len(set(prompts.non_tensor_batch[SEED])) == 2
 
