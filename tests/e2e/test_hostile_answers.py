@@ -44,6 +44,9 @@ def is_code(answer: str) -> bool:
     return "```" in answer
 
 
+ORPHANS: set[psutil.Process] = set()  # sandboxes of other programs on this machine, from before the run
+
+
 @pytest.fixture(scope="module")
 def run(bench: Bench) -> Iterator[Run]:
     """Every problem of the data set has one answer, which the model has learned by heart."""
@@ -57,6 +60,7 @@ def run(bench: Bench) -> Iterator[Run]:
     model = make_model(bench.root / "reciter")
     assert teach(model, [(f"Say: {name}", answer) for name, answer in answers.items()]) < 0.02
     CANARY.unlink(missing_ok=True)
+    ORPHANS.update(orphaned_sandboxes())
     yield bench.train(
         "hostile",
         f"data.train_files={bench.root}/hostile/train.parquet",
@@ -112,12 +116,12 @@ def test_the_machine_is_as_it_was(run: Run) -> None:
     assert not CANARY.exists()
     # A sandbox dies with its parent, and is there until init has taken note.
     deadline = time.monotonic() + 20
-    while (left := orphaned_sandboxes()) and time.monotonic() < deadline:
+    while (left := orphaned_sandboxes() - ORPHANS) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert not left, "sandboxes that have outlived their run"
 
 
-def orphaned_sandboxes() -> list[psutil.Process]:
+def orphaned_sandboxes() -> set[psutil.Process]:
     processes = psutil.process_iter(["name", "ppid", "status"])
     of_init = [p for p in processes if p.info["name"] == "bwrap" and p.info["ppid"] == 1]
-    return [p for p in of_init if p.info["status"] != psutil.STATUS_ZOMBIE]
+    return {p for p in of_init if p.info["status"] != psutil.STATUS_ZOMBIE}
