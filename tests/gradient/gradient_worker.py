@@ -17,6 +17,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from gradient_cases import (
+    ALL,
+    CORRECTIONS,
+    DYNAMIC_TOKENS,
+    ENTROPY_COEF,
+    KL_COEF,
+    PROBLEMS,
+    PROMPT_WIDTH,
+    RESPONSE_WIDTH,
+    ROLLOUTS,
+    TEMPERATURE,
+    Case,
+)
+from gradient_reference import Row, Rows
 from omegaconf import DictConfig, OmegaConf
 from tensordict import TensorDict
 from verl import DataProto
@@ -45,20 +59,6 @@ from fail2fix.verl_ext.requests import Requests
 from fail2fix.verl_ext.step import Step
 from fail2fix.verl_ext.stream import Reading, Stream
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
-from tests.gradient.gradient_cases import (
-    ALL,
-    CORRECTIONS,
-    DYNAMIC_TOKENS,
-    ENTROPY_COEF,
-    KL_COEF,
-    PROBLEMS,
-    PROMPT_WIDTH,
-    RESPONSE_WIDTH,
-    ROLLOUTS,
-    TEMPERATURE,
-    Case,
-)
-from tests.gradient.gradient_reference import Row, Rows
 
 FP32 = {"param_dtype": "fp32", "reduce_dtype": "fp32", "buffer_dtype": "fp32"}
 
