@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from fail2fix.verl_ext.requests import objects
+
 ROW_EXTRAS = "reward_extra_info"  # verl's column of each row's own reward extras, a dict
 Extras = dict[str, list[Any]]
 
@@ -27,17 +29,13 @@ def extra_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
         missing = absent(next((value for value in values if value is not None), None))
         filled = [missing if value is None else value for value in values]
         plain = all(isinstance(value, bool | int | float | str) for value in filled)
-        columns[name] = np.array(filled) if plain else _object_column(filled)
+        columns[name] = np.array(filled) if plain else objects(filled)
     return columns
 
 
 def plain_values(extras: Mapping[str, Any]) -> dict[str, Any]:
     """Reward extras without numpy and torch types."""
     return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in extras.items()}
-
-
-def _object_column(values: Sequence[Any]) -> np.ndarray:
-    return np.fromiter(values, dtype=object, count=len(values))
 
 
 def absent(example: Any) -> Any:
