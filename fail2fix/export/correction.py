@@ -16,7 +16,7 @@ from fail2fix.console.secret_text import refuse_secret
 from fail2fix.export.run import TrainingRun, data_instruction
 from fail2fix.method.config import CorrectionConfig
 from fail2fix.method.markers import CLOSE_DELIMITER, OPEN_DELIMITER
-from fail2fix.method.prompts import block_text
+from fail2fix.method.prompts import around_attempt
 from fail2fix.method.templates import prompt_template
 from fail2fix.method.thinking import KNOWN_MARKS
 
@@ -35,7 +35,7 @@ def correction_prompt(run: TrainingRun) -> dict[str, Any] | None:
     )
     suffix = data_instruction(run.data_files())
     refuse_secret("the instruction of the training data", suffix, os.environ)
-    before, after = block_text("", "\0", template.header, template.instruction).split("\0")
+    before, after = around_attempt("", template.header, template.instruction)
     return {
         "format": FORMAT,
         "form": run.words(f"{SECTION}.form"),

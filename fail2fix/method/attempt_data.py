@@ -10,7 +10,8 @@ not pass the check is not used.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tokenizers import Encoding, Tokenizer
@@ -29,6 +30,18 @@ HEAD_SHARE = 0.6
 _MANY = 88_888
 
 
+@dataclass(frozen=True)
+class Response:
+    """What the policy wrote. Ours.
+
+    `text`: without its special tokens; marks of thinking stay. `ids`: without the end of the turn; None if they cannot
+    be used as they are: blank, a marker in their text, a special or an unknown id among them.
+    """
+
+    text: str
+    ids: list[int] | None
+
+
 class AttemptData:
     """Encodes, checks and shortens the texts of attempts for one tokenizer. Ours.
 
@@ -44,9 +57,16 @@ class AttemptData:
         self.ends = {tokenizer.eos_token_id, tokenizer.pad_token_id} - {None}
         self.notice_tokens = len(self._encode_one(omission_notice(_MANY)))
 
-    def decode(self, responses: Iterable[Sequence[int]]) -> list[str]:
-        """The texts of responses without their special tokens; marks of thinking stay."""
-        return self._data.decode_batch([list(ids) for ids in responses], skip_special_tokens=True)
+    def read(self, responses: Sequence[list[int]], ends_of_turn: Sequence[int | None]) -> list[Response]:
+        """Texts and usable ids of responses, one each.
+
+        `ends_of_turn`: the id that ends a turn in each response's conversation, beside `ends`; None: there is none.
+        """
+        texts = self._data.decode_batch(responses, skip_special_tokens=True)
+        return [
+            Response(text, self._own_ids(text, ids, self.ends | {end}))
+            for text, ids, end in zip(texts, responses, ends_of_turn, strict=True)
+        ]
 
     def quote(self, texts: list[str]) -> list[Encoding | None]:
         """Texts encoded as data; None where a marker survives.
@@ -72,18 +92,13 @@ class AttemptData:
     def _is_clean(self, ids: list[int], text: str) -> bool:
         return self.forbidden.isdisjoint(ids) and not self._markers.found_in(text)
 
-    def is_plain(self, text: str) -> bool:
-        """Whether ids whose text is `text` can be used as they are: not blank, and without a marker."""
-        return not is_blank(text) and not self._markers.found_in(text)
-
-    def response(self, ids: Sequence[int], end_of_turn: Iterable[int]) -> list[int] | None:
-        """A response's ids without its end-of-turn; None if there is any other special id or an unknown one."""
-        response = list(ids)
-        if response and response[-1] in self.ends.union(end_of_turn):
-            response.pop()
+    def _own_ids(self, text: str, ids: list[int], ends: set[int | None]) -> list[int] | None:
+        if not text.strip() or self._markers.found_in(text):
+            return None
+        own = ids[:-1] if ids[-1] in ends else ids
         # Engines have more output ids than the tokenizer has tokens, and refuse those ids in a prompt.
-        known = all(0 <= i < self._id_limit for i in response)
-        return response if known and self.forbidden.isdisjoint(response) else None
+        known = all(0 <= i < self._id_limit for i in own)
+        return own if known and self.forbidden.isdisjoint(own) else None
 
     def shorten(self, ids: list[int], offsets: Sequence[tuple[int, int]], room: int) -> list[int] | None:
         """At most `room` ids: head, notice, tail. None if too little is left or a cut made a marker.
@@ -106,11 +121,6 @@ class AttemptData:
 
     def _decode_all(self, batch: list[list[int]]) -> list[str]:
         return self._data.decode_batch(batch, skip_special_tokens=False)
-
-
-def is_blank(text: str) -> bool:
-    """Whether only whitespace is left of an attempt."""
-    return not text.strip()
 
 
 def _splits_character(offsets: Sequence[tuple[int, int]], cut: int) -> bool:

@@ -2,7 +2,7 @@
 
 Knows: a Hugging Face tokenizer's `apply_chat_template`. Must not know: attempts, verdicts, budgets.
 
-Example: for ChatML, `ChatTemplate(tokenizer).split([{"role": "user", "content": "2+2? \\ue000"}], "\\ue000")`
+Example: for ChatML, `ChatTemplate(tokenizer).around([{"role": "user", "content": ""}], 0, before="2+2? ")`
 is `("<|im_start|>user\\n2+2? ", "<|im_end|>\\n<|im_start|>assistant\\n")`.
 """
 
@@ -25,10 +25,9 @@ MIN_ROLE_LINE_CHARS = 3
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
-def unused_character(messages: Messages, words: Iterable[str] = ()) -> str:
+def _unused_character(messages: Messages, words: str) -> str:
     """A private-use character that occurs neither in `messages` nor in `words`. ValueError if all occur."""
-    used = set(json.dumps([dict(message) for message in messages], ensure_ascii=False, default=str))
-    used.update(*words)
+    used = set(json.dumps([dict(message) for message in messages], ensure_ascii=False, default=str)) | set(words)
     for code in range(_FIRST_SENTINEL, _LAST_SENTINEL + 1):
         if chr(code) not in used:
             return chr(code)
@@ -61,9 +60,15 @@ class ChatTemplate:
             raise ValueError(f"the chat template does not render the roles {roles}: {error}") from error
         return str(rendered)
 
-    def split(self, messages: Messages, sentinel: str) -> tuple[str, str]:
-        """The rendered text before and after `sentinel`. ValueError if it is not rendered exactly once."""
-        parts = self.render(messages).split(sentinel)
+    def around(self, messages: Messages, place: int, before: str = "", after: str = "") -> tuple[str, str]:
+        """The rendered text before and after what message `place` holds between `before` and `after`.
+
+        ValueError if the template does not render that content once and unchanged.
+        """
+        sentinel = _unused_character(messages, before + after)
+        filled = [dict(message) for message in messages]
+        filled[place]["content"] = before + sentinel + after
+        parts = self.render(filled).split(sentinel)
         if len(parts) != 2:
             raise ValueError(
                 f"the chat template must render message contents once and unchanged; "

@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING, Any
 
 from tokenizers import Encoding
 
-from fail2fix.method.attempt_data import MIN_ATTEMPT_TOKENS, AttemptData, is_blank, parsed_texts
-from fail2fix.method.chat_template import ChatTemplate, unused_character
+from fail2fix.method.attempt_data import MIN_ATTEMPT_TOKENS, AttemptData, parsed_texts
+from fail2fix.method.chat_template import ChatTemplate
 from fail2fix.method.markers import CLOSE_DELIMITER, OPEN_DELIMITER, Markers
 from fail2fix.method.templates.default import Default
 from fail2fix.method.thinking import ThinkingMarks
@@ -78,9 +78,15 @@ class _Frame:
     turn: list[int] | None
 
 
+def around_attempt(problem: str, header: str, instruction: str) -> tuple[str, str]:
+    """What stands before and after the attempt in the user turn of form `block`. Ours."""
+    return f"{problem}\n\n{header}\n\n{OPEN_DELIMITER}\n", f"\n{CLOSE_DELIMITER}\n\n{instruction}"
+
+
 def block_text(problem: str, attempt: str, header: str, instruction: str) -> str:
     """The user turn of form `block`. `attempt` is quoted as it is: a model's text must be made harmless first. Ours."""
-    return f"{problem}\n\n{header}\n\n{OPEN_DELIMITER}\n{attempt}\n{CLOSE_DELIMITER}\n\n{instruction}"
+    before, after = around_attempt(problem, header, instruction)
+    return before + attempt + after
 
 
 class CorrectionPromptBuilder:
@@ -148,36 +154,29 @@ class CorrectionPromptBuilder:
         if not contexts:
             return []
         frames = self._frames(contexts)
-        raw = self._data.decode(context.response_ids for context in contexts)
-        texts = [self._without_thinking(text) for text in raw]
+        ends = [frame.turn[0] if frame.turn else None for frame in frames]
+        responses = self._data.read([context.response_ids for context in contexts], ends)
+        texts = [self._without_thinking(response.text) for response in responses]
         prompts = [
-            self._from_ids(context, frame) if text == as_decoded and self._data.is_plain(text) else None
-            for context, frame, text, as_decoded in zip(contexts, frames, texts, raw, strict=True)
+            self._around_ids(context.prompt_ids, response.ids, frame) if text == response.text else None
+            for context, frame, text, response in zip(contexts, frames, texts, responses, strict=True)
         ]
-        left = [i for i, prompt in enumerate(prompts) if prompt is None and not is_blank(texts[i])]
+        left = [i for i, prompt in enumerate(prompts) if prompt is None and texts[i].strip()]
         for i, quote in zip(left, self._data.quote([texts[i] for i in left]), strict=True):
             prompts[i] = None if quote is None else self._as_block(quote, frames[i])
         return [self._told_unknown(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
 
     # The words around the attempt
 
-    def _block_messages(self, messages: Sequence[Mapping[str, str]], attempt: str) -> list[dict[str, str]]:
-        *earlier, last = messages
-        content = block_text(last["content"], attempt, self._header, self._instruction)
-        return [*map(dict, earlier), {**last, "content": content}]
-
-    def _turn_messages(self, messages: Sequence[Mapping[str, str]], attempt: str) -> list[dict[str, str]]:
-        request = {"role": "user", "content": self._instruction}
-        return [*map(dict, messages), {"role": "assistant", "content": attempt}, request]
-
     def _frame_texts(self, messages: Sequence[Mapping[str, str]]) -> tuple[str, str, str]:
         """Rendered text before and after a quoted attempt, and after an attempt that is a turn of its own."""
         _check_messages(messages)
-        sentinel = unused_character(messages, (self._header, self._instruction))
-        prefix, suffix = self._template.split(self._block_messages(messages, sentinel), sentinel)
+        problem = messages[-1]["content"]
+        prefix, suffix = self._template.around(messages, -1, *around_attempt(problem, self._header, self._instruction))
         if self._form == "block":
             return prefix, suffix, ""
-        return prefix, suffix, self._template.split(self._turn_messages(messages, sentinel), sentinel)[1]
+        request = [{"role": "assistant", "content": ""}, {"role": "user", "content": self._instruction}]
+        return prefix, suffix, self._template.around([*messages, *request], -2)[1]
 
     def _frames(self, contexts: Sequence[AttemptContext]) -> list[_Frame]:
         """One frame a context; each problem is rendered once, and each distinct text tokenized once."""
@@ -233,11 +232,19 @@ class CorrectionPromptBuilder:
 
     # The two forms
 
-    def _from_ids(self, context: AttemptContext, frame: _Frame) -> CorrectionPrompt | None:
-        """The prompt around the attempt's own ids, in the form asked for if possible; None if neither form can
-        use them."""
-        turn = self._as_turn(context, frame) if self._form == "turn" else None
-        return turn or self._as_written(context, frame)
+    def _around_ids(self, prompt: list[int], response: list[int] | None, frame: _Frame) -> CorrectionPrompt | None:
+        """The prompt around the attempt's own ids, which saves encoding its text; None if they are too many or cannot
+        be used as they are. Form `turn` has prompt and response exactly as the engine had them, then the request."""
+        if response is None:
+            return None
+        if self._form == "turn" and frame.turn is not None:
+            ids = [*prompt, *response, *frame.turn]
+            if len(ids) <= self._max_tokens:
+                return CorrectionPrompt(ids=ids, form="turn", shortened=False, fell_back=False)
+        ids = [*frame.prefix, *response, *frame.suffix]
+        if len(ids) > self._max_tokens:
+            return None
+        return CorrectionPrompt(ids=ids, form="block", shortened=False, fell_back=self._form == "turn")
 
     def _as_block(self, quote: Encoding, frame: _Frame) -> CorrectionPrompt | None:
         room = self._max_tokens - len(frame.prefix) - len(frame.suffix)
@@ -247,30 +254,6 @@ class CorrectionPromptBuilder:
             return None
         ids = [*frame.prefix, *middle, *frame.suffix]
         return CorrectionPrompt(ids=ids, form="block", shortened=shortened, fell_back=self._form == "turn")
-
-    def _as_written(self, context: AttemptContext, frame: _Frame) -> CorrectionPrompt | None:
-        """A block around the attempt's own ids, which saves encoding its text; None if they cannot be used as
-        they are: special or unknown ids in them, or too many."""
-        response = self._response(context, frame)
-        if response is None:
-            return None
-        ids = [*frame.prefix, *response, *frame.suffix]
-        if len(ids) > self._max_tokens:
-            return None
-        return CorrectionPrompt(ids=ids, form="block", shortened=False, fell_back=self._form == "turn")
-
-    def _response(self, context: AttemptContext, frame: _Frame) -> list[int] | None:
-        return self._data.response(context.response_ids, frame.turn[:1] if frame.turn else ())
-
-    def _as_turn(self, context: AttemptContext, frame: _Frame) -> CorrectionPrompt | None:
-        """Prompt and response exactly as the engine had them, then the request; None if `block` must do."""
-        response = self._response(context, frame)
-        if frame.turn is None or response is None:
-            return None
-        ids = [*context.prompt_ids, *response, *frame.turn]
-        if len(ids) > self._max_tokens:
-            return None
-        return CorrectionPrompt(ids=ids, form="turn", shortened=False, fell_back=False)
 
 
 def _check_settings(tokenizer: PreTrainedTokenizerBase, form: str, thinking: str, max_tokens: int) -> None:
