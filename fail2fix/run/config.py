@@ -106,13 +106,16 @@ class Fail2FixConfig:
     spreads them. ``skip_idle_rows``: rows without a gradient (no advantage, no KL loss, no entropy bonus) stay out of
     the update's passes, not of what its loss is divided by; of fixed micro-batches (no ``use_dynamic_bsz``) whole ones
     only. ``actor/ppo_kl``, clip fractions and ``actor/entropy_loss`` are then means over the other rows, and in
-    ``fail2fix/base/*`` and ``fail2fix/correction/*`` these rows count as zero.
+    ``fail2fix/base/*`` and ``fail2fix/correction/*`` these rows count as zero. ``skip_old_log_probs``: where a step has
+    one optimizer step and nothing needs log pi_old before it, the update's own forward pass gives it; entropies and
+    ``training/rollout_*`` are then those of the rows in the update.
     """
 
     seed: int = 0
     seeded_rollouts: Any = "auto"  # or a bool; `check` refuses all else
     groups_share_engine: bool = True
     skip_idle_rows: bool = True
+    skip_old_log_probs: bool = False
     correction: CorrectionConfig = field(default_factory=CorrectionConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     offline: OfflineConfig = field(default_factory=OfflineConfig)

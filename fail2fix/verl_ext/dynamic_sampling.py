@@ -12,7 +12,11 @@ import numpy as np
 
 from fail2fix.method.advantage import ZERO_VARIANCE
 from fail2fix.method.rollouts import Bools
+from fail2fix.verl_ext.generation import Generation
+from fail2fix.verl_ext.loop import TrainingLoop
+from fail2fix.verl_ext.step import Step
 from fail2fix.verl_ext.stream import Stream, concatenated
+from fail2fix.verl_ext.training_prompts import drawn_prompts
 
 # filter_groups.metric -> what a group's spread is taken of: its rewards or its verdicts.
 REWARD_METRICS = ("reward", "score", "seq_reward", "seq_final_reward")
@@ -72,3 +76,22 @@ def discarded(base: Stream, counts: Mapping[str, float]) -> dict[str, int]:
     excluded = int(base.rollouts.excluded.sum())
     failed = int(counts.get("fail2fix/base/sampled_excluded_groups", excluded)) - excluded
     return {"recorded": groups * base.rollouts.group_size, "failed": failed, "discarded": groups - failed}
+
+
+def solve_others(
+    trainer: TrainingLoop, generation: Generation, step: Step, problems: int, round_number: int
+) -> Stream | None:
+    """G rollouts of each of ``problems`` problems from the whole training set, as far as the budget allows.
+
+    The step's corrections come first: what they need is not spent here.
+    """
+    config, settings = trainer.config, trainer.settings
+    rollouts, correction = config.actor_rollout_ref.rollout.n, settings.correction
+    reserved = correction.attempts * correction.rollouts if correction.enabled else 0
+    left = trainer.ledger.left(settings.budget.rollouts) - reserved
+    problems = int(min(problems, left // rollouts))
+    if problems < 1:
+        return None
+    prompts = drawn_prompts(trainer.train_dataset, problems, settings.seed, "refill", step.number, round_number)
+    prompts.meta_info["temperature"] = config.actor_rollout_ref.rollout.temperature
+    return generation.solve_problems(prompts, step, config.data.train_batch_size * rollouts * round_number)

@@ -21,6 +21,7 @@ from fail2fix.method.rollouts import Bools, Floats, Ints
 from fail2fix.verl_ext.batches import interleaved
 from fail2fix.verl_ext.stream import Stream
 
+ROW = "fail2fix_row"  # a row's place in the update's batch
 STREAM, SEQUENCES, TOKENS = "fail2fix_stream", "fail2fix_sequences", "fail2fix_tokens"
 
 
@@ -82,8 +83,11 @@ class JointBatch:
         for name in ("advantages", "returns"):
             batch[name] = torch.where(of_stream, ours, batch[name])
 
-    def for_update(self, split: BatchSplit, only_advantage: bool, skip: bool) -> tuple[DataProto, dict[str, float]]:
-        """The rows that the update has to see, rank by rank, and how many it can do without (METHOD.md, item 6; ours).
+    def for_update(
+        self, split: BatchSplit, only_advantage: bool, skip: bool
+    ) -> tuple[DataProto, Ints, dict[str, float]]:
+        """The rows that the update has to see, rank by rank, their places in the joint batch, and how many it can do
+        without (METHOD.md, item 6; ours).
 
         Every row gets what the loss divides by: its stream's sequences and tokens in its mini-batch. A row without
         gradient stays in these denominators; its passes through the model are left out.
@@ -110,10 +114,12 @@ class JointBatch:
             "fail2fix/update/skipped_token_share": float(1 - tokens[kept].sum() / tokens.sum()),
         }
         if len(kept) == len(needed):
-            return self.rows, metrics
-        rows = self.rows[kept]
-        rows.meta_info = self.rows.meta_info | {"global_token_num": tokens[kept].tolist()}
-        return rows, metrics
+            rows = self.rows
+        else:
+            rows = self.rows[kept]
+            rows.meta_info = self.rows.meta_info | {"global_token_num": tokens[kept].tolist()}
+        rows.batch[ROW] = torch.arange(len(kept))
+        return rows, kept, metrics
 
     def base_rows(self, tensors: Sequence[str], columns: Sequence[str]) -> DataProto:
         """The base stream's rows with these tensors and columns, as far as they exist."""

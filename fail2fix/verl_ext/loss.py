@@ -28,6 +28,7 @@ from verl.workers.utils.losses import ppo_loss
 
 from fail2fix.verl_ext.joint_batch import SEQUENCES, STREAM, TOKENS
 from fail2fix.verl_ext.log_probs import use_chunks
+from fail2fix.verl_ext.own_log_probs import with_own_log_probs
 
 # Every worker imports this module with its loss (Fail2FixTrainer.init_workers), before its first log-probabilities; the
 # reference policy is in the same process.
@@ -46,19 +47,25 @@ def joint_loss(
     Args:
         config: verl's actor config.
         model_output: nested ``log_probs`` and, if asked for, ``entropy``, (rows, prompt + response tokens).
-        data: the micro-batch in verl's no-padding form, with the three columns.
+        data: the micro-batch in verl's no-padding form, with the three columns. Without ``old_log_probs`` the model's
+            own are the old ones, and come back among the metrics.
         weights: of each stream by name, in the order of ``fail2fix_stream``.
         dp_group: verl passes it; not needed, the columns are global already.
 
     Returns:
         scalar loss, and metrics: verl's names for the joint loss, ``fail2fix/<stream>/...`` for each stream.
     """
+    own: dict[str, Any] = {}
+    if "old_log_probs" not in data:
+        data, own = with_own_log_probs(model_output, data)
+        if not (config.calculate_entropy or config.entropy_coeff):
+            del model_output["entropy"]  # measured; without its graph the backward pass keeps no probabilities for it
     losses = [_stream_loss(place, config, model_output, data) for place in range(len(weights))]
     loss = reduce(add, [weight * part.loss for weight, part in zip(weights.values(), losses, strict=True)])
     metrics = losses[0].constants | _joint_metrics(losses, list(weights.values()))
     for name, part in zip(weights, losses, strict=True):
         metrics |= part.named(name)
-    return loss, metrics
+    return loss, metrics | own
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,8 @@ class TrainerPort(RayPPOTrainer):
     def update(self, rows: DataProto, mini_batches: int) -> dict[str, Any]:
         """Take ``mini_batches`` optimizer steps of any size an epoch; verl fixes their size to the base stream's.
 
+        Rows without ``old_log_probs`` get entropies computed, too.
+
         Returns:
             The workers' metrics, each a list or a number.
         """
@@ -85,7 +87,9 @@ class TrainerPort(RayPPOTrainer):
         data = left_right_2_no_padding(rows.to_tensordict())
         tu.assign_non_tensor(
             data,
-            calculate_entropy=actor.calculate_entropy or actor.entropy_coeff != 0.0,
+            calculate_entropy=actor.calculate_entropy
+            or actor.entropy_coeff != 0.0
+            or "old_log_probs" not in rows.batch,
             distillation_use_topk=False,
             distillation_only=False,
             global_batch_size=len(rows) // mini_batches,

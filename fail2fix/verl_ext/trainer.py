@@ -30,16 +30,17 @@ from fail2fix.method.advantage import ZERO_VARIANCE, AdvantageRule, CorrectionGr
 from fail2fix.method.metrics import correction_metrics, group_metrics, replay_metrics, stream_metrics
 from fail2fix.method.objective import feasible_attempts
 from fail2fix.method.ratio import ReplayRatio
-from fail2fix.method.rollouts import BASE, CORRECTION, Bools, Floats
+from fail2fix.method.rollouts import BASE, CORRECTION, Bools, Floats, Ints
 from fail2fix.method.selection import PromptGroup, Selection, distinct_candidates, selection_rule
 from fail2fix.run.faults import check_verified, verification_failure
 from fail2fix.run.step_sizes import batch_split, mini_batches
-from fail2fix.verl_ext.dynamic_sampling import discarded, refilled
+from fail2fix.verl_ext.dynamic_sampling import discarded, refilled, solve_others
 from fail2fix.verl_ext.generation import Generation
 from fail2fix.verl_ext.held_out import load_held_out
 from fail2fix.verl_ext.joint_batch import JointBatch, join
 from fail2fix.verl_ext.loop import TrainingLoop
 from fail2fix.verl_ext.loss import joint_loss
+from fail2fix.verl_ext.own_log_probs import OWN, collected, update_gives_log_probs
 from fail2fix.verl_ext.replays import Replays, choose_replays
 from fail2fix.verl_ext.requests import Requests
 from fail2fix.verl_ext.sources import source_class
@@ -47,7 +48,6 @@ from fail2fix.verl_ext.starting_policy import StartingRollouts
 from fail2fix.verl_ext.step import Step
 from fail2fix.verl_ext.stream import Reading, Stream
 from fail2fix.verl_ext.tokenizer import correction_prompt_builder, end_of_turn_ids
-from fail2fix.verl_ext.training_prompts import drawn_prompts
 
 LEAVE_ONE_OUT = ("rloo", "rloo_vectorized")
 # Policy losses whose gradient in a row is proportional to the row's own advantage.
@@ -77,6 +77,7 @@ class Fail2FixTrainer(TrainingLoop):
         weights = {BASE: 1.0, CORRECTION: self.settings.correction.weight}
         self.set_loss(partial(joint_loss, config=actor, weights=weights))
         self.split = batch_split(self.config, self.data_parallel_ranks())
+        self.update_gives_log_probs = update_gives_log_probs(self.config)
 
     # ------------------------------------------------------------------------------------------- the method
 
@@ -107,7 +108,7 @@ class Fail2FixTrainer(TrainingLoop):
             base = self.generation.solve_problems(prompts, step)
             counts: dict[str, float] = {}
             if filter_groups.enable:
-                more = partial(self._solve_others, step=step)
+                more = partial(solve_others, self, self.generation, step)
                 base, counts = refilled(base, more, filter_groups.metric, filter_groups.max_num_gen_batches)
         step.metrics |= counts
         step.accounts[BASE].leave(**discarded(base, counts))
@@ -154,7 +155,7 @@ class Fail2FixTrainer(TrainingLoop):
             )
         with step.timer("join"):
             joint = join(streams, self.split, self.config.trainer.balance_batch)
-            joint.rows.meta_info["temperature"] = self.config.actor_rollout_ref.rollout.temperature
+        joint.rows.meta_info["temperature"] = self.config.actor_rollout_ref.rollout.temperature
         if not joint.included.any():
             raise verification_failure(f"step {step.number}: a check failed in every group", joint.base.rollouts)
         return joint
@@ -172,23 +173,15 @@ class Fail2FixTrainer(TrainingLoop):
             step.metrics |= step.accounts[name].metrics()
 
     def log_probs(self, joint: JointBatch, step: Step) -> None:
-        """log pi_old and, for KL, log pi_ref of every response token."""
-        corrected, actor = self.config.algorithm.get("rollout_correction"), self.config.actor_rollout_ref.actor
+        """log pi_old, unless the update itself gives it, and, for KL, log pi_ref of every response token."""
+        corrected, policy = self.config.algorithm.get("rollout_correction"), self.config.actor_rollout_ref.actor
         if corrected and corrected.get("bypass_mode", False):
-            apply_bypass_mode(batch=joint.rows, rollout_corr_config=corrected, policy_loss_config=actor.policy_loss)
-        else:
+            apply_bypass_mode(joint.rows, corrected, policy.policy_loss)
+        elif not self.update_gives_log_probs:
             with step.timer("old_log_prob"):
-                old, mfu = self.old_log_probs(joint.rows)
-            mean = partial(agg_loss, loss_agg_mode=actor.loss_agg_mode, loss_scale_factor=actor.loss_scale_factor)
-            entropy, mask = old.batch.pop("entropys"), joint.rows.batch["response_mask"]
-            step.metrics |= {"actor/entropy": mean(entropy, mask).item(), "perf/mfu/actor_infer": mfu}
-            for place, stream in enumerate(joint.streams):
-                rows = torch.from_numpy((joint.stream_of == place) & joint.included)
-                if rows.any():
-                    step.metrics[f"fail2fix/{stream.name}/entropy"] = mean(entropy[rows], mask[rows]).item()
+                old, step.metrics["perf/mfu/actor_infer"] = self.old_log_probs(joint.rows)
             joint.rows = joint.rows.union(old)
-            if "rollout_log_probs" in joint.rows.batch:
-                step.metrics |= calculate_debug_metrics(joint.rows)
+            step.metrics |= self._policy_metrics(joint.rows, np.arange(len(joint.rows)), joint)
         if self.use_reference_policy:
             with step.timer("ref"):
                 joint.rows = joint.rows.union(self.reference_log_probs(joint.rows))
@@ -202,11 +195,8 @@ class Fail2FixTrainer(TrainingLoop):
         if algorithm.use_kl_in_reward:
             joint.rows, metrics = apply_kl_penalty(joint.rows, self.kl_ctrl_in_reward, algorithm.kl_penalty)
             step.metrics |= metrics
-        corrected = algorithm.get("rollout_correction")
-        bypass = corrected is not None and corrected.get("bypass_mode", False)
-        if corrected is not None and "rollout_log_probs" in joint.rows.batch and not bypass:
-            joint.rows, metrics = compute_rollout_correction_and_add_to_batch(joint.rows, corrected)
-            step.metrics |= metrics
+        if not self.update_gives_log_probs:
+            joint.rows = self._rollout_corrected(joint.rows, step)
 
     def advantages(self, joint: JointBatch, replays: Replays, step: Step) -> None:
         """Per group, never across groups or streams: verl's estimator for the base stream, ours for corrections.
@@ -236,13 +226,17 @@ class Fail2FixTrainer(TrainingLoop):
         actor = self.config.actor_rollout_ref.actor
         proportional = actor.policy_loss.loss_mode in PROPORTIONAL_LOSSES
         only_advantage = proportional and not actor.use_kl_loss and actor.entropy_coeff == 0.0
-        rows, skipped = joint.for_update(self.split, only_advantage, self.settings.skip_idle_rows)
+        rows, places, skipped = joint.for_update(self.split, only_advantage, self.settings.skip_idle_rows)
         self.finished_step = None  # from here on the weights belong to no finished step
         with step.timer("update_actor"):
             metrics = self.update(rows, mini_batches(self.config))
         step.ledger.optimizer_steps += mini_batches(self.config) * actor.ppo_epochs
         norms = np.atleast_1d(metrics.get("actor/grad_norm", []))
         step.metrics["fail2fix/update/skipped"] = float(self.updates.count(norms))
+        if own := metrics.pop(OWN, None):
+            rows = collected(own, rows)
+            step.metrics |= self._policy_metrics(rows, places, joint)
+            self._rollout_corrected(rows, step)
         step.metrics |= skipped | reduce_metrics(metrics)
 
     def update_replay_ratio(self, joint: JointBatch, replays: Replays, step: Step) -> None:
@@ -269,21 +263,26 @@ class Fail2FixTrainer(TrainingLoop):
         chosen.counts["trimmed"] = available - k
         return chosen.first(fits(min(len(chosen.attempts), k)))
 
-    def _solve_others(self, problems: int, round_number: int, step: Step) -> Stream | None:
-        """G rollouts of each of ``problems`` problems from the whole training set, as far as the budget allows.
+    def _policy_metrics(self, rows: DataProto, places: Ints, joint: JointBatch) -> dict[str, float]:
+        """Entropies (nats, as the loss aggregates) and agreement with the engines; the rows are at these ``places``."""
+        actor = self.config.actor_rollout_ref.actor
+        mean = partial(agg_loss, loss_agg_mode=actor.loss_agg_mode, loss_scale_factor=actor.loss_scale_factor)
+        entropy, mask = rows.batch.pop("entropys"), rows.batch["response_mask"]
+        metrics = {"actor/entropy": mean(entropy, mask).item()}
+        for place, stream in enumerate(joint.streams):
+            its = torch.from_numpy(((joint.stream_of == place) & joint.included)[places])
+            if its.any():
+                metrics[f"fail2fix/{stream.name}/entropy"] = mean(entropy[its], mask[its]).item()
+        return metrics | (calculate_debug_metrics(rows) if "rollout_log_probs" in rows.batch else {})
 
-        The step's corrections come first: what they need is not spent here.
-        """
-        rollouts, correction = self.config.actor_rollout_ref.rollout.n, self.settings.correction
-        reserved = correction.attempts * correction.rollouts if correction.enabled else 0
-        left = self.ledger.left(self.settings.budget.rollouts) - reserved
-        problems = int(min(problems, left // rollouts))
-        if problems < 1:
-            return None
-        prompts = drawn_prompts(self.train_dataset, problems, self.settings.seed, "refill", step.number, round_number)
-        prompts.meta_info["temperature"] = self.config.actor_rollout_ref.rollout.temperature
-        first = self.config.data.train_batch_size * rollouts * round_number
-        return self.generation.solve_problems(prompts, step, first)
+    def _rollout_corrected(self, rows: DataProto, step: Step) -> DataProto:
+        """The rows with rollout correction's weights, if configured; its metrics."""
+        corrected = self.config.algorithm.get("rollout_correction")
+        if corrected is None or corrected.get("bypass_mode", False) or "rollout_log_probs" not in rows.batch:
+            return rows
+        rows, metrics = compute_rollout_correction_and_add_to_batch(rows, corrected)
+        step.metrics |= metrics
+        return rows
 
     @contextmanager
     def _engines_awake(self, step: Step) -> Iterator[None]:

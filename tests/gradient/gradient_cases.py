@@ -6,7 +6,7 @@ each of the M mini-batches.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 MODES = ("token-mean", "seq-mean-token-sum", "seq-mean-token-mean", "seq-mean-token-sum-norm")
@@ -39,6 +39,7 @@ class Case:
         remove_padding: verl's packed rows.
         regularized: KL loss and entropy on.
         skip: rows without a gradient are left out of the passes.
+        own: the update gives log pi_old.
     """
 
     ranks: int = 1
@@ -52,6 +53,7 @@ class Case:
     remove_padding: bool = True
     regularized: bool = True
     skip: bool = True
+    own: bool = False
 
     def __str__(self) -> str:
         micro = "dynamic" if self.micro is None else f"micro{self.micro}"
@@ -84,4 +86,13 @@ IDLE = [
     Case(ranks, "idle", mode, mini_batches, micro, regularized=False, skip=skip)
     for ranks, mode, mini_batches, micro, skip in product(RANKS, MODES, MINI_BATCHES, [None, 1], [True, False])
 ]
+# The update gives log pi_old: every row, and with idle rows left out.
+OWN = [
+    Case(ranks, rows, mode, micro=micro, regularized=regularized, own=True)
+    for (rows, regularized), ranks, mode, micro in product(
+        [("on_policy", True), ("on_policy_idle", False)], RANKS, MODES, [3, None]
+    )
+]
+GIVEN = [replace(case, own=False) for case in OWN]
 ALL = JOINT + PADDED + STOCK + WITHOUT_WEIGHT + WITHOUT_CORRECTIONS + DUPLICATED + EXCLUDED + RISK + BROKEN + IDLE
+ALL += OWN + GIVEN

@@ -94,6 +94,10 @@ def all_rows(model: PreTrainedModel) -> dict[str, Rows]:
     rows["excluded"] = Rows(_without(base, ROLLOUTS, {1}), _without(correction, CORRECTIONS, {3}))
     rows["stream_excluded"] = Rows(base, _without(correction, CORRECTIONS, {2, 3}))
     rows["idle"] = Rows(_idle(base, ROLLOUTS, {0, 1, 3}), _idle(correction, CORRECTIONS, {0, 3}))
+    rows["on_policy"] = Rows(*([_on_policy(model, row) for row in stream] for stream in (base, correction)))
+    rows["on_policy_idle"] = Rows(
+        _idle(rows["on_policy"].base, ROLLOUTS, {0, 1, 3}), _idle(rows["on_policy"].correction, CORRECTIONS, {0, 3})
+    )
     rows |= {f"{scale}:{risk:g}": _shaped(plain, scale, risk) for scale in SCALES for risk in (0.0, 1.0)}
     return rows | {f"all_broken:{baseline}": _all_broken(plain, baseline) for baseline in BASELINES}
 
@@ -108,6 +112,11 @@ def _row(model: PreTrainedModel, random: np.random.Generator, longest: int, leng
     far = torch.from_numpy(random.random((2, len(response))) < 0.1)
     old, reference = exact + noise[0] - 1.5 * far[0], exact + noise[1] + 3.0 * far[1]
     return Row(prompt, response, old, reference, float(random.normal()))
+
+
+def _on_policy(model: PreTrainedModel, row: Row) -> Row:
+    with torch.no_grad():
+        return replace(row, old_log_prob=_forward(model, row.prompt, row.response)[0])
 
 
 def _duplicated(rows: list[Row]) -> list[Row]:

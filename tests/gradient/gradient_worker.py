@@ -84,6 +84,8 @@ def trainer_config(case: Case) -> DictConfig:
         "calculate_entropy": False,
         "entropy_coeff": ENTROPY_COEF if case.regularized else 0.0,
         "use_kl_loss": case.regularized,
+        "loss_agg_mode": case.mode,
+        "loss_scale_factor": None,
         "policy_loss": {"loss_mode": "vanilla"},
         "ppo_epochs": 1,
         "data_loader_seed": 42,
@@ -91,7 +93,11 @@ def trainer_config(case: Case) -> DictConfig:
     }
     rollout = {"n": ROLLOUTS, "temperature": TEMPERATURE, "multi_turn": {"enable": False}}
     return OmegaConf.create(
-        {"data": {"train_batch_size": PROBLEMS}, "actor_rollout_ref": {"actor": actor, "rollout": rollout}}
+        {
+            "data": {"train_batch_size": PROBLEMS},
+            "actor_rollout_ref": {"actor": actor, "rollout": rollout},
+            "algorithm": {"rollout_correction": {"rollout_is": None, "rollout_rs": None, "bypass_mode": False}},
+        }
     )
 
 
@@ -195,6 +201,9 @@ def update(worker: TrainingWorker, case: Case, rows: Rows) -> dict[str, Any]:
     trainer.settings = Fail2FixConfig(skip_idle_rows=case.skip)
     trainer.split = BatchSplit(case.ranks, case.mini_batches, update_micro=case.micro or 1)
     joint, actor = joint_batch(case, rows), actor_config(case)
+    if case.own:
+        del joint.rows.batch["old_log_probs"]
+        joint.rows.batch["rollout_log_probs"] = joint.rows.batch["ref_log_prob"]  # off by as much
     step = Step(number=1, epoch=0, last=False, profile=None, ledger=trainer.ledger)
     if case.stock:
         worker.set_loss_fn(partial(ppo_loss, config=actor))

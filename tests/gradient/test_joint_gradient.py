@@ -27,6 +27,7 @@ from gradient_cases import (
     IDLE,
     JOINT,
     MODES,
+    OWN,
     PADDED,
     RANKS,
     RISK,
@@ -36,7 +37,7 @@ from gradient_cases import (
     Case,
     stock,
 )
-from gradient_reference import Reference, Rows, all_rows, clipped, dual_clipped, save_model
+from gradient_reference import Reference, Rows, all_rows, clipped, dual_clipped, save_model, stream_mean
 
 pytestmark = pytest.mark.e2e
 
@@ -152,6 +153,29 @@ def test_rows_without_a_gradient_need_no_passes(lab: Lab, case: Case) -> None:
     skipped = lab.results[case]["metrics"]["fail2fix/update/skipped_rows"]
     needed = 8 if case.ranks * case.mini_batches < 4 else 4
     assert skipped >= 24 - case.mini_batches * needed - 4
+
+
+@pytest.mark.parametrize("case", OWN, ids=str)
+def test_one_optimizer_step_needs_no_pass_for_old_log_probs(lab: Lab, case: Case) -> None:
+    """The update's own log-probs are the old ones: the gradient is the one of a batch that brings them."""
+    assert difference(lab.gradients(case), lab.gradients(replace(case, own=False))) <= TOLERANCE
+    if case.regularized:
+        assert difference(lab.gradients(case), lab.by_hand(case)) <= TOLERANCE
+
+
+@pytest.mark.parametrize("case", [case for case in OWN if case.regularized], ids=str)
+def test_the_update_measures_what_the_pass_for_old_log_probs_measures(lab: Lab, case: Case) -> None:
+    """Entropies and the agreement with the engines."""
+    metrics, rows = lab.results[case]["metrics"], lab.rows[case.rows]
+    both = [*rows.base, *rows.correction]
+    for name, its in {"fail2fix/base": rows.base, "fail2fix/correction": rows.correction, "actor": both}.items():
+        entropy = stream_mean([lab.reference.output(row)[1].detach() for row in its], case.mode)
+        assert metrics[f"{name}/entropy"] == pytest.approx(float(entropy), rel=1e-4)
+    old = torch.cat([row.old_log_prob for row in both]).exp()
+    engine = torch.cat([row.ref_log_prob for row in both]).exp()
+    correlation = float(torch.corrcoef(torch.stack([old, engine]))[0, 1])
+    assert metrics["training/rollout_actor_probs_pearson_corr"] == pytest.approx(correlation, rel=1e-4)
+    assert "rollout_corr/kl" in metrics
 
 
 @pytest.mark.parametrize("case", DUPLICATED, ids=str)

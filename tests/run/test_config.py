@@ -39,6 +39,7 @@ CHOICES = {
     "seeded_rollouts": "auto",
     "groups_share_engine": True,
     "skip_idle_rows": True,
+    "skip_old_log_probs": False,
     "correction.enabled": True,
     "correction.form": PromptForm.block,
     "correction.thinking": Thinking.strip,
