@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 CONFIG = "cipo"  # of a command line that names none
 DRY_RUN = "--dry-run"
+ENGINES = ("automodel", "megatron", "mindspeed", "torchtitan", "veomni")  # verl's, beside the one we use
 # Ray keeps this many tasks for its dashboard, 2.5 kB each; its default, 100,000, fills over days like a memory leak.
 RAY_DEFAULTS = {"RAY_task_events_max_num_task_in_gcs": "2000"}
 
@@ -120,7 +121,8 @@ def start(config: DictConfig, folder: Path, held: ExitStack) -> None:
     cluster.use(config, address)
     if line := seeds_on_gpu(config):
         print(f"fail2fix: {line}", flush=True)
-    print(f"run folder: {folder}", flush=True)
+    if "console" in config.trainer.logger:
+        print(f"run folder: {folder}", flush=True)
 
 
 def warn(lines: Iterable[str]) -> None:
@@ -138,7 +140,9 @@ def train(config: DictConfig, task_runner: type[Fail2FixTaskRunner] | None = Non
     import ray
 
     from fail2fix.cluster import joining as cluster
+    from fail2fix.report.live import shown
     from fail2fix.run.driver import Driver, end_process
+    from fail2fix.run.folder import folder_of
     from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner, run_on_ray
 
     for name, value in RAY_DEFAULTS.items():
@@ -152,7 +156,8 @@ def train(config: DictConfig, task_runner: type[Fail2FixTaskRunner] | None = Non
         return ray.get_runtime_context().gcs_address if ray.is_initialized() else ""
 
     head = cluster.Head(address) if cluster.joins(config) else None
-    status = Driver(config, training, ray.shutdown, head).run()
+    with shown(config, folder_of(config)) as screen:
+        status = Driver(config, training, ray.shutdown, head, screen).run()
     if status != Exit.FINISHED:
         end_process(status)
 
@@ -160,7 +165,7 @@ def train(config: DictConfig, task_runner: type[Fail2FixTaskRunner] | None = Non
 def main(task_runner: type[Fail2FixTaskRunner] | None = None) -> None:
     """Run the command line; ``task_runner`` as in ``train``."""
     environment.set_defaults()
-    warnings.filterwarnings("ignore", message="(megatron|mindspeed) engine is not available")
+    quiet_engines()
     register_configs()
     dry_run = DRY_RUN in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != DRY_RUN]
@@ -175,6 +180,15 @@ def main(task_runner: type[Fail2FixTaskRunner] | None = None) -> None:
                 ready = prepare(config, dry_run, held)
             if ready:
                 train(config, task_runner)
+
+
+def quiet_engines() -> None:
+    """Drop verl's warnings about engines that are not installed, here and in the processes that Ray starts."""
+    for name in ENGINES:
+        warnings.filterwarnings("ignore", message=f"{name} engine is not available")
+    given = os.environ.get("PYTHONWARNINGS", "").split(",")
+    ours = [f"ignore:{name} engine is not available" for name in ENGINES]
+    os.environ["PYTHONWARNINGS"] = ",".join(dict.fromkeys(filter(None, [*ours, *given])))
 
 
 @contextmanager

@@ -6,7 +6,7 @@
 # NAME-CONFIG is the experiment's name. --retry N restarts the run at most N times from its last checkpoint, after
 # faults that a restart can help (fail2fix/retry.py). PYTHON has the packages; DATA is your folder with
 # train.parquet and test.parquet, instead of data/SETUP. Metrics go to wandb too: WANDB_API_KEY, WANDB_MODE=offline, or
-# 'trainer.logger=[console,file]'.
+# 'trainer.logger=[file]'.
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -46,7 +46,7 @@ ARGS=(
   data.train_files="$DATA/train.parquet"
   data.val_files="$DATA/test.parquet"
   trainer.experiment_name="$NAME-$CONFIG"
-  'trainer.logger=[console,file,wandb]'
+  'trainer.logger=[file,wandb]'
 )
 if [[ $PREPARE && " ${OVERRIDES[*]-} " != *" --dry-run "* ]]; then
   "$PYTHON" -m fail2fix.prepare "$SETUP" --out data

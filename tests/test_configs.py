@@ -215,7 +215,7 @@ def test_training_scripts_dry_run_and_take_overrides_last(script: str, sizes: di
     text = done.stdout[done.stdout.index("actor_rollout_ref:") :]
     config = OmegaConf.create(text)
     assert config.trainer.save_freq == 7
-    assert list(config.trainer.logger) == ["console", "file", "wandb"]
+    assert list(config.trainer.logger) == ["file", "wandb"]
     assert config.actor_rollout_ref.actor.strategy == "fsdp2"
     for key, value in sizes.items():
         assert OmegaConf.select(config, key) == value, key

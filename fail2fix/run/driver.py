@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Protocol
 
 import psutil
 from omegaconf import DictConfig
@@ -59,6 +60,16 @@ class Alive:
         return cls()
 
 
+class Screen(Protocol):
+    """Shows a run to its user while it trains."""
+
+    def say(self, line: str) -> None:
+        """Print a message."""
+
+    def look(self, where: str) -> None:
+        """Show what is new; ``where``: the step and phase that the run is in."""
+
+
 class Driver:
     """One training, from its start to its exit status.
 
@@ -67,11 +78,18 @@ class Driver:
         training: starts or joins Ray, trains, and returns at the end or raises.
         leave: shuts Ray down, or disconnects from it.
         head: of the existing cluster that the training joins; None if it starts its own Ray.
+        screen: shows the run; None: its own output is all there is.
     """
 
     def __init__(
-        self, config: DictConfig, training: Callable[[], None], leave: Callable[[], None], head: Head | None = None
+        self,
+        config: DictConfig,
+        training: Callable[[], None],
+        leave: Callable[[], None],
+        head: Head | None = None,
+        screen: Screen | None = None,
     ) -> None:
+        self._screen = screen
         self._folder = folder_of(config)
         self._checkpoints = Path(config.trainer.default_local_dir)
         self._limits = fail2fix_settings(config).watchdog
@@ -98,8 +116,14 @@ class Driver:
         for number, handler in before.items():
             signal.signal(number, handler)
         if failure.line:
-            print(f"fail2fix: error: {one_line(failure.line)}", file=sys.stderr, flush=True)
+            self._say(f"fail2fix: error: {one_line(failure.line)}")
         return failure.status
+
+    def _say(self, line: str) -> None:
+        if self._screen:
+            self._screen.say(line)
+        else:
+            print(line, file=sys.stderr, flush=True)
 
     def _train(self) -> None:
         """Train, and leave Ray when told: its servers, and their last output, end with the thread that started them."""
@@ -119,6 +143,8 @@ class Driver:
             self._segments.look()
             if (now := Alive.read(self._folder / ALIVE)) != alive:
                 alive, since = now, time.monotonic()
+            if self._screen:
+                self._screen.look(alive.where)
             if lost := self._lost_server():
                 return self._failure(f"{alive.where or 'start'}: Ray's {lost} is gone", Exit.FAULT)
             if alive.verdict:
@@ -171,7 +197,7 @@ class Driver:
         self._signals.append(number)
         name = signal.Signals(number).name
         if len(self._signals) == 1:
-            print(f"fail2fix: {name}: stopping after the running step; again to stop at once", file=sys.stderr)
+            self._say(f"fail2fix: {name}: stopping after the running step; again to stop at once")
             self._stop.make(name)
 
     def _shut_down(self, thread: threading.Thread) -> None:

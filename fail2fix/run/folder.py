@@ -161,13 +161,15 @@ def _step_of(line: str) -> float:
 
 def as_json(metrics: dict[str, Any]) -> dict[str, Any]:
     """Metrics as JSON values; nan and infinities, which JSON lacks, become null."""
-    return {name: _number(value) for name, value in metrics.items()}
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in as_python(metrics).items()
+    }
 
 
-def _number(value: Any) -> Any:
-    if hasattr(value, "item"):  # of numpy or torch
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def as_python(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Metrics as Python's numbers, where numpy or torch gave theirs."""
+    return {name: value.item() if hasattr(value, "item") else value for name, value in metrics.items()}
 
 
 def _resumes(config: DictConfig, folder: Path) -> bool:

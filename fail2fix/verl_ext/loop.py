@@ -9,7 +9,6 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from pprint import pprint
 from typing import Any
 
 from omegaconf import open_dict
@@ -25,7 +24,7 @@ from fail2fix.run.checkpoint_state import load_state
 from fail2fix.run.checkpoints import Checkpoints
 from fail2fix.run.data_position import restore_epoch_end
 from fail2fix.run.faults import SkippedUpdates, TrainingError
-from fail2fix.run.folder import FINISHED, MetricsFile, as_json, folder_of, hold, hold_checkpoints
+from fail2fix.run.folder import FINISHED, MetricsFile, as_json, as_python, folder_of, hold, hold_checkpoints
 from fail2fix.run.last_resort import FinishedStep
 from fail2fix.run.profiling import plan_profiling
 from fail2fix.run.settings import fail2fix_settings
@@ -122,7 +121,7 @@ class TrainingLoop(TrainerPort):
             self._finish_resumed_step(self.resumed_metrics)
         elif self.config.trainer.get("val_before_train", True) or not trains:
             self.last_val_metrics = self.validate()
-            pprint(f"Initial validation metrics: {self.last_val_metrics}")
+            print(f"Initial validation metrics: {as_json(self.last_val_metrics)}")
             self._record(self.last_val_metrics, self.global_steps)
         if trains:
             self._require_room()
@@ -234,14 +233,14 @@ class TrainingLoop(TrainerPort):
 
     def _record(self, metrics: dict[str, Any], step: int) -> None:
         """Trackers first: a step with a line has reached them."""
-        metrics = metrics | self.ledger.metrics()
+        metrics = as_python(metrics | self.ledger.metrics())
         self.tracking.log(data=metrics, step=step)
         self.metrics_file.write(step, metrics)
 
     def _end_run(self) -> None:
         self.close_dumps()
         self.progress.close()
-        pprint(f"Final validation metrics: {self.last_val_metrics}")
+        print(f"Final validation metrics: {as_json(self.last_val_metrics or {})}")
         if self.stop_reason:
             print(f"fail2fix: stopped after step {self.global_steps}: {self.stop_reason}")
         elif not self.config.trainer.get("val_only", False):

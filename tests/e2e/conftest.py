@@ -108,6 +108,7 @@ class Bench:
             "actor_rollout_ref.actor.use_dynamic_bsz=true",
             "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=1024",
             "actor_rollout_ref.actor.optim.lr=1e-3",
+            "trainer.logger=[console]",  # verl's own output, which tests read
             "trainer.total_training_steps=2",
             "trainer.val_before_train=false",
             "trainer.test_freq=-1",
