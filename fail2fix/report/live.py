@@ -151,7 +151,7 @@ def step_line(row: Metrics, steps: int, left_s: float | None) -> Text:
 
 def validated(row: Metrics) -> dict[str, float]:
     """Accuracy of each validated data source, and the rates of the held-out corrections, by name."""
-    found = {m["source"].rpartition(".")[2]: row[m[0]] for m in map(VALIDATED.fullmatch, row) if m}
+    found = {m["source"]: row[m[0]] for m in map(VALIDATED.fullmatch, row) if m}
     rates = {name: row.get(f"fail2fix/held_out/{name}_rate") for name in ("fix", "break")}
     return {name: value for name, value in (found | rates).items() if value is not None}
 

@@ -25,7 +25,7 @@ STEP = {
     "timing_s/update_actor": 26.8,
     "perf/throughput": 132.6,
 }
-VALIDATION = {"val-core/fail2fix.data.tasks.arithmetic/acc/mean@4": 0.242, "fail2fix/held_out/fix_rate": 0.3}
+VALIDATION = {"val-core/fail2fix/arithmetic/acc/mean@4": 0.242, "fail2fix/held_out/fix_rate": 0.3}
 CONFIG: dict[str, Any] = {
     "fail2fix": {"seed": 0, "correction": {"enabled": True, "attempts": 6, "rollouts": 6}},
     "data": {"train_files": ["train.parquet"], "train_batch_size": 6},
@@ -100,9 +100,9 @@ def test_a_resumed_run_shows_only_what_it_trains(tmp_path: Path) -> None:
 def test_a_validation_names_the_change_since_the_last_one(shown: Shown) -> None:
     better = {name: value + 0.1 for name, value in VALIDATION.items()}
     shown.write({"step": 0} | VALIDATION)
-    assert shown.look() == ["validation after step 0:  arithmetic 24.2 %  fix 30.0 %"]
+    assert shown.look() == ["validation after step 0:  fail2fix/arithmetic 24.2 %  fix 30.0 %"]
     shown.write({"step": 0} | VALIDATION, {"step": 5} | STEP | better)
-    assert shown.look()[1] == "validation after step 5:  arithmetic 34.2 % ▲ +10.0  fix 40.0 % ▲ +10.0"
+    assert shown.look()[1] == "validation after step 5:  fail2fix/arithmetic 34.2 % ▲ +10.0  fix 40.0 % ▲ +10.0"
 
 
 def test_names_of_data_sources_stay_text() -> None:
