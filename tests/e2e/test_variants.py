@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pyarrow
 import pyarrow.parquet as parquet
 import pytest
 
+from fail2fix.report.live import OUTPUT
 from tests.e2e.conftest import Bench, Run, saved_steps
 
 pytestmark = pytest.mark.e2e
@@ -92,6 +94,19 @@ def test_grpo_is_the_same_loop_with_the_correction_stream_off(grpo: Run) -> None
         assert set(statuses) <= {"ok", "no_answer", "timeout"}  # a tiny model may write anything, or nothing
         assert row["fail2fix/base/verifier_no_answer"] == statuses.count("no_answer")
         assert row["fail2fix/base/verifier_timeouts"] == statuses.count("timeout")
+
+
+def test_the_terminal_shows_a_header_and_a_line_a_step(grpo: Run) -> None:
+    """All other output is in the run's folder, and no process writes a numpy number as numpy shows it."""
+    lines = grpo.output.splitlines()
+    assert [line.split("  solved")[0] for line in lines if line.startswith("step ")][1:] == ["step 1/2", "step 2/2"]
+    assert sum(line.startswith("validation after step 2:") for line in lines) == 1
+    assert len(lines) <= 12, grpo.output
+    files = [path for path in grpo.folder.rglob("*") if path.is_file() and path.suffix not in (".pt", ".safetensors")]
+    assert grpo.folder / OUTPUT in files
+    for path in files:
+        text = path.read_text(errors="replace")
+        assert not re.search(r"np\.(float|int)|engine is not available", text), path
 
 
 def test_epochs_end_a_run_with_its_last_step_saved_and_validated(grpo: Run) -> None:
