@@ -2,25 +2,19 @@
 
 A record can be committed, and a comparison continued on another machine from the records alone. Problems are named
 by a hash of their text.
-
-Example::
-
-    record = make_record(folder, run.fingerprint)
-    write_record(run.record, record)
-    read_record(run.record).points[-1].accuracy
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from fail2fix.compare.origin import Member, Origin, origin_of, require_same
+from fail2fix.compare.origin import MODEL, Origin, differing, origin_of
 from fail2fix.compare.plan import Fingerprint
 from fail2fix.data.atomic import write_whole
 from fail2fix.method.errors import InputError, reading
@@ -111,10 +105,6 @@ class RunRecord:
     @property
     def name(self) -> str:
         return f"{self.fingerprint.config}-seed{self.fingerprint.seed}"
-
-    @property
-    def member(self) -> Member:
-        return Member(self.fingerprint.config, self.fingerprint.seed, self.origin)
 
     @property
     def ledger(self) -> dict[str, float]:
@@ -213,8 +203,32 @@ def _hash(text: str) -> str:
 
 
 def require_same_origin(records: Iterable[RunRecord]) -> None:
-    """Refuse runs that no comparison can take together. Raises ``InputError`` as ``require_same``."""
-    require_same({record.name: record.member for record in records})
+    """Refuse runs that no comparison can take together.
+
+    Raises ``InputError``: two seeds of a config with different settings, two runs with different data, or two runs of
+    one seed with different models.
+    """
+    way_out = "compare under another --out, or delete the older runs' records"
+    for first, other in combinations(records, 2):
+        names, config = f"{other.name} and {first.name}", other.fingerprint.config
+        settings = differing(first.origin.settings, other.origin.settings)
+        if config == first.fingerprint.config and settings:
+            raise InputError(
+                f"{names}: the settings of {config} were changed between them ({', '.join(settings)}): {way_out}"
+            )
+        inputs = differing(first.origin.inputs, other.origin.inputs)
+        if inputs := [what for what in inputs if what != MODEL or other.fingerprint.seed == first.fingerprint.seed]:
+            raise InputError(f"{names}: not the same {', '.join(inputs)}: {way_out}")
+
+
+def different_models(records: Iterable[RunRecord]) -> str:
+    """Which seeds started from which model, where they are not all the same; else empty."""
+    seeds: dict[str, set[int]] = {}
+    for record in records:
+        seeds.setdefault(record.origin.inputs[MODEL], set()).add(record.fingerprint.seed)
+    if len(seeds) < 2:
+        return ""
+    return "; ".join(f"{model}: seed {', '.join(map(str, sorted(of)))}" for model, of in seeds.items())
 
 
 def write_record(path: Path, record: RunRecord) -> None:
@@ -231,7 +245,7 @@ def read_record(path: Path) -> RunRecord:
     if parts.get("format") != FORMAT:
         raise InputError(f"{path}: not a record of format {FORMAT}")
     with reading(f"{path}: not a whole record"):
-        record = RunRecord(
+        return RunRecord(
             fingerprint=_fingerprint(parts["fingerprint"]),
             origin=Origin(**parts["origin"]),
             versions=dict(parts["versions"]),
@@ -239,8 +253,6 @@ def read_record(path: Path) -> RunRecord:
             first=_validated_step(parts["first"]),
             last=_validated_step(parts["last"]),
         )
-        _require_sound(record)
-    return record
 
 
 def _validated_step(part: Row) -> ValidatedStep:
@@ -250,31 +262,6 @@ def _validated_step(part: Row) -> ValidatedStep:
         problems={problem: (correct, n) for problem, (correct, n) in part["problems"].items()},
         attempts=Attempts(**{name: tuple(column) for name, column in attempts.items()}) if attempts else None,
     )
-
-
-def _require_sound(record: RunRecord) -> None:
-    """Refuse impossible contents, of an edited file say. Raises ``ValueError``, or what reading it raises."""
-    if not record.points:
-        raise ValueError("no points")
-    for point in record.points:
-        for name in REQUIRED:
-            if not (point.ledger[name] >= 0 and math.isfinite(point.ledger[name])):
-                raise ValueError(f"step {point.step}: {name} is {point.ledger[name]}")
-    for point, found in ((record.points[0], record.first), (record.points[-1], record.last)):
-        _require_counts(found)
-        pairs = zip((point.accuracy, point.fix_rate, point.break_rate), _figures(found), strict=True)
-        if not all(a is b if a is None or b is None else math.isclose(a, b, abs_tol=1e-9) for a, b in pairs):
-            raise ValueError(f"step {point.step}: its accuracy or rates are not those of its problems and attempts")
-
-
-def _require_counts(found: ValidatedStep) -> None:
-    attempts = found.attempts
-    counted = [*found.problems.values()]
-    counted += zip(attempts.correct, attempts.n, strict=True) if attempts else []
-    if not found.problems or not all(0 <= correct <= n for correct, n in counted):
-        raise ValueError(f"step {found.step}: more right samples than samples, or none")
-    if any(n < 1 for _, n in found.problems.values()):
-        raise ValueError(f"step {found.step}: a problem without samples")
 
 
 def read_fingerprint(path: Path) -> Fingerprint:

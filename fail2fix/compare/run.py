@@ -37,7 +37,7 @@ GRACE_S = 30  # seconds that a stopped training run has to end by itself
 
 
 class RunError(RuntimeError):
-    """A run ended with an error or at its limit. The message is one line, and says where the log is."""
+    """A run ended with an error. The message is one line, and says where the log is."""
 
 
 def remaining(plan: ComparisonPlan) -> list[Run]:
@@ -70,27 +70,21 @@ def _require_same(run: Run, path: Path, found: Fingerprint) -> None:
         raise InputError(f"{path}: of another run ({found.difference(run.fingerprint)}): use another --out")
 
 
-def train_remaining(plan: ComparisonPlan, time_limit: float | None, run_limit: float | None) -> list[Run]:
-    """Train the remaining runs, and record each; return the runs not started because ``time_limit`` was over.
-
-    ``time_limit``: seconds after which no new run is started. ``run_limit``: seconds a run may take in this call.
+def train_remaining(plan: ComparisonPlan) -> None:
+    """Train the remaining runs, and record each.
 
     Raises:
         InputError: as ``remaining``; another call running in the same folder; or a run folder that cannot be recorded.
-        RunError: a run ended with an error or at its limit. The same call again resumes it.
+        RunError: a run ended with an error. The same call again resumes it.
     """
-    begin = time.monotonic()
     with only_one(plan.out) as lock:
         todo = remaining(plan)
-        for index, run in enumerate(todo):
-            if time_limit is not None and time.monotonic() - begin >= time_limit:
-                return todo[index:]
-            _say(f"{run.name}: run {index + 1} of {len(todo)} to do, log: {run.log}")
-            seconds = _train(run, run_limit, lock)
+        for number, run in enumerate(todo, 1):
+            _say(f"{run.name}: run {number} of {len(todo)} to do, log: {run.log}")
+            seconds = _train(run, lock)
             write_record(run.record, make_record(run.folder, run.fingerprint))
             _say(f"{run.name}: done in {seconds:,.0f} s, record: {run.record}")
             require_same_origin(read_record(run.record) for run in plan.runs if run.record.exists())
-    return []
 
 
 @contextmanager
@@ -105,7 +99,7 @@ def only_one(out: Path) -> Iterator[int]:
         yield file.fileno()
 
 
-def _train(run: Run, limit: float | None, lock: int) -> float:
+def _train(run: Run, lock: int) -> float:
     """Run a training run in this environment and working directory; return its seconds."""
     if is_finished(run):
         return 0.0
@@ -124,9 +118,7 @@ def _train(run: Run, limit: float | None, lock: int) -> float:
             pass_fds=(lock,),
         )
         try:
-            status = process.wait(limit)
-        except subprocess.TimeoutExpired:
-            raise RunError(f"{run.name}: stopped after {limit:g} s (--run-limit); the same call resumes it") from None
+            status = process.wait()
         finally:
             _end(process)
     if status != 0:

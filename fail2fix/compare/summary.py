@@ -1,11 +1,6 @@
 """All numbers of a comparison, from its records: the contents of the JSON file, the table and the picture.
 
 Runs are comparable if they have the same held-out problems and the same frozen attempts.
-
-Example::
-
-    comparison = summarize(records)
-    comparison.configs[1].last["accuracy"].over_problems_and_seeds
 """
 
 from __future__ import annotations
@@ -17,9 +12,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from fail2fix.compare.equal_cost import MeanCost, mean_cost, ratios, tokens
-from fail2fix.compare.origin import different_models
-from fail2fix.compare.records import RunRecord, ValidatedStep, counts, require_same_origin
+from fail2fix.compare.equal_cost import Cost, mean_cost, ratios, tokens
+from fail2fix.compare.records import RunRecord, ValidatedStep, counts, different_models, require_same_origin
 from fail2fix.method.errors import InputError
 from fail2fix.report import statistics
 from fail2fix.report.statistics import Band, Curve, Estimate, Measure, pass_at_k
@@ -62,7 +56,7 @@ class ConfigSummary:
     first: Estimates
     last: Estimates
     pass_at_k: dict[int, Estimate | None]
-    cost: MeanCost
+    cost: Cost
     cost_ratios: dict[str, float | None]
     seeds: tuple[SeedCurves, ...]
     bands: dict[str, dict[str, Band | None]]
@@ -228,17 +222,17 @@ def _shared(found: Sequence[tuple[str, AbstractSet[Item]]], what: str, key: str)
     return first
 
 
-def _warnings(records: Sequence[RunRecord], costs: Mapping[str, MeanCost], seeds: int) -> Iterable[str]:
+def _warnings(records: Sequence[RunRecord], costs: Mapping[str, Cost], seeds: int) -> Iterable[str]:
     """What a reader must know before believing the numbers."""
     if seeds == 1:
         yield "one seed: the intervals are over problems only and say nothing about another seed"
     if errors := sum(point.verifier_errors for record in records for point in record.points):
         yield f"{errors:,} held-out samples got no verdict: answers count as wrong, corrections not at all"
-    steps = {name: cost.optimizer_steps for name, cost in costs.items()}
+    steps = {name: cost["optimizer_steps"] for name, cost in costs.items()}
     if len(set(steps.values())) > 1:
         said = ", ".join(f"{name} {count:g}" for name, count in steps.items())
         yield f"the same rollouts, not the same optimizer steps ({said}): batches of other sizes"
-    if models := different_models(record.member for record in records):
+    if models := different_models(records):
         yield f"the seeds did not all start from one model ({models}): compare configs within a seed"
     if differing := _differing_versions([record.versions for record in records]):
         yield f"the runs differ in {', '.join(differing)}: neither their code nor their seconds may compare"
