@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -44,7 +44,11 @@ REQUIRED = (
 ERROR = "error"  # the status of a sample without a verdict
 KEPT = ("val-core/", "fail2fix/held_out/")
 VERDICT = FieldType("true or false", lambda value: value in (0, 1))
+COLUMNS = ("problem", "attempt_id", "attempt_correct", "correct", "n")  # of the attempts in a record's file
 ATTEMPT_FIELDS = {"problem": TEXT, "attempt_id": TEXT, "attempt_correct": VERDICT, "correct": VERDICT}
+
+Attempt = tuple[str, str, bool]
+"""Hash of the problem, id of the attempt, and whether it is right."""
 
 
 @dataclass(frozen=True)
@@ -67,28 +71,14 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Attempts:
-    """Held-out corrections, one entry an attempt in every column: ``n`` samples with a verdict, ``correct`` right."""
-
-    problem: tuple[str, ...]
-    attempt_id: tuple[str, ...]
-    attempt_correct: tuple[bool, ...]
-    correct: tuple[int, ...]
-    n: tuple[int, ...]
-
-    @property
-    def identity(self) -> frozenset[tuple[str, str, bool]]:
-        """The attempts that were corrected, without the results."""
-        return frozenset(zip(self.problem, self.attempt_id, self.attempt_correct, strict=True))
-
-
-@dataclass(frozen=True)
 class ValidatedStep:
-    """Counts of a validated step: ``problems`` {hash: (correct, n)}; ``attempts`` None where none were held out."""
+    """Counts of a validated step, (right samples, samples): ``problems`` {hash: counts}, and ``attempts`` {attempt:
+    counts of its corrections that have a verdict}, None where none were held out.
+    """
 
     step: int
     problems: dict[str, tuple[int, int]]
-    attempts: Attempts | None
+    attempts: dict[Attempt, tuple[int, int]] | None
 
 
 @dataclass(frozen=True)
@@ -157,8 +147,8 @@ def _count(folder: Path, step: int) -> tuple[ValidatedStep, int]:
     return ValidatedStep(step, problems, _attempts(corrections)), errors
 
 
-def _attempts(corrections: Sequence[Row]) -> Attempts:
-    found = tally(
+def _attempts(corrections: Sequence[Row]) -> dict[Attempt, tuple[int, int]]:
+    return tally(
         (
             (_hash(row["problem"]), row["attempt_id"], bool(row["attempt_correct"])),
             int(row.get("status") != ERROR and bool(row["correct"])),
@@ -166,15 +156,13 @@ def _attempts(corrections: Sequence[Row]) -> Attempts:
         )
         for row in corrections
     )
-    return Attempts(*zip(*found, strict=True), *zip(*found.values(), strict=True))
 
 
-def counts(attempts: Attempts, of_correct: bool) -> dict[str, tuple[int, int]]:
+def counts(attempts: Mapping[Attempt, tuple[int, int]], of_correct: bool) -> dict[str, tuple[int, int]]:
     """{problem: (samples that changed the verdict, samples)} over the attempts that were right, or wrong."""
-    columns = (attempts.problem, attempts.attempt_correct, attempts.correct, attempts.n)
     return tally(
         (problem, n - correct if of_correct else correct, n)
-        for problem, attempt_correct, correct, n in zip(*columns, strict=True)
+        for (problem, _, attempt_correct), (correct, n) in attempts.items()
         if attempt_correct == of_correct
     )
 
@@ -185,7 +173,7 @@ def _figures(found: ValidatedStep) -> tuple[float, float | None, float | None]:
     return accuracy, _rate(found.attempts, of_correct=False), _rate(found.attempts, of_correct=True)
 
 
-def _rate(attempts: Attempts | None, of_correct: bool) -> float | None:
+def _rate(attempts: Mapping[Attempt, tuple[int, int]] | None, of_correct: bool) -> float | None:
     found = counts(attempts, of_correct).values() if attempts else []
     samples = sum(n for _, n in found)
     return sum(changed for changed, _ in found) / samples if samples else None
@@ -234,6 +222,9 @@ def different_models(records: Iterable[RunRecord]) -> str:
 def write_record(path: Path, record: RunRecord) -> None:
     """Write a record, whole or not at all, a line for each part."""
     parts: dict[str, Any] = {"format": FORMAT} | asdict(record)
+    for part in (parts["first"], parts["last"]):
+        rows = [(*attempt, *found) for attempt, found in (part["attempts"] or {}).items()]
+        part["attempts"] = dict(zip(COLUMNS, zip(*rows, strict=True), strict=True)) if rows else None
     points = ",\n  ".join(json.dumps(point) for point in parts.pop("points"))
     lines = [f'"{name}": {json.dumps(part)}' for name, part in parts.items()]
     write_whole(path, "{\n" + ",\n".join([*lines, f'"points": [\n  {points}\n]']) + "\n}\n")
@@ -256,11 +247,11 @@ def read_record(path: Path) -> RunRecord:
 
 
 def _validated_step(part: Row) -> ValidatedStep:
-    attempts = part["attempts"]
+    rows = zip(*(part["attempts"][name] for name in COLUMNS), strict=True) if part["attempts"] else ()
     return ValidatedStep(
         step=part["step"],
         problems={problem: (correct, n) for problem, (correct, n) in part["problems"].items()},
-        attempts=Attempts(**{name: tuple(column) for name, column in attempts.items()}) if attempts else None,
+        attempts={(problem, name, right): (correct, n) for problem, name, right, correct, n in rows} or None,
     )
 
 

@@ -31,7 +31,7 @@ from fail2fix.compare.records import (
     write_record,
 )
 from fail2fix.method.errors import InputError, reading
-from fail2fix.run.folder import FINISHED, TRACKER
+from fail2fix.run.folder import FINISHED, named_step
 
 GRACE_S = 30  # seconds that a stopped training run has to end by itself
 
@@ -55,9 +55,9 @@ def remaining(plan: ComparisonPlan) -> list[Run]:
 
 def has_checkpoint(run: Run) -> bool:
     """Whether training would resume: verl's tracker names an existing checkpoint."""
-    tracker = run.folder / "checkpoints" / TRACKER
-    step = tracker.read_text().strip() if tracker.is_file() else ""
-    return step.isdigit() and (tracker.parent / f"global_step_{step}").is_dir()
+    checkpoints = run.folder / "checkpoints"
+    step = named_step(checkpoints)
+    return step is not None and (checkpoints / f"global_step_{step}").is_dir()
 
 
 def is_finished(run: Run) -> bool:

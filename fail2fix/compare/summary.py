@@ -5,10 +5,9 @@ Runs are comparable if they have the same held-out problems and the same frozen 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,6 +25,7 @@ Key = TypeVar("Key", str, int)
 Drawn = tuple[Measure, np.ndarray]
 """A measure of one config's seeds, and the resamples of its problems."""
 Estimates = dict[str, Estimate | None]
+Counts = Mapping[Any, tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,10 @@ def summarize(records: Sequence[RunRecord], warnings: Sequence[str] = ()) -> Com
     for record in records:
         by_config.setdefault(record.fingerprint.config, []).append(record)
     require_same_origin(records)
-    problems, attempts = _shared_problems(records), _shared_attempts(records)
+    problems = _shared(records, lambda step: step.problems, "problems were validated", "data.val_files")
+    attempts = _shared(
+        records, lambda step: step.attempts, "held-out attempts were corrected", "fail2fix.held_out.file"
+    )
     measures = _Measures(sorted(problems), sorted({problem for problem, _, _ in attempts}))
     ks = powers_of_two(min(n for record in records for _, n in record.last.problems.values()))
     names = list(by_config)
@@ -195,31 +198,19 @@ def _differences(mine: Mapping[Key, Drawn | None], others: Mapping[Key, Drawn | 
     return {name: statistics.difference(a[0], b[0], a[1]) if a and b else None for name, (a, b) in pairs.items()}
 
 
-def _shared_problems(records: Sequence[RunRecord]) -> AbstractSet[str]:
-    found = [(record.name, step.problems.keys()) for record in records for step in (record.first, record.last)]
-    return _shared(found, "problems were validated", "data.val_files")
-
-
-def _shared_attempts(records: Sequence[RunRecord]) -> AbstractSet[tuple[str, str, bool]]:
-    """The attempts that every run with held-out corrections corrected; none if no run has them."""
-    steps = [(record.name, step.attempts) for record in records for step in (record.first, record.last)]
-    found = [(name, attempts.identity) for name, attempts in steps if attempts is not None]
-    return _shared(found, "held-out attempts were corrected", "fail2fix.held_out.file") if found else frozenset()
-
-
-Item = TypeVar("Item")
-
-
-def _shared(found: Sequence[tuple[str, AbstractSet[Item]]], what: str, key: str) -> AbstractSet[Item]:
-    """The set that all runs have. Raises ``InputError`` where two differ."""
-    first_name, first = found[0]
-    for name, items in found:
-        if different := len(first ^ items):
+def _shared(
+    records: Sequence[RunRecord], counts_of: Callable[[ValidatedStep], Counts | None], what: str, key: str
+) -> Set[Any]:
+    """The keys that all runs have, among the runs that have any. Raises ``InputError`` where two differ."""
+    found = [(record.name, counts_of(step)) for record in records for step in (record.first, record.last)]
+    sets = [(name, each.keys()) for name, each in found if each]
+    for name, keys in sets:
+        if different := len(keys ^ sets[0][1]):
             raise InputError(
-                f"{name} and {first_name}: {different} {what} in one of them only: all runs of a comparison take the "
+                f"{name} and {sets[0][0]}: {different} {what} in one of them only: all runs of a comparison take the "
                 f"same {key}"
             )
-    return first
+    return sets[0][1] if sets else frozenset()
 
 
 def _warnings(records: Sequence[RunRecord], costs: Mapping[str, Cost], seeds: int) -> Iterable[str]:
@@ -238,12 +229,7 @@ def _warnings(records: Sequence[RunRecord], costs: Mapping[str, Cost], seeds: in
         yield f"the runs differ in {', '.join(differing)}: neither their code nor their seconds may compare"
 
 
-def _differing_versions(versions: Sequence[Mapping[str, object]]) -> list[str]:
-    flat = [_flat(version) for version in versions]
+def _differing_versions(versions: Sequence[dict[str, Any]]) -> list[str]:
+    flat = [{**version, "packages": None} | version["packages"] for version in versions]
     names = sorted({name for version in flat for name in version})
     return [name for name in names if len({str(version.get(name)) for version in flat}) > 1]
-
-
-def _flat(version: Mapping[str, object]) -> dict[str, object]:
-    packages = version.get("packages")
-    return {**version, "packages": None} | (packages if isinstance(packages, dict) else {})

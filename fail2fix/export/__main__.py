@@ -65,7 +65,7 @@ def export(
 
     from fail2fix.export.card import model_card
     from fail2fix.export.correction import FILE, correction_prompt
-    from fail2fix.export.run import find_run, origin_of, step_of
+    from fail2fix.export.run import find_run, step_of
     from fail2fix.export.shards import read_state
     from fail2fix.export.weights import save_policy
 
@@ -73,8 +73,10 @@ def export(
     asked = None if trained_by is None else correction_prompt(trained_by)
     state = read_state(actor)
     with _appearing(out) as folder:
-        saved = save_policy(state, actor, folder, origin_of(trained_by), dtype, trust_remote_code)
-        _copy_companions(actor / "huggingface", folder)
+        saved = save_policy(state, actor, folder, trained_by, dtype, trust_remote_code)
+        # Tokenizer, chat template, generation config and a model's own code, as verl saved them.
+        written = shutil.ignore_patterns("config.json", *WEIGHTS)
+        shutil.copytree(actor / "huggingface", folder, ignore=written, dirs_exist_ok=True)
         if asked is not None:
             write_whole(folder / FILE, json.dumps(asked, indent=1, ensure_ascii=False) + "\n")
         write_whole(folder / "README.md", model_card(out.resolve().name, trained_by, step_of(checkpoint), saved, asked))
@@ -108,12 +110,6 @@ def _appearing(out: Path) -> Iterator[Path]:
         yield partial
         sync(partial)
         partial.rename(out)  # an empty folder is replaced
-
-
-def _copy_companions(source: Path, folder: Path) -> None:
-    """Copy tokenizer, chat template, generation config and a model's own code as verl saved them."""
-    written = ("config.json", *WEIGHTS)
-    shutil.copytree(source, folder, ignore=shutil.ignore_patterns(*written), dirs_exist_ok=True)
 
 
 def _parser() -> OneLineParser:

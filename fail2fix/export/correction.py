@@ -12,6 +12,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from fail2fix.console.secret_text import refuse_secret
 from fail2fix.export.run import TrainingRun, data_instruction
 from fail2fix.method.config import CorrectionConfig
@@ -35,6 +37,7 @@ def correction_prompt(run: TrainingRun) -> dict[str, Any] | None:
     )
     suffix = data_instruction(run.data_files())
     refuse_secret("the instruction of the training data", suffix, os.environ)
+    own_marks = OmegaConf.select(run.config, f"{SECTION}.thinking_marks")
     before, after = around_attempt("", template.header, template.instruction)
     return {
         "format": FORMAT,
@@ -46,7 +49,7 @@ def correction_prompt(run: TrainingRun) -> dict[str, Any] | None:
         "before_attempt": before,
         "after_attempt": after,
         "thinking": run.words(f"{SECTION}.thinking"),
-        "thinking_marks": [list(pair) for pair in KNOWN_MARKS + run.pairs(f"{SECTION}.thinking_marks")],
+        "thinking_marks": [list(pair) for pair in (*KNOWN_MARKS, *(own_marks or ()))],
         "max_prompt_tokens": int(run.words(f"{SECTION}.max_prompt_length")),
         "problem_suffix": suffix,
         "chat_template_kwargs": run.options("data.apply_chat_template_kwargs"),

@@ -8,12 +8,6 @@ With several seeds (``Measure``) all runs share their problems, so each resample
 seed and config. Seeds are not resampled: three seeds give too few different resamples for a 95 % interval.
 
 Shapes: _S seeds, _P problems, _R resamples, _X points of a curve.
-
-Example::
-
-    draws_RP = draw(problems=500)
-    estimate(accuracy_of_cipo, draws_RP)                        # mean over seeds, its intervals, and each seed's
-    difference(accuracy_of_cipo, accuracy_of_grpo, draws_RP)
 """
 
 from __future__ import annotations

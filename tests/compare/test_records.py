@@ -60,8 +60,8 @@ def test_corrections_are_counted_by_attempt_and_by_problem(folder: Path) -> None
     record = make_record(folder, FINGERPRINT)
     attempts = record.last.attempts
     assert attempts is not None
-    assert attempts.attempt_id == ("a0", "a1", "a2", "a3")
-    assert (attempts.correct, attempts.n) == ((1, 1, 0, 0), (2, 1, 0, 1))
+    assert [attempt_id for _, attempt_id, _ in attempts] == ["a0", "a1", "a2", "a3"]
+    assert list(attempts.values()) == [(1, 2), (1, 1), (0, 0), (0, 1)]
     assert list(counts(attempts, of_correct=True).values()) == [(1, 2)]  # one of two broken
     assert list(counts(attempts, of_correct=False).values()) == [(1, 1), (0, 1)]
     last = record.points[-1]
