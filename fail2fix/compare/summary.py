@@ -19,11 +19,8 @@ from fail2fix.report.statistics import Band, Curve, Estimate, Measure, pass_at_k
 
 CURVES = ("accuracy", "fix_rate", "break_rate")
 AXES = ("rollouts", "tokens")
-CORRECTIONS = {"fix_rate": False, "break_rate": True}  # whether the attempts counted are the right ones
 
 Key = TypeVar("Key", str, int)
-Drawn = tuple[Measure, np.ndarray]
-"""A measure of one config's seeds, and the resamples of its problems."""
 Estimates = dict[str, Estimate | None]
 Counts = Mapping[Any, tuple[int, int]]
 
@@ -99,12 +96,11 @@ def summarize(records: Sequence[RunRecord], warnings: Sequence[str] = ()) -> Com
     attempts = _shared(
         records, lambda step: step.attempts, "held-out attempts were corrected", "fail2fix.held_out.file"
     )
-    measures = _Measures(sorted(problems), sorted({problem for problem, _, _ in attempts}))
     ks = powers_of_two(min(n for record in records for _, n in record.last.problems.values()))
     names = list(by_config)
     lasts = {name: [record.last for record in runs] for name, runs in by_config.items()}
-    rates = {name: measures.rates(steps) for name, steps in lasts.items()}
-    passes = {name: measures.passes(steps, ks) for name, steps in lasts.items()}
+    rates = {name: _rates(steps) for name, steps in lasts.items()}
+    passes = {name: {k: _pass_at(steps, k) for k in ks} for name, steps in lasts.items()}
     costs = {name: mean_cost([record.ledger for record in runs]) for name, runs in by_config.items()}
     seeds = {name: tuple(_seed_curves(record) for record in runs) for name, runs in by_config.items()}
     return Comparison(
@@ -115,7 +111,7 @@ def summarize(records: Sequence[RunRecord], warnings: Sequence[str] = ()) -> Com
         configs=tuple(
             ConfigSummary(
                 name=name,
-                first=_estimates(measures.rates([record.first for record in runs])),
+                first=_estimates(_rates([record.first for record in runs])),
                 last=_estimates(rates[name]),
                 pass_at_k=_estimates(passes[name]),
                 cost=costs[name],
@@ -158,44 +154,43 @@ def _band(seeds: Sequence[SeedCurves], measure: str, axis: str) -> Band | None:
     return statistics.band(found) if len(found) == len(curves) else None
 
 
-class _Measures:
-    """The measures of a comparison's validations, all from the same resamples of problems."""
-
-    def __init__(self, problems: Sequence[str], corrected: Sequence[str]) -> None:
-        self._problems, self._corrected = problems, corrected
-        self._draws = statistics.draw(len(problems))
-        self._correction_draws = statistics.draw(len(corrected)) if corrected else None
-
-    def rates(self, steps: Sequence[ValidatedStep]) -> dict[str, Drawn | None]:
-        """Accuracy, fix rate and break rate of validations, one a seed; None where a seed did not measure it."""
-        corrections = {name: self._corrections(steps, of_correct) for name, of_correct in CORRECTIONS.items()}
-        return {"accuracy": self._pass_at(steps, 1), **corrections}
-
-    def passes(self, steps: Sequence[ValidatedStep], ks: Sequence[int]) -> dict[int, Drawn | None]:
-        """{k: pass@k}."""
-        return {k: self._pass_at(steps, k) for k in ks}
-
-    def _pass_at(self, steps: Sequence[ValidatedStep], k: int) -> Drawn:
-        """pass@k a problem; with k = 1 its share of right answers."""
-        num = np.array([[pass_at_k(*step.problems[problem], k) for problem in self._problems] for step in steps])
-        return Measure(num, np.ones(num.shape)), self._draws
-
-    def _corrections(self, steps: Sequence[ValidatedStep], of_correct: bool) -> Drawn | None:
-        found = [counts(step.attempts, of_correct) for step in steps if step.attempts is not None]
-        if len(found) < len(steps) or self._correction_draws is None:
-            return None
-        table = np.array([[by_problem.get(problem, (0, 0)) for problem in self._corrected] for by_problem in found])
-        return Measure(table[..., 0], table[..., 1]), self._correction_draws
+def _rates(steps: Sequence[ValidatedStep]) -> dict[str, Measure | None]:
+    """Accuracy, fix rate and break rate of validations, one a seed; None where a seed did not measure it."""
+    return {
+        "accuracy": _pass_at(steps, 1),
+        "fix_rate": _corrections(steps, of_correct=False),
+        "break_rate": _corrections(steps, of_correct=True),
+    }
 
 
-def _estimates(measures: Mapping[Key, Drawn | None]) -> dict[Key, Estimate | None]:
-    return {name: statistics.estimate(*found) if found else None for name, found in measures.items()}
+def _pass_at(steps: Sequence[ValidatedStep], k: int) -> Measure:
+    """pass@k a problem; with k = 1 its share of right answers."""
+    problems = sorted(steps[0].problems)
+    num = np.array([[pass_at_k(*step.problems[problem], k) for problem in problems] for step in steps])
+    return Measure(num, np.ones(num.shape))
 
 
-def _differences(mine: Mapping[Key, Drawn | None], others: Mapping[Key, Drawn | None]) -> dict[Key, Estimate | None]:
+def _corrections(steps: Sequence[ValidatedStep], of_correct: bool) -> Measure | None:
+    """The share of corrections that change the verdict, of the attempts that were right, or wrong."""
+    attempts = [step.attempts for step in steps if step.attempts]
+    if len(attempts) < len(steps):
+        return None
+    problems = sorted({problem for problem, _, _ in attempts[0]})
+    found = [counts(each, of_correct) for each in attempts]
+    table = np.array([[by_problem.get(problem, (0, 0)) for problem in problems] for by_problem in found])
+    return Measure(table[..., 0], table[..., 1])
+
+
+def _estimates(measures: Mapping[Key, Measure | None]) -> dict[Key, Estimate | None]:
+    return {name: statistics.estimate(found) if found else None for name, found in measures.items()}
+
+
+def _differences(
+    mine: Mapping[Key, Measure | None], others: Mapping[Key, Measure | None]
+) -> dict[Key, Estimate | None]:
     """The measures of mine minus the others', paired by seed."""
     pairs = {name: (found, others[name]) for name, found in mine.items()}
-    return {name: statistics.difference(a[0], b[0], a[1]) if a and b else None for name, (a, b) in pairs.items()}
+    return {name: statistics.difference(a, b) if a and b else None for name, (a, b) in pairs.items()}
 
 
 def _shared(
