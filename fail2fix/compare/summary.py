@@ -149,9 +149,8 @@ def _seed_curves(record: RunRecord) -> SeedCurves:
 
 
 def _band(seeds: Sequence[SeedCurves], measure: str, axis: str) -> Band | None:
-    curves = [seed.curve(measure, axis) for seed in seeds]
-    found = [curve for curve in curves if curve is not None]
-    return statistics.band(found) if len(found) == len(curves) else None
+    curves = [curve for seed in seeds if (curve := seed.curve(measure, axis))]
+    return statistics.band(curves) if len(curves) == len(seeds) else None
 
 
 def _rates(steps: Sequence[ValidatedStep]) -> dict[str, Measure | None]:

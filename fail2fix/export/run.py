@@ -40,13 +40,6 @@ class TrainingRun:
         kind = kind_of_secret(key, str(value), os.environ)
         return f"(left out: {kind})" if kind else one_line(str(value))
 
-    def words(self, key: str) -> str:
-        """A text of the config to export as it is, "" where it has none. Raises `InputError`: it holds a secret."""
-        found = OmegaConf.select(self.config, key)
-        value = "" if found is None else str(found)
-        refuse_secret(key, value, os.environ)
-        return value
-
     def options(self, key: str) -> dict[str, Any]:
         """A section of the config that must be exported as it is; {} where there is none.
 
