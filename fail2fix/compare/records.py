@@ -43,7 +43,7 @@ REQUIRED = (
 )
 ERROR = "error"  # the status of a sample without a verdict
 KEPT = ("val-core/", "fail2fix/held_out/")
-VERDICT = FieldType("true or false", lambda value: value in (0, 1))
+VERDICT: FieldType = ("true or false", lambda value: value in (0, 1))
 COLUMNS = ("problem", "attempt_id", "attempt_correct", "correct", "n")  # of the attempts in a record's file
 ATTEMPT_FIELDS = {"problem": TEXT, "attempt_id": TEXT, "attempt_correct": VERDICT, "correct": VERDICT}
 

@@ -12,13 +12,12 @@ from pathlib import Path
 from rich.console import Console
 
 from fail2fix.console.command_line import OneLineParser
-from fail2fix.console.markup import shown
 from fail2fix.data.files import require_writable
 from fail2fix.evaluate.compare import Round, compare, load_side, table_rows
 from fail2fix.evaluate.page import write_page
 from fail2fix.evaluate.picture import draw_picture
 from fail2fix.evaluate.store import write_json
-from fail2fix.report.console_table import make_table, print_warnings
+from fail2fix.report.console_table import make_table, print_warnings, shown
 
 
 def main(argv: Sequence[str]) -> int:

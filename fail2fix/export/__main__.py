@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command line."""
     given = _parser().parse_args(argv)
     try:
-        export(given.checkpoint, given.out, given.run, given.dtype, given.trust_remote_code)
+        export(given)
     except InputError as error:
         print(f"export: error: {one_line(str(error))}", file=sys.stderr)
         return Exit.BAD_INPUT
@@ -49,15 +49,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return Exit.FINISHED
 
 
-def export(
-    checkpoint: Path, out: Path, run: Path | None = None, dtype: str | None = None, trust_remote_code: bool = False
-) -> None:
-    """Write the policy of a checkpoint to the folder `out`, which appears when it is complete.
+def export(given: argparse.Namespace) -> None:
+    """Write the policy of a checkpoint to the folder OUT, which appears when it is complete.
 
     Raises:
         InputError: wrong input.
-        OSError: `out` could not be written.
+        OSError: OUT could not be written.
     """
+    checkpoint, out = given.checkpoint, given.out
     actor = _actor_folder(checkpoint)
     if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
         raise InputError(f"{out}: exists and is not empty: choose another folder or remove it")
@@ -69,11 +68,11 @@ def export(
     from fail2fix.export.shards import read_state
     from fail2fix.export.weights import save_policy
 
-    trained_by = find_run(checkpoint, run)
+    trained_by = find_run(checkpoint, given.run)
     asked = None if trained_by is None else correction_prompt(trained_by)
     state = read_state(actor)
     with _appearing(out) as folder:
-        saved = save_policy(state, actor, folder, trained_by, dtype, trust_remote_code)
+        saved = save_policy(state, actor, folder, trained_by, given.dtype, given.trust_remote_code)
         # Tokenizer, chat template, generation config and a model's own code, as verl saved them.
         written = shutil.ignore_patterns("config.json", *WEIGHTS)
         shutil.copytree(actor / "huggingface", folder, ignore=written, dirs_exist_ok=True)

@@ -29,13 +29,12 @@ def model_card(
 ) -> str:
     """README.md of an exported folder `name`; `weights`: a description of them; `asked`: its correction prompt."""
     base = None if run is None else base_model(run)
-    measured_at, metrics = _results(run, step)
     values = {
         "name": _cell(name),
         "base": base and _code(base),
         "training": [] if run is None else list(_training(run, step, weights)),
-        "measured_at": measured_at,
-        "metrics": metrics,
+        "measured_at": step,
+        "metrics": [] if run is None or step is None else _results(run.metrics.get(step, {})),
         "folder": repr(name),
         "sampling": _sampling(run),
         "options": repr(run.options("data.apply_chat_template_kwargs") if run else {}),
@@ -90,12 +89,10 @@ def _training(run: TrainingRun, step: int | None, weights: str) -> Iterator[tupl
             yield label, _code(str(value))
 
 
-def _results(run: TrainingRun | None, step: int | None) -> tuple[int | None, list[tuple[str, str]]]:
-    """The metrics of the checkpoint's step, as rows."""
-    if run is None or step is None:
-        return None, []
-    found = ((name, value) for name, value in run.metrics.get(step, {}).items() if SHOWN_METRICS.fullmatch(name))
-    return step, [(_code(name), f"{value:.4g}") for name, value in found if isinstance(value, int | float)]
+def _results(line: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The shown metrics of a line of metrics.jsonl, as rows."""
+    found = ((name, value) for name, value in line.items() if SHOWN_METRICS.fullmatch(name))
+    return [(_code(name), f"{value:.4g}") for name, value in found if isinstance(value, int | float)]
 
 
 def _shown(asked: Mapping[str, Any]) -> list[str]:
