@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from fail2fix.cluster.lock import lock
 from fail2fix.compare.plan import ComparisonPlan, Fingerprint, Run
 from fail2fix.compare.records import (
     make_record,
@@ -77,11 +77,11 @@ def train_remaining(plan: ComparisonPlan) -> None:
         InputError: as ``remaining``; another call running in the same folder; or a run folder that cannot be recorded.
         RunError: a run ended with an error. The same call again resumes it.
     """
-    with only_one(plan.out) as lock:
+    with only_one(plan.out) as descriptor:
         todo = remaining(plan)
         for number, run in enumerate(todo, 1):
             _say(f"{run.name}: run {number} of {len(todo)} to do, log: {run.log}")
-            seconds = _train(run, lock)
+            seconds = _train(run, descriptor)
             write_record(run.record, make_record(run.folder, run.fingerprint))
             _say(f"{run.name}: done in {seconds:,.0f} s, record: {run.record}")
             require_same_origin(read_record(run.record) for run in plan.runs if run.record.exists())
@@ -92,14 +92,13 @@ def only_one(out: Path) -> Iterator[int]:
     """Lock ``out`` for this call. A training run that outlives a killed call inherits the lock and still holds it."""
     with reading(f"--out {out}: cannot be a folder to write in", OSError, hint="choose another"):
         out.mkdir(parents=True, exist_ok=True)
-        lock = (out / ".lock").open("w")
-    with lock as file:
-        with reading(f"{out}: another comparison, or a training run it left behind, is running in it", OSError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file = (out / ".lock").open("w")
+    with file:
+        lock(file, lambda: f"{out}: another comparison, or a training run it left behind, is running in it")
         yield file.fileno()
 
 
-def _train(run: Run, lock: int) -> float:
+def _train(run: Run, descriptor: int) -> float:
     """Run a training run in this environment and working directory; return its seconds."""
     if is_finished(run):
         return 0.0
@@ -115,7 +114,7 @@ def _train(run: Run, lock: int) -> float:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            pass_fds=(lock,),
+            pass_fds=(descriptor,),
         )
         try:
             status = process.wait()

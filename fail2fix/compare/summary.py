@@ -93,9 +93,8 @@ def summarize(records: Sequence[RunRecord], warnings: Sequence[str] = ()) -> Com
         by_config.setdefault(record.fingerprint.config, []).append(record)
     require_same_origin(records)
     problems = _shared(records, lambda step: step.problems, "problems were validated", "data.val_files")
-    attempts = _shared(
-        records, lambda step: step.attempts, "held-out attempts were corrected", "fail2fix.held_out.file"
-    )
+    held_out_file = "fail2fix.held_out.file"
+    attempts = _shared(records, lambda step: step.attempts, "held-out attempts were corrected", held_out_file)
     ks = powers_of_two(min(n for record in records for _, n in record.last.problems.values()))
     names = list(by_config)
     lasts = {name: [record.last for record in runs] for name, runs in by_config.items()}
