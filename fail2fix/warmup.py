@@ -30,7 +30,7 @@ from pathlib import Path
 
 from fail2fix.data.files import model_files, sha256
 from fail2fix.data.tasks.family import family_of
-from fail2fix.method.errors import InputError
+from fail2fix.method.errors import InputError, reading
 from fail2fix.method.prompts import block_text
 
 STAMP = "warmup.json"
@@ -41,25 +41,21 @@ LOSS = re.compile(r"step:(\d+) .*train/loss:([-0-9.e]+|nan)")
 Chat = list[dict[str, str]]
 
 
-@dataclass(frozen=True)
-class Words:
-    """The words around an attempt: keys of `fail2fix.correction`."""
+Words = dict[str, str]
+"""The words around an attempt: `header` and `instruction` of `fail2fix.correction`."""
 
-    header: str
-    instruction: str
 
-    @classmethod
-    def of(cls, config: Path) -> "Words":
-        """Read them from a YAML file. Raises InputError where they are missing."""
-        from omegaconf import OmegaConf
+def read_words(config: Path) -> Words:
+    """Read them from a YAML file. Raises InputError where they are missing."""
+    from omegaconf import OmegaConf
 
-        if not config.is_file():
-            raise InputError(f"--corrections {config}: no such file: give a config with fail2fix.correction")
-        said = OmegaConf.load(config)
-        words = [OmegaConf.select(said, f"fail2fix.correction.{name}") for name in cls.__annotations__]
-        if not all(isinstance(word, str) for word in words):
-            raise InputError(f"--corrections {config}: want fail2fix.correction.header and .instruction in it")
-        return cls(*words)
+    if not config.is_file():
+        raise InputError(f"--corrections {config}: no such file: give a config with fail2fix.correction")
+    said = OmegaConf.load(config)
+    words = {name: OmegaConf.select(said, f"fail2fix.correction.{name}") for name in ("header", "instruction")}
+    if not all(isinstance(word, str) for word in words.values()):
+        raise InputError(f"--corrections {config}: want fail2fix.correction.header and .instruction in it")
+    return words
 
 
 @dataclass(frozen=True)
@@ -81,13 +77,6 @@ class Warmup:
             raise InputError(
                 f"--steps {self.steps} --batch-size {self.batch_size} --lr {self.lr}: each must be positive"
             )
-
-
-def read_template(path: Path) -> str:
-    """The Jinja text of a file. Raises InputError if there is no such file."""
-    if not path.is_file():
-        raise InputError(f"--chat-template {path}: no such file: give a Jinja chat template")
-    return path.read_text(encoding="utf-8-sig")
 
 
 def warm_up(model: Path, data: Path, out: Path, settings: Warmup) -> bool:
@@ -191,7 +180,7 @@ def _correction(chat: Chat, solutions: Sequence[str], right: bool, words: Words,
     if not (right or others):
         raise InputError("--corrections: all training problems have one solution: no attempt would be wrong")
     attempt = solution if right else generator.choice(others)
-    content = block_text(question, attempt, words.header, words.instruction)
+    content = block_text(question, attempt, **words)
     return [{"role": "user", "content": content}, {"role": "assistant", "content": solution}]
 
 
@@ -205,6 +194,9 @@ def write_chats(path: Path, chats: Sequence[Chat]) -> None:
 
 def overrides(model: Path, work: Path, settings: Warmup) -> list[str]:
     """The Hydra overrides of verl's SFT trainer."""
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    template = QuotedString(settings.chat_template or "", Quote.single).with_quotes()
     return [
         f"model.path={model.resolve()}",
         "model.enable_gradient_checkpointing=False",
@@ -212,7 +204,7 @@ def overrides(model: Path, work: Path, settings: Warmup) -> list[str]:
         "engine.strategy=fsdp2",  # FSDP1 cannot load on a CPU
         f"engine.seed={settings.seed}",
         "engine.use_torch_compile=False",
-        *([f"model.custom_chat_template={quoted(settings.chat_template)}"] if settings.chat_template else []),
+        *([f"model.custom_chat_template={template}"] if settings.chat_template else []),
         f"optim.lr={settings.lr}",
         "optim.weight_decay=0.0",
         f"data.train_files={work / 'chats.parquet'}",
@@ -231,11 +223,6 @@ def overrides(model: Path, work: Path, settings: Warmup) -> list[str]:
         f"hydra.run.dir={work}",
         "hydra.output_subdir=null",
     ]
-
-
-def quoted(text: str) -> str:
-    """`text` as a string of Hydra's override grammar, where a backslash is only special before a quote."""
-    return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), text) + "'"
 
 
 def train(model: Path, work: Path, settings: Warmup) -> list[float]:
@@ -284,11 +271,10 @@ def main(argv: list[str] | None = None) -> None:
     model, data, out = (given.pop(name) for name in ("model", "data", "out"))
     config, template = (given.pop(name) for name in ("corrections", "chat_template"))
     try:
-        settings = Warmup(
-            **given,
-            corrections=Words.of(config) if config else None,
-            chat_template=read_template(template) if template else None,
-        )
+        with reading(f"--chat-template {template}", OSError, hint="give a Jinja chat template"):
+            chat_template = template.read_text(encoding="utf-8-sig") if template else None
+        words = read_words(config) if config else None
+        settings = Warmup(**given, corrections=words, chat_template=chat_template)
         trained = warm_up(model, data, out, settings)
     except InputError as error:
         sys.exit(str(error))
