@@ -29,6 +29,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from fail2fix.data.files import model_files, sha256
+from fail2fix.data.rows import read_parquet, write_parquet
 from fail2fix.data.tasks.family import family_of
 from fail2fix.method.errors import InputError, reading
 from fail2fix.method.prompts import block_text
@@ -92,7 +93,7 @@ def warm_up(model: Path, data: Path, out: Path, settings: Warmup) -> bool:
     # Beside OUT, not in /tmp: a rename is only atomic within one file system.
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
         work = Path(temporary)
-        write_chats(work / "chats.parquet", chats)
+        write_parquet(work / "chats.parquet", [{"messages": chat} for chat in chats])
         start = time.monotonic()
         losses = train(model, work, settings)
         result = {
@@ -143,9 +144,9 @@ def worked_chats(data: Path, settings: Warmup) -> list[Chat]:
     Raises `InputError`: a row of no task family, a held-out problem among the training problems, or a worked solution
     that its own reward does not accept.
     """
-    import pyarrow.parquet
-
-    train, held_out = (pyarrow.parquet.read_table(data / f"{name}.parquet").to_pylist() for name in ("train", "test"))
+    train, held_out = (
+        read_parquet(data / name, str(data / name), "write the set again") for name in ("train.parquet", "test.parquet")
+    )
     forbidden = {row["prompt"][0]["content"] for row in held_out}
     chats: list[Chat] = []
     for index, row in enumerate(train):
@@ -182,14 +183,6 @@ def _correction(chat: Chat, solutions: Sequence[str], right: bool, words: Words,
     attempt = solution if right else generator.choice(others)
     content = block_text(question, attempt, **words)
     return [{"role": "user", "content": content}, {"role": "assistant", "content": solution}]
-
-
-def write_chats(path: Path, chats: Sequence[Chat]) -> None:
-    """The parquet file verl's SFT data set reads: one chat a row, in the column `messages`."""
-    import pyarrow
-    import pyarrow.parquet
-
-    pyarrow.parquet.write_table(pyarrow.table({"messages": list(chats)}), path)
 
 
 def overrides(model: Path, work: Path, settings: Warmup) -> list[str]:

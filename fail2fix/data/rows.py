@@ -9,9 +9,11 @@ Knows nothing of training; importing it loads neither pyarrow nor datasets.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
+
+from fail2fix.method.errors import reading
 
 
 class Message(TypedDict):
@@ -67,16 +69,26 @@ def write_splits(out: Path, train: Sequence[Row], test: Sequence[Row]) -> None:
     for name, rows in (("test", test), ("train", train)):
         path = out / f"{name}.parquet"
         if rows:
-            _write_rows(path, rows)
+            write_parquet(path, rows)
         else:
             path.unlink(missing_ok=True)
 
 
-def _write_rows(path: Path, rows: Sequence[Row]) -> None:
+def write_parquet(path: Path, rows: Sequence[Mapping[str, Any]], schema: Any = None) -> None:
+    """Write a parquet file. Readers see it complete or not at all."""
     import pyarrow
     import pyarrow.parquet
 
-    # Renamed once complete, so that a run which starts meanwhile never reads half a file.
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows)), partial)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows), schema=schema), partial)
     partial.replace(path)
+
+
+def read_parquet(path: Path, place: str, hint: str) -> list[dict[str, Any]]:
+    """The rows of a parquet file. Raises `InputError`: it cannot be read; names `place`, and `hint` says what to do."""
+    import pyarrow
+    import pyarrow.parquet
+
+    with reading(f"{place}: not a parquet file", OSError, pyarrow.ArrowInvalid, hint=hint):
+        rows: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
+    return rows

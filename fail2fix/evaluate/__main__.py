@@ -10,8 +10,6 @@ sets are prepared in --data, from the hub or, with --from, from local copies. Th
 evaluation: a crash loses at most the running batch. Exit status: 0 done, 2 bad input.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -20,11 +18,10 @@ from typing import Any
 
 from fail2fix.console.printable import one_line
 from fail2fix.data.files import MODEL_FILES, model_files, refuse_unmerged, require_writable, sha256
-from fail2fix.evaluate.arguments import parse, settings_of
 from fail2fix.evaluate.benchmarks import find_benchmark
 from fail2fix.evaluate.engine import Engine
 from fail2fix.evaluate.questions import Question, digest, load_questions
-from fail2fix.evaluate.settings import Settings, check
+from fail2fix.evaluate.settings import Settings, check, parse, settings_of
 from fail2fix.method.errors import InputError, reading
 from fail2fix.run.versions import versions
 from fail2fix.verify.config import Channel, VerifierConfig

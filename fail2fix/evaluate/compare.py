@@ -1,7 +1,5 @@
 """Paired differences of two evaluations of the same problems, with intervals. A difference is B - A."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

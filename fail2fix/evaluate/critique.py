@@ -7,8 +7,6 @@ wrong attempt.
 (False, 0.5)
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from fail2fix.verify.answer_text import find_answer

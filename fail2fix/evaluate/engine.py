@@ -1,7 +1,5 @@
 """Interface of the engines that write answers."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol

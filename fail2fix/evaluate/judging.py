@@ -1,12 +1,9 @@
 """Judge answers in a thread beside the engine: one batch is judged while the next one is answered."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
-from types import TracebackType
 from typing import Any
 
 from fail2fix.evaluate.critique import RIGHT, WRONG, said
@@ -36,11 +33,11 @@ class Judge:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="judge", daemon=True)
 
-    def __enter__(self) -> Judge:
+    def __enter__(self) -> "Judge":
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         for verifier in self._open.values():
             verifier.close()
         self._loop.call_soon_threadsafe(self._loop.stop)

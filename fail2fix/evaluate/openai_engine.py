@@ -4,8 +4,6 @@ The key comes from OPENAI_API_KEY and is never printed. A request to a busy serv
 (`fail2fix.verify.backoff`); a lasting failure ends the evaluation, and the same command resumes it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import Sequence

@@ -3,11 +3,9 @@
 `TokenPrompts` gives vLLM the token ids of training; `ChatPrompts` gives an endpoint the same words as messages.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from fail2fix.evaluate.critique import RIGHT, WRONG
 from fail2fix.evaluate.questions import Question
@@ -17,9 +15,6 @@ from fail2fix.method.markers import Markers
 from fail2fix.method.prompts import AttemptContext, CorrectionPromptBuilder, block_text
 from fail2fix.method.templates.default import Default
 from fail2fix.method.thinking import ThinkingMarks
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 Message = dict[str, str]
 
@@ -75,7 +70,7 @@ class Prompts(Protocol):
 class TokenPrompts:
     """Prompts as token ids, at most `max_tokens` of them."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: Settings, max_tokens: int) -> None:
+    def __init__(self, tokenizer: Any, settings: Settings, max_tokens: int) -> None:
         self._tokenizer, self._max_tokens = tokenizer, max_tokens
         self._template = ChatTemplate(tokenizer, settings.template)
         self._builders = {

@@ -1,21 +1,63 @@
 """Run an evaluation: answer a batch, write it, judge it while the next is answered. Existing files are kept."""
 
-from __future__ import annotations
-
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 from fail2fix.evaluate.engine import Completion, Engine, Request
 from fail2fix.evaluate.judging import Judge, Verdicts
-from fail2fix.evaluate.plan import Batch, Questions, Slot, plan_batches
 from fail2fix.evaluate.prompts import Answered, Prompt
 from fail2fix.evaluate.questions import Question
 from fail2fix.evaluate.settings import Settings, request_seed
 from fail2fix.evaluate.store import Rows, Store
 
 NOTHING = Completion("", 0, 0, "refused")
+Questions = Mapping[str, Sequence[Question]]
+"""{benchmark: its questions}."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One answer: its benchmark, question and sample."""
+
+    benchmark: str
+    question: int
+    sample: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Answers that are written and judged together.
+
+    A batch mixes benchmarks, so that small sets keep an engine busy. One of a later round corrects exactly the answers
+    of one batch of the round before. `number` names its files; `before`: the batch corrected, None in round 0.
+    """
+
+    number: int
+    round: int
+    slots: tuple[Slot, ...]
+    before: int | None
+
+
+def all_slots(questions: Questions, settings: Settings) -> Iterator[Slot]:
+    """Every answer of a round; a question's samples are adjacent, so that they share its prefix."""
+    for name, asked in questions.items():
+        for index in range(len(asked)):
+            for sample in range(settings.sampling[name].samples):
+                yield Slot(name, index, sample)
+
+
+def plan_batches(questions: Questions, settings: Settings) -> list[Batch]:
+    """The batches of all rounds, in the order of answering."""
+    slots = list(all_slots(questions, settings))
+    chunks = [tuple(slots[start : start + settings.batch]) for start in range(0, len(slots), settings.batch)]
+    return [
+        Batch(round_ * len(chunks) + place, round_, chunk, (round_ - 1) * len(chunks) + place if round_ else None)
+        for round_ in range(settings.rounds + 1)
+        for place, chunk in enumerate(chunks)
+    ]
 
 
 class Evaluation:

@@ -4,8 +4,6 @@ An answer without a verdict (the verifier failed), a refused one and one that co
 counted. Shapes: N questions, S samples of each.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

@@ -8,10 +8,7 @@
 Every file is renamed once complete. Nothing is pickled, because a model wrote the contents.
 """
 
-from __future__ import annotations
-
 import json
-import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +16,7 @@ import pyarrow
 import pyarrow.parquet as parquet
 
 from fail2fix.data.atomic import write_whole
+from fail2fix.data.rows import read_parquet, write_parquet
 from fail2fix.method.errors import InputError, reading
 
 Rows = list[dict[str, Any]]
@@ -82,10 +80,10 @@ class Store:
         return parquet.read_table(path).to_pylist() if path.exists() else None
 
     def write(self, batch: int, what: BatchFile, rows: Rows) -> None:
-        _write(self._path(batch, what), rows, ANSWERS if what == "answers" else VERDICTS)
+        write_parquet(self._path(batch, what), rows, ANSWERS if what == "answers" else VERDICTS)
 
     def write_records(self, benchmark: str, rows: Rows) -> None:
-        _write(self.folder / f"{benchmark}.parquet", rows, RECORDS)
+        write_parquet(self.folder / f"{benchmark}.parquet", rows, RECORDS)
 
     def _path(self, batch: int, what: BatchFile) -> Path:
         return self.folder / BATCHES / f"{batch:05d}.{what}.parquet"
@@ -94,18 +92,11 @@ class Store:
 def read_records(folder: Path, benchmark: str) -> Rows:
     """The rows of a finished evaluation. Raises `InputError` where the file is missing or damaged."""
     path = folder / f"{benchmark}.parquet"
-    with reading(f"{path}: cannot be read", OSError, pyarrow.ArrowInvalid, hint="run the evaluation again"):
-        return parquet.read_table(path).to_pylist()
+    return read_parquet(path, str(path), "run the evaluation again")
 
 
 def write_json(path: Path, fields: dict[str, Any]) -> None:
     write_whole(path, json.dumps(fields, indent=1) + "\n")
-
-
-def _write(path: Path, rows: Rows, schema: pyarrow.Schema) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), partial)
-    partial.replace(path)
 
 
 def _short(value: object) -> str:

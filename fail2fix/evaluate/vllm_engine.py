@@ -3,8 +3,6 @@
 An answer depends on its batch alone, so a resumed evaluation gives the same result as an uninterrupted one.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from importlib.metadata import packages_distributions, version

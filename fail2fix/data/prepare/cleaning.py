@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fail2fix.data.sets.spec import Ability, Problem, SourceRow, UnusableRowError, unusable
 from fail2fix.method.errors import InputError
@@ -39,28 +39,30 @@ class Dropped:
         if len(named) < EXAMPLES:
             named.append(place)
 
-
-@dataclass(frozen=True)
-class Placed:
-    """A problem and the place of its row."""
-
-    problem: Problem
-    place: str
+    def without(self, problems: Iterable[Problem], reason_of: Callable[[Problem], str]) -> list[Problem]:
+        """The problems that have no reason to drop them ("")."""
+        kept = []
+        for each in problems:
+            if reason := reason_of(each):
+                self.add(reason, each.place)
+            else:
+                kept.append(each)
+        return kept
 
 
 def read_all(
     rows: Iterable[SourceRow], read: Callable[[SourceRow], Problem], ability: Ability, dropped: Dropped
-) -> list[Placed]:
+) -> list[Problem]:
     """Problems of the rows, without rows that have no usable gold answer."""
     found = []
     for row in rows:
         try:
-            problem = read(row)
+            problem = replace(read(row), place=row.place)
             _refuse_bad_gold(problem.answer, problem.ability or ability)
         except UnusableRowError as reason:
             dropped.add(str(reason), row.place)
         else:
-            found.append(Placed(problem, row.place))
+            found.append(problem)
     return found
 
 
@@ -78,17 +80,17 @@ def _refuse_bad_gold(answer: str, ability: Ability) -> None:
         raise UnusableRowError(fault)
 
 
-def without_repeats(problems: Sequence[Placed], ability: Ability, dropped: Dropped) -> list[Placed]:
+def without_repeats(problems: Sequence[Problem], ability: Ability, dropped: Dropped) -> list[Problem]:
     """Keep each problem once; drop problems that occur with different answers, since either may be wrong.
 
     Answers that the verifier accepts as equal count as one. Programs have tests instead: the first row is kept.
     """
-    groups: dict[str, list[Placed]] = {}
+    groups: dict[str, list[Problem]] = {}
     for each in problems:
-        groups.setdefault(problem_key(each.problem.text), []).append(each)
+        groups.setdefault(problem_key(each.text), []).append(each)
     kept = []
     for first, *others in groups.values():
-        if ability == "code" or all(same_answer(first.problem.answer, other.problem.answer) for other in others):
+        if ability == "code" or all(same_answer(first.answer, other.answer) for other in others):
             kept.append(first)
             for other in others:
                 dropped.add("a repeat of another row", other.place)
@@ -104,21 +106,19 @@ def same_answer(one: str, two: str) -> bool:
 
 
 def without_overlap(
-    problems: Sequence[Placed], evaluated: Mapping[str, frozenset[Marks]], dropped: Dropped
-) -> list[Placed]:
+    problems: Sequence[Problem], evaluated: Mapping[str, frozenset[Marks]], dropped: Dropped
+) -> list[Problem]:
     """Drop the problems of evaluation sets. `evaluated`: {set: the marks of its problems}."""
     hashes = {name: frozenset(mark for one in known for mark in one) for name, known in evaluated.items()}
-    kept = []
-    for each in problems:
-        own = marks(each.problem)
-        if found := next((name for name, known in hashes.items() if not known.isdisjoint(own)), None):
-            dropped.add(f"a problem of {found}", each.place)
-        else:
-            kept.append(each)
-    return kept
+
+    def overlap(problem: Problem) -> str:
+        own = marks(problem)
+        return next((f"a problem of {name}" for name, known in hashes.items() if not known.isdisjoint(own)), "")
+
+    return dropped.without(problems, overlap)
 
 
-def hold_out(problems: Sequence[Placed], count: int) -> tuple[list[Placed], list[Placed]]:
+def hold_out(problems: Sequence[Problem], count: int) -> tuple[list[Problem], list[Problem]]:
     """(train, test): hold out the `count` problems with the smallest hash, whatever the order of rows.
 
     Raises:
@@ -126,10 +126,10 @@ def hold_out(problems: Sequence[Placed], count: int) -> tuple[list[Placed], list
     """
     if len(problems) <= count:
         raise InputError(f"{len(problems)} problems, {count} to hold out: the source is incomplete")
-    chosen = set(sorted((each.problem.text for each in problems), key=_order)[:count])
+    chosen = set(sorted((each.text for each in problems), key=_order)[:count])
     return (
-        [each for each in problems if each.problem.text not in chosen],
-        [each for each in problems if each.problem.text in chosen],
+        [each for each in problems if each.text not in chosen],
+        [each for each in problems if each.text in chosen],
     )
 
 
@@ -141,9 +141,9 @@ def problem_key(text: str) -> str:
     return re.sub(r"[^\w+\-*/=<>^!|%]|_", "", text.lower())
 
 
-def problem_id(each: Placed) -> str:
+def problem_id(each: Problem) -> str:
     """Identifier of a problem that has none in its source, independent of the order of rows."""
-    return _order(each.problem.text).hex()[:12]
+    return _order(each.text).hex()[:12]
 
 
 def marks(problem: Problem) -> Marks:

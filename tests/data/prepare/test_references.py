@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fail2fix.data.prepare.cleaning import Dropped, Placed
+from fail2fix.data.prepare.cleaning import Dropped
 from fail2fix.data.prepare.command import main, prepare
 from fail2fix.data.prepare.references import confirmed, sandbox
 from fail2fix.data.sets import find_set
@@ -36,9 +36,9 @@ def backend() -> Iterator[LocalBackend]:
         pytest.skip(str(error))
 
 
-def problem(reference: str, attempt: str = "", correct: bool = False) -> Placed:
+def problem(reference: str, attempt: str = "", correct: bool = False) -> Problem:
     attempted = GivenAttempt(fenced(attempt), correct) if attempt else None
-    return Placed(Problem("Double it.", TESTS, attempt=attempted, reference=reference), reference[:40])
+    return Problem("Double it.", TESTS, attempt=attempted, reference=reference, place=reference[:40])
 
 
 def test_what_the_tests_do_not_confirm_is_counted(backend: LocalBackend) -> None:
@@ -67,7 +67,8 @@ def test_a_machine_without_a_sandbox_is_told_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert main(["debugbench", "--out", str(tmp_path / "out"), "--from", str(tmp_path)]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main(["debugbench", "--out", str(tmp_path / "out"), "--from", str(tmp_path)])
     said = capsys.readouterr().err
     assert said.startswith("prepare: error: debugbench: its reference programs must be run: ")
     assert said.count("\n") == 1
