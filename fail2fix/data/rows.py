@@ -16,16 +16,6 @@ from typing import Any, TypedDict
 from fail2fix.method.errors import reading
 
 
-class Message(TypedDict):
-    role: str
-    content: str
-
-
-class RewardModel(TypedDict):
-    style: str
-    ground_truth: str
-
-
 class RowPlace(TypedDict):
     split: str
     index: int
@@ -43,9 +33,9 @@ class ExtraInfo(RowPlace, total=False):
 
 class Row(TypedDict):
     data_source: str
-    prompt: list[Message]
+    prompt: list[dict[str, str]]
     ability: str
-    reward_model: RewardModel
+    reward_model: dict[str, str]
     extra_info: ExtraInfo
 
 

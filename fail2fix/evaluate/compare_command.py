@@ -8,17 +8,16 @@ escaped by the template engine, and the page allows no script and no request.
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from fail2fix.console.command_line import OneLineParser
 from fail2fix.console.markup import shown
 from fail2fix.data.files import require_writable
-from fail2fix.evaluate.compare import Round, Side, compare, load_side, table_rows
+from fail2fix.evaluate.compare import Round, Side, compare, load_side, of_round, table_rows
 from fail2fix.evaluate.picture import draw_picture
 from fail2fix.evaluate.store import write_json
 from fail2fix.report.console_table import make_table, print_warnings
@@ -28,7 +27,7 @@ CASES = 3
 """Problems shown of each benchmark and side."""
 
 
-def main(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str]) -> None:
     """The command line. Raises `InputError`."""
     parser = OneLineParser(prog="python -m fail2fix.evaluate compare", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("a", type=Path, metavar="DIR_A", help="a finished evaluation: the reference")
@@ -45,7 +44,6 @@ def main(argv: Sequence[str]) -> int:
     console = Console()
     print_rounds(rounds, warnings, console)
     console.print(shown(given.out / "comparison.html"), soft_wrap=True)
-    return 0
 
 
 def print_rounds(rounds: Sequence[Round], warnings: Sequence[str], console: Console) -> None:
@@ -80,17 +78,11 @@ def _settings(side: Side) -> list[tuple[str, str]]:
 
 def _cases(a: Side, b: Side, each: Round, right: str) -> list[dict[str, str]]:
     """Problems whose first sample only the side `right` answered correctly."""
-    others = {record["id"]: record for record in _first_samples(b, each)}
-    pairs = [(one, others[one["id"]]) for one in _first_samples(a, each) if one["id"] in others]
+    ones, twos = (of_round(side, each.benchmark, each.number) for side in (a, b))
+    pairs = [(ones[key][0], twos[key][0]) for key in ones if key in twos]
     return [
         {"benchmark": each.name, "id": one["id"], "right": right, "prompt": one["prompt"]}
         | {"a": one["response"], "b": two["response"]}
         for one, two in pairs
         if one["correct"] != two["correct"] and bool(one["correct"]) == (right == "A")
     ][:CASES]
-
-
-def _first_samples(side: Side, each: Round) -> Iterator[Mapping[str, Any]]:
-    for record in side.records[each.benchmark]:
-        if record["round"] == each.number and record["sample"] == 0:
-            yield record

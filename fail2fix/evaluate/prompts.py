@@ -5,7 +5,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from fail2fix.evaluate.critique import RIGHT, WRONG
 from fail2fix.evaluate.questions import Question
@@ -56,17 +56,6 @@ class Answered:
     ids: list[int] | None = None
 
 
-class Prompts(Protocol):
-    def solve(self, question: Question) -> Prompt | None:
-        """The prompt of a problem; None: it is too long."""
-
-    def correct(self, pairs: Sequence[tuple[Question, Answered]]) -> list[Prompt | None]:
-        """One prompt an attempt, to correct or critique it; None if it is too long, blank or cannot be made safe."""
-
-    def text(self, prompt: Prompt) -> str:
-        """A prompt as text, for the answer records."""
-
-
 class TokenPrompts:
     """Prompts as token ids, at most `max_tokens` of them."""
 
@@ -88,10 +77,12 @@ class TokenPrompts:
         }
 
     def solve(self, question: Question) -> Prompt | None:
+        """The prompt of a problem; None: it is too long."""
         ids = self._encode(self._template.render(question.messages))
         return Prompt(ids=ids) if len(ids) <= self._max_tokens else None
 
     def correct(self, pairs: Sequence[tuple[Question, Answered]]) -> list[Prompt | None]:
+        """One prompt an attempt, to correct or critique it; None if it is too long, blank or cannot be made safe."""
         prompts: list[Prompt | None] = [None] * len(pairs)
         for asked, builder in self._builders.items():
             places = [place for place, (question, _) in enumerate(pairs) if _asked_of(question) == asked]
@@ -101,6 +92,7 @@ class TokenPrompts:
         return prompts
 
     def text(self, prompt: Prompt) -> str:
+        """A prompt as text, for the answer records."""
         return str(self._tokenizer.decode(prompt.ids))
 
     def _context(self, question: Question, answered: Answered) -> AttemptContext:
@@ -113,7 +105,7 @@ class TokenPrompts:
 
 
 class ChatPrompts:
-    """Prompts as messages; the endpoint limits their length."""
+    """The same methods with prompts as messages; the endpoint limits their length."""
 
     def __init__(self, settings: Settings) -> None:
         self._thinking = settings.thinking
@@ -138,6 +130,9 @@ class ChatPrompts:
         *earlier, last = question.messages
         content = block_text(last["content"], attempt, *WORDS[asked])
         return Prompt(messages=[*earlier, {**last, "content": content}])
+
+
+Prompts = TokenPrompts | ChatPrompts
 
 
 def _asked_of(question: Question) -> str:

@@ -68,7 +68,8 @@ class Evaluation:
     ) -> None:
         self._settings, self._questions, self._store, self._judge = settings, questions, store, judge
         self._open_engine = open_engine
-        self._engine: Engine | None = None
+        self.engine: Engine | None = None
+        """None while nothing had to be answered."""
         self._batches = plan_batches(questions, settings)
 
     def run(self) -> dict[str, Rows]:
@@ -87,10 +88,6 @@ class Evaluation:
             self._settle(*each)
         return self._records()
 
-    def describe_engine(self) -> dict[str, Any] | None:
-        """The engine's description; None if nothing had to be answered."""
-        return self._engine.describe() if self._engine else None
-
     def _settle(self, batch: Batch, verdicts: Future[Verdicts]) -> None:
         self._store.write(batch.number, "verdicts", verdicts.result())
 
@@ -98,9 +95,12 @@ class Evaluation:
         return self._questions[slot.benchmark][slot.question]
 
     def _answer(self, batch: Batch) -> Rows:
-        engine = self._engine = self._engine or self._open_engine()
+        engine = self.engine = self.engine or self._open_engine()
         prompts = self._prompts(batch, engine)
-        seeds = [self._seed(batch, slot) for slot in batch.slots]
+        seeds = [
+            request_seed(self._settings, slot.benchmark, self._question(slot).id, slot.sample, batch.round)
+            for slot in batch.slots
+        ]
         requests = [
             Request(prompt, self._settings.sampling[slot.benchmark], seed)
             for prompt, slot, seed in zip(prompts, batch.slots, seeds, strict=True)
@@ -114,9 +114,6 @@ class Evaluation:
         ]
         self._store.write(batch.number, "answers", rows)
         return rows
-
-    def _seed(self, batch: Batch, slot: Slot) -> int | None:
-        return request_seed(self._settings, slot.benchmark, self._question(slot).id, slot.sample, batch.round)
 
     def _prompts(self, batch: Batch, engine: Engine) -> list[Prompt | None]:
         """One prompt a slot: the question's, or a correction of its attempt; None where there can be none."""

@@ -90,8 +90,7 @@ def measures(correct_NS: Bools, attempts_NS: Bools | None) -> dict[str, tuple[Fl
 def figures(correct_NS: Bools, attempts_NS: Bools | None) -> Score:
     """Accuracy and pass@k; of corrections also the transition matrix, its rates, and the gain over keeping attempts."""
     shares = {name: _share(*sums) for name, sums in measures(correct_NS, attempts_NS).items()}
-    ones = np.ones(len(correct_NS))
-    curve = {str(k): _share(values, ones) for k, values in pass_curve(correct_NS).items()}
+    curve = {str(k): _mean(values) for k, values in pass_curve(correct_NS).items()}
     found: Score = {"accuracy": shares["accuracy"], "pass_at_k": curve}
     if attempts_NS is None:
         return found
@@ -110,10 +109,13 @@ def figures(correct_NS: Bools, attempts_NS: Bools | None) -> Score:
     }
 
 
+def _mean(share_N: Floats) -> dict[str, float | None] | None:
+    return _share(share_N, np.ones(len(share_N)))
+
+
 def _share(num_N: Floats, den_N: Floats) -> dict[str, float | None] | None:
     """An interval as JSON."""
-    found = share(num_N, den_N)
-    return None if found is None else asdict(found)
+    return asdict(found) if (found := share(num_N, den_N)) else None
 
 
 def _lengths(records: AnswerRecords) -> dict[str, float]:
@@ -135,11 +137,8 @@ def _by_tag(correct_NS: Bools, questions: Sequence[Question]) -> dict[str, dict[
     found: dict[str, dict[str, Score]] = {}
     for tag in dict.fromkeys(name for question in questions for name in question.tags):
         values = np.array([question.tags.get(tag, "") for question in questions])
-        different = sorted(set(values.tolist()))
+        different = np.unique(values).tolist()
         if 1 < len(different) <= MOST_TAG_VALUES:
-            chosen = {value: correct_NS[values == value].mean(axis=1) for value in different}
-            found[tag] = {
-                value: {"questions": len(shares), "accuracy": _share(shares, np.ones(len(shares)))}
-                for value, shares in chosen.items()
-            }
+            parts = {value: correct_NS[values == value].mean(axis=1) for value in different}
+            found[tag] = {value: {"questions": len(part), "accuracy": _mean(part)} for value, part in parts.items()}
     return found

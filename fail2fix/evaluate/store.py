@@ -57,22 +57,19 @@ class Store:
         if path.exists():
             with reading(f"{path}: no plan of an evaluation", hint="choose another --out"):
                 theirs = dict(json.loads(path.read_text(encoding="utf-8")))
-            self._require_same(theirs, plan)
+            ours = json.loads(json.dumps(plan))
+            for name in dict.fromkeys([*theirs, *ours]):
+                if theirs.get(name) != ours.get(name):
+                    raise InputError(
+                        f"--out {self.folder}: holds an evaluation with another {name} "
+                        f"({_short(theirs.get(name))}, now {_short(ours.get(name))}): choose another folder, or give "
+                        f"the same {name} to resume"
+                    )
             return
         if self.folder.exists() and any(self.folder.iterdir()):
             raise InputError(f"--out {self.folder}: holds files of no evaluation: choose another folder")
         (self.folder / BATCHES).mkdir(parents=True, exist_ok=True)
         write_json(path, plan)
-
-    def _require_same(self, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
-        ours = json.loads(json.dumps(ours))
-        for name in dict.fromkeys([*theirs, *ours]):
-            if theirs.get(name) != ours.get(name):
-                raise InputError(
-                    f"--out {self.folder}: holds an evaluation with another {name} "
-                    f"({_short(theirs.get(name))}, now {_short(ours.get(name))}): choose another folder, or give the "
-                    f"same {name} to resume"
-                )
 
     def read(self, batch: int, what: BatchFile) -> Rows | None:
         """The answers or verdicts of a batch; None where they are not written yet."""

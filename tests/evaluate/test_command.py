@@ -30,11 +30,8 @@ def data(tmp_path: Path) -> Path:
 
 def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """The one line that a command ends in."""
-    try:
-        code: object = main(arguments)
-    except SystemExit as end:  # argparse
-        code = end.code
-    assert code == 2
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1, lines
     assert lines[0].startswith("evaluate: error: ")

@@ -34,7 +34,7 @@ from fail2fix.data.prepare.cleaning import (
     without_overlap,
     without_repeats,
 )
-from fail2fix.data.prepare.overlap import EVALUATED_SPLITS, Near, exact_overlaps, near_overlaps, shipped_hashes
+from fail2fix.data.prepare.overlap import TRAINED_ON, Near, exact_overlaps, near_overlaps, shipped_hashes
 from fail2fix.data.prepare.references import confirmed, sandbox
 from fail2fix.data.prepare.sources import beside_files, is_at_hand, local_files, reader_of, rows_of
 from fail2fix.data.rows import Row, verl_row, write_splits
@@ -97,8 +97,7 @@ def _training(
 
 def _benchmarks() -> dict[str, frozenset[Marks]]:
     """Marks of the problems that no training set may hold, by evaluation set."""
-    names = {*EVALUATED_SPLITS, *(name for name, each in all_sets().items() if each.use == "evaluation")}
-    return {name: found for name, found in shipped_hashes().items() if name in names}
+    return {name: found for name, found in shipped_hashes().items() if name != TRAINED_ON}
 
 
 def _near(problems: list[Problem], chosen: PublicSet, folder: Path) -> dict[str, list[Near]]:

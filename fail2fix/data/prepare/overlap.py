@@ -21,8 +21,8 @@ NEAR = 0.5
 HASHES = "evaluation_hashes"
 """Folder beside this file: one text file per evaluation set, one line per problem with its marks."""
 
-EVALUATED_SPLITS = ("gsm8k-test", "leetcode-test", "mbpp-test")
-"""Test splits that models are compared on; MATH's is not: MATH500 is a set of its own."""
+TRAINED_ON = "math-test"
+"""A test split whose problems may be trained on, because MATH500 is an evaluation set of its own."""
 
 
 @dataclass(frozen=True)
