@@ -6,8 +6,6 @@ GSM8K, HumanEval, HumanEvalFix and CriticBench have one greedy answer a problem 
 from dataclasses import dataclass
 from typing import Literal
 
-from fail2fix.method.errors import InputError
-
 MAX_TOKENS = 8192
 
 
@@ -46,10 +44,3 @@ _ALL = (
     Benchmark("humanevalfix", "humanevalfix", "correct"),
 )
 BENCHMARKS = {each.name: each for each in _ALL}
-
-
-def find_benchmark(name: str) -> Benchmark:
-    """The benchmark called `name`. Raises `InputError` where there is none."""
-    if name not in BENCHMARKS:
-        raise InputError(f"--benchmarks {name}: not a benchmark: use one of {', '.join(BENCHMARKS)}")
-    return BENCHMARKS[name]

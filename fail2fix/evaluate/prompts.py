@@ -139,10 +139,3 @@ def _asked_of(question: Question) -> str:
     if question.task == "critique":
         return "critique"
     return "correct a program" if question.ability == "code" else "correct"
-
-
-def load_tokenizer(settings: Settings) -> Any:
-    """The model's tokenizer. Raises `OSError` or `ValueError` where there is none."""
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(settings.model, trust_remote_code=False)

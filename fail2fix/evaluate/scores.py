@@ -51,16 +51,15 @@ def score(records: AnswerRecords, questions: Sequence[Question]) -> Score:
     return found
 
 
-def verdicts(records: AnswerRecords, questions: int) -> Bools:
+def verdicts(records: AnswerRecords, questions: int, column: str = "correct") -> Bools:
     """(N, S) whether each answer is right."""
-    return np.array([bool(record["correct"]) for record in records]).reshape(questions, -1)
+    return np.array([bool(record[column]) for record in records]).reshape(questions, -1)
 
 
 def attempts(records: AnswerRecords, questions: int) -> Bools | None:
     """(N, S) whether the attempt that each answer corrects was right; None where nothing is corrected."""
-    if any(record["attempt_correct"] is None for record in records):
-        return None
-    return np.array([bool(record["attempt_correct"]) for record in records]).reshape(questions, -1)
+    corrected = all(record["attempt_correct"] is not None for record in records)
+    return verdicts(records, questions, "attempt_correct") if corrected else None
 
 
 def pass_curve(correct_NS: Bools) -> dict[int, Floats]:

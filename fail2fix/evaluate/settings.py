@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from fail2fix.console.command_line import OneLineParser
-from fail2fix.evaluate.benchmarks import BENCHMARKS, Sampling, find_benchmark
+from fail2fix.evaluate.benchmarks import BENCHMARKS, Sampling
 from fail2fix.method.errors import InputError
 from fail2fix.method.seeds import derived_seed
 
@@ -72,7 +72,8 @@ def parse(arguments: Sequence[str], description: str | None) -> argparse.Namespa
     )
     add = parser.add_argument
     add("--model", required=True, help="a Hugging Face folder or hub id, or the endpoint's name of it")
-    add("--benchmarks", nargs="+", required=True, metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
+    names = f"of {', '.join(BENCHMARKS)}"
+    add("--benchmarks", nargs="+", required=True, choices=BENCHMARKS, metavar="NAME", help=names)
     add("--out", type=Path, required=True, metavar="DIR", help="a new folder, or an unfinished evaluation")
     add("--data", type=Path, default=Path("data"), metavar="DIR", help="prepared sets, DIR/NAME/test.parquet (data)")
     add("--from", type=Path, dest="folder", metavar="FOLDER", help="local copies to prepare missing sets from")
@@ -90,11 +91,11 @@ def parse(arguments: Sequence[str], description: str | None) -> argparse.Namespa
 
 
 def settings_of(given: argparse.Namespace) -> Settings:
-    """The settings that the options ask for. Raises `InputError` for an unknown benchmark."""
+    """The settings that the options ask for."""
     changed = {each.name: getattr(given, each.name) for each in fields(Sampling)}
     changed = {name: value for name, value in changed.items() if value is not None}
     values: dict[str, Any] = {each.name: getattr(given, each.name) for each in fields(Settings) if each.name in given}
-    values["sampling"] = {name: replace(find_benchmark(name).sampling, **changed) for name in given.benchmarks}
+    values["sampling"] = {name: replace(BENCHMARKS[name].sampling, **changed) for name in given.benchmarks}
     values["thinking_marks"] = tuple(map(tuple, values.get("thinking_marks", ())))
     return Settings(engine="openai" if values.get("endpoint") else "vllm", **values)
 

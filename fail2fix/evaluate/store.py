@@ -62,8 +62,8 @@ class Store:
                 if theirs.get(name) != ours.get(name):
                     raise InputError(
                         f"--out {self.folder}: holds an evaluation with another {name} "
-                        f"({_short(theirs.get(name))}, now {_short(ours.get(name))}): choose another folder, or give "
-                        f"the same {name} to resume"
+                        f"({theirs.get(name)!r:.80}, now {ours.get(name)!r:.80}): choose another folder, or give the "
+                        f"same {name} to resume"
                     )
             return
         if self.folder.exists() and any(self.folder.iterdir()):
@@ -94,8 +94,3 @@ def read_records(folder: Path, benchmark: str) -> Rows:
 
 def write_json(path: Path, fields: dict[str, Any]) -> None:
     write_whole(path, json.dumps(fields, indent=1) + "\n")
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -39,7 +39,7 @@ def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 BAD = [
-    (["--benchmarks", "nonsense"], "not a benchmark: use one of aime24"),
+    (["--benchmarks", "nonsense"], "--benchmarks: invalid choice: 'nonsense' (choose from"),
     (["--benchmarks", "gsm8k", "--samples", "4"], "greedy samples are equal"),
     (["--benchmarks", "gsm8k", "--limit", "0"], "--limit 0: must be at least 1"),
     (["--benchmarks", "gsm8k", "--batch", "-1"], "--batch -1"),

@@ -16,6 +16,8 @@ from fail2fix.data.prepare.overlap import Near
 from fail2fix.data.sets.spec import INSTRUCTIONS, PublicSet
 
 FORMAT = 1
+EXAMPLES = 20
+"""Dropped rows that a card names for each reason."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def write_card(out: Path, chosen: PublicSet, made: Made) -> None:
         "rows_expected": dict(chosen.splits),
         "rows_written": dict(made.written),
         "dropped": {
-            reason: {"rows": rows, "first": made.dropped.examples[reason]}
+            reason: {"rows": rows, "first": made.dropped.places[reason][:EXAMPLES]}
             for reason, rows in made.dropped.counts.most_common()
         },
         "overlap": {"exact": dict(made.exact), "near": made.near},

@@ -5,46 +5,39 @@ Knows: problems and answers. Must not know: files, sets. Every function counts w
 
 import hashlib
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fail2fix.data.sets.spec import Ability, Problem, SourceRow, UnusableRowError, unusable
 from fail2fix.method.errors import InputError
 from fail2fix.verify.answer_text import AnswerText
-from fail2fix.verify.code.verifier import ground_truth_problem as code_problem
 from fail2fix.verify.errors import GroundTruthError
 from fail2fix.verify.gold import parse_gold
 from fail2fix.verify.math_answer import judge
 from fail2fix.verify.math_verifier import accepts_itself
-from fail2fix.verify.text_verifier import ground_truth_problem as text_problem
+from fail2fix.verify.registry import ground_truth_problem
 
 Marks = tuple[str, ...]
 """Hashes that identify a problem in other sets; one shared hash is enough."""
 
-EXAMPLES = 20
-"""Dropped rows that a card names for each reason."""
-
 
 @dataclass
 class Dropped:
-    """Number of dropped rows for each reason, and the places of the first of them."""
+    """The places of the dropped rows, by reason."""
 
-    counts: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, list[str]] = field(default_factory=dict)
+    places: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
-    def add(self, reason: str, place: str) -> None:
-        self.counts[reason] += 1
-        named = self.examples.setdefault(reason, [])
-        if len(named) < EXAMPLES:
-            named.append(place)
+    @property
+    def counts(self) -> Counter[str]:
+        return Counter({reason: len(places) for reason, places in self.places.items()})
 
     def without(self, problems: Iterable[Problem], reason_of: Callable[[Problem], str]) -> list[Problem]:
         """The problems that have no reason to drop them ("")."""
         kept = []
         for each in problems:
             if reason := reason_of(each):
-                self.add(reason, each.place)
+                self.places[reason].append(each.place)
             else:
                 kept.append(each)
         return kept
@@ -60,7 +53,7 @@ def read_all(
             problem = replace(read(row), place=row.place)
             _refuse_bad_gold(problem.answer, problem.ability or ability)
         except UnusableRowError as reason:
-            dropped.add(str(reason), row.place)
+            dropped.places[str(reason)].append(row.place)
         else:
             found.append(problem)
     return found
@@ -68,16 +61,13 @@ def read_all(
 
 def _refuse_bad_gold(answer: str, ability: Ability) -> None:
     """A gold answer must be right when a policy gives it."""
-    if ability == "code":
-        fault = code_problem(answer) and "its tests cannot be read"
-    elif ability == "text":
-        fault = text_problem(answer) and "its answer cannot be read"
-    else:
+    if ability == "math":
         with unusable("its answer cannot be read", GroundTruthError):
             gold = parse_gold(answer).answer
-        fault = "" if accepts_itself(gold) else "its answer is no answer to itself"
-    if fault:
-        raise UnusableRowError(fault)
+        if not accepts_itself(gold):
+            raise UnusableRowError("its answer is no answer to itself")
+    elif ground_truth_problem(ability, answer):
+        raise UnusableRowError("its tests cannot be read" if ability == "code" else "its answer cannot be read")
 
 
 def without_repeats(problems: Sequence[Problem], ability: Ability, dropped: Dropped) -> list[Problem]:
@@ -90,13 +80,13 @@ def without_repeats(problems: Sequence[Problem], ability: Ability, dropped: Drop
         groups.setdefault(problem_key(each.text), []).append(each)
     kept = []
     for first, *others in groups.values():
+        reason = "a repeat of another row"
         if ability == "code" or all(same_answer(first.answer, other.answer) for other in others):
             kept.append(first)
-            for other in others:
-                dropped.add("a repeat of another row", other.place)
         else:
-            for each in (first, *others):
-                dropped.add("its problem has different answers", each.place)
+            others, reason = [first, *others], "its problem has different answers"
+        for each in others:
+            dropped.places[reason].append(each.place)
     return kept
 
 

@@ -16,7 +16,7 @@ with one line, and nothing of that set is written. Exit status: 0 done, 2 bad in
 import argparse
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def prepare(chosen: PublicSet, out: Path, folder: Path | None = None) -> Made:
         InputError: a set, file, row or column is not as the set's description says.
     """
     dropped, read = Dropped(), Counter[str]()
-    with sandbox(chosen.name) if chosen.runs_references else nullcontext() as backend:
+    with closing(sandbox(chosen.name)) if chosen.runs_references else nullcontext() as backend:
         confirm: Confirm = partial(confirmed, backend=backend, dropped=dropped) if backend else list
         reader = reader_of(chosen, folder)
         problems = {

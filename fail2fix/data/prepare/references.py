@@ -5,8 +5,7 @@ Knows: the code verifier's sandbox, in which every program runs. Must not know: 
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 
 from fail2fix.console.progress import Done, stage
 from fail2fix.data.prepare.cleaning import Dropped
@@ -21,19 +20,16 @@ Run = tuple[str, str]
 """A program and its ground truth."""
 
 
-@contextmanager
-def sandbox(name: str, workers: int = 0) -> Iterator[LocalBackend]:
+def sandbox(name: str, workers: int = 0) -> LocalBackend:
     """Sandboxes for the set called `name`: `workers` at a time, by default one per processor.
 
     Raises:
         InputError: sandboxes cannot be made here; says what to install or switch on.
     """
     try:
-        backend = LocalBackend(workers or os.cpu_count() or 1)
+        return LocalBackend(workers or os.cpu_count() or 1)
     except SandboxUnavailableError as error:
         raise InputError(f"{name}: its reference programs must be run: {error}") from error
-    with closing(backend):
-        yield backend
 
 
 def confirmed(problems: Sequence[Problem], backend: CodeBackend, dropped: Dropped) -> list[Problem]:

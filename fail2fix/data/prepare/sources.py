@@ -61,7 +61,11 @@ def reader_of(chosen: PublicSet, folder: Path | None) -> Callable[[SourceRow], P
 def _hub_rows(chosen: PublicSet, split: str) -> Iterator[SourceRow]:
     rows: Iterable[Any]
     # The hub's client raises many unrelated types; all mean that there is no data.
-    with reading(f"{chosen.name}: cannot load {chosen.hub_id} at {chosen.pinned} from the hub", Exception, hint=LOCAL):
+    with reading(
+        f"{chosen.name}: cannot load {chosen.hub_id} at revision {chosen.revision or 'main'} from the hub",
+        Exception,
+        hint=LOCAL,
+    ):
         if chosen.hub_files:
             rows = _hub_files(chosen)
         else:

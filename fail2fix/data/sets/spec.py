@@ -154,10 +154,5 @@ class PublicSet:
     runs_references: bool = False
     traps: tuple[str, ...] = ()
 
-    @property
-    def pinned(self) -> str:
-        """The revision, for messages."""
-        return f"revision {self.revision}" if self.revision else "no pinned revision"
-
     def ability_of(self, problem: Problem) -> Ability:
         return problem.ability or self.ability

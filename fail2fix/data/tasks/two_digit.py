@@ -55,11 +55,7 @@ def sample(dials: Dials, generator: random.Random) -> TaskProblem | None:
 
 def carries(a: int, b: int) -> bool:
     """Whether two digits of the same place add up to ten or more."""
-    while a and b:
-        if a % 10 + b % 10 >= 10:
-            return True
-        a, b = a // 10, b // 10
-    return False
+    return any(int(one) + int(other) >= 10 for one, other in zip(str(a)[::-1], str(b)[::-1], strict=False))
 
 
 def worked_solution(question: str) -> str:

@@ -37,7 +37,7 @@ def test_repeats_go_and_contradictions_go_altogether() -> None:
     dropped = Dropped()
     assert without_repeats(problems, "math", dropped) == [problems[0], problems[2]]
     assert dropped.counts == {"a repeat of another row": 1, "its problem has different answers": 3}
-    assert dropped.examples["a repeat of another row"] == ["row 1"]
+    assert dropped.places["a repeat of another row"] == ["row 1"]
 
 
 def test_other_tests_are_no_other_answer() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +30,7 @@ TESTS = json.dumps({"kind": "calls", "entry_point": "f", "calls": [{"args": [2],
 @pytest.fixture(scope="module")
 def backend() -> Iterator[LocalBackend]:
     try:
-        with sandbox("a set", workers=1) as backend:
+        with closing(sandbox("a set", workers=1)) as backend:
             backend.limits = Limits(test_s=2.0, total_s=4.0)
             yield backend
     except InputError as error:
@@ -83,7 +84,6 @@ def test_distilled_programs_that_fail_are_left_out(backend: LocalBackend, tmp_pa
     made = prepare(chosen, tmp_path / "out", tmp_path)
     assert made.written == {"train": 1, "test": 1}
     assert made.dropped.counts == {"its reference fails its tests": 1, "its answer holds no Python program": 1}
-    assert "no pinned revision" in chosen.pinned
 
 
 @pytest.mark.needs_shared
