@@ -245,7 +245,8 @@ def train(model: Path, work: Path, settings: Warmup) -> list[float]:
                 print(f"warm-up step {found[1]}/{settings.steps}: loss {losses[-1]:.4f}", flush=True)
     if process.returncode or len(losses) != settings.steps:
         sys.stderr.writelines(log[-40:])
-        raise InputError(f"verl's SFT trainer: status {process.returncode} after step {len(losses)}; see above")
+        steps = len(losses)
+        raise InputError(f"verl's SFT trainer ended with status {process.returncode} after step {steps}; see above")
     return losses
 
 

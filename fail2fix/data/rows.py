@@ -5,38 +5,20 @@ A row, as `verl_row` makes it::
     {"data_source": "openai/gsm8k", "prompt": [{"role": "user", "content": "..."}], "ability": "math",
      "reward_model": {"style": "rule", "ground_truth": "72"}, "extra_info": {"split": "train", "index": 0}}
 
+Rows of public sets add to `extra_info`: `id`, `source`, in some `tags` (category or date), and in correction sets
+`attempt` and `attempt_correct`.
+
 Knows nothing of training; importing it loads neither pyarrow nor datasets.
 """
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from fail2fix.method.errors import reading
 
-
-class RowPlace(TypedDict):
-    split: str
-    index: int
-
-
-class ExtraInfo(RowPlace, total=False):
-    """`id`, `source`: in rows of public sets. `tags`: category or date, in some. `attempt*`: in correction sets."""
-
-    id: str
-    source: str
-    tags: dict[str, str]
-    attempt: str
-    attempt_correct: bool
-
-
-class Row(TypedDict):
-    data_source: str
-    prompt: list[dict[str, str]]
-    ability: str
-    reward_model: dict[str, str]
-    extra_info: ExtraInfo
+Row = dict[str, Any]
 
 
 def verl_row(data_source: str, prompt: str, answer: str, split: str, index: int, ability: str = "math") -> Row:
@@ -66,19 +48,17 @@ def write_splits(out: Path, train: Sequence[Row], test: Sequence[Row]) -> None:
 
 def write_parquet(path: Path, rows: Sequence[Mapping[str, Any]], schema: Any = None) -> None:
     """Write a parquet file. Readers see it complete or not at all."""
-    import pyarrow
-    import pyarrow.parquet
+    from pyarrow import Table, parquet
 
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows), schema=schema), partial)
+    parquet.write_table(Table.from_pylist(list(rows), schema=schema), partial)
     partial.replace(path)
 
 
 def read_parquet(path: Path, place: str, hint: str) -> list[dict[str, Any]]:
     """The rows of a parquet file. Raises `InputError`: it cannot be read; names `place`, and `hint` says what to do."""
-    import pyarrow
-    import pyarrow.parquet
+    from pyarrow import ArrowInvalid, parquet
 
-    with reading(f"{place}: not a parquet file", OSError, pyarrow.ArrowInvalid, hint=hint):
-        rows: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
+    with reading(f"{place}: not a parquet file", OSError, ArrowInvalid, hint=hint):
+        rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
     return rows

@@ -25,7 +25,7 @@ from fail2fix.evaluate.judging import Judge
 from fail2fix.evaluate.questions import digest, load_questions
 from fail2fix.evaluate.run import Evaluation
 from fail2fix.evaluate.scores import score_rounds
-from fail2fix.evaluate.settings import Settings, check, parse, settings_of
+from fail2fix.evaluate.settings import Settings, check, parse
 from fail2fix.evaluate.store import RESULT, Store, write_json
 from fail2fix.evaluate.table import print_table
 from fail2fix.method.errors import InputError, reading
@@ -44,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
             compare(arguments[1:])
         else:
-            given = parse(arguments, __doc__)
-            evaluate(settings_of(given), given.data, given.folder, given.out)
+            settings, given = parse(arguments, __doc__)
+            evaluate(settings, given.data, given.folder, given.out)
 
 
 def evaluate(settings: Settings, data: Path, folder: Path | None, out: Path) -> None:

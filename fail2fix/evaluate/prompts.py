@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fail2fix.evaluate.critique import RIGHT, WRONG
+from fail2fix.evaluate.judging import RIGHT, WRONG
 from fail2fix.evaluate.questions import Question
 from fail2fix.evaluate.settings import Settings
 from fail2fix.method.chat_template import ChatTemplate

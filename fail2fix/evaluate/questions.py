@@ -17,8 +17,6 @@ from fail2fix.evaluate.benchmarks import Benchmark, Task
 from fail2fix.method.errors import InputError, reading
 from fail2fix.verify.registry import ground_truth_text
 
-FILE = "test.parquet"
-
 
 @dataclass(frozen=True)
 class Question:
@@ -41,7 +39,7 @@ def load_questions(
 
     Raises `InputError`: a set that cannot be prepared, a malformed row, or no row that counts.
     """
-    path, chosen = data / benchmark.set_name / FILE, find_set(benchmark.set_name)
+    path, chosen = data / benchmark.set_name / "test.parquet", find_set(benchmark.set_name)
     if not path.is_file():
         require_writable(path.parent, "--data")
         prepare(chosen, path.parent, folder)

@@ -3,8 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from fail2fix.evaluate.engine import Completion, Engine, Request
 from fail2fix.evaluate.judging import Judge, Verdicts
@@ -13,7 +12,8 @@ from fail2fix.evaluate.questions import Question
 from fail2fix.evaluate.settings import Settings, request_seed
 from fail2fix.evaluate.store import Rows, Store
 
-NOTHING = Completion("", 0, 0, "refused")
+NOTHING = Completion("", 0, 0, "skipped")
+"""Stands for the answer where there is no prompt."""
 Questions = Mapping[str, Sequence[Question]]
 """{benchmark: its questions}."""
 
@@ -81,7 +81,11 @@ class Evaluation:
         for batch in self._batches:
             answers = self._store.read(batch.number, "answers") or self._answer(batch)
             if self._store.read(batch.number, "verdicts") is None:
-                judged.append((batch, self._judge.submit(self._to_judge(batch, answers))))
+                asked = [
+                    (self._question(slot), row["response"] if row["finish"] in ("stop", "length") else None)
+                    for slot, row in zip(batch.slots, answers, strict=True)
+                ]
+                judged.append((batch, self._judge.submit(asked)))
             while judged and judged[0][1].done():
                 self._settle(*judged.popleft())
         for each in judged:
@@ -108,10 +112,11 @@ class Evaluation:
         ]
         label = f"batch {batch.number + 1} of {len(self._batches)}"
         completions = iter(engine.generate(requests, label) if requests else [])
-        rows = [
-            _row(engine, prompt, seed, next(completions) if prompt else NOTHING)
-            for prompt, seed in zip(prompts, seeds, strict=True)
-        ]
+        rows = []
+        for prompt, seed in zip(prompts, seeds, strict=True):
+            text, shortened = (engine.prompts.text(prompt), prompt.shortened) if prompt else ("", False)
+            done = next(completions) if prompt else NOTHING
+            rows.append({"seed": seed, "prompt": text, "shortened": shortened} | asdict(done))
         self._store.write(batch.number, "answers", rows)
         return rows
 
@@ -131,12 +136,6 @@ class Evaluation:
             attempt = self._question(slot).attempt
             yield None if attempt is None else Answered(attempt.text)
 
-    def _to_judge(self, batch: Batch, answers: Rows) -> list[tuple[Question, str | None]]:
-        return [
-            (self._question(slot), row["response"] if row["finish"] in ("stop", "length") else None)
-            for slot, row in zip(batch.slots, answers, strict=True)
-        ]
-
     def _records(self) -> dict[str, Rows]:
         records: dict[str, Rows] = {name: [] for name in self._questions}
         verdicts = {batch.number: self._store.read(batch.number, "verdicts") or [] for batch in self._batches}
@@ -150,17 +149,3 @@ class Evaluation:
                 where = {"id": question.id, "round": batch.round, "sample": slot.sample, "attempt_correct": before}
                 records[slot.benchmark].append(where | answers[place] | verdicts[batch.number][place])
         return records
-
-
-def _row(engine: Engine, prompt: Prompt | None, seed: int | None, done: Completion) -> dict[str, Any]:
-    """An answer as it is written; one without a prompt is "skipped"."""
-    return {
-        "seed": seed,
-        "prompt": "" if prompt is None else engine.prompts.text(prompt),
-        "prompt_tokens": done.prompt_tokens,
-        "response": done.text,
-        "response_ids": done.ids,
-        "response_tokens": done.tokens,
-        "finish": done.finish if prompt is not None else "skipped",
-        "shortened": prompt is not None and prompt.shortened,
-    }

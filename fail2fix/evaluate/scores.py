@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fail2fix.evaluate.critique import RIGHT, WRONG, f1
+from fail2fix.evaluate.judging import RIGHT, WRONG, f1
 from fail2fix.evaluate.questions import Question
 from fail2fix.report.statistics import Floats, pass_at_k, share
 

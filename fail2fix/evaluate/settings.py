@@ -13,18 +13,13 @@ from fail2fix.evaluate.benchmarks import BENCHMARKS, Sampling
 from fail2fix.method.errors import InputError
 from fail2fix.method.seeds import derived_seed
 
-PROG = "python -m fail2fix.evaluate"
-
 
 def _option(default: Any, text: str, **options: Any) -> Any:
     """A field that is an option of the command line, called like the field or `flag`; `options` are argparse's."""
+    if isinstance(default, dict):
+        return field(default_factory=dict, metadata={"type": _json_object, "metavar": "JSON", "help": text} | options)
     text = text if default in ("", None, ()) else f"{text} ({default})"
     return field(default=default, metadata={"type": type(default), "help": text} | options)
-
-
-def _json_option(text: str, **options: Any) -> Any:
-    known = {"type": _json_object, "metavar": "JSON", "help": text}
-    return field(default_factory=dict, metadata=known | options)
 
 
 def _json_object(text: str) -> dict[str, Any]:
@@ -57,18 +52,20 @@ class Settings:
     thinking_marks: tuple[tuple[str, str], ...] = _option(
         (), "further marks; may be repeated", type=str, nargs=2, action="append", metavar=("OPENING", "CLOSING")
     )
-    template: dict[str, Any] = _json_option("e.g. '{\"enable_thinking\": false}'", flag="chat-template-kwargs")
+    template: dict[str, Any] = _option({}, "e.g. '{\"enable_thinking\": false}'", flag="chat-template-kwargs")
     max_model_len: int | None = _option(None, "tokens of a prompt and its answer together", type=int, metavar="N")
     dtype: str = _option("auto", "of the weights in vLLM")
     tensor_parallel: int = _option(1, "GPUs that share the model", metavar="N")
-    engine_options: dict[str, Any] = _json_option("further arguments of vllm.LLM")
+    engine_options: dict[str, Any] = _option({}, "further arguments of vllm.LLM")
     channel: Literal["auto", "boxed", "answer_line"] = _option("boxed", "place of math answers")
 
 
-def parse(arguments: Sequence[str], description: str | None) -> argparse.Namespace:
-    """Parse the command line; ends the process with one line and status 2 where it is wrong."""
+def parse(arguments: Sequence[str], description: str | None) -> tuple[Settings, argparse.Namespace]:
+    """The settings and all options of a command line; ends the process with one line and status 2 if it is wrong."""
+    form = argparse.RawDescriptionHelpFormatter
+    prog = "python -m fail2fix.evaluate"
     parser = OneLineParser(
-        prog=PROG, description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        prog=prog, description=description, formatter_class=form, allow_abbrev=False, argument_default=argparse.SUPPRESS
     )
     add = parser.add_argument
     add("--model", required=True, help="a Hugging Face folder or hub id, or the endpoint's name of it")
@@ -76,7 +73,14 @@ def parse(arguments: Sequence[str], description: str | None) -> argparse.Namespa
     add("--benchmarks", nargs="+", required=True, choices=BENCHMARKS, metavar="NAME", help=names)
     add("--out", type=Path, required=True, metavar="DIR", help="a new folder, or an unfinished evaluation")
     add("--data", type=Path, default=Path("data"), metavar="DIR", help="prepared sets, DIR/NAME/test.parquet (data)")
-    add("--from", type=Path, dest="folder", metavar="FOLDER", help="local copies to prepare missing sets from")
+    add(
+        "--from",
+        type=Path,
+        default=None,
+        dest="folder",
+        metavar="FOLDER",
+        help="local copies to prepare missing sets from",
+    )
     add("--samples", type=int, help="answers a problem")
     add("--temperature", type=float, help="0 is greedy")
     add("--top-p", type=float)
@@ -86,18 +90,15 @@ def parse(arguments: Sequence[str], description: str | None) -> argparse.Namespa
             options = dict(each.metadata)
             flag = options.pop("flag", each.name.replace("_", "-"))
             choices = get_args(each.type) if get_origin(each.type) is Literal else None
-            add(f"--{flag}", dest=each.name, default=argparse.SUPPRESS, choices=choices, **options)
-    return parser.parse_args(arguments)
-
-
-def settings_of(given: argparse.Namespace) -> Settings:
-    """The settings that the options ask for."""
-    changed = {each.name: getattr(given, each.name) for each in fields(Sampling)}
-    changed = {name: value for name, value in changed.items() if value is not None}
-    values: dict[str, Any] = {each.name: getattr(given, each.name) for each in fields(Settings) if each.name in given}
+            add(f"--{flag}", dest=each.name, choices=choices, **options)
+    given = parser.parse_args(arguments)
+    changed, values = (
+        {each.name: getattr(given, each.name) for each in fields(kind) if each.name in given}
+        for kind in (Sampling, Settings)
+    )
     values["sampling"] = {name: replace(BENCHMARKS[name].sampling, **changed) for name in given.benchmarks}
     values["thinking_marks"] = tuple(map(tuple, values.get("thinking_marks", ())))
-    return Settings(engine="openai" if values.get("endpoint") else "vllm", **values)
+    return Settings(engine="openai" if values.get("endpoint") else "vllm", **values), given
 
 
 def check(settings: Settings) -> None:

@@ -117,10 +117,8 @@ def hold_out(problems: Sequence[Problem], count: int) -> tuple[list[Problem], li
     if len(problems) <= count:
         raise InputError(f"{len(problems)} problems, {count} to hold out: the source is incomplete")
     chosen = set(sorted((each.text for each in problems), key=_order)[:count])
-    return (
-        [each for each in problems if each.text not in chosen],
-        [each for each in problems if each.text in chosen],
-    )
+    kept = [each for each in problems if each.text not in chosen]
+    return kept, [each for each in problems if each.text in chosen]
 
 
 def problem_key(text: str) -> str:

@@ -6,7 +6,7 @@ Knows: file formats, the hub's client. Must not know: what columns mean.
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -61,11 +61,8 @@ def reader_of(chosen: PublicSet, folder: Path | None) -> Callable[[SourceRow], P
 def _hub_rows(chosen: PublicSet, split: str) -> Iterator[SourceRow]:
     rows: Iterable[Any]
     # The hub's client raises many unrelated types; all mean that there is no data.
-    with reading(
-        f"{chosen.name}: cannot load {chosen.hub_id} at revision {chosen.revision or 'main'} from the hub",
-        Exception,
-        hint=LOCAL,
-    ):
+    place = f"{chosen.hub_id} at revision {chosen.revision or 'main'}"
+    with reading(f"{chosen.name}: cannot load {place} from the hub", Exception, hint=LOCAL):
         if chosen.hub_files:
             rows = _hub_files(chosen)
         else:
@@ -125,13 +122,13 @@ def beside_files(chosen: PublicSet, folder: Path) -> list[Path]:
 
 def _columns_beside(chosen: PublicSet, folder: Path) -> dict[str, dict[str, object]]:
     """{key: columns}; without the file, reading a row reports the missing column."""
-    found: dict[str, dict[str, object]] = {}
-    for path in beside_files(chosen, folder):
-        for row in _read_objects(chosen.name, path):
-            if chosen.beside and isinstance(row, Mapping):
-                columns = {name: row[name] for name in chosen.beside.columns if name in row}
-                found[str(row.get(chosen.beside.key))] = columns
-    return found
+    if chosen.beside is None:
+        return {}
+    rows = (row for path in beside_files(chosen, folder) for row in _read_objects(chosen.name, path))
+    key, columns = chosen.beside.key, chosen.beside.columns
+    return {
+        str(row.get(key)): {name: row[name] for name in columns if name in row} for row in rows if isinstance(row, dict)
+    }
 
 
 def _read_objects(name: str, path: Path) -> Iterator[object]:

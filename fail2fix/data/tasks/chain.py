@@ -54,8 +54,7 @@ def worked_solution(question: str) -> str:
     match = matched(QUESTION, question, DATA_SOURCE)
     numbers = [int(number) for number in match[1].split(" + ")]
     totals = list(accumulate(numbers))
-    steps = zip(totals, numbers[1:], totals[1:], strict=False)
-    return "\n".join(f"{so_far} + {number} = {total}" for so_far, number, total in steps)
+    return "\n".join(f"{total} + {n} = {total + n}" for total, n in zip(totals, numbers[1:], strict=False))
 
 
 main = partial(command_line, DATA_SOURCE, "math", str(__doc__), Dials, sample)

@@ -87,10 +87,10 @@ def family_of(data_source: str) -> Family | ModuleType:
     Raises:
         InputError: none did.
     """
-    name = data_source.removeprefix(PREFIX)
-    if data_source.startswith(PREFIX) and name in FAMILIES:
-        return importlib.import_module(SHIPPED[name])
-    family: Family = resolve("data_source", data_source, {PREFIX + each: SHIPPED[each] for each in FAMILIES}, Family)
+    shipped = {PREFIX + name: SHIPPED[name] for name in FAMILIES}
+    if data_source in shipped:
+        return importlib.import_module(shipped[data_source])
+    family: Family = resolve("data_source", data_source, shipped, Family)
     return family
 
 
