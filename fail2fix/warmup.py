@@ -35,7 +35,6 @@ from fail2fix.method.errors import InputError, reading
 from fail2fix.method.prompts import block_text
 
 STAMP = "warmup.json"
-PACKAGES = ("verl", "torch", "transformers")
 MAX_LENGTH = 512  # tokens of a chat; longer ones end the run
 LOSS = re.compile(r"step:(\d+) .*train/loss:([-0-9.e]+|nan)")
 
@@ -105,9 +104,7 @@ def warm_up(model: Path, data: Path, out: Path, settings: Warmup) -> bool:
         made = work / "checkpoints" / f"global_step_{settings.steps}" / "huggingface"
         provenance = {"inputs": inputs, "model": str(model), "data": str(data), "result": result}
         (made / STAMP).write_text(json.dumps(provenance, indent=2) + "\n")
-        if out.exists():
-            out.rmdir()  # empty: `is_made` has looked
-        made.rename(out)
+        made.rename(out)  # `is_made` has refused an OUT that holds something
     return True
 
 
@@ -118,7 +115,7 @@ def inputs_of(model: Path, chats: Sequence[Chat], settings: Warmup) -> dict[str,
         "model_sha256": sha256(model_files(model)),
         "chats_sha256": hashlib.sha256(json.dumps(chats).encode()).hexdigest(),
         "platform": os.environ.get("VERL_PLATFORM", ""),
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": {name: version(name) for name in ("verl", "torch", "transformers")},
     }
 
 
@@ -203,7 +200,7 @@ def overrides(model: Path, work: Path, settings: Warmup) -> list[str]:
         f"data.train_files={work / 'chats.parquet'}",
         f"data.train_batch_size={settings.batch_size}",
         f"data.max_length={MAX_LENGTH}",
-        f"data.max_token_len_per_gpu={max(4 * MAX_LENGTH, 2048)}",
+        f"data.max_token_len_per_gpu={4 * MAX_LENGTH}",
         "data.num_workers=0",
         "checkpoint.save_contents=[hf_model]",
         f"trainer.default_local_dir={work / 'checkpoints'}",

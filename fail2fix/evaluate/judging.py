@@ -22,6 +22,7 @@ from fail2fix.verify.registry import open_verifier, verifier_of
 from fail2fix.verify.verifier import Verifier
 
 RIGHT, WRONG = "right", "wrong"
+CALLS = {RIGHT: True, WRONG: False}
 AT_A_TIME = 256
 """Answers handed to the verifiers at a time; the verifiers have their own queues."""
 
@@ -95,7 +96,7 @@ def said(response: str) -> bool | None:
     """Whether a response calls the attempt right; None: it does not say."""
     answer = find_answer(response, "boxed")
     word = answer.text.replace("\\text", "").strip(" {}.").lower()
-    return {RIGHT: True, WRONG: False}.get(word) if not answer.others and not answer.hedged else None
+    return CALLS.get(word) if not answer.others and not answer.hedged else None
 
 
 def f1(labels: Sequence[bool], calls: Sequence[bool | None]) -> float:

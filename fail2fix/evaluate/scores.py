@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fail2fix.evaluate.judging import RIGHT, WRONG, f1
+from fail2fix.evaluate.judging import CALLS, f1
 from fail2fix.evaluate.questions import Question
 from fail2fix.report.statistics import Floats, pass_at_k, share
 
@@ -20,7 +20,6 @@ AnswerRecords = Sequence[Mapping[str, Any]]
 Bools = NDArray[np.bool_]
 Score = dict[str, Any]
 
-_CALLS = {RIGHT: True, WRONG: False}
 MOST_TAG_VALUES = 24
 """A tag with more values (a date) is no category."""
 
@@ -47,7 +46,7 @@ def score(records: AnswerRecords, questions: Sequence[Question]) -> Score:
         "by_tag": _by_tag(correct_NS, questions),
     }
     if critique and attempts_NS is not None:
-        found["critique_f1"] = f1(attempts_NS.ravel().tolist(), [_CALLS.get(r["pred"]) for r in records])
+        found["critique_f1"] = f1(attempts_NS.ravel().tolist(), [CALLS.get(r["pred"]) for r in records])
     return found
 
 

@@ -64,23 +64,14 @@ def parse(arguments: Sequence[str], description: str | None) -> tuple[Settings, 
     """The settings and all options of a command line; ends the process with one line and status 2 if it is wrong."""
     form = argparse.RawDescriptionHelpFormatter
     prog = "python -m fail2fix.evaluate"
-    parser = OneLineParser(
-        prog=prog, description=description, formatter_class=form, allow_abbrev=False, argument_default=argparse.SUPPRESS
-    )
+    parser = OneLineParser(prog=prog, description=description, formatter_class=form, allow_abbrev=False)
     add = parser.add_argument
     add("--model", required=True, help="a Hugging Face folder or hub id, or the endpoint's name of it")
     names = f"of {', '.join(BENCHMARKS)}"
     add("--benchmarks", nargs="+", required=True, choices=BENCHMARKS, metavar="NAME", help=names)
     add("--out", type=Path, required=True, metavar="DIR", help="a new folder, or an unfinished evaluation")
     add("--data", type=Path, default=Path("data"), metavar="DIR", help="prepared sets, DIR/NAME/test.parquet (data)")
-    add(
-        "--from",
-        type=Path,
-        default=None,
-        dest="folder",
-        metavar="FOLDER",
-        help="local copies to prepare missing sets from",
-    )
+    add("--from", type=Path, dest="folder", metavar="FOLDER", help="local copies to prepare missing sets from")
     add("--samples", type=int, help="answers a problem")
     add("--temperature", type=float, help="0 is greedy")
     add("--top-p", type=float)
@@ -90,12 +81,11 @@ def parse(arguments: Sequence[str], description: str | None) -> tuple[Settings, 
             options = dict(each.metadata)
             flag = options.pop("flag", each.name.replace("_", "-"))
             choices = get_args(each.type) if get_origin(each.type) is Literal else None
-            add(f"--{flag}", dest=each.name, choices=choices, **options)
+            add(f"--{flag}", dest=each.name, default=argparse.SUPPRESS, choices=choices, **options)
     given = parser.parse_args(arguments)
-    changed, values = (
-        {each.name: getattr(given, each.name) for each in fields(kind) if each.name in given}
-        for kind in (Sampling, Settings)
-    )
+    changed = {each.name: getattr(given, each.name) for each in fields(Sampling)}
+    changed = {name: value for name, value in changed.items() if value is not None}
+    values: dict[str, Any] = {each.name: getattr(given, each.name) for each in fields(Settings) if each.name in given}
     values["sampling"] = {name: replace(BENCHMARKS[name].sampling, **changed) for name in given.benchmarks}
     values["thinking_marks"] = tuple(map(tuple, values.get("thinking_marks", ())))
     return Settings(engine="openai" if values.get("endpoint") else "vllm", **values), given

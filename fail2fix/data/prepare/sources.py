@@ -16,7 +16,6 @@ from fail2fix.data.sets import find_set
 from fail2fix.data.sets.spec import Problem, PublicSet, SourceRow, UnusableRowError
 from fail2fix.method.errors import InputError, reading
 
-LOCAL = "use --from DIR"
 SUFFIXES = (".json", ".jsonl", ".json.gz", ".jsonl.gz", ".parquet")
 
 
@@ -62,7 +61,7 @@ def _hub_rows(chosen: PublicSet, split: str) -> Iterator[SourceRow]:
     rows: Iterable[Any]
     # The hub's client raises many unrelated types; all mean that there is no data.
     place = f"{chosen.hub_id} at revision {chosen.revision or 'main'}"
-    with reading(f"{chosen.name}: cannot load {place} from the hub", Exception, hint=LOCAL):
+    with reading(f"{chosen.name}: cannot load {place} from the hub", Exception, hint="use --from DIR"):
         if chosen.hub_files:
             rows = _hub_files(chosen)
         else:

@@ -193,6 +193,5 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    importlib.import_module(
-        "fail2fix.data.tasks.family"
-    ).main()  # not this copy of the module: your family imports that
+    # Not by this copy of the module, because your family imports the other one.
+    importlib.import_module("fail2fix.data.tasks.family").main()
