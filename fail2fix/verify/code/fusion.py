@@ -90,16 +90,16 @@ class FusionBackend:
             raise RuntimeError("this FusionBackend is closed: make a new one")
 
     def _judge(self, client: Any, program: str, tests: Tests) -> Outcome:
-        limits = self.limits.within(tests.limits)
-        job = job_text(program, tests, limits, processes=0).decode("ascii")
-        return judge(map(read_report, self._lines(client, job, limits)), tests)
+        job = job_text(program, tests, self.limits, processes=0).decode("ascii")
+        return judge(map(read_report, self._lines(client, job)), tests)
 
-    def _lines(self, client: Any, job: str, limits: Limits) -> list[str]:
+    def _lines(self, client: Any, job: str) -> list[str]:
         """Reports of one request; a run that the service ended at its time limit ends with a report of that."""
-        request = client.RunCodeRequest(code=harness_source(), stdin=job, language="python", run_timeout=limits.total_s)
+        total_s = self.limits.total_s
+        request = client.RunCodeRequest(code=harness_source(), stdin=job, language="python", run_timeout=total_s)
         try:
             response = client.run_code(
-                request, endpoint=self._endpoint, max_attempts=1, client_timeout=limits.total_s + QUEUE_S
+                request, endpoint=self._endpoint, max_attempts=1, client_timeout=total_s + QUEUE_S
             )
         except OSError:  # requests'
             raise

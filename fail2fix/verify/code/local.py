@@ -230,9 +230,8 @@ class LocalBackend:
         try:
             sandbox.wait_ready()
             job.sandbox = sandbox
-            limits = self.limits.within(job.tests.limits)
-            text = job_text(job.program, job.tests, limits, self._process_limit)
-            return judge(sandbox.run(text, limits), job.tests)
+            text = job_text(job.program, job.tests, self.limits, self._process_limit)
+            return judge(sandbox.run(text, self.limits), job.tests)
         finally:
             job.sandbox = None
             sandbox.kill()

@@ -14,7 +14,7 @@ class End(BaseException):
     """The run is over; a BaseException, so that no `except Exception` of a test swallows it.
 
     Reasons: "died" (the program's process ended), "timeout", "limit" (of memory, output, processor time), "stopped"
-    (a test failed, and the first failure ends the run).
+    (a test failed).
     """
 
 
