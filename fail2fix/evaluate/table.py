@@ -1,7 +1,5 @@
 """The figures of an evaluation as one console table. Computes nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

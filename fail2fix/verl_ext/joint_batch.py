@@ -136,6 +136,8 @@ def join(streams: Sequence[Stream], split: BatchSplit, balance: bool) -> JointBa
     rows = interleaved([stream.rows for stream in streams], order)
     # From here on no statistic and no loss sees the rows of a group whose verifier failed.
     rows.batch["response_mask"] = rows.batch["response_mask"] * torch.from_numpy(included)[:, None]
+    rows.meta_info["global_token_num"] = rows.batch["attention_mask"].sum(-1).tolist()
+    rows.meta_info["images_seqlens"] = []
     return JointBatch(rows, streams, stream_of[order], included, order, mini_batch)
 
 

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-import torch
-from omegaconf import DictConfig
-from verl.trainer.ppo.core_algos import agg_loss
 from verl.trainer.ppo.metric_utils import (
     compute_data_metrics,
     compute_throughout_metrics,
@@ -25,18 +20,6 @@ DATA_METRICS_TENSORS = (
 DATA_METRICS_COLUMNS = ("__num_turns__", "tool_call_counts")
 # The phases that a step's time is divided among.
 PHASES = ("gen", "old_log_prob", "ref", "adv", "update_actor", "save_checkpoint", "update_weights")
-
-
-def entropy_metrics(joint: JointBatch, entropy: torch.Tensor, actor: DictConfig) -> dict[str, float]:
-    """Mean entropy of the batch and of each stream, in nats, as the loss aggregates; ``entropy``: (N, R)."""
-    mask = joint.rows.batch["response_mask"]
-    aggregate = partial(agg_loss, loss_agg_mode=actor.loss_agg_mode, loss_scale_factor=actor.loss_scale_factor)
-    metrics = {"actor/entropy": aggregate(entropy, mask).item()}
-    for place, stream in enumerate(joint.streams):
-        rows = torch.from_numpy((joint.stream_of == place) & joint.included)
-        if rows.any():
-            metrics[f"fail2fix/{stream.name}/entropy"] = aggregate(entropy[rows], mask[rows]).item()
-    return metrics
 
 
 def data_metrics(joint: JointBatch, step: Step) -> dict[str, float]:

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from verl import DataProto
+from verl.trainer.ppo.core_algos import agg_loss
 from verl.trainer.ppo.ray_trainer import apply_kl_penalty, compute_advantage
 from verl.trainer.ppo.reward import extract_reward
 from verl.trainer.ppo.rollout_corr_helper import apply_bypass_mode, compute_rollout_correction_and_add_to_batch
@@ -43,7 +45,6 @@ from fail2fix.verl_ext.requests import Requests
 from fail2fix.verl_ext.sources import source_class
 from fail2fix.verl_ext.starting_policy import StartingRollouts
 from fail2fix.verl_ext.step import Step
-from fail2fix.verl_ext.step_metrics import entropy_metrics
 from fail2fix.verl_ext.stream import Reading, Stream
 from fail2fix.verl_ext.tokenizer import correction_prompt_builder, end_of_turn_ids
 from fail2fix.verl_ext.training_prompts import drawn_prompts
@@ -153,10 +154,7 @@ class Fail2FixTrainer(TrainingLoop):
             )
         with step.timer("join"):
             joint = join(streams, self.split, self.config.trainer.balance_batch)
-            rows = joint.rows
-            rows.meta_info["temperature"] = self.config.actor_rollout_ref.rollout.temperature
-            rows.meta_info["global_token_num"] = rows.batch["attention_mask"].sum(-1).tolist()
-            rows.meta_info["images_seqlens"] = []
+            joint.rows.meta_info["temperature"] = self.config.actor_rollout_ref.rollout.temperature
         if not joint.included.any():
             raise verification_failure(f"step {step.number}: a check failed in every group", joint.base.rollouts)
         return joint
@@ -175,15 +173,19 @@ class Fail2FixTrainer(TrainingLoop):
 
     def log_probs(self, joint: JointBatch, step: Step) -> None:
         """log pi_old and, for KL, log pi_ref of every response token."""
-        corrected = self.config.algorithm.get("rollout_correction")
+        corrected, actor = self.config.algorithm.get("rollout_correction"), self.config.actor_rollout_ref.actor
         if corrected and corrected.get("bypass_mode", False):
-            policy_loss = self.config.actor_rollout_ref.actor.policy_loss
-            apply_bypass_mode(batch=joint.rows, rollout_corr_config=corrected, policy_loss_config=policy_loss)
+            apply_bypass_mode(batch=joint.rows, rollout_corr_config=corrected, policy_loss_config=actor.policy_loss)
         else:
             with step.timer("old_log_prob"):
                 old, mfu = self.old_log_probs(joint.rows)
-            entropy = entropy_metrics(joint, old.batch.pop("entropys"), self.config.actor_rollout_ref.actor)
-            step.metrics |= entropy | {"perf/mfu/actor_infer": mfu}
+            mean = partial(agg_loss, loss_agg_mode=actor.loss_agg_mode, loss_scale_factor=actor.loss_scale_factor)
+            entropy, mask = old.batch.pop("entropys"), joint.rows.batch["response_mask"]
+            step.metrics |= {"actor/entropy": mean(entropy, mask).item(), "perf/mfu/actor_infer": mfu}
+            for place, stream in enumerate(joint.streams):
+                rows = torch.from_numpy((joint.stream_of == place) & joint.included)
+                if rows.any():
+                    step.metrics[f"fail2fix/{stream.name}/entropy"] = mean(entropy[rows], mask[rows]).item()
             joint.rows = joint.rows.union(old)
             if "rollout_log_probs" in joint.rows.batch:
                 step.metrics |= calculate_debug_metrics(joint.rows)
@@ -343,7 +345,5 @@ class Fail2FixTrainer(TrainingLoop):
 
     def load_state_dict(self, state: dict[str, Any], checkpoint: Path) -> None:
         self.ratio.load_state_dict(state["ratio"])
-        if deferred := state.get("carried"):  # written under schedule=streaming
-            print(f"{checkpoint}: {deferred} deferred attempts of schedule=streaming are not replayed")
         if self.settings.correction.enabled:
             self.source.load(checkpoint)
