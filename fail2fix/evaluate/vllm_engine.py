@@ -26,7 +26,6 @@ class VllmEngine:
         from transformers import AutoTokenizer
         from vllm import LLM
 
-        self._settings = settings
         with reading(f"--model {settings.model}: cannot be served", OSError, ValueError, TypeError, RuntimeError):
             self._tokenizer = AutoTokenizer.from_pretrained(settings.model, trust_remote_code=False)
             # "vllm": answers must not depend on sampling defaults in the model's folder.
