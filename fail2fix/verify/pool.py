@@ -120,7 +120,7 @@ class VerifierPool:
         self._retries = retries
         self._check = check or check_symbolically
         self._memo: dict[tuple[AnswerText, str], Verdict] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._workers: _Workers | None = None
         self._closed = False
 
@@ -181,7 +181,7 @@ class VerifierPool:
                 if done:
                     return waiting.result()
                 if workers.settled == before:
-                    self._retire(workers)
+                    self._discard(workers)
                     raise BrokenProcessPool("the verifier's workers have stopped answering")
         finally:
             waiting.cancel()
@@ -214,15 +214,12 @@ class VerifierPool:
             context=context,
         )
 
-    def _retire(self, workers: _Workers) -> None:
+    def _discard(self, workers: _Workers) -> None:
+        """Forget `workers`, once, and stop them in the background: stopping blocks, and callers are event loops."""
         with self._lock:
             if workers is self._workers:
-                self._discard(workers)
-
-    def _discard(self, workers: _Workers) -> None:
-        """Forget `workers` and stop them in the background, since stopping blocks and callers are event loops."""
-        self._workers = None
-        threading.Thread(target=workers.stop, daemon=True).start()
+                self._workers = None
+                threading.Thread(target=workers.stop, daemon=True).start()
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
