@@ -186,9 +186,7 @@ def _is_half_open(group: tuple[str, list[str], str] | None) -> bool:
 def _same_groups(gold: tuple[str, list[str], str], pred: tuple[str, list[str], str], symbolic: Symbolic) -> bool:
     if "{" in (gold[0], pred[0]):
         return gold[0] == pred[0] and _same_members(gold[1], pred[1], symbolic)
-    if (gold[0], gold[2]) != (pred[0], pred[2]):
-        return False
-    return _same_in_order(gold[1], pred[1], symbolic)
+    return (gold[0], gold[2]) == (pred[0], pred[2]) and _same_in_order(gold[1], pred[1], symbolic)
 
 
 def _same_lists(gold: str, pred: str, symbolic: Symbolic) -> bool:

@@ -39,7 +39,7 @@ _FUNCTIONS = {r"\sin": cmath.sin, r"\cos": cmath.cos, r"\tan": cmath.tan, r"\ln"
 _CONSTANTS = {"e": math.e, "i": 1j, r"\pi": math.pi}
 
 
-class _NoValue(Exception):
+class _NoValue(ValueError):
     """The text is not of this module's kind, or its value is out of bounds."""
 
 
@@ -49,7 +49,7 @@ def differ(gold: str, pred: str) -> bool:
         tokens = [_tokens(text) for text in (gold, pred)]
         names = sorted({token for some in tokens for token in some if _NAME.match(token)})
         return any(_differ_at(tokens, names, point) for point in POINTS)
-    except (_NoValue, ArithmeticError, ValueError, RecursionError):
+    except (ValueError, ArithmeticError, RecursionError):
         return False
 
 
@@ -57,7 +57,7 @@ def is_near(text: str, rounded: Fraction) -> bool:
     """Whether a constant has a value here that rounds to a number, however coarsely."""
     try:
         value = _Reader(_tokens(text), _CONSTANTS).value()
-    except (_NoValue, ArithmeticError, ValueError, RecursionError):
+    except (ValueError, ArithmeticError, RecursionError):
         return False
     near = float(rounded)
     return abs(value - near) <= COARSE * max(abs(value), abs(near))
