@@ -22,6 +22,7 @@ from hydra.plugins.config_source import ConfigResult
 from hypothesis import settings
 from omegaconf import DictConfig, grammar_parser
 
+from fail2fix.verl_ext import compat
 from tests.shared import SHARED, is_at_hand
 
 settings.register_profile("quick", max_examples=25, deadline=None)
@@ -47,7 +48,8 @@ def pytest_collection_finish() -> None:
 def configs_are_composed_once() -> Iterator[None]:
     """Let Hydra read a file, and merge the files of a config, once a process: it applies overrides to a copy.
 
-    OmegaConf parses an interpolation once a process too. Both take most of the time of a composition and of a check.
+    OmegaConf parses an interpolation, and our sources tell what they use of verl, once a process too. All this is most
+    of the time of a composition and of a check.
     """
     read, merge = ConfigRepository.load_config, ConfigLoaderImpl._compose_config_from_defaults_list
     found: dict[tuple[str, ...], ConfigResult] = {}
@@ -87,4 +89,5 @@ def configs_are_composed_once() -> Iterator[None]:
         patch.setattr(ConfigLoaderImpl, "_compose_config_from_defaults_list", compose)
         for module in (omegaconf.base, omegaconf._utils):
             patch.setattr(module, "parse", cache(grammar_parser.parse))
+        patch.setattr(compat, "seams", cache(compat.seams))
         yield
