@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import pickle
 from collections.abc import Iterator
-from copy import deepcopy
 from dataclasses import replace
 from functools import cache
 
@@ -52,7 +51,7 @@ def configs_are_composed_once() -> Iterator[None]:
     of the time of a composition and of a check.
     """
     read, merge = ConfigRepository.load_config, ConfigLoaderImpl._compose_config_from_defaults_list
-    found: dict[tuple[str, ...], ConfigResult] = {}
+    found: dict[tuple[str, ...], bytes] = {}
     lists: dict[tuple[str | None, ...], DefaultsList] = {}
     merged: dict[int, bytes] = {}
 
@@ -62,8 +61,9 @@ def configs_are_composed_once() -> Iterator[None]:
             result = read(self, config_path)
             if result is None or result.path.startswith("structured:"):  # what is registered may change
                 return result
-            found[key] = result
-        return deepcopy(found[key])  # what is composed shares its parts with what was read
+            found[key] = pickle.dumps(result)
+        copy: ConfigResult = pickle.loads(found[key])  # what is composed shares its parts with what was read
+        return copy
 
     def defaults_list(
         repo: IConfigRepository, config_name: str | None, overrides_list: list[Override], **flags: bool
