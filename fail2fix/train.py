@@ -165,7 +165,7 @@ def train(config: DictConfig, task_runner: type[Fail2FixTaskRunner] | None = Non
 def main(task_runner: type[Fail2FixTaskRunner] | None = None) -> None:
     """Run the command line; ``task_runner`` as in ``train``."""
     environment.set_defaults()
-    quiet_engines()
+    quiet_libraries()
     register_configs()
     dry_run = DRY_RUN in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != DRY_RUN]
@@ -182,8 +182,9 @@ def main(task_runner: type[Fail2FixTaskRunner] | None = None) -> None:
                 train(config, task_runner)
 
 
-def quiet_engines() -> None:
-    """Drop verl's warnings about engines that are not installed, here and in the processes that Ray starts."""
+def quiet_libraries() -> None:
+    """Drop verl's lines about its platform and about engines that are not installed, also in Ray's processes."""
+    os.environ.setdefault("VERL_LOGGING_LEVEL", "WARNING")  # verl's own default, but for its platform's lines
     for name in ENGINES:
         warnings.filterwarnings("ignore", message=f"{name} engine is not available")
     given = os.environ.get("PYTHONWARNINGS", "").split(",")

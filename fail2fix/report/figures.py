@@ -10,9 +10,13 @@ import numpy as np
 
 from fail2fix.method.errors import InputError
 from fail2fix.report.reading import (
+    BOOLEAN,
     PROBABILITY_CORRELATION,
+    TEXT,
     Row,
+    dumped_steps,
     is_right,
+    read_lines,
     read_metrics,
     read_validation,
     tally,
@@ -21,6 +25,7 @@ from fail2fix.report.reading import (
 from fail2fix.report.statistics import bootstrap_interval
 from fail2fix.report.transitions import TRANSITIONS
 
+HELD_OUT = "held_out_corrections"
 STREAMS = ("base", "correction")
 LEDGER = ("rollouts", "prompt_tokens", "generated_tokens")
 PHASES = (
@@ -32,7 +37,7 @@ FILES = ("metrics.jsonl", "config.yaml", "versions.json", "rollouts", "validatio
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Held-out accuracy at a step: the mean over problems of their share of right answers, in [0, 1].
+    """A share of right answers at a step: the mean over problems of their share, in [0, 1].
 
     ``low`` and ``high`` bound 95 % of the same mean over resampled problems. ``verifier_errors``: rollouts without a
     verdict, which count as wrong.
@@ -77,11 +82,17 @@ class Facts:
 
 @dataclass(frozen=True)
 class Report:
-    """All figures of a run. ``after`` is None where the run was validated once."""
+    """All figures of a run. ``after`` is None where the run was validated once.
+
+    ``fixed``, ``broken``: shares of the corrections of frozen wrong attempts that are right, and of right ones that are
+    wrong, before and after; empty without ``fail2fix.held_out``.
+    """
 
     steps: int
     before: Accuracy
     after: Accuracy | None
+    fixed: tuple[Accuracy, ...]
+    broken: tuple[Accuracy, ...]
     first_quarter: Transitions
     last_quarter: Transitions
     streams: dict[str, dict[str, int]]
@@ -100,11 +111,14 @@ def make_report(run: Path) -> Report:
     if not training:
         raise InputError(f"{run / 'metrics.jsonl'}: no training step in it: nothing to report yet")
     steps = validated_steps(run)
+    fixed, broken = (held_out_rates(run, attempt_correct) for attempt_correct in (False, True))
     quarter = -(-len(training) // 4)
     return Report(
         steps=len(training),
         before=accuracy(steps[0], read_validation(run, steps[0])),
         after=accuracy(steps[-1], read_validation(run, steps[-1])) if len(steps) > 1 else None,
+        fixed=fixed,
+        broken=broken,
         first_quarter=transitions(training[:quarter]),
         last_quarter=transitions(training[-quarter:]),
         streams={s: {name: round(total(training, f"fail2fix/{s}/{name}")) for name in LEDGER} for s in STREAMS},
@@ -114,8 +128,24 @@ def make_report(run: Path) -> Report:
     )
 
 
+def held_out_rates(run: Path, attempt_correct: bool) -> tuple[Accuracy, ...]:
+    """How many held-out corrections change their attempt's verdict, first and last time they were asked for."""
+    found = []
+    for step in dict.fromkeys(steps[i] for i in (0, -1) if (steps := dumped_steps(run / HELD_OUT))):
+        wanted = {"problem": TEXT, "attempt_correct": BOOLEAN, "correct": BOOLEAN}
+        rows = read_lines(run / HELD_OUT / f"{step}.jsonl", wanted)
+        changed = [
+            row | {"input": row["problem"], "verdict": int(row["correct"] != attempt_correct)}
+            for row in rows
+            if row["attempt_correct"] == attempt_correct and row.get("status") != "error"
+        ]
+        if changed:
+            found.append(accuracy(step, changed))
+    return tuple(found)
+
+
 def accuracy(step: int, rows: Sequence[Row]) -> Accuracy:
-    """Held-out accuracy over a validation's rollouts, grouped by ``input``; a bootstrap over problems."""
+    """Share of right answers among rollouts, grouped by ``input``; a bootstrap over problems."""
     problems = tally((row["input"], is_right(row), 1) for row in rows)
     shares = np.array([right / n for right, n in problems.values()])
     errors = sum(row.get("verify_status") == "error" for row in rows)

@@ -27,6 +27,7 @@ FieldType: TypeAlias = tuple[str, Callable[[Any], bool]]
 
 STEP: FieldType = ("a step", lambda value: type(value) is int and value >= 0)
 NUMBER: FieldType = ("a number", lambda value: isinstance(value, int | float))
+BOOLEAN: FieldType = ("true or false", lambda value: isinstance(value, bool))
 TEXT: FieldType = ("a text", lambda value: isinstance(value, str))
 
 
@@ -40,10 +41,14 @@ def read_metrics(run: Path) -> list[Row]:
 
 def validated_steps(run: Path) -> list[int]:
     """The steps that have a validation dump, sorted, at least one. Raises ``InputError``."""
-    steps = sorted(int(path.stem) for path in (run / "validation").glob("*.jsonl") if path.stem.isdigit())
-    if not steps:
+    if not (steps := dumped_steps(run / "validation")):
         raise InputError(f"{run / 'validation'}: no <step>.jsonl in it: was the run validated?")
     return steps
+
+
+def dumped_steps(folder: Path) -> list[int]:
+    """The steps that have a dump in a folder, sorted."""
+    return sorted(int(path.stem) for path in folder.glob("*.jsonl") if path.stem.isdigit())
 
 
 def read_validation(run: Path, step: int) -> list[Row]:

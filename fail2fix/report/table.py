@@ -24,6 +24,7 @@ def sections(report: Report) -> list[Section]:
     seconds = [(name, f"{each.total_s:,.1f}", f"{each.mean_s:,.2f}") for name, each in report.phases.items()]
     return [
         _accuracy_section(report.before, report.after),
+        *([_rates_section(report)] if report.fixed or report.broken else []),
         Section("Corrections, first and last quarter", corrections, tuple(map(_span, quarters))),
         Section("Streams", tokens, STREAMS),
         Section("Seconds", seconds, ("total", "a step")),
@@ -42,6 +43,20 @@ def _accuracy_section(before: Accuracy, after: Accuracy | None) -> Section:
         lines.append(("without a verdict", *(f"{a.verifier_errors:,}" if a else NOTHING for a in both)))
     captions = (f"before, step {before.step}", f"after, step {after.step}" if after else "validated once")
     return Section("Held-out problems", lines, captions)
+
+
+def _rates_section(report: Report) -> Section:
+    """Fix and break rates of the frozen attempts, before and after."""
+    lines: list[tuple[str, ...]] = []
+    for name, rates in (("fixed", report.fixed), ("broken", report.broken)):
+        if rates:
+            lines += [
+                (name, *(percent(rate.value) for rate in rates)),
+                ("95 % interval", *(f"{percent(rate.low)} to {percent(rate.high)}" for rate in rates)),
+            ]
+    steps = next(rates for rates in (report.fixed, report.broken) if rates)
+    captions = tuple(f"{when}, step {rate.step}" for when, rate in zip(("before", "after"), steps, strict=False))
+    return Section("Corrections of frozen held-out attempts", lines, captions)
 
 
 def _facts_section(found: Facts, steps: int) -> Section:

@@ -87,12 +87,13 @@ class RunConfig:
     """Where a run leaves its files: ``<root>/<trainer.experiment_name>/<name>/``; no name means the start time.
 
     ``restart``: continue the run of this name: from its newest checkpoint, or, if it has none, as
-    ``trainer.resume_mode`` says.
+    ``trainer.resume_mode`` says. ``validate_on_stop``: a run that is asked to stop validates its last step.
     """
 
     root: str = "outputs"
     name: str | None = None
     restart: bool = False
+    validate_on_stop: bool = False
 
 
 @dataclass

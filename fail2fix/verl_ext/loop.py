@@ -218,7 +218,8 @@ class TrainingLoop(TrainerPort):
         return frequency > 0 and (last or step % frequency == 0)
 
     def _validate_if_due(self, step: Step) -> None:
-        if not self._validation_is_due(step.number, step.last):
+        stopped = bool(self.stop_reason) and self.settings.run.validate_on_stop
+        if not self._validation_is_due(step.number, step.last or stopped):
             return
         with step.timer("testing"):
             metrics = self.validate()

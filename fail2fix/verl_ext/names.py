@@ -5,7 +5,8 @@ Knows: verl. Must not know: our settings. Checks outside `fail2fix.verl_ext` imp
 
 from __future__ import annotations
 
-from contextlib import suppress
+import io
+from contextlib import redirect_stdout, suppress
 from typing import Any
 
 import torch
@@ -73,4 +74,5 @@ def validate(config: DictConfig) -> None:
     """
     resolved = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
     omega_conf_to_dataclass(resolved.actor_rollout_ref.rollout)
-    validate_config(resolved, use_reference_policy=need_reference_policy(resolved), use_critic=need_critic(resolved))
+    with redirect_stdout(io.StringIO()):  # it prints that all is well
+        validate_config(resolved, need_reference_policy(resolved), need_critic(resolved))
