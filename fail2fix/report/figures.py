@@ -135,7 +135,7 @@ def held_out_rates(run: Path, attempt_correct: bool) -> tuple[Accuracy, ...]:
         wanted = {"problem": TEXT, "attempt_correct": BOOLEAN, "correct": BOOLEAN}
         rows = read_lines(run / HELD_OUT / f"{step}.jsonl", wanted)
         changed = [
-            row | {"input": row["problem"], "verdict": int(row["correct"] != attempt_correct)}
+            row | {"input": row["problem"], "score": int(row["correct"] != attempt_correct)}
             for row in rows
             if row["attempt_correct"] == attempt_correct and row.get("status") != "error"
         ]

@@ -1,6 +1,7 @@
 """Hand-made run folders with hand-computed numbers."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,40 @@ def test_a_run_validated_once_has_no_after(run: Path) -> None:
     (run / "validation" / "10.jsonl").unlink()
     assert make_report(run).after is None
     assert main([str(run)]) == 0
+
+
+def held_out(problem: str, attempt_correct: bool, corrections: list[bool], **fields: str) -> list[dict[str, Any]]:
+    return [
+        {"problem": problem, "attempt_correct": attempt_correct, "correct": correct, "status": "ok"} | fields
+        for correct in corrections
+    ]
+
+
+def test_fix_and_break_rates_are_of_the_first_and_the_last_held_out_corrections(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Means over problems; a correction without a verdict counts for neither."""
+    before = held_out("a", False, [True, False]) + held_out("b", False, [False, False])
+    before += held_out("a", True, [False, False, True, True])
+    after = (
+        held_out("a", False, [True, True]) + held_out("b", True, [True]) + held_out("b", False, [False], status="error")
+    )
+    write_lines(run / "held_out_corrections" / "0.jsonl", before)
+    write_lines(run / "held_out_corrections" / "10.jsonl", after)
+    report = make_report(run)
+    assert [(rate.step, rate.value, rate.problems) for rate in report.fixed] == [(0, 0.25, 2), (10, 1.0, 1)]
+    assert [(rate.step, rate.value) for rate in report.broken] == [(0, 0.5), (10, 0.0)]
+    assert main([str(run)]) == 0
+    printed = capsys.readouterr().out
+    assert "before, step 0" in printed
+    assert re.search(r"fixed +25.0 % +100.0 %", printed)
+    assert re.search(r"broken +50.0 % +0.0 %", printed)
+
+
+def test_a_malformed_held_out_correction_is_named(run: Path) -> None:
+    write_lines(run / "held_out_corrections" / "0.jsonl", [{"problem": "a", "attempt_correct": 1, "correct": True}])
+    with pytest.raises(InputError, match=r"0.jsonl, line 1: 'attempt_correct' is 1, not true or false"):
+        make_report(run)
 
 
 def test_the_table_names_every_number(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -208,6 +208,7 @@ def test_every_number_of_the_section_is_held_against_something() -> None:
         "checkpoint.best_is_lowest",
         "run.root",
         "run.restart",
+        "run.validate_on_stop",
         "verifier.sources",
     }
     assert set(keys(Fail2FixConfig())) == known
