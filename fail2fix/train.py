@@ -138,7 +138,9 @@ def train(config: DictConfig, task_runner: type[Fail2FixTaskRunner] | None = Non
     import ray
 
     from fail2fix.cluster import joining as cluster
+    from fail2fix.report.at_end import draw_at_end
     from fail2fix.run.driver import Driver, end_process
+    from fail2fix.run.folder import folder_of
     from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner, run_on_ray
 
     for name, value in RAY_DEFAULTS.items():
@@ -153,6 +155,7 @@ def train(config: DictConfig, task_runner: type[Fail2FixTaskRunner] | None = Non
 
     head = cluster.Head(address) if cluster.joins(config) else None
     status = Driver(config, training, ray.shutdown, head).run()
+    draw_at_end(folder_of(config))
     if status != Exit.FINISHED:
         end_process(status)
 

@@ -18,15 +18,18 @@ from rich.console import Console
 
 from fail2fix.console.printable import one_line
 from fail2fix.method.errors import InputError
+from fail2fix.report.at_end import PAGE
 from fail2fix.report.figures import make_report
-from fail2fix.report.page import PAGE, write_page
+from fail2fix.report.page import write_page
 from fail2fix.report.table import print_report
 
 
 def main(argv: list[str] | None = None) -> int:
     """The command line. Exit status: 0 done, 2 bad input."""
     parser = argparse.ArgumentParser(prog="python -m fail2fix.report", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN_DIR", help="a run's folder: <root>/<experiment>/<run>")
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN_DIR", help="a run's folder: <root>/<experiment>/<run>"
+    )
     parser.add_argument("--json", action="store_true", help="print the numbers of one run as JSON instead")
     parser.add_argument("--out", type=Path, metavar="FILE.html", help="write an HTML page instead")
     arguments = parser.parse_args(argv)

@@ -27,7 +27,7 @@ Value = Callable[[Row], float | None]
 
 @dataclass(frozen=True)
 class Curve:
-    """A line of a panel. ``color`` counts in a report of one run; ``dash``: matplotlib's; ``points``: marks, no line."""
+    """A line of a panel, or ``points`` without a line. ``color``: in a report of one run; ``dash``: matplotlib's."""
 
     label: str
     value: Value
@@ -177,7 +177,7 @@ def _draw(panel: Panel, runs: Sequence[RunData]) -> str:
     if panel.percent:
         low, high = axes.get_ylim()
         axes.set_ylim(max(-0.02, low), min(1.02, max(high, low + 0.1)))
-    return drawing.svg(panel.title, percent=panel.percent, columns=3)
+    return drawing.svg(panel.title, percent=panel.percent, columns=2 if len(runs) == 2 else 3)
 
 
 def thinned(rows: Sequence[Row], value: Value) -> tuple[list[float], list[float]]:
@@ -225,7 +225,7 @@ def seconds_picture(run: RunData) -> Picture | None:
     colors = {name: color for name, (color, _) in PHASES.items()}
     colors |= {"base rollouts": BASE_COLOR, "corrections": CORRECTION_COLOR, "rest": NEUTRAL, "validation": "#B9B9B9"}
     stacks = {name: (part, colors[name]) for name, part in parts.items()}
-    svg = _stack(run, stacks, "seconds", percent=False, columns=4)
+    svg = _stack(run, stacks, "seconds", percent=False, columns=3)
     return Picture("Seconds by phase", "of a step, and of its validation", svg)
 
 
@@ -244,9 +244,7 @@ def _phases(row: Row) -> dict[str, float]:
     return found | {"validation": seconds("testing")}
 
 
-def _binned(
-    columns: Mapping[str, Sequence[float]], merge: Callable[..., np.ndarray] = np.sum
-) -> dict[str, np.ndarray]:
+def _binned(columns: Mapping[str, Sequence[float]], merge: Callable[..., np.ndarray] = np.sum) -> dict[str, np.ndarray]:
     """Columns of one value a step in at most ``MAX_POINTS`` spans of steps."""
     spans = min(MAX_POINTS, *(len(column) for column in columns.values())) if columns else 0
     if not spans:
@@ -260,9 +258,9 @@ def _binned(
 def _stack(
     run: RunData, stacks: Mapping[str, tuple[np.ndarray, str]], name: str, *, percent: bool, columns: int
 ) -> str:
-    drawing = Drawing((6.4, 2.9))
+    drawing = Drawing()
     spans = len(next(iter(stacks.values()))[0])
-    steps = [part for part in np.array_split([row["step"] for row in run.steps], spans)]
+    steps = np.array_split([row["step"] for row in run.steps], spans)
     edges = [steps[0][0] - 0.5, *(part[-1] + 0.5 for part in steps)]
     below = np.zeros(spans)
     for label, (values, color) in stacks.items():

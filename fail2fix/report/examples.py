@@ -1,7 +1,7 @@
 """Real attempts and their corrections, from a run's rollout dumps, with their difference marked.
 
-``rollouts/<step>.jsonl``: one object a rollout. A correction's ``attempt_id`` is ``f2f-<uid>-<sample>``, where ``<uid>``
-names the attempted problem and begins with the step that generated the attempt. Every text is untrusted.
+``rollouts/<step>.jsonl``: one object a rollout. A correction's ``attempt_id`` is ``f2f-<uid>-<sample>``, where
+``<uid>`` names the attempted problem and begins with the step that generated the attempt. Every text is untrusted.
 
 Example::
 
@@ -53,7 +53,6 @@ class Example:
     correction: Sequence[Piece]
     attempt_answer: str
     answer: str
-    rewritten: bool
 
 
 def examples(run: RunData) -> dict[str, list[Example]]:
@@ -78,8 +77,7 @@ def _steps_with(run: RunData, kind: str) -> set[int]:
     """At most ``STEPS`` steps, evenly spread over those that have rollouts of a kind and a dump."""
     steps = [row["step"] for row in run.steps if number(row, f"fail2fix/transition/{kind}")]
     steps = [step for step in steps if _path(run.folder, step).exists()]
-    places = np.unique(np.linspace(0, len(steps) - 1, STEPS).round().astype(int)) if steps else []
-    return {steps[place] for place in places}
+    return {steps[round(place)] for place in np.linspace(0, len(steps) - 1, STEPS)} if steps else set()
 
 
 def _path(folder: Path, step: int) -> Path:
@@ -118,11 +116,15 @@ class Dump:
         if step not in self._by_step:
             path = _path(self._folder, step)
             self._by_step[step] = _read(path) if path.exists() else []
-        rows = [row for row in self._by_step[step] if row.get("uid") == uid]
+        group = enumerate(row for row in self._by_step[step] if row.get("uid") == uid)
         # A dump's rows may be rearranged among ranks: the quotation decides, then the place.
-        rows = [(place, row) for place, row in enumerate(rows) if is_right(row) == correction["attempt_correct"]]
-        if rows:
-            return max(rows, key=lambda one: (_in_common(one[1]["output"], correction["input"]), one[0] == sample))[1]
+        alike = [
+            (_in_common(row["output"], correction["input"]), place == sample, row)
+            for place, row in group
+            if is_right(row) == correction["attempt_correct"]
+        ]
+        if alike:
+            return max(alike, key=lambda one: one[:2])[2]
         problem, opened, rest = correction["input"].partition(f"{OPEN_DELIMITER}\n")
         quoted, closed, _ = rest.rpartition(f"\n{CLOSE_DELIMITER}")
         return {"input": problem, "output": quoted} if opened and closed else None
@@ -154,7 +156,6 @@ def _example(step: int, name: str, row: Row, attempt: dict[str, Any]) -> Example
         correction=marked_after,
         attempt_answer=shortened(attempt.get("pred") or "", PRED_CHARS),
         answer=shortened(row.get("pred") or "", PRED_CHARS),
-        rewritten=not any(not piece.changed for piece in marked),
     )
 
 
@@ -162,12 +163,14 @@ def difference(before: str, after: str) -> tuple[list[Piece], list[Piece]]:
     """Two answers in pieces, what only one of them has marked word by word; together they are the answers."""
     a, b = _WORD.findall(before), _WORD.findall(after)
     matcher = SequenceMatcher(None, [w.strip() for w in a[:MAX_WORDS]], [w.strip() for w in b[:MAX_WORDS]])
-    left: list[Piece] = []
-    right: list[Piece] = []
-    for tag, a_start, a_end, b_start, b_end in matcher.get_opcodes():
-        changed = tag != "equal"
-        left.append(Piece("".join(a[a_start:a_end]), changed))
-        right.append(Piece("".join(b[b_start:b_end]), changed))
-    left.append(Piece("".join(a[MAX_WORDS:]), False))
-    right.append(Piece("".join(b[MAX_WORDS:]), False))
-    return [piece for piece in left if piece.text], [piece for piece in right if piece.text]
+    spans = [(tag != "equal", a[i:j], b[k:m]) for tag, i, j, k, m in matcher.get_opcodes()]
+    spans.append((False, a[MAX_WORDS:], b[MAX_WORDS:]))
+    left = [piece for changed, words, _ in spans for piece in _pieces("".join(words), changed)]
+    right = [piece for changed, _, words in spans for piece in _pieces("".join(words), changed)]
+    return left, right
+
+
+def _pieces(text: str, changed: bool) -> list[Piece]:
+    """The text as one piece, or its marked words and the blanks after them."""
+    words = text.rstrip() if changed else text
+    return [piece for piece in (Piece(words, changed), Piece(text[len(words) :], False)) if piece.text]

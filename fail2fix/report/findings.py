@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 from fail2fix.method.config import RatioConfig, RiskConfig
 from fail2fix.report.figures import STREAMS, measured, total
@@ -28,7 +29,8 @@ LOW_ENTROPY = 0.1  # entropy in the last quarter as a share of the first step's
 OUTSIDE_BAND = 0.5  # share of the replayed attempts
 FAILED_CHECKS = 0.01  # share of all groups
 TIMEOUTS = 0.02  # share of all rollouts
-MARGIN = 0.02  # differences of shares below this are not mentioned
+FEWEST = 20  # attempts or rollouts that a share of a quarter needs
+MARGIN = 0.02  # differences of shares below this are not mentioned, nor those below two standard errors
 NO_EFFECT = 1e-6  # mean change of an advantage
 
 Rule = Callable[[RunData], str | None]
@@ -70,12 +72,14 @@ def findings(run: RunData) -> list[Finding]:
 @rule(WARNING, PROBABILITY_CORRELATION)
 def weights_out_of_sync(run: RunData) -> str | None:
     """The engines sample from other weights than the trainer updates."""
-    low = {step: value for step, value in run.values(PROBABILITY_CORRELATION).items() if value < IN_SYNC}
-    if not low:
+    values = run.values(PROBABILITY_CORRELATION)
+    low = {step: value for step, value in values.items() if value < IN_SYNC}
+    lasting = [step for step in low if low.keys() >= {later for later in values if step <= later <= step + 1}]
+    if not lasting:  # a single step may fall below by chance
         return None
     return (
-        f"Weights drifted out of sync at step {min(low)}: the engines' probabilities correlate with the trainer's by "
-        f"{min(low.values()):.3f} at worst ({_count(low, run)} below {IN_SYNC})."
+        f"Weights drifted out of sync at step {min(lasting)}: the engines' probabilities correlate with the trainer's "
+        f"by {min(low.values()):.3f} at worst ({_count(low, run)} below {IN_SYNC})."
     )
 
 
@@ -85,7 +89,9 @@ def updates_skipped(run: RunData) -> str | None:
     skipped = {step: value for step, value in run.values("fail2fix/update/skipped").items() if value > 0}
     if not skipped:
         return None
-    return f"{round(sum(skipped.values())):,} updates were skipped because their gradient was not finite ({_at(skipped)})."
+    return (
+        f"{round(sum(skipped.values())):,} updates were skipped because their gradient was not finite ({_at(skipped)})."
+    )
 
 
 @rule(NOTE, "metrics.jsonl")
@@ -95,8 +101,8 @@ def metrics_not_finite(run: RunData) -> str | None:
         return None
     name, steps = max(run.not_finite.items(), key=lambda item: item[1])
     others = len(run.not_finite) - 1
-    more = f" and {others:,} other metrics were" if others else " was"
-    return f"{shortened(name, 80)}{more} not finite in up to {steps:,} of {len(run.steps):,} steps."
+    more = f" and {others:,} other metrics were not finite in up to" if others else " was not finite in"
+    return f"{shortened(name, 80)}{more} {steps:,} of {len(run.steps):,} steps."
 
 
 @rule(WARNING, "fail2fix/accounting/*")
@@ -198,17 +204,18 @@ def ratio_at_bound(run: RunData) -> str | None:
 def retention_below_target(run: RunData) -> str | None:
     """Corrections break more right attempts than the target allows."""
     target = run.setting("fail2fix.ratio.target_retention", RatioConfig.target_retention)
-    kept = _share(run.last_quarter, "fail2fix/transition/kept", "fail2fix/transition/kept", "fail2fix/transition/broken")
-    if kept is None or kept > target - MARGIN:
+    kept, attempts = _transitions("kept", "broken")(run.last_quarter)
+    if attempts < FEWEST or kept / attempts > target - max(MARGIN, 2 * sqrt(target * (1 - target) / attempts)):
         return None
-    return f"In the last quarter {_percent(kept)} of right attempts were kept; the target is {_percent(target)}."
+    share = _percent(kept / attempts)
+    return f"In the last quarter {share} of right attempts were kept; the target is {_percent(target)}."
 
 
 @rule(WARNING, "fail2fix/transition/broken")
 def breaks_more_than_it_fixes(run: RunData) -> str | None:
     """More right attempts broken than wrong ones fixed."""
     fixed, broken = (total(run.last_quarter, f"fail2fix/transition/{name}") for name in ("fixed", "broken"))
-    if broken <= fixed:
+    if broken - fixed <= 2 * sqrt(broken + fixed):
         return None
     return f"In the last quarter corrections broke {round(broken):,} attempts and fixed only {round(fixed):,}."
 
@@ -255,30 +262,51 @@ def penalty_without_effect(run: RunData) -> str | None:
 
 # --------------------------------------------------------------------------------------------------- what it learned
 
+Counts = Callable[[Sequence[Row]], tuple[float, float]]
+
 
 @rule(GOOD, "fail2fix/base/accuracy")
 def solves_more(run: RunData) -> str | None:
     """Training accuracy, first quarter against last."""
-    return _growth(run, "fail2fix/base/accuracy", "Training accuracy")
+    return _growth(run, _solved, "Training accuracy")
 
 
 @rule(GOOD, "fail2fix/transition/fix_rate")
 def fixes_more(run: RunData) -> str | None:
     """Fix rate, first quarter against last."""
-    return _growth(run, "fail2fix/transition/fix_rate", "The fix rate")
+    return _growth(run, _transitions("fixed", "still_wrong"), "The fix rate")
 
 
 @rule(GOOD, "fail2fix/transition/keep_rate")
 def keeps_more(run: RunData) -> str | None:
     """Retention, first quarter against last."""
-    return _growth(run, "fail2fix/transition/keep_rate", "The share of right attempts that are kept")
+    return _growth(run, _transitions("kept", "broken"), "The share of right attempts that are kept")
 
 
-def _growth(run: RunData, metric: str, what: str) -> str | None:
-    first, last = (_mean(measured(rows, metric)) for rows in (run.first_quarter, run.last_quarter))
-    if len(run.steps) < 4 or first is None or last is None or last - first < MARGIN:
+def _growth(run: RunData, counts: Counts, what: str) -> str | None:
+    """A share that rose by more than chance explains, each rollout counted for itself."""
+    (first, n), (last, m) = counts(run.first_quarter), counts(run.last_quarter)
+    if len(run.steps) < 2 or min(n, m) < FEWEST:
         return None
-    return f"{what} rose from {_percent(first)} to {_percent(last)}, first quarter to last."
+    pooled = (first + last) / (n + m)
+    chance = 2 * sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
+    if last / m - first / n <= max(MARGIN, chance):
+        return None
+    return f"{what} rose from {_percent(first / n)} to {_percent(last / m)}, first quarter to last."
+
+
+def _solved(rows: Sequence[Row]) -> tuple[float, float]:
+    pairs = [(number(row, "fail2fix/base/accuracy"), number(row, "fail2fix/base/rollouts")) for row in rows]
+    known = [(share, n) for share, n in pairs if share is not None and n is not None]
+    return sum(share * n for share, n in known), sum(n for _, n in known)
+
+
+def _transitions(part: str, rest: str) -> Counts:
+    def counts(rows: Sequence[Row]) -> tuple[float, float]:
+        found = [total(rows, f"fail2fix/transition/{name}") for name in (part, rest)]
+        return found[0], sum(found)
+
+    return counts
 
 
 # ------------------------------------------------------------------------------------------------------- wording

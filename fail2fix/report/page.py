@@ -11,14 +11,12 @@ Example::
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
 from markupsafe import Markup
 
-from fail2fix.console.printable import one_line
 from fail2fix.data.atomic import write_whole
 from fail2fix.method.errors import InputError, reading
 from fail2fix.report.curves import MAX_RUNS, Picture, panels, run_color, seconds_picture, transition_picture
@@ -30,7 +28,6 @@ from fail2fix.report.summary import accounting, matrices, settings, summary
 from fail2fix.report.template import render
 from fail2fix.report.transitions import PICTURE_COLORS, TRANSITIONS
 
-PAGE = "report.html"
 KIND_TITLES = {
     "fixed": "Fixed: a wrong attempt, a correct correction",
     "broken": "Broken: a correct attempt, a wrong correction",
@@ -88,19 +85,3 @@ def _inline(picture: Picture | None) -> dict[str, Any] | None:
     if picture is None:
         return None
     return {"title": picture.title, "what": picture.what, "svg": Markup(picture.svg)}
-
-
-def draw_at_end(run: Path) -> None:
-    """Write the report into a run's folder when the run has ended, and print where, or why there is none, in one line.
-
-    Raises nothing: a report decides no exit status. A run without a training step has no report.
-    """
-    try:
-        if not (run / "metrics.jsonl").exists() or not read_run(run).steps:
-            return
-        write_page([run], run / PAGE)
-        line = f"report: {run / PAGE}"
-    except (Exception, KeyboardInterrupt) as error:
-        line = f"no report ({type(error).__name__}: {error}); python -m fail2fix.report {run} --out {PAGE} draws it"
-    with suppress(OSError, ValueError):
-        print(f"fail2fix: {one_line(line)}", flush=True)

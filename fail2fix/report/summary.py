@@ -80,7 +80,7 @@ def _held_out(run: RunData) -> dict[str, str]:
         text = NOTHING
         if len(set(solved)) > place:
             result = accuracy(solved[place], read_validation(run.folder, solved[place]))
-            text = f"{percent(result.value)} {bounds(result.low, result.high)}, step {result.step}"
+            text = f"{_percent(result.value)} {bounds(result.low, result.high)}, step {result.step}"
         found[f"Held-out accuracy, {when}"] = text
     for what, attempt_correct in (("fix rate", False), ("break rate", True)):
         for place, when in enumerate(("before", "after")):
@@ -98,6 +98,10 @@ def _dumped(run: RunData, folder: str) -> list[int]:
     return sorted(int(path.stem) for path in (run.folder / folder).glob("*.jsonl") if path.stem.isdecimal())
 
 
+def _percent(share_: float) -> str:
+    return percent(share_).replace(" ", "\u00a0")
+
+
 def _held_out_rate(run: RunData, step: int, attempt_correct: bool) -> str:
     """Wrong attempts fixed, or right ones broken, at a validation."""
     path = run.folder / "held_out_corrections" / f"{step}.jsonl"
@@ -109,7 +113,7 @@ def _held_out_rate(run: RunData, step: int, attempt_correct: bool) -> str:
             count[1] += 1
     table = np.array(list(counts.values()), dtype=float).reshape(-1, 2)
     found = share(table[:, 0], table[:, 1])
-    return f"{percent(found.value)} {bounds(found.low, found.high)}, step {step}" if found else NOTHING
+    return f"{_percent(found.value)} {bounds(found.low, found.high)}, step {step}" if found else NOTHING
 
 
 def _quarters(run: RunData, part: str, rest: str) -> str:
@@ -117,7 +121,7 @@ def _quarters(run: RunData, part: str, rest: str) -> str:
     texts = []
     for rows in (run.first_quarter, run.last_quarter):
         found = [total(rows, f"fail2fix/transition/{name}") for name in (part, rest)]
-        texts.append(percent(found[0] / sum(found)) if sum(found) else NOTHING)
+        texts.append(_percent(found[0] / sum(found)) if sum(found) else NOTHING)
     return NOTHING if set(texts) == {NOTHING} else " → ".join(texts)
 
 
@@ -149,10 +153,10 @@ def _duration(run: RunData, name: str) -> str:
 
 @dataclass(frozen=True)
 class Matrix:
-    """Counts of a span of steps by transition, with their shares of all corrections."""
+    """Count and share of all corrections by transition, over a span of steps."""
 
     span: str
-    counts: Mapping[str, str]
+    counts: Mapping[str, tuple[str, str]]
 
 
 def matrices(run: RunData) -> list[Matrix]:
@@ -166,7 +170,7 @@ def matrices(run: RunData) -> list[Matrix]:
         first, last = result.first_step, result.last_step
         span = f"step {first}" if first == last else f"steps {first} to {last}"
         if everything:
-            texts = {name: f"{count:,} ({percent(count / everything)})" for name, count in result.counts.items()}
+            texts = {name: (f"{count:,}", _percent(count / everything)) for name, count in result.counts.items()}
             found.append(Matrix(span, texts))
     return found
 
@@ -228,4 +232,3 @@ def _flat(config: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, st
 
 def _text(value: object) -> str:
     return shortened(value if isinstance(value, str) else json.dumps(value, default=str), CELL_CHARS)
-

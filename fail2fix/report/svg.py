@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import io
 import re
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 # Stand-ins that no series uses; the page's CSS defines the variables.
 _INK, _GRID = "#010203", "#030201"
 _PAGE_COLORS = {_INK: "currentColor", _GRID: "var(--line)"}
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.size": 9.0,
     "axes.facecolor": "none",
@@ -35,7 +36,7 @@ _STYLE = {
     "legend.fontsize": 8.5,
     "lines.linewidth": 1.6,
 }
-INCHES = (4.4, 2.5)
+INCHES = (4.4, 2.6)
 
 
 class Drawing:
@@ -48,9 +49,9 @@ class Drawing:
         drawing.svg("rho", percent=True, columns=3)
     """
 
-    def __init__(self, inches: tuple[float, float] = INCHES) -> None:
+    def __init__(self) -> None:
         with matplotlib.rc_context(_STYLE):
-            self._figure = Figure(figsize=inches, layout="constrained")
+            self._figure = Figure(figsize=INCHES, layout="constrained")
             FigureCanvasSVG(self._figure)
             self.axes: Axes = self._figure.subplots()
 
@@ -74,14 +75,16 @@ def _finish(axes: Axes, percent: bool, columns: int) -> None:
     axes.grid(axis="y")
     axes.set_axisbelow(True)
     axes.tick_params(length=3)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
     axes.set_xlabel("step")
     if percent:
-        axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g} %"))
     if axes.get_legend_handles_labels()[1]:
-        place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
-        axes.legend(ncol=columns, handlelength=1.4, columnspacing=1.2, handletextpad=0.5, **place)
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2,
+            ncol=columns, handlelength=1.4, columnspacing=1.2, handletextpad=0.5,
+        )  # fmt: skip
 
 
 def _inline(svg: str) -> str:
