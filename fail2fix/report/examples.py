@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from itertools import chain, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from fail2fix.report.run_data import RunData, number, shortened
 
 KINDS = {"fixed": (0, 1), "broken": (1, 0), "still_wrong": (0, 0)}  # verdicts of attempt and correction
 SHOWN = 10  # of each kind
-STEPS = 5  # dumps read for each kind: a dump may be large
+STEPS = 5  # dumps read for each kind, up to twice as many more where examples are rare: a dump may be large
 PROBLEM_CHARS, ANSWER_CHARS, PRED_CHARS = 2_000, 4_000, 200
 MAX_WORDS = 1_500  # compared of each answer; what follows is left unmarked
 
@@ -61,23 +61,31 @@ def examples(run: RunData) -> dict[str, list[Example]]:
     Raises:
         InputError: a malformed dump, by file, line and field.
     """
-    wanted = {kind: _steps_with(run, kind) for kind in KINDS}
-    found: dict[str, list[list[Example]]] = {kind: [] for kind in KINDS}
-    for step in sorted(set(chain(*wanted.values()))):
-        dump = Dump(run.folder, step)
-        for kind in KINDS:
-            if step in wanted[kind]:
-                found[kind].append(list(dump.examples(kind)))
-    # One of each step, then a second one of each step, and so on.
-    mixed = {kind: [one for turn in zip_longest(*steps) for one in turn if one] for kind, steps in found.items()}
-    return {kind: sorted(some[:SHOWN], key=lambda example: example.step) for kind, some in mixed.items()}
+    read: dict[int, dict[str, list[Example]]] = {}
+    chosen = {}
+    for kind in KINDS:
+        some: list[list[Example]] = []
+        for place, step in enumerate(_steps_with(run, kind)):
+            if place >= STEPS and sum(map(len, some)) >= SHOWN:
+                break
+            if step not in read:
+                dump = Dump(run.folder, step)
+                read[step] = {each: list(dump.examples(each)) for each in KINDS}
+            some.append(read[step][kind])
+        # One of each step, then a second one of each step, and so on.
+        mixed = [example for turn in zip_longest(*some) for example in turn if example]
+        chosen[kind] = sorted(mixed[:SHOWN], key=lambda example: example.step)
+    return chosen
 
 
-def _steps_with(run: RunData, kind: str) -> set[int]:
-    """At most ``STEPS`` steps, evenly spread over those that have rollouts of a kind and a dump."""
+def _steps_with(run: RunData, kind: str) -> list[int]:
+    """Steps that have rollouts of a kind and a dump: first ``STEPS`` spread over the run, then as many in between."""
     steps = [row["step"] for row in run.steps if number(row, f"fail2fix/transition/{kind}")]
     steps = [step for step in steps if _path(run.folder, step).exists()]
-    return {steps[round(place)] for place in np.linspace(0, len(steps) - 1, STEPS)} if steps else set()
+    if not steps:
+        return []
+    spread = [steps[round(place)] for many in (STEPS, 2 * STEPS + 1) for place in np.linspace(0, len(steps) - 1, many)]
+    return list(dict.fromkeys(spread))
 
 
 def _path(folder: Path, step: int) -> Path:

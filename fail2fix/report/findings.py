@@ -205,7 +205,7 @@ def retention_below_target(run: RunData) -> str | None:
     """Corrections break more right attempts than the target allows."""
     target = run.setting("fail2fix.ratio.target_retention", RatioConfig.target_retention)
     kept, attempts = _transitions("kept", "broken")(run.last_quarter)
-    if attempts < FEWEST or kept / attempts > target - max(MARGIN, 2 * sqrt(target * (1 - target) / attempts)):
+    if attempts < FEWEST or kept / attempts > target - max(MARGIN, _chance(target * (1 - target) / attempts)):
         return None
     share = _percent(kept / attempts)
     return f"In the last quarter {share} of right attempts were kept; the target is {_percent(target)}."
@@ -215,7 +215,7 @@ def retention_below_target(run: RunData) -> str | None:
 def breaks_more_than_it_fixes(run: RunData) -> str | None:
     """More right attempts broken than wrong ones fixed."""
     fixed, broken = (total(run.last_quarter, f"fail2fix/transition/{name}") for name in ("fixed", "broken"))
-    if broken - fixed <= 2 * sqrt(broken + fixed):
+    if broken - fixed <= _chance(broken + fixed):
         return None
     return f"In the last quarter corrections broke {round(broken):,} attempts and fixed only {round(fixed):,}."
 
@@ -289,7 +289,7 @@ def _growth(run: RunData, counts: Counts, what: str) -> str | None:
     if len(run.steps) < 2 or min(n, m) < FEWEST:
         return None
     pooled = (first + last) / (n + m)
-    chance = 2 * sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
+    chance = _chance(pooled * (1 - pooled) * (1 / n + 1 / m))
     if last / m - first / n <= max(MARGIN, chance):
         return None
     return f"{what} rose from {_percent(first / n)} to {_percent(last / m)}, first quarter to last."
@@ -319,6 +319,11 @@ def _share(rows: Sequence[Row], part: str, *whole: str) -> float | None:
 
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
+
+
+def _chance(variance: float) -> float:
+    """A difference that chance explains: two standard errors."""
+    return 2 * sqrt(max(0.0, variance))
 
 
 def _percent(share: float) -> str:

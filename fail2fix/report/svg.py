@@ -78,8 +78,7 @@ def _finish(axes: Axes, percent: bool, columns: int) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
     axes.set_xlabel("step")
-    if percent:
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g} %"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.3g} %" if percent else f"{y:.4g}"))
     if axes.get_legend_handles_labels()[1]:
         axes.legend(
             loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2,
