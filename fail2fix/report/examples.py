@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import zip_longest
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -168,13 +169,19 @@ def _example(step: int, name: str, row: Row, attempt: dict[str, Any]) -> Example
 
 
 def difference(before: str, after: str) -> tuple[list[Piece], list[Piece]]:
-    """Two answers in pieces, what only one of them has marked word by word; together they are the answers."""
+    """Two answers in pieces, what only one of them has marked word by word; together they are the answers.
+
+    Beginnings alike are taken off first: in long answers difflib starts from words that occur rarely.
+    """
     a, b = _WORD.findall(before), _WORD.findall(after)
-    matcher = SequenceMatcher(None, [w.strip() for w in a[:MAX_WORDS]], [w.strip() for w in b[:MAX_WORDS]])
-    spans = [(tag != "equal", a[i:j], b[k:m]) for tag, i, j, k, m in matcher.get_opcodes()]
+    words = [[word.strip() for word in side[:MAX_WORDS]] for side in (a, b)]
+    alike = len(commonprefix(words))
+    opcodes = SequenceMatcher(None, words[0][alike:], words[1][alike:]).get_opcodes()
+    spans = [(False, a[:alike], b[:alike])]
+    spans += [(tag != "equal", a[alike + i : alike + j], b[alike + k : alike + m]) for tag, i, j, k, m in opcodes]
     spans.append((False, a[MAX_WORDS:], b[MAX_WORDS:]))
-    left = [piece for changed, words, _ in spans for piece in _pieces("".join(words), changed)]
-    right = [piece for changed, _, words in spans for piece in _pieces("".join(words), changed)]
+    left = [piece for changed, part, _ in spans for piece in _pieces("".join(part), changed)]
+    right = [piece for changed, _, part in spans for piece in _pieces("".join(part), changed)]
     return left, right
 
 
