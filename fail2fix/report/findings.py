@@ -115,7 +115,7 @@ def accounting_open(run: RunData) -> str | None:
 def _balances(row: Row, stream: str) -> bool:
     prefix = f"fail2fix/accounting/{stream}"
     prompts, out = number(row, f"{prefix}/prompts"), [f"{prefix}/{name}" for name in ("trained", "skipped", "failed")]
-    rollouts = {value for name in ("generated", "verified", "recorded") if (value := number(row, f"{prefix}/{name}"))}
+    rollouts = {number(row, f"{prefix}/{name}") for name in ("generated", "verified", "recorded")} - {None}
     return (prompts is None or prompts == sum(total([row], name) for name in out)) and len(rollouts) <= 1
 
 
