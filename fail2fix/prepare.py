@@ -1,8 +1,6 @@
 """Turn public sets into verl's parquet files: ``python -m fail2fix.prepare NAME... --out DIR [--from FOLDER]``."""
 
-import sys
-
 from fail2fix.data.prepare.command import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -29,37 +29,33 @@ from importlib.metadata import version
 from pathlib import Path
 
 from fail2fix.data.files import model_files, sha256
+from fail2fix.data.rows import read_parquet, write_parquet
 from fail2fix.data.tasks.family import family_of
-from fail2fix.method.errors import InputError
+from fail2fix.method.errors import InputError, reading
 from fail2fix.method.prompts import block_text
 
 STAMP = "warmup.json"
-PACKAGES = ("verl", "torch", "transformers")
 MAX_LENGTH = 512  # tokens of a chat; longer ones end the run
 LOSS = re.compile(r"step:(\d+) .*train/loss:([-0-9.e]+|nan)")
 
 Chat = list[dict[str, str]]
 
 
-@dataclass(frozen=True)
-class Words:
-    """The words around an attempt: keys of `fail2fix.correction`."""
+Words = dict[str, str]
+"""The words around an attempt: `header` and `instruction` of `fail2fix.correction`."""
 
-    header: str
-    instruction: str
 
-    @classmethod
-    def of(cls, config: Path) -> "Words":
-        """Read them from a YAML file. Raises InputError where they are missing."""
-        from omegaconf import OmegaConf
+def read_words(config: Path) -> Words:
+    """Read them from a YAML file. Raises InputError where they are missing."""
+    from omegaconf import OmegaConf
 
-        if not config.is_file():
-            raise InputError(f"--corrections {config}: no such file: give a config with fail2fix.correction")
-        said = OmegaConf.load(config)
-        words = [OmegaConf.select(said, f"fail2fix.correction.{name}") for name in cls.__annotations__]
-        if not all(isinstance(word, str) for word in words):
-            raise InputError(f"--corrections {config}: want fail2fix.correction.header and .instruction in it")
-        return cls(*words)
+    if not config.is_file():
+        raise InputError(f"--corrections {config}: no such file: give a config with fail2fix.correction")
+    said = OmegaConf.load(config)
+    words = {name: OmegaConf.select(said, f"fail2fix.correction.{name}") for name in ("header", "instruction")}
+    if not all(isinstance(word, str) for word in words.values()):
+        raise InputError(f"--corrections {config}: want fail2fix.correction.header and .instruction in it")
+    return words
 
 
 @dataclass(frozen=True)
@@ -83,13 +79,6 @@ class Warmup:
             )
 
 
-def read_template(path: Path) -> str:
-    """The Jinja text of a file. Raises InputError if there is no such file."""
-    if not path.is_file():
-        raise InputError(f"--chat-template {path}: no such file: give a Jinja chat template")
-    return path.read_text(encoding="utf-8-sig")
-
-
 def warm_up(model: Path, data: Path, out: Path, settings: Warmup) -> bool:
     """Make `out` the warmed-up model; False if it already was."""
     for folder, name in ((model, "config.json"), (data, "train.parquet"), (data, "test.parquet")):
@@ -103,7 +92,7 @@ def warm_up(model: Path, data: Path, out: Path, settings: Warmup) -> bool:
     # Beside OUT, not in /tmp: a rename is only atomic within one file system.
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
         work = Path(temporary)
-        write_chats(work / "chats.parquet", chats)
+        write_parquet(work / "chats.parquet", [{"messages": chat} for chat in chats])
         start = time.monotonic()
         losses = train(model, work, settings)
         result = {
@@ -115,9 +104,7 @@ def warm_up(model: Path, data: Path, out: Path, settings: Warmup) -> bool:
         made = work / "checkpoints" / f"global_step_{settings.steps}" / "huggingface"
         provenance = {"inputs": inputs, "model": str(model), "data": str(data), "result": result}
         (made / STAMP).write_text(json.dumps(provenance, indent=2) + "\n")
-        if out.exists():
-            out.rmdir()  # empty: `is_made` has looked
-        made.rename(out)
+        made.rename(out)  # `is_made` has refused an OUT that holds something
     return True
 
 
@@ -128,7 +115,7 @@ def inputs_of(model: Path, chats: Sequence[Chat], settings: Warmup) -> dict[str,
         "model_sha256": sha256(model_files(model)),
         "chats_sha256": hashlib.sha256(json.dumps(chats).encode()).hexdigest(),
         "platform": os.environ.get("VERL_PLATFORM", ""),
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": {name: version(name) for name in ("verl", "torch", "transformers")},
     }
 
 
@@ -154,9 +141,9 @@ def worked_chats(data: Path, settings: Warmup) -> list[Chat]:
     Raises `InputError`: a row of no task family, a held-out problem among the training problems, or a worked solution
     that its own reward does not accept.
     """
-    import pyarrow.parquet
-
-    train, held_out = (pyarrow.parquet.read_table(data / f"{name}.parquet").to_pylist() for name in ("train", "test"))
+    train, held_out = (
+        read_parquet(data / name, str(data / name), "write the set again") for name in ("train.parquet", "test.parquet")
+    )
     forbidden = {row["prompt"][0]["content"] for row in held_out}
     chats: list[Chat] = []
     for index, row in enumerate(train):
@@ -191,20 +178,15 @@ def _correction(chat: Chat, solutions: Sequence[str], right: bool, words: Words,
     if not (right or others):
         raise InputError("--corrections: all training problems have one solution: no attempt would be wrong")
     attempt = solution if right else generator.choice(others)
-    content = block_text(question, attempt, words.header, words.instruction)
+    content = block_text(question, attempt, **words)
     return [{"role": "user", "content": content}, {"role": "assistant", "content": solution}]
-
-
-def write_chats(path: Path, chats: Sequence[Chat]) -> None:
-    """The parquet file verl's SFT data set reads: one chat a row, in the column `messages`."""
-    import pyarrow
-    import pyarrow.parquet
-
-    pyarrow.parquet.write_table(pyarrow.table({"messages": list(chats)}), path)
 
 
 def overrides(model: Path, work: Path, settings: Warmup) -> list[str]:
     """The Hydra overrides of verl's SFT trainer."""
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    template = QuotedString(settings.chat_template or "", Quote.single).with_quotes()
     return [
         f"model.path={model.resolve()}",
         "model.enable_gradient_checkpointing=False",
@@ -212,13 +194,13 @@ def overrides(model: Path, work: Path, settings: Warmup) -> list[str]:
         "engine.strategy=fsdp2",  # FSDP1 cannot load on a CPU
         f"engine.seed={settings.seed}",
         "engine.use_torch_compile=False",
-        *([f"model.custom_chat_template={quoted(settings.chat_template)}"] if settings.chat_template else []),
+        *([f"model.custom_chat_template={template}"] if settings.chat_template else []),
         f"optim.lr={settings.lr}",
         "optim.weight_decay=0.0",
         f"data.train_files={work / 'chats.parquet'}",
         f"data.train_batch_size={settings.batch_size}",
         f"data.max_length={MAX_LENGTH}",
-        f"data.max_token_len_per_gpu={max(4 * MAX_LENGTH, 2048)}",
+        f"data.max_token_len_per_gpu={4 * MAX_LENGTH}",
         "data.num_workers=0",
         "checkpoint.save_contents=[hf_model]",
         f"trainer.default_local_dir={work / 'checkpoints'}",
@@ -231,11 +213,6 @@ def overrides(model: Path, work: Path, settings: Warmup) -> list[str]:
         f"hydra.run.dir={work}",
         "hydra.output_subdir=null",
     ]
-
-
-def quoted(text: str) -> str:
-    """`text` as a string of Hydra's override grammar, where a backslash is only special before a quote."""
-    return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), text) + "'"
 
 
 def train(model: Path, work: Path, settings: Warmup) -> list[float]:
@@ -265,7 +242,8 @@ def train(model: Path, work: Path, settings: Warmup) -> list[float]:
                 print(f"warm-up step {found[1]}/{settings.steps}: loss {losses[-1]:.4f}", flush=True)
     if process.returncode or len(losses) != settings.steps:
         sys.stderr.writelines(log[-40:])
-        raise InputError(f"verl's SFT trainer: status {process.returncode} after step {len(losses)}; see above")
+        steps = len(losses)
+        raise InputError(f"verl's SFT trainer ended with status {process.returncode} after step {steps}; see above")
     return losses
 
 
@@ -284,11 +262,10 @@ def main(argv: list[str] | None = None) -> None:
     model, data, out = (given.pop(name) for name in ("model", "data", "out"))
     config, template = (given.pop(name) for name in ("corrections", "chat_template"))
     try:
-        settings = Warmup(
-            **given,
-            corrections=Words.of(config) if config else None,
-            chat_template=read_template(template) if template else None,
-        )
+        with reading(f"--chat-template {template}", OSError, hint="give a Jinja chat template"):
+            chat_template = template.read_text(encoding="utf-8-sig") if template else None
+        words = read_words(config) if config else None
+        settings = Warmup(**given, corrections=words, chat_template=chat_template)
         trained = warm_up(model, data, out, settings)
     except InputError as error:
         sys.exit(str(error))

@@ -14,7 +14,7 @@ from fail2fix import warmup
 from fail2fix.data.rows import Row, verl_row, write_splits
 from fail2fix.data.tasks import arithmetic, chain
 from fail2fix.method.errors import InputError
-from fail2fix.warmup import STAMP, Warmup, Words, inputs_of, is_made, quoted, worked_chats, write_chats
+from fail2fix.warmup import STAMP, Warmup, inputs_of, is_made, overrides, read_words, worked_chats
 
 pytest.importorskip("pyarrow")
 
@@ -55,10 +55,8 @@ def test_every_problem_comes_up_before_any_comes_up_again(data: Path) -> None:
     assert set(Counter(seen).values()) == {1, 2}
 
 
-def test_the_seed_decides_the_order(data: Path, tmp_path: Path) -> None:
-    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        write_chats(tmp_path / name, worked_chats(data, Warmup(seed=seed, steps=3, batch_size=4)))
-    a, b, c = ((tmp_path / name).read_bytes() for name in "abc")
+def test_the_seed_decides_the_order(data: Path) -> None:
+    a, b, c = (worked_chats(data, Warmup(seed=seed, steps=3, batch_size=4)) for seed in (0, 0, 1))
     assert a == b != c
 
 
@@ -69,7 +67,7 @@ def test_the_arithmetic_facts_have_worked_solutions_too(tmp_path: Path) -> None:
         assert assistant["content"].isdigit()
 
 
-WORDS = Words(header="An attempt:", instruction="Check it.")
+WORDS = {"header": "An attempt:", "instruction": "Check it."}
 
 
 def test_every_second_chat_is_a_correction_and_a_third_of_the_attempts_are_right(data: Path) -> None:
@@ -90,17 +88,19 @@ def test_every_second_chat_is_a_correction_and_a_third_of_the_attempts_are_right
 def test_the_words_of_a_correction_come_from_a_config(tmp_path: Path) -> None:
     config = tmp_path / "mine.yaml"
     config.write_text('fail2fix: {correction: {header: "An attempt:", instruction: Check it.}}')
-    assert Words.of(config) == WORDS
+    assert read_words(config) == WORDS
     config.write_text("fail2fix: {correction: {header: A}}")
     with pytest.raises(InputError, match=r"want fail2fix.correction.header and .instruction"):
-        Words.of(config)
+        read_words(config)
     with pytest.raises(InputError, match="no such file"):
-        Words.of(tmp_path / "other.yaml")
+        read_words(tmp_path / "other.yaml")
 
 
 @given(st.text() | st.text("\\'\"{}$n "))
 def test_any_chat_template_passes_through_hydra(text: str) -> None:
-    assert OverridesParser.create().parse_override(f"a={quoted(text)}").value() == text
+    parsed = OverridesParser.create().parse_overrides(overrides(Path("m"), Path("w"), Warmup(chat_template=text)))
+    found = [each.value() for each in parsed if each.key_or_group == "model.custom_chat_template"]
+    assert found == ([text] if text else [])
 
 
 QUESTION, ANSWER = "Add step by step, one sum per line: 7 + 5", "12"

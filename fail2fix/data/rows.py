@@ -5,46 +5,20 @@ A row, as `verl_row` makes it::
     {"data_source": "openai/gsm8k", "prompt": [{"role": "user", "content": "..."}], "ability": "math",
      "reward_model": {"style": "rule", "ground_truth": "72"}, "extra_info": {"split": "train", "index": 0}}
 
+Rows of public sets add to `extra_info`: `id`, `source`, in some `tags` (category or date), and in correction sets
+`attempt` and `attempt_correct`.
+
 Knows nothing of training; importing it loads neither pyarrow nor datasets.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import Any
 
+from fail2fix.method.errors import reading
 
-class Message(TypedDict):
-    role: str
-    content: str
-
-
-class RewardModel(TypedDict):
-    style: str
-    ground_truth: str
-
-
-class RowPlace(TypedDict):
-    split: str
-    index: int
-
-
-class ExtraInfo(RowPlace, total=False):
-    """`id`, `source`: in rows of public sets. `tags`: category or date, in some. `attempt*`: in correction sets."""
-
-    id: str
-    source: str
-    tags: dict[str, str]
-    attempt: str
-    attempt_correct: bool
-
-
-class Row(TypedDict):
-    data_source: str
-    prompt: list[Message]
-    ability: str
-    reward_model: RewardModel
-    extra_info: ExtraInfo
+Row = dict[str, Any]
 
 
 def verl_row(data_source: str, prompt: str, answer: str, split: str, index: int, ability: str = "math") -> Row:
@@ -67,16 +41,24 @@ def write_splits(out: Path, train: Sequence[Row], test: Sequence[Row]) -> None:
     for name, rows in (("test", test), ("train", train)):
         path = out / f"{name}.parquet"
         if rows:
-            _write_rows(path, rows)
+            write_parquet(path, rows)
         else:
             path.unlink(missing_ok=True)
 
 
-def _write_rows(path: Path, rows: Sequence[Row]) -> None:
-    import pyarrow
-    import pyarrow.parquet
+def write_parquet(path: Path, rows: Sequence[Mapping[str, Any]], schema: Any = None) -> None:
+    """Write a parquet file. Readers see it complete or not at all."""
+    from pyarrow import Table, parquet
 
-    # Renamed once complete, so that a run which starts meanwhile never reads half a file.
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows)), partial)
+    parquet.write_table(Table.from_pylist(list(rows), schema=schema), partial)
     partial.replace(path)
+
+
+def read_parquet(path: Path, place: str, hint: str) -> list[dict[str, Any]]:
+    """The rows of a parquet file. Raises `InputError`: it cannot be read; names `place`, and `hint` says what to do."""
+    from pyarrow import ArrowInvalid, parquet
+
+    with reading(f"{place}: not a parquet file", OSError, ArrowInvalid, hint=hint):
+        rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+    return rows

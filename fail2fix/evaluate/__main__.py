@@ -10,21 +10,24 @@ sets are prepared in --data, from the hub or, with --from, from local copies. Th
 evaluation: a crash loses at most the running batch. Exit status: 0 done, 2 bad input.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
-from fail2fix.console.printable import one_line
+from rich.console import Console
+
+from fail2fix.console.printable import errors_in_one_line
 from fail2fix.data.files import MODEL_FILES, model_files, refuse_unmerged, require_writable, sha256
-from fail2fix.evaluate.arguments import parse, settings_of
-from fail2fix.evaluate.benchmarks import find_benchmark
+from fail2fix.evaluate.benchmarks import BENCHMARKS
 from fail2fix.evaluate.engine import Engine
-from fail2fix.evaluate.questions import Question, digest, load_questions
-from fail2fix.evaluate.settings import Settings, check
+from fail2fix.evaluate.judging import Judge
+from fail2fix.evaluate.questions import digest, load_questions
+from fail2fix.evaluate.run import Evaluation
+from fail2fix.evaluate.scores import score_rounds
+from fail2fix.evaluate.settings import Settings, check, parse
+from fail2fix.evaluate.store import RESULT, Store, write_json
+from fail2fix.evaluate.table import print_table
 from fail2fix.method.errors import InputError, reading
 from fail2fix.run.versions import versions
 from fail2fix.verify.config import Channel, VerifierConfig
@@ -32,55 +35,51 @@ from fail2fix.verify.config import Channel, VerifierConfig
 FORMAT = 1
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    try:
+    with errors_in_one_line("evaluate"):
         if arguments[:1] == ["compare"]:
-            from fail2fix.evaluate.compare_command import main as compare
+            from fail2fix.evaluate.compare_command import main as compare  # draws with matplotlib
 
-            return compare(arguments[1:])
-        given = parse(arguments, __doc__)
-        return evaluate(settings_of(given), given.data, given.folder, given.out)
-    except InputError as error:
-        print(f"evaluate: error: {one_line(str(error))}", file=sys.stderr)
-        return 2
+            compare(arguments[1:])
+        else:
+            settings, given = parse(arguments, __doc__)
+            evaluate(settings, given.data, given.folder, given.out)
 
 
-def evaluate(settings: Settings, data: Path, folder: Path | None, out: Path) -> int:
+def evaluate(settings: Settings, data: Path, folder: Path | None, out: Path) -> None:
     """Run one evaluation, or resume it, and print its table.
 
     Raises `InputError`: wrong input, before the engine takes a GPU where that is possible.
     """
-    from rich.console import Console
-
-    from fail2fix.evaluate.judging import Judge
-    from fail2fix.evaluate.run import Evaluation
-    from fail2fix.evaluate.store import RESULT, Store, write_json
-    from fail2fix.evaluate.table import print_table
-
     check(settings)
     require_writable(out, "--out")
     if settings.engine == "vllm":  # of a folder on this machine, before sets are prepared
         refuse_unmerged(Path(settings.model).expanduser(), f"--model {settings.model}")
     questions = {
-        name: load_questions(find_benchmark(name), data, folder, settings.limit, settings.seed)
+        name: load_questions(BENCHMARKS[name], data, folder, settings.limit, settings.seed)
         for name in settings.sampling
     }
+    digests = {name: digest(asked) for name, asked in questions.items()}
     model, model_digest = (settings.model, None) if settings.engine == "openai" else find_model(settings.model)
     store = Store(out)
-    store.open(_plan(settings, questions, model_digest))
+    # Everything that the numbers depend on. A model may move between two calls; its files may not change.
+    store.open(asdict(settings) | {"questions": digests, "model": model_digest or settings.model})
     with Judge(VerifierConfig(channel=Channel(settings.channel))) as judge:
         judge.require([question for asked in questions.values() for question in asked])
         evaluation = Evaluation(settings, questions, store, judge, lambda: open_engine(replace(settings, model=model)))
         records = evaluation.run()
-    for name, rows in records.items():
-        store.write_records(name, rows)
-    result = _result(settings, questions, records, model_digest) | {"engine": evaluation.describe_engine()}
+    benchmarks = {}
+    for name, asked in questions.items():
+        store.write_records(name, records[name])
+        about = {"set": BENCHMARKS[name].set_name, "task": BENCHMARKS[name].task, "questions_digest": digests[name]}
+        benchmarks[name] = about | {"rounds": score_rounds(records[name], asked)}
+    result = {"format": FORMAT, "settings": asdict(settings), "model_digest": model_digest, "versions": versions()}
+    result |= {"benchmarks": benchmarks, "engine": evaluation.engine.describe() if evaluation.engine else None}
     write_json(out / RESULT, result)
     print_table(result, Console())
     print(out / RESULT)
-    return 0
 
 
 def open_engine(settings: Settings) -> Engine:
@@ -114,29 +113,5 @@ def find_model(model: str) -> tuple[str, str]:
     return str(folder), sha256(model_files(folder))
 
 
-def _plan(settings: Settings, questions: dict[str, list[Question]], model_digest: str | None) -> dict[str, Any]:
-    """Everything that the numbers depend on. A model may move between two calls; its files may not change."""
-    fields = asdict(settings) | {"questions": {name: digest(asked) for name, asked in questions.items()}}
-    return fields if model_digest is None else fields | {"model": model_digest}
-
-
-def _result(
-    settings: Settings, questions: dict[str, list[Question]], records: dict[str, Any], model_digest: str | None
-) -> dict[str, Any]:
-    from fail2fix.evaluate.scores import score_rounds
-
-    benchmarks = {
-        name: {
-            "set": find_benchmark(name).set_name,
-            "task": find_benchmark(name).task,
-            "questions_digest": digest(asked),
-            "rounds": score_rounds(records[name], asked),
-        }
-        for name, asked in questions.items()
-    }
-    fields = {"format": FORMAT, "settings": asdict(settings), "model_digest": model_digest, "versions": versions()}
-    return fields | {"benchmarks": benchmarks}
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -3,14 +3,8 @@
 GSM8K, HumanEval, HumanEvalFix and CriticBench have one greedy answer a problem (ours).
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
-
-from fail2fix.data.sets.evaluation_code import WINDOW
-from fail2fix.method.errors import InputError
 
 MAX_TOKENS = 8192
 
@@ -26,12 +20,6 @@ class Sampling:
 
 
 Task = Literal["solve", "correct", "critique"]
-Keep = Callable[[Mapping[str, str]], bool]
-"""Whether a problem counts, by its tags."""
-
-
-def _in_window(tags: Mapping[str, str]) -> bool:
-    return WINDOW[0] <= tags.get("date", "")[:10] <= WINDOW[1]
 
 
 @dataclass(frozen=True)
@@ -42,14 +30,13 @@ class Benchmark:
     set_name: str
     task: Task = "solve"
     sampling: Sampling = Sampling()
-    keep: Keep = lambda tags: True
 
 
 _AVERAGED = Sampling(samples=32, temperature=0.7)
 _ALL = (
     *(Benchmark(name, name, sampling=_AVERAGED) for name in ("aime24", "aime25", "amc23")),
     *(Benchmark(name, name) for name in ("math500", "minerva", "olympiadbench", "gsm8k")),
-    Benchmark("livecodebench", "livecodebench", sampling=Sampling(10, 0.2), keep=_in_window),
+    Benchmark("livecodebench", "livecodebench", sampling=Sampling(10, 0.2)),
     *(Benchmark(name, name) for name in ("leetcode", "humaneval", "mbpp")),
     Benchmark("criticbench", "criticbench", "correct"),
     Benchmark("criticbench_critique", "criticbench", "critique"),
@@ -57,10 +44,3 @@ _ALL = (
     Benchmark("humanevalfix", "humanevalfix", "correct"),
 )
 BENCHMARKS = {each.name: each for each in _ALL}
-
-
-def find_benchmark(name: str) -> Benchmark:
-    """The benchmark called `name`. Raises `InputError` where there is none."""
-    if name not in BENCHMARKS:
-        raise InputError(f"--benchmarks {name}: not a benchmark: use one of {', '.join(BENCHMARKS)}")
-    return BENCHMARKS[name]

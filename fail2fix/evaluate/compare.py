@@ -1,7 +1,5 @@
 """Paired differences of two evaluations of the same problems, with intervals. A difference is B - A."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -74,7 +72,7 @@ def compare(a: Side, b: Side) -> tuple[list[Round], list[str]]:
     for name in shared:
         own = [side.result["benchmarks"][name]["rounds"] for side in (a, b)]
         for number, fields in enumerate(own[0][: len(own[1])]):
-            one, two = _of_round(a, name, number), _of_round(b, name, number)
+            one, two = of_round(a, name, number), of_round(b, name, number)
             rounds.append(_round(name, number, one, two, "transition" in fields))
     return rounds, _warnings(a, b, shared)
 
@@ -95,7 +93,8 @@ def _warnings(a: Side, b: Side, shared: Sequence[str]) -> list[str]:
     return found + ([f"only one of them has {', '.join(missing)}"] if missing else [])
 
 
-def _of_round(side: Side, name: str, number: int) -> ById:
+def of_round(side: Side, name: str, number: int) -> ById:
+    """The records of one round of a benchmark, samples in order."""
     found: ById = {}
     for record in side.records[name]:
         if record["round"] == number:

@@ -1,7 +1,5 @@
 """Interface of the engines that write answers."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -9,7 +7,7 @@ from typing import Any, Literal, Protocol
 from fail2fix.evaluate.benchmarks import Sampling
 from fail2fix.evaluate.prompts import Prompt, Prompts
 
-Finish = Literal["stop", "length", "refused"]
+Finish = Literal["stop", "length", "refused", "skipped"]
 
 
 @dataclass(frozen=True)
@@ -23,16 +21,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Completion:
-    """One answer. `ids`: as the engine wrote it; None: unknown. `tokens`, `prompt_tokens`: numbers of tokens.
+    """One answer, in columns of its record. `*_tokens`: numbers of tokens. `response_ids`: None if unknown.
 
-    `finish`: the model stopped, reached its token limit, or the endpoint refused the prompt.
+    `finish`: the model stopped, reached its token limit, the endpoint refused the prompt, or there was no prompt.
     """
 
-    text: str
-    tokens: int
+    response: str
+    response_tokens: int
     prompt_tokens: int
     finish: Finish
-    ids: list[int] | None = None
+    response_ids: list[int] | None = None
 
 
 class Engine(Protocol):

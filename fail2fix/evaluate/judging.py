@@ -1,22 +1,28 @@
-"""Judge answers in a thread beside the engine: one batch is judged while the next one is answered."""
+r"""Judge answers in a thread beside the engine: one batch is judged while the next one is answered.
 
-from __future__ import annotations
+A critique calls an attempt right or wrong. As in CriticBench's own scoring, *wrong* is the positive class of F1. An
+answer with neither word is wrong, and misses a wrong attempt.
+
+>>> said(r"Step 2 adds instead of multiplying. \boxed{wrong}"), f1([False, True, True], [False, False, None])
+(False, 0.5)
+"""
 
 import asyncio
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
-from types import TracebackType
 from typing import Any
 
-from fail2fix.evaluate.critique import RIGHT, WRONG, said
 from fail2fix.evaluate.questions import Question
 from fail2fix.method.errors import reading
+from fail2fix.verify.answer_text import find_answer
 from fail2fix.verify.config import VerifierConfig
 from fail2fix.verify.errors import GroundTruthError
 from fail2fix.verify.registry import open_verifier, verifier_of
 from fail2fix.verify.verifier import Verifier
 
+RIGHT, WRONG = "right", "wrong"
+CALLS = {RIGHT: True, WRONG: False}
 AT_A_TIME = 256
 """Answers handed to the verifiers at a time; the verifiers have their own queues."""
 
@@ -36,11 +42,11 @@ class Judge:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="judge", daemon=True)
 
-    def __enter__(self) -> Judge:
+    def __enter__(self) -> "Judge":
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         for verifier in self._open.values():
             verifier.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -84,3 +90,17 @@ def _critique(question: Question, text: str) -> dict[str, Any]:
     if call is None or question.attempt is None:
         return _NOTHING
     return {"correct": call == question.attempt.correct, "status": "ok", "pred": RIGHT if call else WRONG}
+
+
+def said(response: str) -> bool | None:
+    """Whether a response calls the attempt right; None: it does not say."""
+    answer = find_answer(response, "boxed")
+    word = answer.text.replace("\\text", "").strip(" {}.").lower()
+    return CALLS.get(word) if not answer.others and not answer.hedged else None
+
+
+def f1(labels: Sequence[bool], calls: Sequence[bool | None]) -> float:
+    """F1 of the wrong label, 0 where no wrong attempt was called so. `labels`: whether each attempt is right."""
+    hits = sum(not label and call is False for label, call in zip(labels, calls, strict=True))
+    called, wrong = sum(call is False for call in calls), sum(not label for label in labels)
+    return 2 * hits / (called + wrong) if hits else 0.0

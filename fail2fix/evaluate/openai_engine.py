@@ -4,8 +4,6 @@ The key comes from OPENAI_API_KEY and is never printed. A request to a busy serv
 (`fail2fix.verify.backoff`); a lasting failure ends the evaluation, and the same command resumes it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import Sequence
@@ -65,34 +63,31 @@ class OpenAIEngine:
         endpoint = self._settings.endpoint
         async with AsyncOpenAI(base_url=endpoint, api_key=key, max_retries=0, timeout=TIMEOUT_S) as client:
 
-            async def asked(request: Request) -> Completion:
-                async with gate:
-                    return await self._ask(client, request)
-
             async def one(request: Request) -> Completion:
-                # Outside the gate: a pause holds no other request back.
-                completion: Completion = await AsyncRetrying(**retry_policy(LIMIT_S))(asked, request)
+                # The pauses are outside the gate, so that they hold no other request back.
+                completion: Completion = await AsyncRetrying(**retry_policy(LIMIT_S))(self._ask, client, gate, request)
                 bar.update()
                 return completion
 
             with tqdm(total=len(requests), desc=label) as bar:
                 return await asyncio.gather(*map(one, requests))
 
-    async def _ask(self, client: Any, request: Request) -> Completion:
+    async def _ask(self, client: Any, gate: asyncio.Semaphore, request: Request) -> Completion:
         import openai
 
         given = request.sampling
         extra = {"chat_template_kwargs": self._settings.template} if self._settings.template else {}
         try:
-            answer = await client.chat.completions.create(
-                model=self._settings.model,
-                messages=request.prompt.messages,
-                temperature=given.temperature,
-                top_p=given.top_p,
-                max_tokens=given.max_tokens,
-                seed=request.seed,
-                extra_body=extra,
-            )
+            async with gate:
+                answer = await client.chat.completions.create(
+                    model=self._settings.model,
+                    messages=request.prompt.messages,
+                    temperature=given.temperature,
+                    top_p=given.top_p,
+                    max_tokens=given.max_tokens,
+                    seed=request.seed,
+                    extra_body=extra,
+                )
         except openai.BadRequestError:
             return Completion("", 0, 0, "refused")
         choice, usage = answer.choices[0], answer.usage

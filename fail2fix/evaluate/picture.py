@@ -1,7 +1,5 @@
 """The picture of two evaluations: a row a benchmark, pass@k on the left, transitions on the right. Computes nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

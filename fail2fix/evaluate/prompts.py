@@ -3,13 +3,11 @@
 `TokenPrompts` gives vLLM the token ids of training; `ChatPrompts` gives an endpoint the same words as messages.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
-from fail2fix.evaluate.critique import RIGHT, WRONG
+from fail2fix.evaluate.judging import RIGHT, WRONG
 from fail2fix.evaluate.questions import Question
 from fail2fix.evaluate.settings import Settings
 from fail2fix.method.chat_template import ChatTemplate
@@ -17,9 +15,6 @@ from fail2fix.method.markers import Markers
 from fail2fix.method.prompts import AttemptContext, CorrectionPromptBuilder, block_text
 from fail2fix.method.templates.default import Default
 from fail2fix.method.thinking import ThinkingMarks
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 Message = dict[str, str]
 
@@ -61,21 +56,10 @@ class Answered:
     ids: list[int] | None = None
 
 
-class Prompts(Protocol):
-    def solve(self, question: Question) -> Prompt | None:
-        """The prompt of a problem; None: it is too long."""
-
-    def correct(self, pairs: Sequence[tuple[Question, Answered]]) -> list[Prompt | None]:
-        """One prompt an attempt, to correct or critique it; None if it is too long, blank or cannot be made safe."""
-
-    def text(self, prompt: Prompt) -> str:
-        """A prompt as text, for the answer records."""
-
-
 class TokenPrompts:
     """Prompts as token ids, at most `max_tokens` of them."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: Settings, max_tokens: int) -> None:
+    def __init__(self, tokenizer: Any, settings: Settings, max_tokens: int) -> None:
         self._tokenizer, self._max_tokens = tokenizer, max_tokens
         self._template = ChatTemplate(tokenizer, settings.template)
         self._builders = {
@@ -93,10 +77,12 @@ class TokenPrompts:
         }
 
     def solve(self, question: Question) -> Prompt | None:
+        """The prompt of a problem; None: it is too long."""
         ids = self._encode(self._template.render(question.messages))
         return Prompt(ids=ids) if len(ids) <= self._max_tokens else None
 
     def correct(self, pairs: Sequence[tuple[Question, Answered]]) -> list[Prompt | None]:
+        """One prompt an attempt, to correct or critique it; None if it is too long, blank or cannot be made safe."""
         prompts: list[Prompt | None] = [None] * len(pairs)
         for asked, builder in self._builders.items():
             places = [place for place, (question, _) in enumerate(pairs) if _asked_of(question) == asked]
@@ -106,6 +92,7 @@ class TokenPrompts:
         return prompts
 
     def text(self, prompt: Prompt) -> str:
+        """A prompt as text, for the answer records."""
         return str(self._tokenizer.decode(prompt.ids))
 
     def _context(self, question: Question, answered: Answered) -> AttemptContext:
@@ -118,7 +105,7 @@ class TokenPrompts:
 
 
 class ChatPrompts:
-    """Prompts as messages; the endpoint limits their length."""
+    """The same methods with prompts as messages; the endpoint limits their length."""
 
     def __init__(self, settings: Settings) -> None:
         self._thinking = settings.thinking
@@ -145,14 +132,10 @@ class ChatPrompts:
         return Prompt(messages=[*earlier, {**last, "content": content}])
 
 
+Prompts = TokenPrompts | ChatPrompts
+
+
 def _asked_of(question: Question) -> str:
     if question.task == "critique":
         return "critique"
     return "correct a program" if question.ability == "code" else "correct"
-
-
-def load_tokenizer(settings: Settings) -> Any:
-    """The model's tokenizer. Raises `OSError` or `ValueError` where there is none."""
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(settings.model, trust_remote_code=False)

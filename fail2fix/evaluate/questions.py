@@ -1,7 +1,5 @@
 """The problems of a benchmark, read from its prepared parquet file; a missing set is prepared first."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import random
@@ -12,13 +10,12 @@ from typing import Any
 
 from fail2fix.data.files import require_writable
 from fail2fix.data.prepare.command import prepare
+from fail2fix.data.rows import read_parquet
 from fail2fix.data.sets import find_set
 from fail2fix.data.sets.spec import GivenAttempt
 from fail2fix.evaluate.benchmarks import Benchmark, Task
 from fail2fix.method.errors import InputError, reading
 from fail2fix.verify.registry import ground_truth_text
-
-FILE = "test.parquet"
 
 
 @dataclass(frozen=True)
@@ -42,11 +39,11 @@ def load_questions(
 
     Raises `InputError`: a set that cannot be prepared, a malformed row, or no row that counts.
     """
-    path = data / benchmark.set_name / FILE
+    path, chosen = data / benchmark.set_name / "test.parquet", find_set(benchmark.set_name)
     if not path.is_file():
         require_writable(path.parent, "--data")
-        prepare(find_set(benchmark.set_name), path.parent, folder)
-    found = [question for question in read_questions(path) if benchmark.keep(question.tags)]
+        prepare(chosen, path.parent, folder)
+    found = [question for question in read_questions(path) if chosen.evaluated(question.tags)]
     if not found:
         raise InputError(f"{path}: no row of it counts for {benchmark.name}: prepare it again")
     if benchmark.task != "solve" and not all(question.attempt for question in found):
@@ -61,13 +58,8 @@ def read_questions(path: Path) -> list[Question]:
 
     Raises `InputError`: the file, and the row and column that are not as `fail2fix.prepare` writes them; equal ids.
     """
-    import pyarrow
-    import pyarrow.parquet
-
-    with reading(f"{path}: not a parquet file", OSError, pyarrow.ArrowInvalid, hint="prepare it again"):
-        rows = pyarrow.parquet.read_table(path).to_pylist()
     questions: dict[str, Question] = {}
-    for index, row in enumerate(rows):
+    for index, row in enumerate(read_parquet(path, str(path), "prepare it again")):
         place = f"{path}, row {index}"
         damaged = (KeyError, TypeError, AttributeError, InputError)
         with reading(f"{place}: not as fail2fix.prepare writes it", *damaged, hint="prepare it again"):

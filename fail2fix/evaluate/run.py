@@ -1,21 +1,63 @@
 """Run an evaluation: answer a batch, write it, judge it while the next is answered. Existing files are kept."""
 
-from __future__ import annotations
-
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from fail2fix.evaluate.engine import Completion, Engine, Request
 from fail2fix.evaluate.judging import Judge, Verdicts
-from fail2fix.evaluate.plan import Batch, Questions, Slot, plan_batches
 from fail2fix.evaluate.prompts import Answered, Prompt
 from fail2fix.evaluate.questions import Question
 from fail2fix.evaluate.settings import Settings, request_seed
 from fail2fix.evaluate.store import Rows, Store
 
-NOTHING = Completion("", 0, 0, "refused")
+NOTHING = Completion("", 0, 0, "skipped")
+"""Stands for the answer where there is no prompt."""
+Questions = Mapping[str, Sequence[Question]]
+"""{benchmark: its questions}."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One answer: its benchmark, question and sample."""
+
+    benchmark: str
+    question: int
+    sample: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Answers that are written and judged together.
+
+    A batch mixes benchmarks, so that small sets keep an engine busy. One of a later round corrects exactly the answers
+    of one batch of the round before. `number` names its files; `before`: the batch corrected, None in round 0.
+    """
+
+    number: int
+    round: int
+    slots: tuple[Slot, ...]
+    before: int | None
+
+
+def all_slots(questions: Questions, settings: Settings) -> Iterator[Slot]:
+    """Every answer of a round; a question's samples are adjacent, so that they share its prefix."""
+    for name, asked in questions.items():
+        for index in range(len(asked)):
+            for sample in range(settings.sampling[name].samples):
+                yield Slot(name, index, sample)
+
+
+def plan_batches(questions: Questions, settings: Settings) -> list[Batch]:
+    """The batches of all rounds, in the order of answering."""
+    slots = list(all_slots(questions, settings))
+    chunks = [tuple(slots[start : start + settings.batch]) for start in range(0, len(slots), settings.batch)]
+    return [
+        Batch(round_ * len(chunks) + place, round_, chunk, (round_ - 1) * len(chunks) + place if round_ else None)
+        for round_ in range(settings.rounds + 1)
+        for place, chunk in enumerate(chunks)
+    ]
 
 
 class Evaluation:
@@ -26,7 +68,8 @@ class Evaluation:
     ) -> None:
         self._settings, self._questions, self._store, self._judge = settings, questions, store, judge
         self._open_engine = open_engine
-        self._engine: Engine | None = None
+        self.engine: Engine | None = None
+        """None while nothing had to be answered."""
         self._batches = plan_batches(questions, settings)
 
     def run(self) -> dict[str, Rows]:
@@ -38,16 +81,16 @@ class Evaluation:
         for batch in self._batches:
             answers = self._store.read(batch.number, "answers") or self._answer(batch)
             if self._store.read(batch.number, "verdicts") is None:
-                judged.append((batch, self._judge.submit(self._to_judge(batch, answers))))
+                asked = [
+                    (self._question(slot), row["response"] if row["finish"] in ("stop", "length") else None)
+                    for slot, row in zip(batch.slots, answers, strict=True)
+                ]
+                judged.append((batch, self._judge.submit(asked)))
             while judged and judged[0][1].done():
                 self._settle(*judged.popleft())
         for each in judged:
             self._settle(*each)
         return self._records()
-
-    def describe_engine(self) -> dict[str, Any] | None:
-        """The engine's description; None if nothing had to be answered."""
-        return self._engine.describe() if self._engine else None
 
     def _settle(self, batch: Batch, verdicts: Future[Verdicts]) -> None:
         self._store.write(batch.number, "verdicts", verdicts.result())
@@ -56,9 +99,12 @@ class Evaluation:
         return self._questions[slot.benchmark][slot.question]
 
     def _answer(self, batch: Batch) -> Rows:
-        engine = self._engine = self._engine or self._open_engine()
+        engine = self.engine = self.engine or self._open_engine()
         prompts = self._prompts(batch, engine)
-        seeds = [self._seed(batch, slot) for slot in batch.slots]
+        seeds = [
+            request_seed(self._settings, slot.benchmark, self._question(slot).id, slot.sample, batch.round)
+            for slot in batch.slots
+        ]
         requests = [
             Request(prompt, self._settings.sampling[slot.benchmark], seed)
             for prompt, slot, seed in zip(prompts, batch.slots, seeds, strict=True)
@@ -66,15 +112,13 @@ class Evaluation:
         ]
         label = f"batch {batch.number + 1} of {len(self._batches)}"
         completions = iter(engine.generate(requests, label) if requests else [])
-        rows = [
-            _row(engine, prompt, seed, next(completions) if prompt else NOTHING)
-            for prompt, seed in zip(prompts, seeds, strict=True)
-        ]
+        rows = []
+        for prompt, seed in zip(prompts, seeds, strict=True):
+            text, shortened = (engine.prompts.text(prompt), prompt.shortened) if prompt else ("", False)
+            done = next(completions) if prompt else NOTHING
+            rows.append({"seed": seed, "prompt": text, "shortened": shortened} | asdict(done))
         self._store.write(batch.number, "answers", rows)
         return rows
-
-    def _seed(self, batch: Batch, slot: Slot) -> int | None:
-        return request_seed(self._settings, slot.benchmark, self._question(slot).id, slot.sample, batch.round)
 
     def _prompts(self, batch: Batch, engine: Engine) -> list[Prompt | None]:
         """One prompt a slot: the question's, or a correction of its attempt; None where there can be none."""
@@ -92,12 +136,6 @@ class Evaluation:
             attempt = self._question(slot).attempt
             yield None if attempt is None else Answered(attempt.text)
 
-    def _to_judge(self, batch: Batch, answers: Rows) -> list[tuple[Question, str | None]]:
-        return [
-            (self._question(slot), row["response"] if row["finish"] in ("stop", "length") else None)
-            for slot, row in zip(batch.slots, answers, strict=True)
-        ]
-
     def _records(self) -> dict[str, Rows]:
         records: dict[str, Rows] = {name: [] for name in self._questions}
         verdicts = {batch.number: self._store.read(batch.number, "verdicts") or [] for batch in self._batches}
@@ -111,17 +149,3 @@ class Evaluation:
                 where = {"id": question.id, "round": batch.round, "sample": slot.sample, "attempt_correct": before}
                 records[slot.benchmark].append(where | answers[place] | verdicts[batch.number][place])
         return records
-
-
-def _row(engine: Engine, prompt: Prompt | None, seed: int | None, done: Completion) -> dict[str, Any]:
-    """An answer as it is written; one without a prompt is "skipped"."""
-    return {
-        "seed": seed,
-        "prompt": "" if prompt is None else engine.prompts.text(prompt),
-        "prompt_tokens": done.prompt_tokens,
-        "response": done.text,
-        "response_ids": done.ids,
-        "response_tokens": done.tokens,
-        "finish": done.finish if prompt is not None else "skipped",
-        "shortened": prompt is not None and prompt.shortened,
-    }

@@ -4,8 +4,6 @@ An answer without a verdict (the verifier failed), a refused one and one that co
 counted. Shapes: N questions, S samples of each.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -14,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fail2fix.evaluate.critique import RIGHT, WRONG, f1
+from fail2fix.evaluate.judging import CALLS, f1
 from fail2fix.evaluate.questions import Question
 from fail2fix.report.statistics import Floats, pass_at_k, share
 
@@ -22,7 +20,6 @@ AnswerRecords = Sequence[Mapping[str, Any]]
 Bools = NDArray[np.bool_]
 Score = dict[str, Any]
 
-_CALLS = {RIGHT: True, WRONG: False}
 MOST_TAG_VALUES = 24
 """A tag with more values (a date) is no category."""
 
@@ -49,20 +46,19 @@ def score(records: AnswerRecords, questions: Sequence[Question]) -> Score:
         "by_tag": _by_tag(correct_NS, questions),
     }
     if critique and attempts_NS is not None:
-        found["critique_f1"] = f1(attempts_NS.ravel().tolist(), [_CALLS.get(r["pred"]) for r in records])
+        found["critique_f1"] = f1(attempts_NS.ravel().tolist(), [CALLS.get(r["pred"]) for r in records])
     return found
 
 
-def verdicts(records: AnswerRecords, questions: int) -> Bools:
+def verdicts(records: AnswerRecords, questions: int, column: str = "correct") -> Bools:
     """(N, S) whether each answer is right."""
-    return np.array([bool(record["correct"]) for record in records]).reshape(questions, -1)
+    return np.array([bool(record[column]) for record in records]).reshape(questions, -1)
 
 
 def attempts(records: AnswerRecords, questions: int) -> Bools | None:
     """(N, S) whether the attempt that each answer corrects was right; None where nothing is corrected."""
-    if any(record["attempt_correct"] is None for record in records):
-        return None
-    return np.array([bool(record["attempt_correct"]) for record in records]).reshape(questions, -1)
+    corrected = all(record["attempt_correct"] is not None for record in records)
+    return verdicts(records, questions, "attempt_correct") if corrected else None
 
 
 def pass_curve(correct_NS: Bools) -> dict[int, Floats]:
@@ -92,8 +88,7 @@ def measures(correct_NS: Bools, attempts_NS: Bools | None) -> dict[str, tuple[Fl
 def figures(correct_NS: Bools, attempts_NS: Bools | None) -> Score:
     """Accuracy and pass@k; of corrections also the transition matrix, its rates, and the gain over keeping attempts."""
     shares = {name: _share(*sums) for name, sums in measures(correct_NS, attempts_NS).items()}
-    ones = np.ones(len(correct_NS))
-    curve = {str(k): _share(values, ones) for k, values in pass_curve(correct_NS).items()}
+    curve = {str(k): _mean(values) for k, values in pass_curve(correct_NS).items()}
     found: Score = {"accuracy": shares["accuracy"], "pass_at_k": curve}
     if attempts_NS is None:
         return found
@@ -112,10 +107,13 @@ def figures(correct_NS: Bools, attempts_NS: Bools | None) -> Score:
     }
 
 
+def _mean(share_N: Floats) -> dict[str, float | None] | None:
+    return _share(share_N, np.ones(len(share_N)))
+
+
 def _share(num_N: Floats, den_N: Floats) -> dict[str, float | None] | None:
     """An interval as JSON."""
-    found = share(num_N, den_N)
-    return None if found is None else asdict(found)
+    return asdict(found) if (found := share(num_N, den_N)) else None
 
 
 def _lengths(records: AnswerRecords) -> dict[str, float]:
@@ -137,11 +135,8 @@ def _by_tag(correct_NS: Bools, questions: Sequence[Question]) -> dict[str, dict[
     found: dict[str, dict[str, Score]] = {}
     for tag in dict.fromkeys(name for question in questions for name in question.tags):
         values = np.array([question.tags.get(tag, "") for question in questions])
-        different = sorted(set(values.tolist()))
+        different = np.unique(values).tolist()
         if 1 < len(different) <= MOST_TAG_VALUES:
-            chosen = {value: correct_NS[values == value].mean(axis=1) for value in different}
-            found[tag] = {
-                value: {"questions": len(shares), "accuracy": _share(shares, np.ones(len(shares)))}
-                for value, shares in chosen.items()
-            }
+            parts = {value: correct_NS[values == value].mean(axis=1) for value in different}
+            found[tag] = {value: {"questions": len(part), "accuracy": _mean(part)} for value, part in parts.items()}
     return found

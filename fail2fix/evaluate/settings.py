@@ -1,42 +1,94 @@
-"""Settings of an evaluation, written to `evaluation.json`; only equal settings resume an evaluation."""
+"""Settings of an evaluation: its command line options, written to `evaluation.json`; only equal ones resume it."""
 
-from __future__ import annotations
+import argparse
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
-
+from fail2fix.console.command_line import OneLineParser
 from fail2fix.evaluate.benchmarks import BENCHMARKS, Sampling
 from fail2fix.method.errors import InputError
 from fail2fix.method.seeds import derived_seed
+
+
+def _option(default: Any, text: str, **options: Any) -> Any:
+    """A field that is an option of the command line, called like the field or `flag`; `options` are argparse's."""
+    if isinstance(default, dict):
+        return field(default_factory=dict, metadata={"type": _json_object, "metavar": "JSON", "help": text} | options)
+    text = text if default in ("", None, ()) else f"{text} ({default})"
+    return field(default=default, metadata={"type": type(default), "help": text} | options)
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    found = None
+    with suppress(ValueError):
+        found = json.loads(text)
+    if not isinstance(found, dict):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a JSON object such as '{{\"enable_thinking\": false}}'")
+    return found
 
 
 @dataclass(frozen=True)
 class Settings:
     """One evaluation.
 
-    `sampling`: {benchmark: how it is sampled}. `rounds`: of self-correction, each correcting the answers of the one
-    before. `limit`: problems a benchmark, drawn by `seed`. `batch`: requests answered and written together, the
-    most that a crash loses. `thinking_marks`: (opening, closing) marks beside the known ones. `template`: options of
-    the chat template. `max_model_len`: tokens of a prompt and its answer together; None: the model's own.
+    `sampling`: {benchmark: how it is sampled}. `batch`: requests answered and written together, the most that a crash
+    loses. `template`: options of the chat template. `max_model_len`: None for the model's own.
     """
 
     model: str
     sampling: dict[str, Sampling]
     engine: Literal["vllm", "openai"] = "vllm"
-    endpoint: str = ""
-    seed: int = 0
-    limit: int | None = None
-    rounds: int = 0
-    batch: int = 1024
-    form: Literal["block", "turn"] = "block"
-    thinking: Literal["strip", "keep"] = "strip"
-    thinking_marks: tuple[tuple[str, str], ...] = ()
-    template: dict[str, Any] = field(default_factory=dict)
-    max_model_len: int | None = None
-    dtype: str = "auto"
-    tensor_parallel: int = 1
-    engine_options: dict[str, Any] = field(default_factory=dict)
-    channel: Literal["auto", "boxed", "answer_line"] = "boxed"
+    endpoint: str = _option("", "an OpenAI-compatible service; its key: OPENAI_API_KEY", metavar="URL")
+    seed: int = _option(0, "of sampling and of --limit's draw")
+    limit: int | None = _option(None, "problems a benchmark, drawn by --seed", type=int, metavar="N")
+    rounds: int = _option(0, "rounds that correct own answers", flag="self-correction", metavar="K")
+    batch: int = _option(1024, "answers written together", metavar="N")
+    form: Literal["block", "turn"] = _option("block", "place of attempts in correction prompts")
+    thinking: Literal["strip", "keep"] = _option("strip", "thinking blocks in attempts")
+    thinking_marks: tuple[tuple[str, str], ...] = _option(
+        (), "further marks; may be repeated", type=str, nargs=2, action="append", metavar=("OPENING", "CLOSING")
+    )
+    template: dict[str, Any] = _option({}, "e.g. '{\"enable_thinking\": false}'", flag="chat-template-kwargs")
+    max_model_len: int | None = _option(None, "tokens of a prompt and its answer together", type=int, metavar="N")
+    dtype: str = _option("auto", "of the weights in vLLM")
+    tensor_parallel: int = _option(1, "GPUs that share the model", metavar="N")
+    engine_options: dict[str, Any] = _option({}, "further arguments of vllm.LLM")
+    channel: Literal["auto", "boxed", "answer_line"] = _option("boxed", "place of math answers")
+
+
+def parse(arguments: Sequence[str], description: str | None) -> tuple[Settings, argparse.Namespace]:
+    """The settings and all options of a command line; ends the process with one line and status 2 if it is wrong."""
+    form = argparse.RawDescriptionHelpFormatter
+    prog = "python -m fail2fix.evaluate"
+    parser = OneLineParser(prog=prog, description=description, formatter_class=form, allow_abbrev=False)
+    add = parser.add_argument
+    add("--model", required=True, help="a Hugging Face folder or hub id, or the endpoint's name of it")
+    names = f"of {', '.join(BENCHMARKS)}"
+    add("--benchmarks", nargs="+", required=True, choices=BENCHMARKS, metavar="NAME", help=names)
+    add("--out", type=Path, required=True, metavar="DIR", help="a new folder, or an unfinished evaluation")
+    add("--data", type=Path, default=Path("data"), metavar="DIR", help="prepared sets, DIR/NAME/test.parquet (data)")
+    add("--from", type=Path, dest="folder", metavar="FOLDER", help="local copies to prepare missing sets from")
+    add("--samples", type=int, help="answers a problem")
+    add("--temperature", type=float, help="0 is greedy")
+    add("--top-p", type=float)
+    add("--max-tokens", type=int, help="new tokens of an answer")
+    for each in fields(Settings):
+        if each.metadata:
+            options = dict(each.metadata)
+            flag = options.pop("flag", each.name.replace("_", "-"))
+            choices = get_args(each.type) if get_origin(each.type) is Literal else None
+            add(f"--{flag}", dest=each.name, default=argparse.SUPPRESS, choices=choices, **options)
+    given = parser.parse_args(arguments)
+    changed = {each.name: getattr(given, each.name) for each in fields(Sampling)}
+    changed = {name: value for name, value in changed.items() if value is not None}
+    values: dict[str, Any] = {each.name: getattr(given, each.name) for each in fields(Settings) if each.name in given}
+    values["sampling"] = {name: replace(BENCHMARKS[name].sampling, **changed) for name in given.benchmarks}
+    values["thinking_marks"] = tuple(map(tuple, values.get("thinking_marks", ())))
+    return Settings(engine="openai" if values.get("endpoint") else "vllm", **values), given
 
 
 def check(settings: Settings) -> None:

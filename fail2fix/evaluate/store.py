@@ -8,10 +8,7 @@
 Every file is renamed once complete. Nothing is pickled, because a model wrote the contents.
 """
 
-from __future__ import annotations
-
 import json
-import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +16,7 @@ import pyarrow
 import pyarrow.parquet as parquet
 
 from fail2fix.data.atomic import write_whole
+from fail2fix.data.rows import read_parquet, write_parquet
 from fail2fix.method.errors import InputError, reading
 
 Rows = list[dict[str, Any]]
@@ -59,22 +57,19 @@ class Store:
         if path.exists():
             with reading(f"{path}: no plan of an evaluation", hint="choose another --out"):
                 theirs = dict(json.loads(path.read_text(encoding="utf-8")))
-            self._require_same(theirs, plan)
+            ours = json.loads(json.dumps(plan))
+            for name in dict.fromkeys([*theirs, *ours]):
+                if theirs.get(name) != ours.get(name):
+                    raise InputError(
+                        f"--out {self.folder}: holds an evaluation with another {name} "
+                        f"({theirs.get(name)!r:.80}, now {ours.get(name)!r:.80}): choose another folder, or give the "
+                        f"same {name} to resume"
+                    )
             return
         if self.folder.exists() and any(self.folder.iterdir()):
             raise InputError(f"--out {self.folder}: holds files of no evaluation: choose another folder")
         (self.folder / BATCHES).mkdir(parents=True, exist_ok=True)
         write_json(path, plan)
-
-    def _require_same(self, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
-        ours = json.loads(json.dumps(ours))
-        for name in dict.fromkeys([*theirs, *ours]):
-            if theirs.get(name) != ours.get(name):
-                raise InputError(
-                    f"--out {self.folder}: holds an evaluation with another {name} "
-                    f"({_short(theirs.get(name))}, now {_short(ours.get(name))}): choose another folder, or give the "
-                    f"same {name} to resume"
-                )
 
     def read(self, batch: int, what: BatchFile) -> Rows | None:
         """The answers or verdicts of a batch; None where they are not written yet."""
@@ -82,10 +77,10 @@ class Store:
         return parquet.read_table(path).to_pylist() if path.exists() else None
 
     def write(self, batch: int, what: BatchFile, rows: Rows) -> None:
-        _write(self._path(batch, what), rows, ANSWERS if what == "answers" else VERDICTS)
+        write_parquet(self._path(batch, what), rows, ANSWERS if what == "answers" else VERDICTS)
 
     def write_records(self, benchmark: str, rows: Rows) -> None:
-        _write(self.folder / f"{benchmark}.parquet", rows, RECORDS)
+        write_parquet(self.folder / f"{benchmark}.parquet", rows, RECORDS)
 
     def _path(self, batch: int, what: BatchFile) -> Path:
         return self.folder / BATCHES / f"{batch:05d}.{what}.parquet"
@@ -94,20 +89,8 @@ class Store:
 def read_records(folder: Path, benchmark: str) -> Rows:
     """The rows of a finished evaluation. Raises `InputError` where the file is missing or damaged."""
     path = folder / f"{benchmark}.parquet"
-    with reading(f"{path}: cannot be read", OSError, pyarrow.ArrowInvalid, hint="run the evaluation again"):
-        return parquet.read_table(path).to_pylist()
+    return read_parquet(path, str(path), "run the evaluation again")
 
 
 def write_json(path: Path, fields: dict[str, Any]) -> None:
     write_whole(path, json.dumps(fields, indent=1) + "\n")
-
-
-def _write(path: Path, rows: Rows, schema: pyarrow.Schema) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), partial)
-    partial.replace(path)
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

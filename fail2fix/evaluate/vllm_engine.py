@@ -3,8 +3,6 @@
 An answer depends on its batch alone, so a resumed evaluation gives the same result as an uninterrupted one.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from importlib.metadata import packages_distributions, version
@@ -12,7 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from fail2fix.evaluate.engine import Completion, Finish, Request
-from fail2fix.evaluate.prompts import Prompt, TokenPrompts, load_tokenizer
+from fail2fix.evaluate.prompts import TokenPrompts
 from fail2fix.evaluate.settings import Settings
 from fail2fix.method.errors import InputError, reading
 from fail2fix.verl_ext.cpu.environment import set_defaults
@@ -24,12 +22,12 @@ class VllmEngine:
     def __init__(self, settings: Settings) -> None:
         if find_spec("vllm") is None:
             raise InputError("vLLM is not installed: install the project's lock file, or give --endpoint of a service")
-        options = _cpu_options() if _is_cpu_build() else {}
+        options = _cpu_options()
+        from transformers import AutoTokenizer
         from vllm import LLM
 
-        self._settings = settings
         with reading(f"--model {settings.model}: cannot be served", OSError, ValueError, TypeError, RuntimeError):
-            self._tokenizer = load_tokenizer(settings)
+            self._tokenizer = AutoTokenizer.from_pretrained(settings.model, trust_remote_code=False)
             # "vllm": answers must not depend on sampling defaults in the model's folder.
             self.llm = LLM(
                 settings.model,
@@ -51,7 +49,7 @@ class VllmEngine:
 
         self.llm.reset_prefix_cache()
         outputs = self.llm.generate(
-            [TokensPrompt(prompt_token_ids=_ids(request.prompt)) for request in requests],
+            [TokensPrompt(prompt_token_ids=request.prompt.ids) for request in requests],
             [self._sampling(request) for request in requests],
             # vLLM first draws a bar over the prompts, with positional arguments: disable that one.
             use_tqdm=lambda *prompts, **given: tqdm(*prompts, **given | {"desc": label, "disable": bool(prompts)}),
@@ -65,7 +63,7 @@ class VllmEngine:
         return SamplingParams(
             temperature=given.temperature,
             top_p=given.top_p,
-            max_tokens=min(given.max_tokens, self._room - len(_ids(request.prompt))),
+            max_tokens=min(given.max_tokens, self._room - len(request.prompt.ids or ())),
             seed=request.seed,
             detokenize=False,
         )
@@ -83,17 +81,10 @@ class VllmEngine:
         return {"name": "vllm", "dtype": str(config.dtype), "max_model_len": self._room}
 
 
-def _ids(prompt: Prompt) -> list[int]:
-    assert prompt.ids is not None, "vLLM is given ids"
-    return prompt.ids
-
-
-def _is_cpu_build() -> bool:
-    return any("cpu" in name or "cpu" in version(name) for name in packages_distributions()["vllm"])
-
-
 def _cpu_options() -> dict[str, Any]:
-    """Options of vLLM on a machine without a GPU; sets the environment before its import."""
+    """Options of a vLLM that is built for CPUs, {} of others; sets the environment before its import."""
+    if not any("cpu" in name or "cpu" in version(name) for name in packages_distributions()["vllm"]):
+        return {}
     os.environ.setdefault("VERL_PLATFORM", "cpu")
     set_defaults()
     # A chunked prompt rewinds its request's random numbers, which crashes vLLM on a CPU.

@@ -23,7 +23,7 @@ class CodeBackendName(Enum):
 
 @dataclass
 class CodeConfig:
-    """The verifier of programs; a row's ground truth may lower its limits, never raise them."""
+    """The verifier of programs."""
 
     backend: CodeBackendName = CodeBackendName.local
     endpoint: str = ""  # of sandbox_fusion: http://host:port

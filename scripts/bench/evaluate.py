@@ -16,9 +16,8 @@ from pathlib import Path
 
 from fail2fix.evaluate.benchmarks import Sampling
 from fail2fix.evaluate.judging import Judge
-from fail2fix.evaluate.plan import all_slots
 from fail2fix.evaluate.questions import Question
-from fail2fix.evaluate.run import Evaluation
+from fail2fix.evaluate.run import Evaluation, all_slots
 from fail2fix.evaluate.settings import Settings, request_seed
 from fail2fix.evaluate.store import Store
 from fail2fix.evaluate.vllm_engine import VllmEngine

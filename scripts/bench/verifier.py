@@ -16,6 +16,7 @@ the clean one (honest rows per second), and the machine with its load: other wor
 from __future__ import annotations
 
 import argparse
+import asyncio
 import importlib
 import json
 import os
@@ -26,13 +27,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from fail2fix.verify.certify.judging import Pair, judge_at_once
+from fail2fix.verify.certify.judging import WARM_UP, Pair
 from fail2fix.verify.certify.origin import origin
 from fail2fix.verify.certify.rows import read_truth
 from fail2fix.verify.latex_text import clean, key
+from fail2fix.verify.math_verifier import MathVerifier
+from fail2fix.verify.pool import VerifierPool
+from fail2fix.verify.verifier import Verdict
 
 BOMB_SHARE = 0.05
 THREADS = 32
@@ -61,8 +66,17 @@ def our_rate(pairs: Sequence[Pair], honest: int, workers: int, deadline_s: float
     """Honest rows per second, and the statuses of all."""
     clean.cache_clear()
     key.cache_clear()
-    judging = judge_at_once(pairs, workers, deadline_s)
-    return honest / judging.total_s, dict(Counter(verdict.status for verdict in judging.verdicts))
+    with closing(VerifierPool(max_workers=workers, deadline_s=deadline_s)) as pool:
+        asyncio.run(pool.verify(*WARM_UP))
+        start = time.monotonic()
+        verdicts = asyncio.run(flood(MathVerifier(pool, "auto"), pairs))
+        total_s = time.monotonic() - start
+    return honest / total_s, dict(Counter(verdict.status for verdict in verdicts))
+
+
+async def flood(verifier: MathVerifier, pairs: Sequence[Pair]) -> Sequence[Verdict]:
+    """The verdicts on all pairs, judged together as in a step of training."""
+    return await asyncio.gather(*(verifier.verify(*pair) for pair in pairs))
 
 
 def verl_rate(pairs: Sequence[Pair]) -> float:

@@ -42,9 +42,8 @@ from rich.console import Console
 from transformers import AutoTokenizer
 
 from fail2fix.evaluate.compare import Side, compare
-from fail2fix.evaluate.compare_command import print_rounds
+from fail2fix.evaluate.compare_command import print_rounds, write_page
 from fail2fix.evaluate.openai_engine import well_formed
-from fail2fix.evaluate.page import write_page
 from fail2fix.evaluate.store import Store, read_records
 from fail2fix.method.errors import InputError
 from fail2fix.method.prompts import AttemptContext, CorrectionPromptBuilder

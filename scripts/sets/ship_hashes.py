@@ -27,7 +27,7 @@ def marks_of(chosen: PublicSet, splits: list[str], folder: Path) -> frozenset[Ma
     """Marks of the set's problems that figures are computed on."""
     rows = [row for split in splits for row in rows_of(chosen, split, folder)]
     problems = read_all(rows, reader_of(chosen, folder), chosen.ability, Dropped())
-    return frozenset(marks(each.problem) for each in problems if chosen.evaluated(each.problem))
+    return frozenset(marks(each) for each in problems if chosen.evaluated(each.tags))
 
 
 def main() -> None:

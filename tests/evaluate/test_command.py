@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from fail2fix.data.rows import verl_row, write_splits
-from fail2fix.data.sets import all_sets
+from fail2fix.data.sets import all_sets, find_set
 from fail2fix.evaluate.__main__ import main
 from fail2fix.evaluate.benchmarks import BENCHMARKS, Sampling
-from fail2fix.evaluate.plan import plan_batches
 from fail2fix.evaluate.questions import load_questions, read_questions
+from fail2fix.evaluate.run import plan_batches
 from fail2fix.evaluate.settings import Settings, request_seed
 from fail2fix.evaluate.store import Store
 from fail2fix.method.errors import InputError
@@ -30,11 +30,8 @@ def data(tmp_path: Path) -> Path:
 
 def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """The one line that a command ends in."""
-    try:
-        code: object = main(arguments)
-    except SystemExit as end:  # argparse
-        code = end.code
-    assert code == 2
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1, lines
     assert lines[0].startswith("evaluate: error: ")
@@ -42,7 +39,7 @@ def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 BAD = [
-    (["--benchmarks", "nonsense"], "not a benchmark: use one of aime24"),
+    (["--benchmarks", "nonsense"], "--benchmarks: invalid choice: 'nonsense' (choose from"),
     (["--benchmarks", "gsm8k", "--samples", "4"], "greedy samples are equal"),
     (["--benchmarks", "gsm8k", "--limit", "0"], "--limit 0: must be at least 1"),
     (["--benchmarks", "gsm8k", "--batch", "-1"], "--batch -1"),
@@ -174,10 +171,10 @@ def test_the_protocols_are_method_md_s() -> None:
     ] * 5
     assert protocol("livecodebench") == (10, 0.2, 8192)
     assert protocol("debugbench") == (8, 0.2, 8192)
-    assert not BENCHMARKS["livecodebench"].keep({"date": "2024-07-31"})
-    assert BENCHMARKS["livecodebench"].keep({"date": "2024-08-01"})
-    assert BENCHMARKS["livecodebench"].keep({"date": "2025-05-31T00:00:00"})
-    assert not BENCHMARKS["livecodebench"].keep({})
+    assert not find_set("livecodebench").evaluated({"date": "2024-07-31"})
+    assert find_set("livecodebench").evaluated({"date": "2024-08-01"})
+    assert find_set("livecodebench").evaluated({"date": "2025-05-31T00:00:00"})
+    assert not find_set("livecodebench").evaluated({})
 
 
 def settings(**fields: object) -> Settings:

@@ -8,8 +8,7 @@ import pytest
 
 from fail2fix.data.sets.spec import GivenAttempt
 from fail2fix.evaluate.benchmarks import Sampling
-from fail2fix.evaluate.critique import f1, said
-from fail2fix.evaluate.judging import Judge
+from fail2fix.evaluate.judging import Judge, f1, said
 from fail2fix.evaluate.scores import score
 from fail2fix.evaluate.settings import Settings, check
 from fail2fix.method.errors import InputError

@@ -25,7 +25,7 @@ def ask(service: Service, times: int) -> list[str]:
     engine = OpenAIEngine(Settings("m", {"gsm8k": Sampling()}, engine="openai", endpoint=service.url + "v1"))
     prompt = engine.prompts.solve(question("q"))
     assert prompt is not None
-    return [answer.text for answer in engine.generate([Request(prompt, Sampling(), None)] * times, "test")]
+    return [answer.response for answer in engine.generate([Request(prompt, Sampling(), None)] * times, "test")]
 
 
 @pytest.mark.parametrize("status", [429, 503])

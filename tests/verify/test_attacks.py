@@ -6,16 +6,19 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from fail2fix.verify.attacks.corpus import Attack, corpus
 from fail2fix.verify.attacks.generated import generated
 from fail2fix.verify.certify.figures import SLACK_S
-from fail2fix.verify.certify.judging import Judging, PeakMemory, judge_one_by_one
+from fail2fix.verify.certify.judging import Judging, judge_one_by_one
 
 DEADLINE_S = 3.0
 MEMORY_BYTES = 4 * 2**30
@@ -27,6 +30,33 @@ CATEGORIES = {
     "symbolic near-miss", "prompt-like text", "hedge, generated", "prompt-like text, generated", "Unicode",
     "code and parser injection", "bomb", "giant", "deep nesting",
 }  # fmt: skip
+
+
+class PeakMemory:
+    """Largest resident memory of any descendant of this process, in bytes, sampled every 50 ms."""
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> PeakMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.05):
+            self.peak = max(self.peak, *map(_resident, psutil.Process().children(recursive=True)), 0)
+
+
+def _resident(process: psutil.Process) -> int:
+    with suppress(psutil.NoSuchProcess):
+        return int(process.memory_info().rss)
+    return 0
 
 
 @pytest.fixture(scope="module")

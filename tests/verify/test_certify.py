@@ -16,7 +16,8 @@ from fail2fix.verify.attacks.corpus import Attack, corpus, drawn
 from fail2fix.verify.certify import __main__ as certify
 from fail2fix.verify.certify import peers
 from fail2fix.verify.certify.figures import confusion, latency
-from fail2fix.verify.certify.rows import TruthRow, read_truth, truth_files
+from fail2fix.verify.certify.rows import TruthRow, read_truth
+from fail2fix.verify.verifier import Verdict
 
 ROWS: list[dict[str, Any]] = [
     {"id": "a", "gold": "7", "response": r"So \boxed{7}.", "equal": True},
@@ -25,8 +26,8 @@ ROWS: list[dict[str, Any]] = [
     {"gold": "x+1", "pred": r"\boxed{1+x}", "equal": False},
     {"gold": "7", "pred": None, "equal": False},
 ]
-HEDGE = {"category": "hedge", "gold": "7", "response": r"\boxed{7} or \boxed{8}"}
-PAID = {"category": "honest", "gold": "7", "response": r"\boxed{7}"}
+HEDGE = Attack("a:1", "hedge", "7", r"\boxed{7} or \boxed{8}")
+PAID = Attack("a:2", "honest", "7", r"\boxed{7}")
 
 
 def write(path: Path, rows: list[Any]) -> Path:
@@ -42,7 +43,6 @@ def test_rows_are_read_plain_and_gzipped(tmp_path: Path, name: str) -> None:
     assert rows[2].gold == "1, 2"
     assert rows[3].id == "line 4"
     assert rows[4].text == ""
-    assert truth_files(tmp_path) == [tmp_path / name]
 
 
 BAD: list[tuple[list[Any], str]] = [
@@ -69,7 +69,6 @@ def test_bad_input_is_one_line_and_exit_status_two(tmp_path: Path, capsys: pytes
     for words in (
         [str(tmp_path / "torn.jsonl")],
         [str(tmp_path / "none.jsonl")],
-        ["--truth", str(tmp_path / "nowhere")],
     ):
         assert certify.main([*words, "--out", str(tmp_path / "out")]) == 2
         errors = capsys.readouterr().err.strip().splitlines()
@@ -84,7 +83,7 @@ def test_nothing_to_judge_is_said_in_one_line(tmp_path: Path, capsys: pytest.Cap
     with pytest.raises(SystemExit, match="2"):
         certify.main(["--no-attacks", "--out", str(tmp_path / "out")])
     assert capsys.readouterr().err.splitlines() == [
-        "certify: error: --no-attacks and no truth set: there is nothing to judge; name a FILE or --truth DIR"
+        "certify: error: --no-attacks and no truth set: there is nothing to judge; name a FILE"
     ]
     assert not (tmp_path / "out").exists()
 
@@ -104,7 +103,7 @@ def test_the_help_says_what_is_read_written_and_returned(capsys: pytest.CaptureF
 def test_a_file_where_the_folder_should_be_is_said_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], out: str
 ) -> None:
-    monkeypatch.setattr(certify, "judge_at_once", None)
+    monkeypatch.setattr(certify, "judge_one_by_one", None)
     truth = write(tmp_path / "rows.jsonl", ROWS)
     assert certify.main([str(truth), "--no-attacks", "--out", str(tmp_path / out)]) == 2
     errors = capsys.readouterr().err
@@ -112,9 +111,13 @@ def test_a_file_where_the_folder_should_be_is_said_before_the_work(
     assert errors.count("\n") == 1
 
 
-def test_a_certificate_counts_what_it_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    truth, attacks = write(tmp_path / "rows.jsonl", ROWS), write(tmp_path / "attacks.jsonl", [HEDGE])
-    words = [str(truth), "--attacks", str(attacks), "--out", str(tmp_path), "--workers", "1", "--deadline", "20"]
+def test_a_certificate_counts_what_it_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(certify, "corpus", lambda _: [HEDGE])
+    monkeypatch.setitem(peers.PEERS, "hanging", f"{__name__}:hanging")
+    words = [str(write(tmp_path / "rows.jsonl", ROWS)), "--out", str(tmp_path), "--workers", "1", "--deadline", "20"]
+    words += ["--against", "hanging"]
     assert certify.main(words) == 0
     certificate = json.loads((tmp_path / "certificate.json").read_text())
     figures = certificate["truth"]["rows.jsonl"]
@@ -123,12 +126,22 @@ def test_a_certificate_counts_what_it_judged(tmp_path: Path, capsys: pytest.Capt
     }  # fmt: skip
     assert figures["ours"]["statuses"] == {"ok": 4, "no_answer": 1}
     assert [row["id"] for row in figures["ours"]["wrong"]] == ["line 4"]
-    assert certificate["attacks"]["accepted"] == []
-    assert certificate["attacks"]["rows"] == 1
-    assert {"commit", "versions", "machine"} <= certificate["origin"].keys()
+    theirs = figures["peers"]["hanging"]
+    assert (theirs["statuses"], theirs["confusion"]["true_accepts"]) == ({"ok": 5}, 0)
+    assert theirs["disagreements"] == [
+        {"id": "a", "label": True, "ours": True},
+        {"id": "c", "label": True, "ours": True},
+        {"id": "line 4", "label": False, "ours": True},
+    ]
+    attacks = certificate["attacks"]
+    assert (attacks["late"], attacks["executed"], attacks["ours"]["wrong"]) == (0, False, [])
+    assert (attacks["ours"]["rows"], attacks["peers"]["hanging"]["rows"]) == (1, 1)
+    assert {"commit", "packages", "cpus", "load"} <= certificate["origin"].keys()
     text = (tmp_path / "certificate.md").read_text()
     assert text.strip() in capsys.readouterr().out
     assert "| rows.jsonl | ours | 2 | 1 | 0 | 2 |" in text
+    assert "| rows.jsonl | hanging | 0 | 0 | 2 | 3 |" in text
+    assert "| attacks | ours | 0 | 0 | 0 | 1 |" in text
     assert "| line 4 | false accept | `x+1` | `1+x` | ok |" in text
 
 
@@ -149,7 +162,11 @@ def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
     words = [str(first), str(second), str(third), str(third), "--no-attacks", "--out", str(tmp_path)]
     assert certify.main([*words, "--workers", "1", "--deadline", "20"]) == 0
     truth = json.loads((tmp_path / "certificate.json").read_text())["truth"]
-    assert {name: figures["rows"] for name, figures in truth.items()} == {str(first): 1, str(second): 2, "b.jsonl": 1}
+    assert {name: figures["ours"]["rows"] for name, figures in truth.items()} == {
+        str(first): 1,
+        str(second): 2,
+        "b.jsonl": 1,
+    }
 
 
 def test_ground_truths_are_judged_as_in_training(tmp_path: Path) -> None:
@@ -163,7 +180,8 @@ def test_ground_truths_are_judged_as_in_training(tmp_path: Path) -> None:
 
 def test_a_peer_is_given_the_bare_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(peers.PEERS, "hanging", f"{__name__}:hanging")
-    assert list(peers.ask("hanging", [("7", '{"answer": "7", "tolerance": 1}')], deadline_s=20.0).accepted) == [True]
+    judging = peers.ask("hanging", [("7", '{"answer": "7", "tolerance": 1}')], deadline_s=20.0)
+    assert judging.verdicts == [Verdict(True)]
 
 
 @pytest.mark.parametrize(("channel", "accepts"), [("auto", True), ("boxed", False), ("answer_line", True)])
@@ -176,22 +194,32 @@ def test_the_channel_is_the_users(tmp_path: Path, channel: str, accepts: bool) -
     assert certificate["truth"]["rows.jsonl"]["ours"]["wrong"] == []
 
 
-def test_an_accepted_attack_is_exit_status_one(tmp_path: Path) -> None:
-    attacks = write(tmp_path / "attacks.jsonl", [HEDGE, PAID])
-    assert certify.main(["--attacks", str(attacks), "--out", str(tmp_path), "--deadline", "20"]) == 1
+def test_an_accepted_attack_is_exit_status_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certify, "corpus", lambda _: [HEDGE, PAID])
+    assert certify.main(["--out", str(tmp_path), "--deadline", "20"]) == 1
     certificate = json.loads((tmp_path / "certificate.json").read_text())
-    assert [row["id"] for row in certificate["attacks"]["accepted"]] == ["attacks.jsonl:2"]
+    assert [row["id"] for row in certificate["attacks"]["ours"]["wrong"]] == ["honest, a:2"]
 
 
-def test_a_users_attacks_take_the_corpus_place(tmp_path: Path) -> None:
-    row = {"category": "canary", "gold": "7", "response": "touch @CANARY@"}
-    attacks = corpus(Path("/there"), write(tmp_path / "attacks.jsonl", [row]))
-    assert attacks == [Attack("attacks.jsonl:1", "canary", "7", "touch /there")]
+def test_an_executed_attack_is_exit_status_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    canary = tmp_path / "canary"
+    monkeypatch.setattr(certify, "CANARY", canary)
+    monkeypatch.setattr(certify, "corpus", lambda _: [HEDGE])
+    judge = certify.judge_one_by_one
+    monkeypatch.setattr(certify, "judge_one_by_one", lambda *words: (canary.touch(), judge(*words))[1])
+    assert certify.main(["--out", str(tmp_path / "out"), "--deadline", "20"]) == 1
+    assert json.loads((tmp_path / "out" / "certificate.json").read_text())["attacks"]["executed"] is True
+
+
+def test_every_canary_of_the_corpus_is_the_callers() -> None:
+    attacks = corpus(Path("/there"))
+    assert any("/there" in attack.response for attack in attacks)
+    assert not any("@CANARY@" in attack.response for attack in attacks)
 
 
 def test_no_verdict_counts_as_refused() -> None:
     rows = [TruthRow("a", "7", "7", True), TruthRow("b", "7", "8", False)]
-    assert confusion(rows, [None, None]) == {
+    assert confusion(rows, [Verdict(False, status="error")] * 2) == {
         "true_accepts": 0, "false_accepts": 0, "false_rejects": 1, "true_rejects": 1,
     }  # fmt: skip
 
@@ -213,6 +241,6 @@ def hanging(response: str, gold: str) -> bool:
 def test_a_peer_that_hangs_is_killed_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(peers.PEERS, "hanging", f"{__name__}:hanging")
     judging = peers.ask("hanging", [("7", "7"), ("hang", "7"), ("raise", "7"), ("8", "7")], deadline_s=2.0)
-    assert list(judging.accepted) == [True, None, None, False]
-    assert judging.killed == 1
+    assert [verdict.correct for verdict in judging.verdicts] == [True, False, False, False]
+    assert [verdict.status for verdict in judging.verdicts] == ["ok", "timeout", "error", "ok"]
     assert 2.0 <= judging.seconds[1] < 5.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from fail2fix.verify.certify.judging import judge_at_once
+from fail2fix.verify.certify.judging import judge_one_by_one
 from fail2fix.verify.certify.rows import TruthRow
 from tests.verify.truth import truth
 
@@ -56,7 +56,7 @@ def missed() -> frozenset[int]:
 
 
 def misses(rows: list[TruthRow]) -> list[int]:
-    verdicts = judge_at_once([(row.text, row.gold) for row in rows], workers=2, deadline_s=10.0).verdicts
+    verdicts = judge_one_by_one([(row.text, row.gold) for row in rows], workers=2, deadline_s=10.0).verdicts
     assert {verdict.status for verdict in verdicts} <= {"ok", "no_answer"}
     return [place for place, row in enumerate(rows) if verdicts[place].correct != row.equal]
 

@@ -13,9 +13,11 @@ from typing import Any
 from fail2fix.data.files import sha256
 from fail2fix.data.prepare.cleaning import Dropped
 from fail2fix.data.prepare.overlap import Near
-from fail2fix.data.sets.spec import PublicSet
+from fail2fix.data.sets.spec import INSTRUCTIONS, PublicSet
 
 FORMAT = 1
+EXAMPLES = 20
+"""Dropped rows that a card names for each reason."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +37,9 @@ class Made:
 
 
 def write_card(out: Path, chosen: PublicSet, made: Made) -> None:
-    """Write OUT/card.json and OUT/README.md beside the parquet files."""
-    fields = card(out, chosen, made)
-    (out / "card.json").write_text(json.dumps(fields, indent=1) + "\n")
-    (out / "README.md").write_text(_markdown(fields))
-
-
-def card(out: Path, chosen: PublicSet, made: Made) -> dict[str, Any]:
-    """The card's fields; `files` are the checksums of the parquet files in `out`."""
-    near = None if made.near is None else {name: [asdict(pair) for pair in pairs] for name, pairs in made.near.items()}
+    """Write OUT/card.json and OUT/README.md beside the parquet files, whose checksums are the card's `files`."""
     files = [f"{split}.parquet" for split, rows in sorted(made.written.items()) if rows]
-    return {
+    fields = {
         "format": FORMAT,
         "name": chosen.name,
         "hub_id": chosen.hub_id,
@@ -54,19 +48,21 @@ def card(out: Path, chosen: PublicSet, made: Made) -> dict[str, Any]:
         "licence": chosen.license,
         "use": chosen.use,
         "ability": chosen.ability,
-        "instruction": chosen.instruction,
+        "instruction": INSTRUCTIONS[chosen.ability],
         "source": dict(made.source),
         "rows_read": dict(made.read),
         "rows_expected": dict(chosen.splits),
         "rows_written": dict(made.written),
         "dropped": {
-            reason: {"rows": rows, "first": made.dropped.examples[reason]}
+            reason: {"rows": rows, "first": made.dropped.places[reason][:EXAMPLES]}
             for reason, rows in made.dropped.counts.most_common()
         },
-        "overlap": {"exact": dict(made.exact), "near": near},
+        "overlap": {"exact": dict(made.exact), "near": made.near},
         "traps": list(chosen.traps),
         "files": {name: sha256([out / name]) for name in files},
     }
+    (out / "card.json").write_text(json.dumps(fields, indent=1, default=asdict) + "\n")
+    (out / "README.md").write_text(_markdown(fields))
 
 
 def _markdown(fields: Mapping[str, Any]) -> str:
@@ -95,8 +91,8 @@ def _counts(rows: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} in {split}" for split, count in rows.items())
 
 
-def _near(near: Mapping[str, list[Mapping[str, Any]]] | None, name: str) -> str:
+def _near(near: Mapping[str, list[Near]] | None, name: str) -> str:
     """Number of an evaluation set's problems that have a near overlap, each counted once."""
     if near is None or name not in near:
         return "not looked for"
-    return str(len({pair["evaluated"] for pair in near[name]}))
+    return str(len({pair.evaluated for pair in near[name]}))

@@ -5,96 +5,88 @@ Knows: problems and answers. Must not know: files, sets. Every function counts w
 
 import hashlib
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fail2fix.data.sets.spec import Ability, Problem, SourceRow, UnusableRowError, unusable
 from fail2fix.method.errors import InputError
 from fail2fix.verify.answer_text import AnswerText
-from fail2fix.verify.code.verifier import ground_truth_problem as code_problem
 from fail2fix.verify.errors import GroundTruthError
 from fail2fix.verify.gold import parse_gold
 from fail2fix.verify.math_answer import judge
 from fail2fix.verify.math_verifier import accepts_itself
-from fail2fix.verify.text_verifier import ground_truth_problem as text_problem
+from fail2fix.verify.registry import ground_truth_problem
 
 Marks = tuple[str, ...]
 """Hashes that identify a problem in other sets; one shared hash is enough."""
 
-EXAMPLES = 20
-"""Dropped rows that a card names for each reason."""
-
 
 @dataclass
 class Dropped:
-    """Number of dropped rows for each reason, and the places of the first of them."""
+    """The places of the dropped rows, by reason."""
 
-    counts: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, list[str]] = field(default_factory=dict)
+    places: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
-    def add(self, reason: str, place: str) -> None:
-        self.counts[reason] += 1
-        named = self.examples.setdefault(reason, [])
-        if len(named) < EXAMPLES:
-            named.append(place)
+    @property
+    def counts(self) -> Counter[str]:
+        return Counter({reason: len(places) for reason, places in self.places.items()})
 
-
-@dataclass(frozen=True)
-class Placed:
-    """A problem and the place of its row."""
-
-    problem: Problem
-    place: str
+    def without(self, problems: Iterable[Problem], reason_of: Callable[[Problem], str]) -> list[Problem]:
+        """The problems that have no reason to drop them ("")."""
+        kept = []
+        for each in problems:
+            if reason := reason_of(each):
+                self.places[reason].append(each.place)
+            else:
+                kept.append(each)
+        return kept
 
 
 def read_all(
     rows: Iterable[SourceRow], read: Callable[[SourceRow], Problem], ability: Ability, dropped: Dropped
-) -> list[Placed]:
+) -> list[Problem]:
     """Problems of the rows, without rows that have no usable gold answer."""
     found = []
     for row in rows:
         try:
-            problem = read(row)
+            problem = replace(read(row), place=row.place)
             _refuse_bad_gold(problem.answer, problem.ability or ability)
         except UnusableRowError as reason:
-            dropped.add(str(reason), row.place)
+            dropped.places[str(reason)].append(row.place)
         else:
-            found.append(Placed(problem, row.place))
+            found.append(problem)
     return found
 
 
 def _refuse_bad_gold(answer: str, ability: Ability) -> None:
     """A gold answer must be right when a policy gives it."""
-    if ability == "code":
-        fault = code_problem(answer) and "its tests cannot be read"
-    elif ability == "text":
-        fault = text_problem(answer) and "its answer cannot be read"
-    else:
+    if ability == "math":
         with unusable("its answer cannot be read", GroundTruthError):
             gold = parse_gold(answer).answer
-        fault = "" if accepts_itself(gold) else "its answer is no answer to itself"
-    if fault:
-        raise UnusableRowError(fault)
+        if not accepts_itself(gold):
+            raise UnusableRowError("its answer is no answer to itself")
+    elif ground_truth_problem(ability, answer):
+        raise UnusableRowError("its tests cannot be read" if ability == "code" else "its answer cannot be read")
 
 
-def without_repeats(problems: Sequence[Placed], ability: Ability, dropped: Dropped) -> list[Placed]:
+def without_repeats(problems: Sequence[Problem], ability: Ability, dropped: Dropped) -> list[Problem]:
     """Keep each problem once; drop problems that occur with different answers, since either may be wrong.
 
     Answers that the verifier accepts as equal count as one. Programs have tests instead: the first row is kept.
     """
-    groups: dict[str, list[Placed]] = {}
+    groups: dict[str, list[Problem]] = {}
     for each in problems:
-        groups.setdefault(problem_key(each.problem.text), []).append(each)
+        groups.setdefault(problem_key(each.text), []).append(each)
     kept = []
     for first, *others in groups.values():
-        if ability == "code" or all(same_answer(first.problem.answer, other.problem.answer) for other in others):
+        reason = "a repeat of another row"
+        if ability == "code" or all(same_answer(first.answer, other.answer) for other in others):
             kept.append(first)
-            for other in others:
-                dropped.add("a repeat of another row", other.place)
         else:
-            for each in (first, *others):
-                dropped.add("its problem has different answers", each.place)
+            others, reason = [first, *others], "its problem has different answers"
+        for each in others:
+            dropped.places[reason].append(each.place)
     return kept
 
 
@@ -104,21 +96,19 @@ def same_answer(one: str, two: str) -> bool:
 
 
 def without_overlap(
-    problems: Sequence[Placed], evaluated: Mapping[str, frozenset[Marks]], dropped: Dropped
-) -> list[Placed]:
+    problems: Sequence[Problem], evaluated: Mapping[str, frozenset[Marks]], dropped: Dropped
+) -> list[Problem]:
     """Drop the problems of evaluation sets. `evaluated`: {set: the marks of its problems}."""
     hashes = {name: frozenset(mark for one in known for mark in one) for name, known in evaluated.items()}
-    kept = []
-    for each in problems:
-        own = marks(each.problem)
-        if found := next((name for name, known in hashes.items() if not known.isdisjoint(own)), None):
-            dropped.add(f"a problem of {found}", each.place)
-        else:
-            kept.append(each)
-    return kept
+
+    def overlap(problem: Problem) -> str:
+        own = marks(problem)
+        return next((f"a problem of {name}" for name, known in hashes.items() if not known.isdisjoint(own)), "")
+
+    return dropped.without(problems, overlap)
 
 
-def hold_out(problems: Sequence[Placed], count: int) -> tuple[list[Placed], list[Placed]]:
+def hold_out(problems: Sequence[Problem], count: int) -> tuple[list[Problem], list[Problem]]:
     """(train, test): hold out the `count` problems with the smallest hash, whatever the order of rows.
 
     Raises:
@@ -126,11 +116,9 @@ def hold_out(problems: Sequence[Placed], count: int) -> tuple[list[Placed], list
     """
     if len(problems) <= count:
         raise InputError(f"{len(problems)} problems, {count} to hold out: the source is incomplete")
-    chosen = set(sorted((each.problem.text for each in problems), key=_order)[:count])
-    return (
-        [each for each in problems if each.problem.text not in chosen],
-        [each for each in problems if each.problem.text in chosen],
-    )
+    chosen = set(sorted((each.text for each in problems), key=_order)[:count])
+    kept = [each for each in problems if each.text not in chosen]
+    return kept, [each for each in problems if each.text in chosen]
 
 
 def problem_key(text: str) -> str:
@@ -141,9 +129,9 @@ def problem_key(text: str) -> str:
     return re.sub(r"[^\w+\-*/=<>^!|%]|_", "", text.lower())
 
 
-def problem_id(each: Placed) -> str:
+def problem_id(each: Problem) -> str:
     """Identifier of a problem that has none in its source, independent of the order of rows."""
-    return _order(each.problem.text).hex()[:12]
+    return _order(each.text).hex()[:12]
 
 
 def marks(problem: Problem) -> Marks:

@@ -13,24 +13,20 @@ tests, which are run in sandboxes (bubblewrap). A missing column, an empty downl
 with one line, and nothing of that set is written. Exit status: 0 done, 2 bad input.
 """
 
-from __future__ import annotations
-
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 
 from fail2fix.console.command_line import OneLineParser
-from fail2fix.console.printable import one_line
+from fail2fix.console.printable import errors_in_one_line
 from fail2fix.data.files import require_writable, sha256
 from fail2fix.data.prepare.card import Made, write_card
 from fail2fix.data.prepare.cleaning import (
     Dropped,
     Marks,
-    Placed,
     hold_out,
     marks,
     problem_id,
@@ -38,15 +34,14 @@ from fail2fix.data.prepare.cleaning import (
     without_overlap,
     without_repeats,
 )
-from fail2fix.data.prepare.overlap import EVALUATED_SPLITS, Near, exact_overlaps, near_overlaps, shipped_hashes
+from fail2fix.data.prepare.overlap import TRAINED_ON, Near, exact_overlaps, near_overlaps, shipped_hashes
 from fail2fix.data.prepare.references import confirmed, sandbox
 from fail2fix.data.prepare.sources import beside_files, is_at_hand, local_files, reader_of, rows_of
 from fail2fix.data.rows import Row, verl_row, write_splits
 from fail2fix.data.sets import all_sets, find_set
-from fail2fix.data.sets.spec import INSTRUCTIONS, PublicSet, SourceRow
-from fail2fix.method.errors import InputError
+from fail2fix.data.sets.spec import INSTRUCTIONS, Problem, PublicSet, SourceRow
 
-Confirm = Callable[[list[Placed]], list[Placed]]
+Confirm = Callable[[list[Problem]], list[Problem]]
 
 
 def prepare(chosen: PublicSet, out: Path, folder: Path | None = None) -> Made:
@@ -56,7 +51,7 @@ def prepare(chosen: PublicSet, out: Path, folder: Path | None = None) -> Made:
         InputError: a set, file, row or column is not as the set's description says.
     """
     dropped, read = Dropped(), Counter[str]()
-    with sandbox(chosen.name) if chosen.runs_references else nullcontext() as backend:
+    with closing(sandbox(chosen.name)) if chosen.runs_references else nullcontext() as backend:
         confirm: Confirm = partial(confirmed, backend=backend, dropped=dropped) if backend else list
         reader = reader_of(chosen, folder)
         problems = {
@@ -64,8 +59,7 @@ def prepare(chosen: PublicSet, out: Path, folder: Path | None = None) -> Made:
             for split in chosen.splits
         }
         evaluates = chosen.use == "evaluation"
-        for_training = [] if evaluates else [each for split in problems if split != "test" for each in problems[split]]
-        train: list[Placed] = []
+        train: list[Problem] = []
         if evaluates:
             test = confirm(sum(problems.values(), []))
         else:
@@ -76,8 +70,8 @@ def prepare(chosen: PublicSet, out: Path, folder: Path | None = None) -> Made:
         read=read,
         written={"train": len(train), "test": len(test)},
         dropped=dropped,
-        exact={} if evaluates else exact_overlaps(for_training, shipped_hashes()),
-        near=None if evaluates or folder is None else _near(for_training, chosen, folder),
+        exact={} if evaluates else exact_overlaps(problems["train"], shipped_hashes()),
+        near=None if evaluates or folder is None else _near(problems["train"], chosen, folder),
     )
     write_card(out, chosen, made)
     return made
@@ -90,49 +84,48 @@ def _counted(rows: Iterable[SourceRow], split: str, count: Counter[str]) -> Iter
 
 
 def _training(
-    chosen: PublicSet, problems: dict[str, list[Placed]], dropped: Dropped, confirm: Confirm
-) -> tuple[list[Placed], list[Placed]]:
+    chosen: PublicSet, problems: dict[str, list[Problem]], dropped: Dropped, confirm: Confirm
+) -> tuple[list[Problem], list[Problem]]:
     """(train, test) of a training set: its published splits, or its one split with a part held out."""
     usable = without_repeats(problems["train"], chosen.ability, dropped)
     usable = without_overlap(usable, _benchmarks(), dropped)
     if "test" not in problems:
         return hold_out(confirm(usable), chosen.held_out)
-    own = {f"{chosen.name}'s own test split": frozenset(marks(each.problem) for each in problems["test"])}
+    own = {f"{chosen.name}'s own test split": frozenset(marks(each) for each in problems["test"])}
     return confirm(without_overlap(usable, own, dropped)), confirm(problems["test"])
 
 
 def _benchmarks() -> dict[str, frozenset[Marks]]:
     """Marks of the problems that no training set may hold, by evaluation set."""
-    names = {*EVALUATED_SPLITS, *(name for name, each in all_sets().items() if each.use == "evaluation")}
-    return {name: found for name, found in shipped_hashes().items() if name in names}
+    return {name: found for name, found in shipped_hashes().items() if name != TRAINED_ON}
 
 
-def _near(problems: list[Placed], chosen: PublicSet, folder: Path) -> dict[str, list[Near]]:
+def _near(problems: list[Problem], chosen: PublicSet, folder: Path) -> dict[str, list[Near]]:
     """Near overlaps with each evaluation set of the same ability in `folder`."""
     found = {}
     for other in all_sets().values():
         if other.use == "evaluation" and other.ability == chosen.ability and is_at_hand(other, folder):
             rows = [row for split in other.splits for row in rows_of(other, split, folder)]
             read = read_all(rows, reader_of(other, folder), other.ability, Dropped())
-            found[other.name] = near_overlaps(problems, [each for each in read if other.evaluated(each.problem)])
+            found[other.name] = near_overlaps(problems, [each for each in read if other.evaluated(each.tags)])
     return found
 
 
-def _rows(chosen: PublicSet, problems: list[Placed], split: str) -> list[Row]:
+def _rows(chosen: PublicSet, problems: list[Problem], split: str) -> list[Row]:
     rows: list[Row] = []
     seen: Counter[str] = Counter()
     for index, each in enumerate(problems):
-        ability = chosen.ability_of(each.problem)
+        ability = chosen.ability_of(each)
         source = chosen.hub_id if ability == chosen.ability else f"{chosen.hub_id}/{ability}"
-        prompt = each.problem.text + each.problem.form + INSTRUCTIONS[ability]
-        row = verl_row(source, prompt, each.problem.answer, split, index, ability)
-        name = each.problem.id or problem_id(each)
+        prompt = each.text + each.form + INSTRUCTIONS[ability]
+        row = verl_row(source, prompt, each.answer, split, index, ability)
+        name = each.id or problem_id(each)
         row["extra_info"] |= {"id": f"{name}-{seen[name]}" if seen[name] else name, "source": chosen.name}
         seen[name] += 1
-        if each.problem.tags:
-            row["extra_info"]["tags"] = dict(each.problem.tags)
-        if each.problem.attempt:
-            row["extra_info"] |= {"attempt": each.problem.attempt.text, "attempt_correct": each.problem.attempt.correct}
+        if each.tags:
+            row["extra_info"]["tags"] = dict(each.tags)
+        if each.attempt:
+            row["extra_info"] |= {"attempt": each.attempt.text, "attempt_correct": each.attempt.correct}
         rows.append(row)
     return rows
 
@@ -143,8 +136,8 @@ def _checksums(chosen: PublicSet, folder: Path) -> dict[str, str]:
     return {path.name: sha256([path]) for path in sorted(paths)}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command line. Exit status: 0 done, 2 bad input."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line."""
     parser = OneLineParser(
         prog="python -m fail2fix.prepare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -152,17 +145,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="each set gets a folder in it")
     parser.add_argument("--from", type=Path, dest="folder", metavar="FOLDER", help="local copies instead of the hub")
     arguments = parser.parse_intermixed_args(argv)
-    try:
+    with errors_in_one_line("prepare"):
         for chosen in [find_set(name) for name in arguments.names]:
             out = arguments.out / chosen.name
             require_writable(out, "--out")
             if not (arguments.folder or chosen.revision):
                 print(f"{chosen.name}: no revision of {chosen.hub_id} is pinned: another day may give other rows")
             print(_line(out, prepare(chosen, out, arguments.folder)))
-    except InputError as error:
-        print(f"prepare: error: {one_line(str(error))}", file=sys.stderr)
-        return 2
-    return 0
 
 
 def _line(out: Path, made: Made) -> str:

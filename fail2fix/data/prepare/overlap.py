@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from fail2fix.data.prepare.cleaning import Marks, Placed, marks
+from fail2fix.data.prepare.cleaning import Marks, marks
+from fail2fix.data.sets.spec import Problem
 
 RUN = 8
 NEAR = 0.5
 HASHES = "evaluation_hashes"
 """Folder beside this file: one text file per evaluation set, one line per problem with its marks."""
 
-EVALUATED_SPLITS = ("gsm8k-test", "leetcode-test", "mbpp-test")
-"""Test splits that models are compared on; MATH's is not: MATH500 is a set of its own."""
+TRAINED_ON = "math-test"
+"""A test split whose problems may be trained on, because MATH500 is an evaluation set of its own."""
 
 
 @dataclass(frozen=True)
@@ -40,25 +41,25 @@ def shipped_hashes() -> dict[str, frozenset[Marks]]:
     return {path.stem: frozenset(tuple(line.split()) for line in path.read_text().splitlines()) for path in paths}
 
 
-def exact_overlaps(problems: Sequence[Placed], evaluated: Mapping[str, frozenset[Marks]]) -> dict[str, int]:
+def exact_overlaps(problems: Sequence[Problem], evaluated: Mapping[str, frozenset[Marks]]) -> dict[str, int]:
     """{evaluation set: number of its problems found among `problems`}."""
-    present = {mark for each in problems for mark in marks(each.problem)}
+    present = {mark for each in problems for mark in marks(each)}
     return {name: sum(not present.isdisjoint(each) for each in known) for name, known in evaluated.items()}
 
 
-def near_overlaps(problems: Sequence[Placed], evaluated: Sequence[Placed]) -> list[Near]:
+def near_overlaps(problems: Sequence[Problem], evaluated: Sequence[Problem]) -> list[Near]:
     """Near pairs, most similar first."""
-    found = [runs(each.problem.text) for each in evaluated]
+    found = [runs(each.text) for each in evaluated]
     where: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for index, own in enumerate(found):
         for run in own:
             where[run].append(index)
     near = []
     for each in problems:
-        shared = Counter(index for run in runs(each.problem.text) for index in where.get(run, ()))
+        shared = Counter(index for run in runs(each.text) for index in where.get(run, ()))
         for index, count in shared.items():
             share = count / len(found[index])
-            exact = set(marks(evaluated[index].problem)) & set(marks(each.problem))
+            exact = set(marks(evaluated[index])) & set(marks(each))
             if share >= NEAR and not exact:
                 near.append(Near(each.place, evaluated[index].place, round(share, 3)))
     return sorted(near, key=lambda pair: (-pair.share, pair.place, pair.evaluated))

@@ -5,11 +5,11 @@ Knows: the code verifier's sandbox, in which every program runs. Must not know: 
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 
 from fail2fix.console.progress import Done, stage
-from fail2fix.data.prepare.cleaning import Dropped, Placed
+from fail2fix.data.prepare.cleaning import Dropped
+from fail2fix.data.sets.spec import Problem
 from fail2fix.method.errors import InputError
 from fail2fix.verify.code.backend import CodeBackend, Outcome, SandboxUnavailableError
 from fail2fix.verify.code.ground_truth import parse_ground_truth
@@ -20,45 +20,37 @@ Run = tuple[str, str]
 """A program and its ground truth."""
 
 
-@contextmanager
-def sandbox(name: str, workers: int = 0) -> Iterator[LocalBackend]:
+def sandbox(name: str, workers: int = 0) -> LocalBackend:
     """Sandboxes for the set called `name`: `workers` at a time, by default one per processor.
 
     Raises:
         InputError: sandboxes cannot be made here; says what to install or switch on.
     """
     try:
-        backend = LocalBackend(workers or os.cpu_count() or 1)
+        return LocalBackend(workers or os.cpu_count() or 1)
     except SandboxUnavailableError as error:
         raise InputError(f"{name}: its reference programs must be run: {error}") from error
-    with closing(backend):
-        yield backend
 
 
-def confirmed(problems: Sequence[Placed], backend: CodeBackend, dropped: Dropped) -> list[Placed]:
+def confirmed(problems: Sequence[Problem], backend: CodeBackend, dropped: Dropped) -> list[Problem]:
     """Problems whose tests can be trusted, in their order; the others are counted by reason."""
-    runs = {run for each in problems for run in (_reference(each), _wrong_attempt(each)) if run[0]}
+    runs = sorted({run for each in problems for run in (_reference(each), _wrong_attempt(each)) if run[0]})
     with stage("programs against their tests", len(runs)) as done:
-        outcomes = asyncio.run(_outcomes(sorted(runs), backend, done))
-    kept = []
-    for each in problems:
-        if reason := _doubt(each, outcomes):
-            dropped.add(reason, each.place)
-        else:
-            kept.append(each)
-    return kept
+        found = asyncio.run(_outcomes(runs, backend, done))
+    outcomes = dict(zip(runs, found, strict=True))
+    return dropped.without(problems, lambda each: _doubt(each, outcomes))
 
 
-def _reference(each: Placed) -> Run:
-    return each.problem.reference, each.problem.answer
+def _reference(each: Problem) -> Run:
+    return each.reference, each.answer
 
 
-def _wrong_attempt(each: Placed) -> Run:
-    attempt = each.problem.attempt
-    return find_program(attempt.text) if attempt and not attempt.correct else "", each.problem.answer
+def _wrong_attempt(each: Problem) -> Run:
+    attempt = each.attempt
+    return find_program(attempt.text) if attempt and not attempt.correct else "", each.answer
 
 
-async def _outcomes(runs: Sequence[Run], backend: CodeBackend, done: Done) -> dict[Run, Outcome]:
+async def _outcomes(runs: Sequence[Run], backend: CodeBackend, done: Done) -> list[Outcome]:
     """The outcome of each run."""
     at_a_time = asyncio.Semaphore(4 * (os.cpu_count() or 1))
 
@@ -68,10 +60,10 @@ async def _outcomes(runs: Sequence[Run], backend: CodeBackend, done: Done) -> di
         done()
         return found
 
-    return dict(zip(runs, await asyncio.gather(*map(outcome, runs)), strict=True))
+    return await asyncio.gather(*map(outcome, runs))
 
 
-def _doubt(each: Placed, outcomes: dict[Run, Outcome]) -> str:
+def _doubt(each: Problem, outcomes: dict[Run, Outcome]) -> str:
     """Why the problem's tests cannot be trusted; "" if they can be."""
     reference = outcomes.get(_reference(each))
     attempt = outcomes.get(_wrong_attempt(each))

@@ -6,17 +6,16 @@ Knows: file formats, the hub's client. Must not know: what columns mean.
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
+from fail2fix.data.rows import read_parquet
 from fail2fix.data.sets import find_set
 from fail2fix.data.sets.spec import Problem, PublicSet, SourceRow, UnusableRowError
 from fail2fix.method.errors import InputError, reading
 
-LOCAL = "use --from DIR"
 SUFFIXES = (".json", ".jsonl", ".json.gz", ".jsonl.gz", ".parquet")
 
 
@@ -59,23 +58,21 @@ def reader_of(chosen: PublicSet, folder: Path | None) -> Callable[[SourceRow], P
 
 
 def _hub_rows(chosen: PublicSet, split: str) -> Iterator[SourceRow]:
+    rows: Iterable[Any]
     # The hub's client raises many unrelated types; all mean that there is no data.
-    with reading(f"{chosen.name}: cannot load {chosen.hub_id} at {chosen.pinned} from the hub", Exception, hint=LOCAL):
-        rows = _hub_files(chosen) if chosen.hub_files else _hub_split(chosen, split)
+    place = f"{chosen.hub_id} at revision {chosen.revision or 'main'}"
+    with reading(f"{chosen.name}: cannot load {place} from the hub", Exception, hint="use --from DIR"):
+        if chosen.hub_files:
+            rows = _hub_files(chosen)
+        else:
+            from datasets import load_dataset
+
+            rows = load_dataset(chosen.hub_id, chosen.hub_config, split=split, revision=chosen.revision or None)
     for index, fields in enumerate(rows):
         yield SourceRow(f"{chosen.name}: {chosen.hub_id} {split}, row {index}", fields)
 
 
-def _hub_split(chosen: PublicSet, split: str) -> Iterable[dict[str, object]]:
-    import datasets
-
-    rows: Iterable[dict[str, object]] = datasets.load_dataset(
-        chosen.hub_id, chosen.hub_config, split=split, revision=chosen.revision or None
-    )
-    return rows
-
-
-def _hub_files(chosen: PublicSet) -> Iterable[dict[str, object]]:
+def _hub_files(chosen: PublicSet) -> Iterable[object]:
     """Lines of all files, which are downloaded before the first is read."""
     from huggingface_hub import hf_hub_download
 
@@ -93,9 +90,8 @@ def _local_rows(chosen: PublicSet, split: str, folder: Path) -> Iterator[SourceR
             place = f"{chosen.name}: {path.name}, row {index}"
             if not isinstance(fields, dict):
                 raise InputError(f"{place}: not an object with columns: repair or remove the row")
-            row = SourceRow(place, fields)
-            if chosen.beside and chosen.beside.key in fields:
-                row = SourceRow(place, {**found_beside.get(str(fields[chosen.beside.key]), {}), **fields})
+            beside = found_beside.get(str(fields.get(chosen.beside.key)), {}) if chosen.beside else {}
+            row = SourceRow(place, beside | fields)
             if chosen.mirror_split is None or chosen.mirror_split(row) == split:
                 yield row
 
@@ -125,56 +121,37 @@ def beside_files(chosen: PublicSet, folder: Path) -> list[Path]:
 
 def _columns_beside(chosen: PublicSet, folder: Path) -> dict[str, dict[str, object]]:
     """{key: columns}; without the file, reading a row reports the missing column."""
-    found: dict[str, dict[str, object]] = {}
-    for path in beside_files(chosen, folder):
-        for row in _read_objects(chosen.name, path):
-            if chosen.beside and isinstance(row, Mapping):
-                columns = {name: row[name] for name in chosen.beside.columns if name in row}
-                found[str(row.get(chosen.beside.key))] = columns
-    return found
+    if chosen.beside is None:
+        return {}
+    rows = (row for path in beside_files(chosen, folder) for row in _read_objects(chosen.name, path))
+    key, columns = chosen.beside.key, chosen.beside.columns
+    return {
+        str(row.get(key)): {name: row[name] for name in columns if name in row} for row in rows if isinstance(row, dict)
+    }
 
 
-def _read_objects(name: str, path: Path) -> Iterable[object]:
+def _read_objects(name: str, path: Path) -> Iterator[object]:
+    """The rows of a file; JSON lines one at a time, because some sets have gigabytes of tests."""
     place = f"{name}: {path.name}"
     if path.suffix == ".parquet":
-        return _read_parquet(place, path)
-    if ".jsonl" in path.suffixes:
-        return _read_lines(place, path)
-    with _readable(place, path) as file:
-        rows = _parse(file.read(), place)
-    if not isinstance(rows, list):
-        raise InputError(f"{place}: not a list of rows: check --from")
-    return rows
-
-
-@contextmanager
-def _readable(place: str, path: Path) -> Iterator[TextIO]:
-    """The file's text."""
+        yield from read_parquet(path, place, "fetch it again")
+        return
     opener = gzip.open if path.suffix == ".gz" else open
     with (
         reading(f"{place}: cannot be read", OSError, EOFError, UnicodeDecodeError, zlib.error, hint="fetch it again"),
         # newline: a JSON text may hold U+2028, which is a line end to str.splitlines().
         cast(TextIO, opener(path, "rt", encoding="utf-8", newline="\n")) as file,
     ):
-        yield file
-
-
-def _read_lines(place: str, path: Path) -> Iterator[object]:
-    """One line at a time: some sets have gigabytes of tests."""
-    with _readable(place, path) as file:
-        for index, line in enumerate(file):
-            yield _parse(line, f"{place}, row {index}")
+        if ".jsonl" in path.suffixes:
+            for index, line in enumerate(file):
+                yield _parse(line, f"{place}, row {index}")
+            return
+        rows = _parse(file.read(), place)
+    if not isinstance(rows, list):
+        raise InputError(f"{place}: not a list of rows: check --from")
+    yield from rows
 
 
 def _parse(text: str, place: str) -> object:
     with reading(f"{place}: not JSON", json.JSONDecodeError, hint="repair or remove it"):
         return json.loads(text.removeprefix("\ufeff"))  # a byte order mark
-
-
-def _read_parquet(place: str, path: Path) -> Iterable[object]:
-    import pyarrow
-    import pyarrow.parquet
-
-    with reading(f"{place}: not a parquet file", OSError, pyarrow.ArrowInvalid, hint="fetch it again"):
-        rows: list[object] = pyarrow.parquet.read_table(path).to_pylist()
-    return rows

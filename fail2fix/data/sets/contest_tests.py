@@ -41,6 +41,11 @@ def argument_lists(entry_point: str, pairs: Sequence[Pair]) -> dict[str, object]
     return _calls(entry_point, calls)
 
 
+def ground_truth(function: str, pairs: Sequence[Pair], *shown: str) -> dict[str, object]:
+    """Calls of a function, or of a program if `function` is ""."""
+    return argument_lists(entry_point(function, *shown), pairs) if function else stdio(pairs)
+
+
 def entry_point(function: str, *shown: str) -> str:
     """Path of the function to call: a method if the problem shows a class `Solution`."""
     return f"Solution().{function}" if any("class Solution" in text for text in shown) else function

@@ -15,17 +15,12 @@ import json
 import pickle
 import re
 import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import NoReturn
 
 from fail2fix.data.sets.contest_tests import fenced, form, json_lines, stdio
-from fail2fix.data.sets.spec import (
-    GivenAttempt,
-    Problem,
-    SourceRow,
-    UnusableRowError,
-    unusable,
-)
+from fail2fix.data.sets.spec import GivenAttempt, Problem, SourceRow, UnusableRowError, unusable
 from fail2fix.verify.code.ground_truth import compressed, decompressed
 from fail2fix.verify.code.public_sets import TESTED, debugbench, humaneval
 
@@ -77,10 +72,9 @@ def livecodebench_problem(row: SourceRow) -> Problem:
     return Problem(text, compressed(ground_truth), name, tags=tags, form=form(starter), slug=slug)
 
 
-def in_window(problem: Problem) -> bool:
+def in_window(tags: Mapping[str, str]) -> bool:
     """Whether the problem's contest took place in the window that figures are computed on."""
-    first, last = WINDOW
-    return first <= problem.tags["date"] <= last
+    return WINDOW[0] <= tags.get("date", "")[:10] <= WINDOW[1]
 
 
 def _function(row: SourceRow) -> str:

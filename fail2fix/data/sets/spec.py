@@ -3,12 +3,10 @@
 Knows: rows as their source gives them, problems as verl needs them. Must not know: any one set, files, networks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from fail2fix.method.errors import InputError
 
@@ -47,10 +45,10 @@ class SourceRow:
             InputError: no column exists; names the first one, since the others are names that mirrors use for it.
         """
         for path in paths:
-            value: object = self.fields
-            for step in path.split("."):
-                value = _inside(value, step)
-            if value is not _ABSENT:
+            value: Any = self.fields
+            with suppress(LookupError, TypeError, ValueError):
+                for step in path.split("."):
+                    value = value[int(step) if isinstance(value, list) else step]
                 return value
         known = ", ".join(self.fields)
         raise InputError(f"{self.place}: no column {paths[0]!r} (there are: {known}): is this the right set?")
@@ -66,17 +64,6 @@ class SourceRow:
         """A column as text; "" where it is missing or null."""
         value = self.fields.get(column)
         return "" if value is None else str(value)
-
-
-_ABSENT = object()
-
-
-def _inside(value: object, step: str) -> object:
-    if isinstance(value, Mapping):
-        return value.get(step, _ABSENT)
-    if isinstance(value, list) and step.isdigit() and int(step) < len(value):
-        return value[int(step)]
-    return _ABSENT
 
 
 @dataclass(frozen=True)
@@ -97,7 +84,7 @@ class Problem:
     `slug`: LeetCode's name of the problem, which identifies it in sets with different wordings.
     `reference`: the source's own solution, or its spelling of the answer, as a policy would write it; for code the
     program alone; or "".
-    `ability`: this problem's, where the problems of a set differ.
+    `ability`: this problem's, where the problems of a set differ. `place`: of its row.
     """
 
     text: str
@@ -109,6 +96,7 @@ class Problem:
     slug: str = ""
     reference: str = ""
     ability: Ability | None = None
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,7 +130,7 @@ class PublicSet:
     apart, `beside` finds columns that a mirror keeps elsewhere.
     `hub_files`: JSON lines to read as the only split where the hub's loader cannot read the set.
     `held_out`: problems of a set with one split that are kept for validation.
-    `evaluated`: selects the problems that figures are computed on.
+    `evaluated`: whether figures are computed on a problem, by its tags.
     `runs_references`: keep only problems whose tests accept the reference and refuse an attempt labeled wrong. Needs a
     sandbox. `traps`: known faults of its rows.
     """
@@ -162,19 +150,9 @@ class PublicSet:
     mirror_split: Callable[[SourceRow], str] | None = None
     beside: Beside | None = None
     join: Join | None = None
-    evaluated: Callable[[Problem], bool] = lambda problem: True
+    evaluated: Callable[[Mapping[str, str]], bool] = lambda tags: True
     runs_references: bool = False
     traps: tuple[str, ...] = ()
-
-    @property
-    def instruction(self) -> str:
-        """Text appended to every problem of the set."""
-        return INSTRUCTIONS[self.ability]
-
-    @property
-    def pinned(self) -> str:
-        """The revision, for messages."""
-        return f"revision {self.revision}" if self.revision else "no pinned revision"
 
     def ability_of(self, problem: Problem) -> Ability:
         return problem.ability or self.ability

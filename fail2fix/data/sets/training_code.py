@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from fail2fix.data.sets.contest_tests import (
     UNREADABLE,
     Pair,
-    argument_lists,
     entry_point,
     form,
+    ground_truth,
     json_lines,
     pairs,
     parsed,
-    stdio,
 )
 from fail2fix.data.sets.spec import Problem, SourceRow, UnusableRowError, unusable
 from fail2fix.verify.code.ground_truth import compressed
@@ -35,10 +34,10 @@ def mbpp_problem(row: SourceRow) -> Problem:
     tests, setup = row.get("test_list"), row.get("test_setup_code")
     if not isinstance(tests, list) or not tests:
         raise UnusableRowError("it has no tests")
-    ground_truth = mbpp({"code": row.text("code"), "test_list": tests, "test_setup_code": setup})
+    truth = mbpp({"code": row.text("code"), "test_list": tests, "test_setup_code": setup})
     shown = "\n".join(map(str, tests))
     text = f"{row.text('text')} Your code should pass these tests:\n\n{shown}\n"
-    return Problem(text, json.dumps(ground_truth), str(row.get("task_id")), reference=row.text("code"))
+    return Problem(text, json.dumps(truth), str(row.get("task_id")), reference=row.text("code"))
 
 
 def mbpp_split(row: SourceRow) -> str:
@@ -61,12 +60,11 @@ def deepcoder_problem(row: SourceRow) -> Problem:
         raise UnusableRowError("it has no tests")
     if kind == "functional" and not function:
         raise UnusableRowError("its function has no name")
-    call = entry_point(function, text, starter)
     if kind == "functional":
-        ground_truth = json_lines(call, tests)
+        truth = json_lines(entry_point(function, text, starter), tests)
     else:
-        ground_truth = argument_lists(call, tests) if function else stdio(tests)
-    return Problem(text, compressed(ground_truth), form=form(starter, function))
+        truth = ground_truth(function, tests, text, starter)
+    return Problem(text, compressed(truth), form=form(starter, function))
 
 
 def _deepcoder_tests(row: SourceRow) -> tuple[list[Pair], str, str]:
@@ -77,15 +75,11 @@ def _deepcoder_tests(row: SourceRow) -> tuple[list[Pair], str, str]:
         return found, "", str(tests.get("fn_name") or "")
     first = tests[0] if isinstance(tests, list) and tests else {}
     kind = str(first.get("testtype") or "")
-    function = _metadata(row).get("func_name") if kind == "functional" else first.get("fn_name")
+    function = first.get("fn_name")
+    if kind == "functional":
+        metadata = parsed(row.fields.get("metadata") or {})
+        function = metadata.get("func_name") if isinstance(metadata, Mapping) else ""
     return found, kind, str(function or "")
-
-
-def _metadata(row: SourceRow) -> Mapping[str, object]:
-    """An object, or JSON text of one."""
-    found = row.fields.get("metadata") or {}
-    found = json.loads(found) if isinstance(found, str) else found
-    return found if isinstance(found, Mapping) else {}
 
 
 def am_distilled_problem(row: SourceRow) -> Problem:
@@ -98,11 +92,11 @@ def am_distilled_problem(row: SourceRow) -> Problem:
     if not reference:
         raise UnusableRowError("its answer holds no Python program")
     text = row.text("question")
-    ground_truth, function = _distilled_tests(row, text, reference)
+    truth, function = _distilled_tests(row, text, reference)
     rate = row.optional("pass_rate_r1")  # share of R1's answers to the question that were right
     tags = {"source": row.optional("question_source"), "pass_rate": f"{float(rate):.2f}" if rate else ""}
     shown = form("", function) if function and function not in text else ""
-    return Problem(text, compressed(ground_truth), tags=tags, form=shown, reference=reference)
+    return Problem(text, compressed(truth), tags=tags, form=shown, reference=reference)
 
 
 def _distilled_tests(row: SourceRow, text: str, reference: str) -> tuple[dict[str, object], str]:
@@ -118,6 +112,4 @@ def _distilled_tests(row: SourceRow, text: str, reference: str) -> tuple[dict[st
             return assertions(tests), ""
     found = pairs(tests)
     function = str(tests.get("fn_name") or "") if isinstance(tests, Mapping) else ""
-    if function:
-        return argument_lists(entry_point(function, text, reference), found), function
-    return stdio(found), ""
+    return ground_truth(function, found, text, reference), function

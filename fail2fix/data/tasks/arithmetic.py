@@ -17,11 +17,10 @@ the split; the same seed writes the same bytes.
 import argparse
 import random
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-from fail2fix.data.rows import Row, verl_row, write_splits
-from fail2fix.method.errors import InputError
+from fail2fix.data.tasks.family import matched, write_problems
+from fail2fix.data.tasks.final_answer import last_number, reward_of
 
 DATA_SOURCE = "fail2fix/arithmetic"
 OPERANDS = range(2, 10)
@@ -31,12 +30,6 @@ HELD_OUT_PER_OPERATOR = 16
 Fact = tuple[int, str, int]
 QUESTION = re.compile(r"What is ([0-9]+) ([+x]) ([0-9]+)\? Answer with the number only\.")
 
-# A number includes its sign, thousands separators and decimals, so that "-12", "1,512" and "3.12" are not 12. The sign
-# is ASCII or U+2212. Digits are ASCII, and no digits of another script follow or precede (\d is any script's digit).
-NUMBER = re.compile(
-    r"(?<!\d)(?P<sign>[-\u2212]?)(?P<digits>[0-9]{1,3}(?:,[0-9]{3})+(?!\d)|[0-9]+(?!\d))(?P<fraction>\.[0-9]+)?"
-)
-
 
 def split_facts(seed: int) -> tuple[list[Fact], list[Fact]]:
     """All facts as (train, held out), each in a seeded order."""
@@ -44,7 +37,9 @@ def split_facts(seed: int) -> tuple[list[Fact], list[Fact]]:
     train: list[Fact] = []
     held_out: list[Fact] = []
     for operator in OPERATORS:
-        families = [_commuted(a, operator, b) for a in OPERANDS for b in OPERANDS if a <= b]
+        families = [
+            list(dict.fromkeys([(a, operator, b), (b, operator, a)])) for a in OPERANDS for b in OPERANDS if a <= b
+        ]
         generator.shuffle(families)
         taken = 0
         for family in families:
@@ -54,10 +49,6 @@ def split_facts(seed: int) -> tuple[list[Fact], list[Fact]]:
     generator.shuffle(train)
     generator.shuffle(held_out)
     return train, held_out
-
-
-def _commuted(a: int, operator: str, b: int) -> list[Fact]:
-    return [(a, operator, b)] if a == b else [(a, operator, b), (b, operator, a)]
 
 
 def question(fact: Fact) -> str:
@@ -72,52 +63,15 @@ def answer(fact: Fact) -> str:
 
 def worked_solution(question: str) -> str:
     """The correct answer to a question of this task."""
-    match = QUESTION.fullmatch(question)
-    if not match:
-        raise InputError(f"{DATA_SOURCE}: {question!r} is no question of this task")
+    match = matched(QUESTION, question, DATA_SOURCE)
     return answer((int(match[1]), match[2], int(match[3])))
-
-
-def compute_score(
-    data_source: str,
-    solution_str: str,
-    ground_truth: str,
-    extra_info: dict[str, object] | None = None,
-    **kwargs: object,
-) -> dict[str, float | str]:
-    """Score an answer by its last number: `score` and `acc` 1.0 or 0.0, `pred` the number ("" if none)."""
-    expected = last_number(str(ground_truth))
-    if not expected:
-        raise ValueError(f"{data_source}: ground_truth {ground_truth!r} holds no number: write the set again")
-    pred = last_number(solution_str)
-    correct = float(pred == expected)
-    return {"score": correct, "acc": correct, "pred": pred}
-
-
-def last_number(text: str) -> str:
-    """The last number of `text` without separators and leading zeros; "" if there is none."""
-    matches = list(NUMBER.finditer(text))
-    return _canonical(matches[-1]) if matches else ""
-
-
-def _canonical(match: re.Match[str]) -> str:
-    # Strings, not int(): Python refuses to convert the thousands of digits a degenerate answer can hold.
-    digits = match["digits"].replace(",", "").lstrip("0") or "0"
-    fraction = match["fraction"] or ""
-    negative = match["sign"] and (digits != "0" or fraction)
-    return f"{'-' if negative else ''}{digits}{fraction}"
-
-
-def _rows(facts: list[Fact], split: str) -> Iterator[Row]:
-    for index, fact in enumerate(facts):
-        yield verl_row(DATA_SOURCE, question(fact), answer(fact), split, index)
 
 
 def write_task(out: Path, seed: int) -> tuple[int, int]:
     """Write both splits to `out`; returns their sizes."""
-    train, held_out = split_facts(seed)
-    write_splits(out, list(_rows(train, "train")), list(_rows(held_out, "test")))
-    return len(train), len(held_out)
+    train, test = ([(question(fact), answer(fact)) for fact in facts] for facts in split_facts(seed))
+    write_problems(out, DATA_SOURCE, train, test)
+    return len(train), len(test)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -130,6 +84,8 @@ def main(argv: list[str] | None = None) -> None:
     train, held_out = write_task(arguments.out, arguments.seed)
     print(f"{arguments.out}: {train} facts to train on, {held_out} held out (seed {arguments.seed})")
 
+
+compute_score = reward_of(last_number)
 
 if __name__ == "__main__":
     main()

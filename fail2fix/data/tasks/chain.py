@@ -18,9 +18,10 @@ order have the same total, so a set holds one order. `compute_score` grades only
 import random
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import accumulate
 
-from fail2fix.data.tasks.family import PREFIX, TaskProblem, command_line
+from fail2fix.data.tasks.family import PREFIX, TaskProblem, command_line, matched
 from fail2fix.data.tasks.final_answer import compute_score as compute_score
 from fail2fix.method.errors import InputError
 
@@ -50,18 +51,13 @@ def sample(dials: Dials, generator: random.Random) -> TaskProblem:
 
 def worked_solution(question: str) -> str:
     """The correct sums for a question of this family, one per line."""
-    match = QUESTION.fullmatch(question)
-    if not match:
-        raise InputError(f"{DATA_SOURCE}: {question!r} is no question of this family")
+    match = matched(QUESTION, question, DATA_SOURCE)
     numbers = [int(number) for number in match[1].split(" + ")]
     totals = list(accumulate(numbers))
-    steps = zip(totals, numbers[1:], totals[1:], strict=False)
-    return "\n".join(f"{so_far} + {number} = {total}" for so_far, number, total in steps)
+    return "\n".join(f"{total} + {n} = {total + n}" for total, n in zip(totals, numbers[1:], strict=False))
 
 
-def main(argv: list[str] | None = None) -> None:
-    command_line(argv, DATA_SOURCE, "math", str(__doc__), Dials, sample)
-
+main = partial(command_line, DATA_SOURCE, "math", str(__doc__), Dials, sample)
 
 if __name__ == "__main__":
     main()

@@ -17,14 +17,15 @@ import argparse
 import importlib
 import json
 import random
+import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-from fail2fix.data.rows import Row, verl_row, write_splits
+from fail2fix.data.rows import verl_row, write_splits
 from fail2fix.method.doors import resolve
 from fail2fix.method.errors import InputError
 
@@ -45,8 +46,10 @@ class TaskProblem:
     key: str
 
 
-D = TypeVar("D")
-Sample = Callable[[D, random.Random], TaskProblem | None]  # None: this draw does not fit the dials
+Problems = Sequence[tuple[str, str]]
+"""(question, answer) of each problem."""
+Sample = Callable[[Any, random.Random], TaskProblem | None]
+"""Arguments: the dials and a generator. None: this draw does not fit the dials."""
 
 
 class Family(Protocol):
@@ -84,15 +87,22 @@ def family_of(data_source: str) -> Family | ModuleType:
     Raises:
         InputError: none did.
     """
-    name = data_source.removeprefix(PREFIX)
-    if data_source.startswith(PREFIX) and name in FAMILIES:
-        return importlib.import_module(SHIPPED[name])
-    family: Family = resolve("data_source", data_source, {PREFIX + each: SHIPPED[each] for each in FAMILIES}, Family)
+    shipped = {PREFIX + name: SHIPPED[name] for name in FAMILIES}
+    if data_source in shipped:
+        return importlib.import_module(shipped[data_source])
+    family: Family = resolve("data_source", data_source, shipped, Family)
     return family
 
 
+def matched(pattern: re.Pattern[str], question: str, data_source: str) -> re.Match[str]:
+    """The match of a whole question. Raises `InputError` if the question is not of this family."""
+    if match := pattern.fullmatch(question):
+        return match
+    raise InputError(f"{data_source}: {question!r} is no question of this family")
+
+
 def draw_splits(
-    sample: Sample[D], dials: D, seed: int, train: int, held_out: int
+    sample: Sample, dials: Any, seed: int, train: int, held_out: int
 ) -> tuple[list[TaskProblem], list[TaskProblem]]:
     """Distinct problems as (train, held out).
 
@@ -118,27 +128,22 @@ def draw_splits(
     return problems[held_out:], problems[:held_out]
 
 
-def _rows(data_source: str, ability: str, problems: Sequence[TaskProblem], split: str) -> Iterator[Row]:
-    for index, problem in enumerate(problems):
-        row = verl_row(data_source, problem.question, problem.answer, split, index)
-        row["ability"] = ability
-        yield row
-
-
-def write_family(
-    out: Path, data_source: str, ability: str, sample: Sample[D], dials: D, seed: int, train: int, held_out: int
-) -> None:
-    """Write OUT/task.json and both splits."""
-    problems, kept = draw_splits(sample, dials, seed, train, held_out)
-    task = {"data_source": data_source, "seed": seed, "train": train, "held_out": held_out, "dials": asdict(dials)}  # type: ignore[call-overload]
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "task.json").write_text(json.dumps(task, indent=2) + "\n")
-    train_rows = list(_rows(data_source, ability, problems, "train"))
-    write_splits(out, train_rows, list(_rows(data_source, ability, kept, "test")))
+def write_problems(out: Path, data_source: str, train: Problems, test: Problems, ability: str = "math") -> None:
+    """Write both splits, row by row in the order of the problems."""
+    rows = [
+        [verl_row(data_source, *problem, split, index, ability) for index, problem in enumerate(problems)]
+        for split, problems in (("train", train), ("test", test))
+    ]
+    write_splits(out, *rows)
 
 
 def command_line(
-    argv: Sequence[str] | None, data_source: str, ability: str, doc: str, dials_type: type[Any], sample: Sample[Any]
+    data_source: str,
+    ability: str,
+    doc: str,
+    dials_type: type[Any],
+    sample: Sample,
+    argv: Sequence[str] | None = None,
 ) -> None:
     """``OUT --seed S --train N --held-out M`` and one option for each dial; bad input ends in one line."""
     name = data_source.removeprefix(PREFIX)
@@ -157,12 +162,18 @@ def command_line(
             help=f"{dial.metadata['help']} (default: {dial.default})",
         )
     given = vars(parser.parse_args(argv))
-    out, seed, train, held_out = (given.pop(name) for name in ("out", "seed", "train", "held_out"))
+    out, sizes = given.pop("out"), {name: given.pop(name) for name in ("seed", "train", "held_out")}
     try:
-        write_family(out, data_source, ability, sample, dials_type(**given), seed, train, held_out)
+        dials = dials_type(**given)
+        splits = draw_splits(sample, dials, **sizes)
     except InputError as error:
         sys.exit(str(error))
-    print(f"{out}: {train} problems to train on, {held_out} held out (seed {seed})")
+    train, test = ([(each.question, each.answer) for each in problems] for problems in splits)
+    out.mkdir(parents=True, exist_ok=True)
+    task = {"data_source": data_source, **sizes, "dials": asdict(dials)}
+    (out / "task.json").write_text(json.dumps(task, indent=2) + "\n")
+    write_problems(out, data_source, train, test, ability)
+    print(f"{out}: {len(train)} problems to train on, {len(test)} held out (seed {sizes['seed']})")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -178,10 +189,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         family: Family = resolve("FAMILY", given.family, SHIPPED, Family)
     except InputError as error:
         sys.exit(str(error))
-    command_line(given.rest, given.family, family.ABILITY, str(family.__doc__), family.Dials, family.sample)
+    command_line(given.family, family.ABILITY, str(family.__doc__), family.Dials, family.sample, given.rest)
 
 
 if __name__ == "__main__":
-    importlib.import_module(
-        "fail2fix.data.tasks.family"
-    ).main()  # not this copy of the module: your family imports that
+    # Not by this copy of the module, because your family imports the other one.
+    importlib.import_module("fail2fix.data.tasks.family").main()

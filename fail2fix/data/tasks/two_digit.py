@@ -15,8 +15,9 @@ sometimes carry (in a difference: borrow). 47 + 38, 38 + 47, 85 - 38 and 85 - 47
 import random
 import re
 from dataclasses import dataclass, field
+from functools import partial
 
-from fail2fix.data.tasks.family import PREFIX, TaskProblem, command_line
+from fail2fix.data.tasks.family import PREFIX, TaskProblem, command_line, matched
 from fail2fix.data.tasks.final_answer import compute_score as compute_score
 from fail2fix.method.errors import InputError
 
@@ -54,25 +55,17 @@ def sample(dials: Dials, generator: random.Random) -> TaskProblem | None:
 
 def carries(a: int, b: int) -> bool:
     """Whether two digits of the same place add up to ten or more."""
-    while a and b:
-        if a % 10 + b % 10 >= 10:
-            return True
-        a, b = a // 10, b // 10
-    return False
+    return any(int(one) + int(other) >= 10 for one, other in zip(str(a)[::-1], str(b)[::-1], strict=False))
 
 
 def worked_solution(question: str) -> str:
     """The correct answer to a question of this family."""
-    match = QUESTION.fullmatch(question)
-    if not match:
-        raise InputError(f"{DATA_SOURCE}: {question!r} is no question of this family")
+    match = matched(QUESTION, question, DATA_SOURCE)
     a, b = int(match[1]), int(match[3])
     return str(a + b if match[2] == "+" else a - b)
 
 
-def main(argv: list[str] | None = None) -> None:
-    command_line(argv, DATA_SOURCE, "math", str(__doc__), Dials, sample)
-
+main = partial(command_line, DATA_SOURCE, "math", str(__doc__), Dials, sample)
 
 if __name__ == "__main__":
     main()

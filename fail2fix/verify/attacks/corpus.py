@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
 from fail2fix.verify.attacks.generated import SEED, generated
-from fail2fix.verify.certify.rows import gold_of, read_jsonl, text_of
 
 CANARY = "@CANARY@"
 """Placeholder in a response for a file that exists only if the response was executed."""
@@ -25,26 +25,12 @@ class Attack:
     response: str
 
 
-def corpus(canary: Path, file: Path | None = None, seed: int = SEED) -> list[Attack]:
-    """All attacks, or the attacks of `file`; responses that write a file would write `canary`.
-
-    Raises:
-        InputError: a row of `file` cannot be read.
-    """
-    written = file or Path(str(files("fail2fix.verify.attacks") / "written.jsonl"))
-    rows = [
-        Attack(
-            f"{written.name}:{line}",
-            text_of(row, "category", written, line),
-            gold_of(row, written, line),
-            text_of(row, "response", written, line),
-        )
-        for line, row in read_jsonl(written)
-    ]
-    if file is None:
-        made = generated(seed)
-        rows += [Attack(f"generated:{number}", *row) for number, row in enumerate(made)]
-    return [Attack(row.id, row.category, row.gold, row.response.replace(CANARY, str(canary))) for row in rows]
+def corpus(canary: Path, seed: int = SEED) -> list[Attack]:
+    """All attacks; responses that write a file would write `canary`."""
+    lines = (files("fail2fix.verify.attacks") / "written.jsonl").read_text("utf-8").splitlines()
+    rows = [Attack(f"written.jsonl:{number}", **json.loads(line)) for number, line in enumerate(lines, 1)]
+    rows += [Attack(f"generated:{number}", *row) for number, row in enumerate(generated(seed))]
+    return [replace(row, response=row.response.replace(CANARY, str(canary))) for row in rows]
 
 
 def drawn(attacks: Sequence[Attack], each: int, seed: int = SEED) -> list[Attack]:

@@ -1,4 +1,4 @@
 """Certificate of the math verifier: what it accepts and refuses, how fast, and compared with other verifiers.
 
-python -m fail2fix.verify.certify [FILE.jsonl[.gz] ...] [--truth DIR] [--against math-verify,verl] [--out DIR]
+python -m fail2fix.verify.certify [FILE.jsonl[.gz] ...] [--against math-verify,verl] [--out DIR]
 """

@@ -2,13 +2,13 @@ r"""Certify the math verifier on truth sets and on the attack corpus.
 
     python -m fail2fix.verify.certify [FILE.jsonl[.gz] ...] [options]
 
-Judges every row twice with the verifier and pool of training: all at once for rows per second, and one by one for each
-verdict's time. Writes DIR/certificate.json and DIR/certificate.md and prints the latter. Other verifiers (peers) get
-one row at a time, and only some attacks of each category, since most bombs cost them seconds and a new process.
+Judges every row alone with the verifier and pool of training, to measure each verdict's time. Writes
+DIR/certificate.json and DIR/certificate.md and prints the latter. Other verifiers (peers) get only some attacks of each
+category, since most bombs cost them seconds and a new process.
 
 A row of a truth set is a JSON object: gold (the right answer as in training data, or a list of texts that are all
 required), response (a full solution) or pred (an answer, or null), equal (true or false: whether the answer is right)
-and, optionally, id. A row of an attack file has category, gold and response.
+and, optionally, id. An attack of your own is a row with equal false.
 
     echo '{"gold": "1/2", "response": "So it is \\boxed{0.5}.", "equal": true}' > mine.jsonl
     python -m fail2fix.verify.certify mine.jsonl --no-attacks --against math-verify
@@ -22,6 +22,7 @@ import argparse
 import json
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -34,15 +35,17 @@ from fail2fix.method.errors import InputError
 from fail2fix.verify.answer_text import ChannelName
 from fail2fix.verify.attacks.corpus import Attack, corpus, drawn
 from fail2fix.verify.attacks.generated import SEED
-from fail2fix.verify.certify.figures import attack_figures, truth_figures
-from fail2fix.verify.certify.judging import Judging, Pair, PeakMemory, judge_at_once, judge_one_by_one
+from fail2fix.verify.certify.figures import SLACK_S, figures, markdown
+from fail2fix.verify.certify.judging import judge_one_by_one
 from fail2fix.verify.certify.origin import origin
-from fail2fix.verify.certify.peers import PEERS, PeerJudging, ask
-from fail2fix.verify.certify.rows import TruthRow, read_truth, truth_files
-from fail2fix.verify.certify.table import markdown
+from fail2fix.verify.certify.peers import DEADLINE_S, PEERS, ask
+from fail2fix.verify.certify.rows import TruthRow, read_truth
 
 CANARY = Path(tempfile.gettempdir()) / "fail2fix-canary"
 """Without a digit, since it is a part of answers."""
+
+PEER_ATTACKS = 8
+"""Attacks of each category for peers."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     (arguments.out / "certificate.md").write_text(text)
     print(text)
     attacks = certificate["attacks"]
-    return int(bool(attacks and (attacks["accepted"] or attacks["canary_files"] or attacks["over_deadline"])))
+    return int(bool(attacks and (attacks["ours"]["wrong"] or attacks["executed"] or attacks["late"])))
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -68,98 +71,77 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         epilog=(__doc__ or "").split("\n\n", 2)[2],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    default = "default: %(default)s"
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="truth sets: gold, response or pred, equal")
-    parser.add_argument("--truth", type=Path, metavar="DIR", help="all truth sets of a folder")
-    parser.add_argument("--attacks", type=Path, metavar="FILE", help="attacks (default: the committed corpus)")
     parser.add_argument("--no-attacks", action="store_true", help="truth sets only")
     parser.add_argument("--against", default="", metavar="NAMES", help=f"peers, of {', '.join(PEERS)}")
-    parser.add_argument(
-        "--channel", choices=get_args(ChannelName), default="auto", help="of answers (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("outputs/certificate"), metavar="DIR", help="default: %(default)s"
-    )
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="of our pool (default: %(default)s)")
-    parser.add_argument("--deadline", type=float, default=3.0, metavar="S", help="a verdict (default: %(default)s)")
-    parser.add_argument(
-        "--peer-attacks", type=int, default=8, metavar="N", help="of each category, for peers (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--peer-deadline", type=float, default=10.0, metavar="S", help="a peer's (default: %(default)s)"
-    )
+    parser.add_argument("--channel", choices=get_args(ChannelName), default="auto", help=f"of answers ({default})")
+    parser.add_argument("--out", type=Path, default=Path("outputs/certificate"), metavar="DIR", help=default)
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help=f"of our pool ({default})")
+    parser.add_argument("--deadline", type=float, default=3.0, metavar="S", help=f"a verdict ({default})")
     arguments = parser.parse_intermixed_args(argv)
     arguments.against = [name for name in arguments.against.split(",") if name]
     if unknown := [name for name in arguments.against if name not in PEERS]:
         parser.error(f"--against: unknown {', '.join(unknown)}; there are {', '.join(PEERS)}")
-    if arguments.no_attacks and not arguments.files and not arguments.truth:
-        parser.error("--no-attacks and no truth set: there is nothing to judge; name a FILE or --truth DIR")
-    limits = (arguments.workers, arguments.deadline, arguments.peer_deadline, arguments.peer_attacks)
-    if arguments.workers < 1 or min(limits) <= 0:
-        parser.error("--workers, --deadline, --peer-deadline and --peer-attacks must be positive")
+    if arguments.no_attacks and not arguments.files:
+        parser.error("--no-attacks and no truth set: there is nothing to judge; name a FILE")
+    if arguments.workers < 1 or arguments.deadline <= 0:
+        parser.error("--workers and --deadline must be positive")
     return arguments
 
 
 def certify(arguments: argparse.Namespace) -> dict[str, Any]:
     """The certificate. Raises `InputError` before anything is judged."""
-    files = [*arguments.files, *(truth_files(arguments.truth) if arguments.truth else [])]
-    truth = {_label(path, files): read_truth(path) for path in files}
+    names = Counter(path.name for path in set(arguments.files))
+    # A file's name, or the whole path if another file has that name.
+    truth = {path.name if names[path.name] == 1 else str(path): read_truth(path) for path in arguments.files}
     if CANARY.exists():
         raise InputError(f"{CANARY}: an earlier run's attack made it, or something else did: look, then delete it")
-    attacks = [] if arguments.no_attacks else corpus(CANARY, arguments.attacks)
+    attacks = [] if arguments.no_attacks else corpus(CANARY)
     require_writable(arguments.out, "--out")
     arguments.out.mkdir(parents=True, exist_ok=True)
     settings = {
         "channel": arguments.channel,
         "workers": arguments.workers,
         "deadline_s": arguments.deadline,
-        "peer_deadline_s": arguments.peer_deadline,
-        "peer_attacks": arguments.peer_attacks,
+        "peer_deadline_s": DEADLINE_S,
+        "peer_attacks": PEER_ATTACKS,
         "attack_seed": SEED,
     }
     return {
         "origin": origin(),
         "settings": settings,
-        "truth": {name: _judge_truth(name, rows, arguments) for name, rows in truth.items()},
-        "attacks": _judge_attacks(attacks, arguments) if attacks else None,
+        "truth": {name: _judge(name, rows, rows, arguments) for name, rows in truth.items()},
+        "attacks": _judge("attacks", _rows(attacks), _rows(drawn(attacks, PEER_ATTACKS)), arguments)
+        if attacks
+        else None,
     }
 
 
-def _label(path: Path, files: Sequence[Path]) -> str:
-    """Name of a truth set in the certificate: its file's name, or the whole path if another file has that name."""
-    alone = all(each == path for each in files if each.name == path.name)
-    return path.name if alone else str(path)
+def _rows(attacks: Sequence[Attack]) -> list[TruthRow]:
+    return [TruthRow(f"{attack.category}, {attack.id}", attack.gold, attack.response, False) for attack in attacks]
 
 
-def _judge_truth(name: str, rows: Sequence[TruthRow], arguments: argparse.Namespace) -> dict[str, Any]:
-    pairs = [(row.text, row.gold) for row in rows]
-    with stage(f"{name}, ours at once", len(pairs)):
-        together = judge_at_once(pairs, arguments.workers, arguments.deadline, arguments.channel)
-    alone = _ours_one_by_one(name, pairs, arguments)
-    return truth_figures(rows, together, alone, _peers(name, pairs, arguments))
-
-
-def _judge_attacks(rows: Sequence[Attack], arguments: argparse.Namespace) -> dict[str, Any]:
-    pairs = [(row.response, row.gold) for row in rows]
-    with PeakMemory() as watch:
-        alone = _ours_one_by_one("attacks", pairs, arguments)
-    canary_files = int(CANARY.exists())
-    some = drawn(rows, arguments.peer_attacks)
-    peers = _peers("attacks", [(row.response, row.gold) for row in some], arguments)
-    figures = attack_figures(rows, alone, arguments.deadline, watch.peak, some, peers)
-    return figures | {"canary_files": canary_files, "canary_files_after_peers": int(CANARY.exists())}
-
-
-def _ours_one_by_one(name: str, pairs: Sequence[Pair], arguments: argparse.Namespace) -> Judging:
-    with stage(f"{name}, ours one by one", len(pairs)) as done:
-        return judge_one_by_one(pairs, arguments.workers, arguments.deadline, arguments.channel, done)
-
-
-def _peers(name: str, pairs: Sequence[Pair], arguments: argparse.Namespace) -> dict[str, PeerJudging]:
-    found = {}
+def _judge(
+    name: str, rows: Sequence[TruthRow], asked: Sequence[TruthRow], arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """Figures of a set: ours on all rows, the peers' on those of `asked`, and where their verdicts differ."""
+    with stage(f"{name}, ours", len(rows)) as done:
+        pairs = [(row.text, row.gold) for row in rows]
+        ours = judge_one_by_one(pairs, arguments.workers, arguments.deadline, arguments.channel, done)
+    late = sum(seconds > arguments.deadline + SLACK_S for seconds in ours.seconds)
+    result: dict[str, Any] = {"ours": figures(rows, ours), "late": late, "executed": CANARY.exists(), "peers": {}}
+    correct = dict(zip(rows, (verdict.correct for verdict in ours.verdicts), strict=True))
     for peer in arguments.against:
-        with stage(f"{name}, {peer}", len(pairs)) as done:
-            found[peer] = ask(peer, pairs, arguments.peer_deadline, done)
-    return found
+        with stage(f"{name}, {peer}", len(asked)) as done:
+            theirs = ask(peer, [(row.text, row.gold) for row in asked], done=done)
+        differ = [
+            {"id": row.id, "label": row.equal, "ours": correct[row]}
+            for row, verdict in zip(asked, theirs.verdicts, strict=True)
+            if verdict.correct != correct[row]
+        ]
+        result["peers"][peer] = figures(asked, theirs) | {"disagreements": differ}
+    return result
 
 
 if __name__ == "__main__":

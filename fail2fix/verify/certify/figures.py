@@ -1,71 +1,37 @@
-"""Figures of a certificate: counts, wrong rows and times, as JSON. Pure."""
+"""Figures of a certificate: counts, wrong rows and times, as JSON and as Markdown. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fail2fix.verify.attacks.corpus import Attack
 from fail2fix.verify.certify.judging import Judging
-from fail2fix.verify.certify.peers import PeerJudging
 from fail2fix.verify.certify.rows import TruthRow
+from fail2fix.verify.verifier import Verdict
 
 SLACK_S = 0.5
 """Seconds that a verdict may take beyond its deadline, since killing a process takes time."""
 
 SHOWN_CHARS = 200
+COUNTS = {
+    "true_accepts": (True, True),
+    "false_accepts": (False, True),
+    "false_rejects": (True, False),
+    "true_rejects": (False, False),
+}
+"""Name of each count: the label, and whether the answer was accepted."""
+
+COLUMNS = (
+    "rows of", "verifier", "right, accepted", "wrong, accepted", "right, refused", "wrong, refused", "rows/s",
+    "p99 s", "worst s", "not judged",
+)  # fmt: skip
 
 
-def confusion(rows: Sequence[TruthRow], accepted: Sequence[bool | None]) -> dict[str, int]:
+def confusion(rows: Sequence[TruthRow], verdicts: Sequence[Verdict]) -> dict[str, int]:
     """The four counts; a missing verdict counts as refused."""
-    pairs = Counter((row.equal, bool(verdict)) for row, verdict in zip(rows, accepted, strict=True))
-    return {
-        "true_accepts": pairs[True, True],
-        "false_accepts": pairs[False, True],
-        "false_rejects": pairs[True, False],
-        "true_rejects": pairs[False, False],
-    }
-
-
-def truth_figures(
-    rows: Sequence[TruthRow], together: Judging, alone: Judging, peers: Mapping[str, PeerJudging]
-) -> dict[str, Any]:
-    """Figures of one truth set: ours, and each peer's with its disagreements."""
-    ours = [verdict.correct for verdict in together.verdicts]
-    return {
-        "rows": len(rows),
-        "ours": {
-            "confusion": confusion(rows, ours),
-            "statuses": dict(Counter(verdict.status for verdict in together.verdicts)),
-            "rows_per_s": round(len(rows) / together.total_s, 1),
-            "latency_s": latency(alone.seconds),
-            "wrong": _wrong(rows, together),
-        },
-        "peers": {name: _peer_figures(rows, ours, judging) for name, judging in peers.items()},
-    }
-
-
-def attack_figures(
-    rows: Sequence[Attack],
-    alone: Judging,
-    deadline_s: float,
-    peak_bytes: int,
-    asked: Sequence[Attack],
-    peers: Mapping[str, PeerJudging],
-) -> dict[str, Any]:
-    """Figures of the attack corpus; peers judged only the rows of `asked`."""
-    accepted = [row for row, verdict in zip(rows, alone.verdicts, strict=True) if verdict.correct]
-    return {
-        "rows": len(rows),
-        "categories": dict(Counter(row.category for row in rows)),
-        "accepted": [{"id": row.id, "gold": row.gold, "response": row.response[:SHOWN_CHARS]} for row in accepted],
-        "statuses": dict(Counter(verdict.status for verdict in alone.verdicts)),
-        "latency_s": latency(alone.seconds),
-        "over_deadline": sum(seconds > deadline_s + SLACK_S for seconds in alone.seconds),
-        "peak_memory_bytes": peak_bytes,
-        "peers": {name: _peer_on_attacks(asked, judging) for name, judging in peers.items()},
-    }
+    pairs = Counter((row.equal, verdict.correct) for row, verdict in zip(rows, verdicts, strict=True))
+    return {name: pairs[pair] for name, pair in COUNTS.items()}
 
 
 def latency(seconds: Sequence[float]) -> dict[str, float]:
@@ -75,43 +41,65 @@ def latency(seconds: Sequence[float]) -> dict[str, float]:
     return {name: round(ordered[place], 6) for name, place in places.items()}
 
 
-def _wrong(rows: Sequence[TruthRow], judging: Judging) -> list[dict[str, Any]]:
-    return [
-        {
-            "id": row.id,
-            "kind": "false accept" if verdict.correct else "false reject",
-            "gold": row.gold[-SHOWN_CHARS:],
-            "judged": verdict.pred[:SHOWN_CHARS],
-            "status": verdict.status,
-        }
-        for row, verdict in zip(rows, judging.verdicts, strict=True)
-        if verdict.correct != row.equal
-    ]
-
-
-def _peer_figures(rows: Sequence[TruthRow], ours: Sequence[bool], peer: PeerJudging) -> dict[str, Any]:
-    differ = [
-        {"id": row.id, "label": row.equal, "ours": mine, "theirs": theirs}
-        for row, mine, theirs in zip(rows, ours, peer.accepted, strict=True)
-        if mine != bool(theirs)
-    ]
-    return {
-        "confusion": confusion(rows, peer.accepted),
-        "killed": peer.killed,
-        "raised": sum(verdict is None for verdict in peer.accepted) - peer.killed,
-        "rows_per_s": round(len(rows) / sum(peer.seconds), 1),
-        "latency_s": latency(peer.seconds),
-        "disagreements": differ,
-        "disagreements_where_we_are_right": sum(row["ours"] == row["label"] for row in differ),
-    }
-
-
-def _peer_on_attacks(rows: Sequence[Attack], peer: PeerJudging) -> dict[str, Any]:
-    accepted = [row.category for row, verdict in zip(rows, peer.accepted, strict=True) if verdict]
+def figures(rows: Sequence[TruthRow], judging: Judging) -> dict[str, Any]:
+    """Figures of one verifier on a set."""
     return {
         "rows": len(rows),
-        "accepted": len(accepted),
-        "accepted_by_category": dict(Counter(accepted)),
-        "killed": peer.killed,
-        "latency_s": latency(peer.seconds),
+        "confusion": confusion(rows, judging.verdicts),
+        "statuses": dict(Counter(verdict.status for verdict in judging.verdicts)),
+        "rows_per_s": round(len(rows) / sum(judging.seconds), 1),
+        "latency_s": latency(judging.seconds),
+        "wrong": [
+            {
+                "id": row.id,
+                "kind": "false accept" if verdict.correct else "false reject",
+                "gold": row.gold[-SHOWN_CHARS:],
+                "judged": verdict.pred[:SHOWN_CHARS],
+                "status": verdict.status,
+            }
+            for row, verdict in zip(rows, judging.verdicts, strict=True)
+            if verdict.correct != row.equal
+        ],
     }
+
+
+def markdown(certificate: Mapping[str, Any]) -> str:
+    """The certificate without the peers' wrong rows, which are in the JSON."""
+    return "\n".join(_lines(certificate)) + "\n"
+
+
+def _lines(certificate: Mapping[str, Any]) -> Iterator[str]:
+    origin, settings, sets = certificate["origin"], certificate["settings"], dict(certificate["truth"])
+    yield f"Commit {origin['commit']}, {origin['made']}, Python {origin['python']}, {origin['cpus']} CPUs, "
+    yield f"load {origin['load'][0]:.1f}, "
+    yield f"channel {settings['channel']}, {settings['workers']} workers, deadline {settings['deadline_s']} s.\n"
+    if attacks := certificate["attacks"]:
+        sets["attacks"] = attacks
+        yield f"Attacks: {attacks['late']} verdicts late, {'a' if attacks['executed'] else 'no'} text executed.\n"
+    yield _table_head(COLUMNS)
+    for name, found in sets.items():
+        for verifier, each in {"ours": found["ours"], **found["peers"]}.items():
+            yield _line(name, verifier, each)
+    for name, found in sets.items():
+        if wrong := found["ours"]["wrong"]:
+            yield f"\n{name}: {len(wrong)} verdicts differ from the label\n"
+            yield _table_head(("row", "verdict", "gold", "judged", "status"))
+            for row in wrong:
+                texts = f"{_code(row['gold'])} | {_code(row['judged'])}"
+                yield f"| {row['id']} | {row['kind']} | {texts} | {row['status']} |"
+
+
+def _line(name: str, verifier: str, found: Mapping[str, Any]) -> str:
+    counts = " | ".join(f"{found['confusion'][count]:,}" for count in COUNTS)
+    speed = f"{found['rows_per_s']:,.0f} | {found['latency_s']['p99']:.4f} | {found['latency_s']['worst']:.3f}"
+    not_judged = sum(found["statuses"].get(status, 0) for status in ("timeout", "error"))
+    return f"| {name} | {verifier} | {counts} | {speed} | {not_judged:,} |"
+
+
+def _table_head(columns: Sequence[str]) -> str:
+    return f"| {' | '.join(columns)} |\n|" + " --- |" * len(columns)
+
+
+def _code(text: str) -> str:
+    """A text for a cell: one line, no cell border, no tick that would end it."""
+    return "`" + " ".join(text.split()).replace("|", "\\|").replace("`", "'")[-80:] + "`"

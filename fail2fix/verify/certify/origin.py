@@ -1,41 +1,20 @@
-"""Origin of a certificate: software and machine."""
+"""Origin of a measurement: software, machine and load."""
 
 from __future__ import annotations
 
 import os
-import platform
-import subprocess
-import sys
-from contextlib import suppress
 from datetime import datetime, timezone
-from importlib import metadata
-from pathlib import Path
+from importlib.metadata import version
 from typing import Any
 
-PACKAGES = ("fail2fix", "math-verify", "latex2sympy2_extended", "sympy", "pebble", "verl")
+from fail2fix.run.versions import versions
+
+LIBRARIES = ("latex2sympy2_extended", "sympy", "pebble")
+"""Packages behind the verdicts, beside those of `fail2fix.run.versions`."""
 
 
 def origin() -> dict[str, Any]:
-    """Versions, machine, commit and the machine's load, as JSON."""
-    return {
-        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": sys.argv,
-        "commit": _commit(),
-        "python": platform.python_version(),
-        "versions": {name: _version(name) for name in PACKAGES},
-        "machine": {"system": platform.platform(), "cpus": os.cpu_count(), "load": os.getloadavg()},
-    }
-
-
-def _version(package: str) -> str | None:
-    with suppress(metadata.PackageNotFoundError):
-        return metadata.version(package)
-    return None
-
-
-def _commit() -> str | None:
-    """The commit of the checkout, marked if files differ from it; None outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    with suppress(OSError, subprocess.TimeoutExpired):
-        return subprocess.run(command, capture_output=True, text=True, timeout=30).stdout.strip() or None
-    return None
+    """Versions, commit, command, machine and its load, as JSON values."""
+    found = versions()
+    found["packages"] |= {name: version(name) for name in LIBRARIES}
+    return found | {"made": datetime.now(timezone.utc).isoformat(timespec="seconds"), "load": os.getloadavg()}

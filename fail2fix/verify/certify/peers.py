@@ -1,26 +1,26 @@
 """Other verifiers on the same rows, each in its own process, which a deadline kills with all its children.
 
-A peer is a function of a response and a gold answer, given as `module:function`, so that this process does not import
-it. Must not know verl (its function is in `fail2fix.verl_ext`).
+A peer is a function of a response and a gold answer, given as a dotted path, so that this process does not import it.
+Must not know verl (its function is in `fail2fix.verl_ext`).
 """
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import os
+import pkgutil
 import signal
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from fail2fix.console.progress import Done, unseen
-from fail2fix.verify.certify.judging import Pair
+from fail2fix.verify.certify.judging import WARM_UP, Judging, Pair
 from fail2fix.verify.gold import parse_gold
 from fail2fix.verify.pool import limit_memory
+from fail2fix.verify.verifier import Verdict
 
 PEERS = {
     "math-verify": "fail2fix.verify.certify.peers:math_verify_accepts",
@@ -29,17 +29,10 @@ PEERS = {
 START_S = 300.0
 """Seconds to import a peer; verl imports torch."""
 
+DEADLINE_S = 10.0
+
 MEMORY_BYTES = 4 * 2**30
 """Address space of a peer beyond its imports, as for our workers."""
-
-
-@dataclass(frozen=True)
-class PeerJudging:
-    """`accepted`: True or False; None if the peer raised an error or was killed at the deadline (`killed`)."""
-
-    accepted: Sequence[bool | None]
-    seconds: Sequence[float]
-    killed: int
 
 
 def math_verify_accepts(response: str, gold: str) -> bool:
@@ -49,30 +42,27 @@ def math_verify_accepts(response: str, gold: str) -> bool:
     return bool(verify(parse(gold if "$" in gold else f"${gold}$"), parse(response)))
 
 
-def ask(name: str, pairs: Sequence[Pair], deadline_s: float, done: Done = unseen) -> PeerJudging:
-    """The peer's verdicts, one at a time; a pair that takes longer than `deadline_s` costs it the process.
+def ask(name: str, pairs: Sequence[Pair], deadline_s: float = DEADLINE_S, done: Done = unseen) -> Judging:
+    """The peer's verdicts, one at a time. Calls `done` after each, outside of its time.
 
-    Calls `done` after each, outside of its time. Peers know no tolerance: they get the bare answer of a ground truth.
+    Statuses: "error" if the peer raised an error, "timeout" if its process ended or was killed at `deadline_s`. Peers
+    know no tolerance: they get the bare answer of a ground truth.
     """
-    accepted: list[bool | None] = []
-    seconds: list[float] = []
-    killed = 0
-    process = _PeerProcess(PEERS[name])
+    judging = Judging()
+    peer = _PeerProcess(PEERS[name])
     try:
         for response, gold in pairs:
             bare = parse_gold(gold).answer
-            start = time.monotonic()
-            answered, verdict = process.judge((response, bare), deadline_s)
-            seconds.append(time.monotonic() - start)
-            accepted.append(verdict)
-            if not answered:
-                killed += 1
-                process.kill()
-                process = _PeerProcess(PEERS[name])
+            started = time.monotonic()
+            verdict = peer.judge((response, bare), deadline_s)
+            judging.add(verdict, started)
+            if verdict.status == "timeout":
+                peer.kill()
+                peer = _PeerProcess(PEERS[name])
             done()
     finally:
-        process.kill()
-    return PeerJudging(accepted, seconds, killed)
+        peer.kill()
+    return judging
 
 
 class _PeerProcess:
@@ -89,13 +79,12 @@ class _PeerProcess:
             raise TimeoutError(f"the peer {function} did not start within {START_S:.0f} s")
         self._ours.recv()
 
-    def judge(self, pair: Pair, deadline_s: float) -> tuple[bool, bool | None]:
-        """Whether there was an answer in time, and the answer."""
-        try:
+    def judge(self, pair: Pair, deadline_s: float) -> Verdict:
+        with suppress(EOFError, OSError):
             self._ours.send(pair)
-            return (True, self._ours.recv()) if self._ours.poll(deadline_s) else (False, None)
-        except (EOFError, OSError):
-            return False, None
+            if self._ours.poll(deadline_s):
+                return Verdict(*self._ours.recv())
+        return Verdict(False, status="timeout")
 
     def kill(self) -> None:
         """End the process and all its children: it leads its own session."""
@@ -106,17 +95,16 @@ class _PeerProcess:
 
 
 def _serve(function: str, pipe: Connection) -> None:
-    """Runs in the peer's process."""
+    """Runs in the peer's process: receives pairs, and sends the fields of their verdicts."""
     os.setsid()
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115  it lives as long as the process
-    module, _, name = function.partition(":")
-    accepts = getattr(importlib.import_module(module), name)
-    accepts(r"\boxed{x+1}", "x+1")
+    accepts = pkgutil.resolve_name(function)
+    accepts(*WARM_UP)
     limit_memory(MEMORY_BYTES)
     pipe.send("ready")
     while True:
-        response, gold = pipe.recv()
+        pair = pipe.recv()
         try:
-            pipe.send(bool(accepts(response, gold)))
+            pipe.send((bool(accepts(*pair)), "", "ok"))
         except Exception:  # whatever a peer raises on a text, it gave no verdict
-            pipe.send(None)
+            pipe.send((False, "", "error"))

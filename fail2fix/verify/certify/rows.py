@@ -9,10 +9,8 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fail2fix.method.errors import InputError, reading
 from fail2fix.verify.errors import GroundTruthError
@@ -29,62 +27,35 @@ class TruthRow:
     equal: bool
 
 
-def truth_files(folder: Path) -> list[Path]:
-    """The truth sets of a folder. Raises `InputError` if there is none."""
-    found = sorted(path for path in folder.glob("*") if path.name.endswith((".jsonl", ".jsonl.gz")))
-    if not found:
-        raise InputError(f"{folder}: no .jsonl or .jsonl.gz file in it")
-    return found
-
-
 def read_truth(path: Path) -> list[TruthRow]:
-    """All rows of a truth set. Raises `InputError` with file and row."""
-    rows = [_truth_row(row, path, line) for line, row in read_jsonl(path)]
+    """All rows of a truth set. Raises `InputError` with file and line."""
+    with reading(f"{path}: cannot be read", OSError, EOFError, zlib.error):
+        content = path.read_bytes()
+        lines = (gzip.decompress(content) if path.suffix == ".gz" else content).splitlines()
+    rows = [_truth_row(line, path, number) for number, line in enumerate(lines, 1) if line.strip()]
     if not rows:
         raise InputError(f"{path}: holds no row")
     return rows
 
 
-def read_jsonl(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    """Line numbers from 1 and objects. Raises `InputError` with file and line."""
-    with reading(f"{path}: cannot be read", OSError, EOFError, zlib.error):
-        content = path.read_bytes()
-        lines = (gzip.decompress(content) if path.suffix == ".gz" else content).splitlines()
-    return [(number, _object(line, path, number)) for number, line in enumerate(lines, 1) if line.strip()]
-
-
-def text_of(row: Mapping[str, Any], key: str, path: Path, line: int) -> str:
-    """The text at `key`. Raises `InputError` if it is missing or not a text."""
-    if not isinstance(row.get(key), str):
-        raise InputError(f"{path}, line {line}: `{key}` must be a text, got {row.get(key)!r:.60}")
-    return str(row[key])
-
-
-def gold_of(row: Mapping[str, Any], path: Path, line: int) -> str:
-    """The ground truth of a row. Raises `InputError` if `gold` is not one."""
-    gold = text_of(row, "gold", path, line)
-    try:
-        parse_gold(gold)
-    except GroundTruthError as error:
-        raise InputError(f"{path}, line {line}: `gold` {error}") from None
-    return gold
-
-
-def _object(line: bytes, path: Path, number: int) -> dict[str, Any]:
-    with reading(f"{path}, line {number}: not JSON", ValueError):
+def _truth_row(line: bytes, path: Path, number: int) -> TruthRow:
+    where = f"{path}, line {number}"
+    with reading(f"{where}: not JSON", ValueError):
         row = json.loads(line)
     if not isinstance(row, dict):
-        raise InputError(f"{path}, line {number}: not a JSON object")
-    return row
-
-
-def _truth_row(row: dict[str, Any], path: Path, line: int) -> TruthRow:
+        raise InputError(f"{where}: not a JSON object")
     if not isinstance(row.get("equal"), bool):
-        raise InputError(f"{path}, line {line}: `equal` must be true or false, got {row.get('equal')!r:.60}")
+        raise InputError(f"{where}: `equal` must be true or false, got {row.get('equal')!r:.60}")
+    key = "response" if "response" in row else "pred"
     if isinstance(row.get("gold"), list):
         row["gold"] = ", ".join(map(str, row["gold"]))
-    key = "response" if "response" in row else "pred"
-    if row.get(key, "") is None:
+    if key in row and row[key] is None:
         row[key] = ""
-    text = text_of(row, key, path, line)
-    return TruthRow(str(row.get("id", f"line {line}")), gold_of(row, path, line), text, row["equal"])
+    for name in ("gold", key):
+        if not isinstance(row.get(name), str):
+            raise InputError(f"{where}: `{name}` must be a text, got {row.get(name)!r:.60}")
+    try:
+        parse_gold(row["gold"])
+    except GroundTruthError as error:
+        raise InputError(f"{where}: `gold` {error}") from None
+    return TruthRow(str(row.get("id", f"line {number}")), row["gold"], row[key], row["equal"])

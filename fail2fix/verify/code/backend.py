@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from fail2fix.verify.code.comparison import same_output, same_value
-from fail2fix.verify.code.ground_truth import CallTests, StdioTests, Tests
+from fail2fix.verify.code.ground_truth import AssertionTests, CallTests, StdioTests, Tests
 
 Report = dict[str, Any]
 
@@ -31,8 +31,8 @@ class Outcome:
     "timeout": over a limit of time, memory or output, so wrong, and not repeated.
     "error": no result, since no sandbox could be started or the service did not answer.
 
-    After a first failure that ends the run, `total` still counts all tests of known number (calls, stdin/stdout); for
-    assertion scripts it counts the assertions reached.
+    The first failure ends the run. `total` still counts all tests of known number (calls, stdin/stdout); for assertion
+    scripts it counts the assertions reached.
     """
 
     status: Literal["ok", "timeout", "error"]
@@ -65,33 +65,33 @@ def read_report(line: str | bytes) -> Report:
 
 
 def judge(reports: Iterable[Report], tests: Tests) -> Outcome:
-    """The outcome of a sandbox's reports. Stops reading at a first failure if the tests say so.
+    """The outcome of a sandbox's reports. Stops reading at the first failure.
 
     Raises:
         InfrastructureError: the reports end before the job was started.
     """
-    known = len(tests.calls) if isinstance(tests, CallTests) else 0
-    known = len(tests.tests) if isinstance(tests, StdioTests) else known
-    started, passed, seen, end = False, 0, 0, "lost"
+    known = (
+        0 if isinstance(tests, AssertionTests) else len(tests.calls if isinstance(tests, CallTests) else tests.tests)
+    )
+    started, passed, end = False, 0, "lost"
     for report in reports:
         if "end" in report:
             end = report["end"]
             break
         if "ready" in report or "started" in report or "loaded" in report:
             started = started or "started" in report
-            continue
-        right = seen < (known or seen + 1) and _passed(report, tests, seen)
-        seen, passed = seen + 1, passed + right
-        if not right and tests.stop_first:
+        elif (known and passed == known) or not _passed(report, tests, passed):
             end = "stopped"
             break
+        else:
+            passed += 1
     if not started:
         raise InfrastructureError(f"the sandbox ended before it took the job ({end})")
-    if end == "done" and not seen and not known:
+    if end == "done" and not passed and not known:
         # A script that expects an error and gets it may reach no assertion: the test is that it ends.
         return Outcome("ok", 1, 1)
-    # An assertion that ended the program sent no report, but it was reached.
-    total = known or seen + (end not in ("done", "stopped"))
+    # Of assertions, the one that failed or ended the program was reached too.
+    total = known or passed + (end != "done")
     return Outcome("ok" if end in ("done", "stopped", "died") else "timeout", passed, total)
 
 

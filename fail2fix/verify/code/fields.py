@@ -1,7 +1,7 @@
 """Read a JSON object field by field; errors name the field.
 
->>> Fields({"stop": "all"}).choice("stop", "first", "all")
-'all'
+>>> Fields({"isolation": "together"}).choice("isolation", "split", "together")
+'together'
 """
 
 import re

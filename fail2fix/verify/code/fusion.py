@@ -10,6 +10,7 @@ could read the tests of an assertion script; prefer calls and stdin/stdout where
 """
 
 import asyncio
+import importlib
 import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -47,11 +48,6 @@ class FusionBackend:
     def __init__(
         self, endpoint: str, concurrency: int = 16, limits: Limits | None = None, retry_s: float = LIMIT_S
     ) -> None:
-        if not endpoint.startswith(("http://", "https://")) or concurrency < 1 or retry_s < 0:
-            raise ValueError(
-                "FusionBackend needs endpoint http://..., concurrency >= 1, retry_s >= 0;"
-                f" got {endpoint!r}, {concurrency}, {retry_s}"
-            )
         self.limits = limits or Limits()
         self._endpoint = endpoint
         self._retry_s = retry_s
@@ -63,7 +59,7 @@ class FusionBackend:
     async def run(self, program: str, tests: Tests) -> Outcome:
         """Judge `program`. Raises `RuntimeError` once closed, `ImportError` without the client."""
         self._require_open()
-        client = _client()
+        client = importlib.import_module("sandbox_fusion")
 
         async def judged() -> Outcome:
             """One request. Its thread is free again during the pauses between requests."""
@@ -90,16 +86,16 @@ class FusionBackend:
             raise RuntimeError("this FusionBackend is closed: make a new one")
 
     def _judge(self, client: Any, program: str, tests: Tests) -> Outcome:
-        limits = self.limits.within(tests.limits)
-        job = job_text(program, tests, limits, processes=0).decode("ascii")
-        return judge(map(read_report, self._lines(client, job, limits)), tests)
+        job = job_text(program, tests, self.limits, processes=0).decode("ascii")
+        return judge(map(read_report, self._lines(client, job)), tests)
 
-    def _lines(self, client: Any, job: str, limits: Limits) -> list[str]:
+    def _lines(self, client: Any, job: str) -> list[str]:
         """Reports of one request; a run that the service ended at its time limit ends with a report of that."""
-        request = client.RunCodeRequest(code=harness_source(), stdin=job, language="python", run_timeout=limits.total_s)
+        total_s = self.limits.total_s
+        request = client.RunCodeRequest(code=harness_source(), stdin=job, language="python", run_timeout=total_s)
         try:
             response = client.run_code(
-                request, endpoint=self._endpoint, max_attempts=1, client_timeout=limits.total_s + QUEUE_S
+                request, endpoint=self._endpoint, max_attempts=1, client_timeout=total_s + QUEUE_S
             )
         except OSError:  # requests'
             raise
@@ -116,19 +112,9 @@ class FusionBackend:
         return lines
 
     def describe(self, verifiers: int = 1) -> str:
-        return (
-            "a SandboxFusion service, which isolates them as it is set (`isolation: lite`); it cannot be seen from here"
-        )
+        return "a SandboxFusion service, which isolates them as it is set (`isolation: lite`), invisible from here"
 
     def close(self) -> None:
         """Wait for running requests. May be called twice."""
         self._closed = True
         self._threads.shutdown(cancel_futures=True)
-
-
-def _client() -> Any:
-    try:
-        import sandbox_fusion
-    except ImportError as error:
-        raise ImportError("the sandbox-fusion client is missing: pip install sandbox-fusion==0.3.7") from error
-    return sandbox_fusion

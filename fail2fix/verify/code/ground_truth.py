@@ -18,16 +18,12 @@ Assertion scripts: MBPP's lists, and `check(candidate)` of HumanEval and LeetCod
 
 A long ground truth may be `zlib:` and the base64 text of the compressed JSON (`compressed`).
 
-Fields of every kind: `prelude` (trusted source that runs before the program: imports, helper classes), `stop` ("first",
-the default: the first failing test ends the run; "all": every test runs and counts), `limits` (`test_s`, `total_s`,
-`memory_mb`, `output_kb`, none above the back-end's own).
+The first failing test ends the run. Field of every kind: `prelude` (trusted source that runs before the program:
+imports, helper classes). Of "calls": `compare`, see `EqualityRule`. Values that JSON lacks (tuples, sets), tolerances
+and results in any order need assertions.
 
-Of "calls": `kwargs` of a call; `values`: "json" (the default), or "python" if every argument and expected result is the
-text of a Python literal, for values that JSON lacks (tuples, sets); `compare`, see `EqualityRule`.
-
-Of "assertions": `check` (name of the function called with the entry point, "check"), `by_position` (pass the tests'
-keyword arguments by position: DebugBench renames parameters), `records` (classes of the prelude whose objects pass
-between program and tests by name and attributes), and `isolation`:
+Of "assertions": `by_position` (pass the tests' keyword arguments by position: DebugBench renames parameters), `records`
+(classes of the prelude whose objects pass between program and tests by name and attributes), and `isolation`:
 - "split" (the default): tests and program run in different processes and exchange data, so a program cannot touch its
   tests. A result that is not data (`inside/values.py`) fails. An error passes as its built-in class and text. Arguments
   are copies: changes that a function makes in them are invisible, or it could change the expected values. Tests that
@@ -39,7 +35,6 @@ between program and tests by name and attributes), and `isolation`:
 import ast
 import base64
 import json
-import math
 import re
 import zlib
 from collections.abc import Callable, Mapping
@@ -54,22 +49,16 @@ _ENTRY_POINT = re.compile(r"[A-Za-z_]\w*(\(\))?(\.[A-Za-z_]\w*(\(\))?)*")
 COMPRESSED = "zlib:"
 MAX_EXPANDED_BYTES = 1 << 29
 
-MAX_UNORDERED = 1000
-"""Items of an expected set, dict, or unordered list: each is compared with all results."""
-
 
 @dataclass(frozen=True)
 class EqualityRule:
     """When a result equals the expected one.
 
     `equality`: "exact" (same built-in types at every level: 1, 1.0 and True differ) or "python" (as `==`).
-    `tolerance`: allowed absolute or relative difference between a float and a number.
-    `any_order`: of the outermost list. `tuples_as_lists`: a tuple may replace a list.
+    `tuples_as_lists`: a tuple may replace a list.
     """
 
     equality: Literal["exact", "python"] = "exact"
-    tolerance: float = 0.0
-    any_order: bool = False
     tuples_as_lists: bool = False
 
 
@@ -83,27 +72,16 @@ class Limits:
     memory_mb: int = 1024
     output_kb: int = 1024
 
-    def within(self, wanted: Mapping[str, float]) -> "Limits":
-        """These limits, each lowered to the ground truth's."""
-        return Limits(**{name: min(value, wanted.get(name, value)) for name, value in vars(self).items()})
-
 
 @dataclass(frozen=True)
 class Call:
     args: list[Any]
-    kwargs: dict[str, Any]
     expected: Any
 
 
 @dataclass(frozen=True)
-class _Common:
+class CallTests:
     prelude: str
-    stop_first: bool
-    limits: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class CallTests(_Common):
     entry_point: str
     calls: tuple[Call, ...]
     compare: EqualityRule = field(default_factory=EqualityRule)
@@ -116,16 +94,17 @@ class StdioTest:
 
 
 @dataclass(frozen=True)
-class StdioTests(_Common):
+class StdioTests:
+    prelude: str
     tests: tuple[StdioTest, ...]
 
 
 @dataclass(frozen=True)
-class AssertionTests(_Common):
+class AssertionTests:
+    prelude: str
     tests: tuple[str, ...]
     functions: tuple[str, ...]
     entry_point: str
-    check: str
     by_position: bool
     records: tuple[str, ...]
     together: bool
@@ -142,16 +121,17 @@ def parse_ground_truth(ground_truth: str | Mapping[str, Any]) -> Tests:
     """
     if isinstance(ground_truth, str):
         try:
-            ground_truth = json.loads(_expanded(ground_truth))
+            packed = ground_truth.startswith(COMPRESSED)
+            ground_truth = json.loads(decompressed(ground_truth.removeprefix(COMPRESSED)) if packed else ground_truth)
         except (ValueError, RecursionError, zlib.error) as error:
             raise GroundTruthError(f"ground truth is not JSON: {error}") from None
     fields = Fields(ground_truth)
-    readers: dict[str, Callable[[Fields, dict[str, Any]], Tests]] = {
+    readers: dict[str, Callable[[Fields, str], Tests]] = {
         "calls": _call_tests,
         "stdio": _stdio_tests,
         "assertions": _assertion_tests,
     }
-    tests = readers[fields.choice("kind", *readers, required=True)](fields, _common(fields))
+    tests = readers[fields.choice("kind", *readers, required=True)](fields, fields.take("prelude", str, ""))
     fields.refuse_rest()
     return tests
 
@@ -174,90 +154,35 @@ def decompressed(text: str) -> bytes:
     return content
 
 
-def _expanded(text: str) -> str:
-    return decompressed(text.removeprefix(COMPRESSED)).decode() if text.startswith(COMPRESSED) else text
-
-
-def _common(fields: Fields) -> dict[str, Any]:
-    prelude = fields.take("prelude", str, "")
-    stop_first = fields.choice("stop", "first", "all") == "first"
-    given = Fields(fields.take("limits", dict, {}), "limits")
-    wanted: dict[str, float] = {}
-    for name, default in vars(Limits()).items():
-        value = given.take(name, int if isinstance(default, int) else (int, float), math.inf)
-        if not value > 0:
-            raise GroundTruthError(f"limits.{name}={value} must be greater than 0")
-        if value != math.inf:
-            wanted[name] = value
-    given.refuse_rest()
-    return {"prelude": prelude, "stop_first": stop_first, "limits": wanted}
-
-
-def _call_tests(fields: Fields, common: dict[str, Any]) -> CallTests:
+def _call_tests(fields: Fields, prelude: str) -> CallTests:
     entry_point = fields.name("entry_point", _ENTRY_POINT)
-    literal = fields.choice("values", "json", "python") == "python"
-    items = fields.items("calls", dict)
-    calls = tuple(_call(Fields(item, f"calls[{index}]"), index, literal) for index, item in enumerate(items))
-    compare = _comparison(Fields(fields.take("compare", dict, {}), "compare"))
-    for index, call in enumerate(calls):
-        _refuse_long(call.expected, compare.any_order, f"calls[{index}].expected")
-    return CallTests(**common, entry_point=entry_point, calls=calls, compare=compare)
+    calls = []
+    for index, item in enumerate(fields.items("calls", dict)):
+        call = Fields(item, f"calls[{index}]")
+        calls.append(Call(call.take("args", list, []), call.take("expected", object)))
+        call.refuse_rest()
+    compare = Fields(fields.take("compare", dict, {}), "compare")
+    equality: Any = compare.choice("equality", "exact", "python")
+    rule = EqualityRule(equality, compare.take("tuples_as_lists", bool, False))
+    compare.refuse_rest()
+    return CallTests(prelude, entry_point, tuple(calls), rule)
 
 
-def _call(fields: Fields, index: int, literal: bool) -> Call:
-    args = fields.take("args", list, [])
-    kwargs = fields.take("kwargs", dict, {})
-    expected = fields.take("expected", object)
-    fields.refuse_rest()
-    if literal:
-        args = [_literal(value, f"calls[{index}].args") for value in args]
-        kwargs = {name: _literal(value, f"calls[{index}].kwargs") for name, value in kwargs.items()}
-        expected = _literal(expected, f"calls[{index}].expected")
-    return Call(args, kwargs, expected)
-
-
-def _literal(text: Any, where: str) -> Any:
-    try:
-        return ast.literal_eval(text if isinstance(text, str) else "")
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        raise GroundTruthError(f"{where}: {str(text)[:80]!r} is not the text of a Python literal") from None
-
-
-def _comparison(fields: Fields) -> EqualityRule:
-    equality = fields.choice("equality", "exact", "python")
-    tolerance = float(fields.take("tolerance", (int, float), 0.0))
-    any_order, tuples = fields.take("any_order", bool, False), fields.take("tuples_as_lists", bool, False)
-    fields.refuse_rest()
-    if not 0 <= tolerance < 1:
-        raise GroundTruthError(f"compare.tolerance={tolerance} must be at least 0 and below 1")
-    return EqualityRule("python" if equality == "python" else "exact", tolerance, any_order, tuples)
-
-
-def _refuse_long(expected: Any, any_order: bool, where: str) -> None:
-    unordered = (set, frozenset, dict, list) if any_order else (set, frozenset, dict)
-    if isinstance(expected, unordered) and len(expected) > MAX_UNORDERED:
-        raise GroundTruthError(f"{where}: at most {MAX_UNORDERED} items whose order is free, not {len(expected)}")
-    parts = list(expected.values()) if isinstance(expected, dict) else expected
-    for part in parts if isinstance(parts, (list, tuple)) else ():
-        _refuse_long(part, False, where)
-
-
-def _stdio_tests(fields: Fields, common: dict[str, Any]) -> StdioTests:
+def _stdio_tests(fields: Fields, prelude: str) -> StdioTests:
     tests = []
     for index, item in enumerate(fields.items("tests", dict)):
         test = Fields(item, f"tests[{index}]")
         tests.append(StdioTest(test.take("stdin", str), test.take("stdout", str)))
         test.refuse_rest()
-    return StdioTests(**common, tests=tuple(tests))
+    return StdioTests(prelude, tuple(tests))
 
 
-def _assertion_tests(fields: Fields, common: dict[str, Any]) -> AssertionTests:
+def _assertion_tests(fields: Fields, prelude: str) -> AssertionTests:
     tests = AssertionTests(
-        **common,
+        prelude,
         tests=tuple(fields.items("tests", str)),
         functions=tuple(fields.items("functions", str, [])),
         entry_point=fields.name("entry_point", _ENTRY_POINT, ""),
-        check=fields.name("check", _NAME, "check"),
         by_position=fields.take("by_position", bool, False),
         records=tuple(fields.items("records", str, [])),
         together=fields.choice("isolation", "split", "together") == "together",

@@ -4,7 +4,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from fail2fix.verify.code.ground_truth import AssertionTests, CallTests, Limits, StdioTests, Tests
+from fail2fix.verify.code.ground_truth import CallTests, Limits, StdioTests, Tests
 from fail2fix.verify.code.inside.pipes import framed
 from fail2fix.verify.code.inside.values import encode
 
@@ -44,12 +44,10 @@ def job_text(program: str, tests: Tests, limits: Limits, processes: int) -> byte
 
     Neither has expected values of calls and stdin/stdout. `processes`: 0 if something else limits them.
     """
-    kind = {CallTests: "calls", StdioTests: "stdio", AssertionTests: "assertions"}[type(tests)]
-    first = {
-        "kind": kind,
+    first: Message = {
         "prelude": tests.prelude,
         "program": program,
-        "records": tests.records if isinstance(tests, AssertionTests) else (),
+        "records": (),
         "limits": {
             "test_s": limits.test_s,
             "cpu_s": int(limits.total_s) + 1,
@@ -58,14 +56,17 @@ def job_text(program: str, tests: Tests, limits: Limits, processes: int) -> byte
             "processes": processes,
         },
     }
-    return framed(first) + framed(_tests_message(tests))
-
-
-def _tests_message(tests: Tests) -> Message:
     if isinstance(tests, CallTests):
-        entry = tests.entry_point
-        return {"calls": [{"call": entry, "args": encode(c.args), "kwargs": encode(c.kwargs)} for c in tests.calls]}
-    if isinstance(tests, StdioTests):
-        return {"stdins": [test.stdin for test in tests.tests]}
-    names = ("tests", "functions", "entry_point", "check", "by_position", "stop_first", "together")
-    return {name: getattr(tests, name) for name in names}
+        kind = "calls"
+        entry, none = tests.entry_point, encode({})
+        second: Message = {
+            "calls": [{"call": entry, "args": encode(each.args), "kwargs": none} for each in tests.calls]
+        }
+    elif isinstance(tests, StdioTests):
+        kind = "stdio"
+        second = {"stdins": [test.stdin for test in tests.tests]}
+    else:
+        kind = "assertions"
+        first["records"] = tests.records
+        second = vars(tests)
+    return framed(first | {"kind": kind}) + framed(second)

@@ -11,6 +11,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from fail2fix.verify.code.backend import SandboxUnavailableError
+
 SYSTEM_PYTHON = "/usr/bin/python3"
 SYSTEM_LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/lib32")
 
@@ -32,14 +34,14 @@ def find_interpreter(wanted: str, uid: int) -> Interpreter:
     `uid`: the user that must be able to read it; a Python in a closed home folder (/root) cannot be shown.
 
     Raises:
-        FileNotFoundError: that user can read none of them.
+        SandboxUnavailableError: that user can read none of them.
     """
     candidates = [wanted] if wanted else [os.path.realpath(sys.executable), SYSTEM_PYTHON]
     for candidate in candidates:
         found = _describe(candidate)
         if found is not None and all(_readable(Path(here), uid) for here, _ in found.binds):
             return found
-    raise FileNotFoundError(
+    raise SandboxUnavailableError(
         f"no Python that user {uid} can read (tried {', '.join(candidates)}): install Debian's python3, or name one"
     )
 

@@ -108,10 +108,7 @@ class LocalBackend:
         """Find the tools, and test them with one sandbox."""
         self._uid = sandbox_uid()
         bwrap = find_bwrap()
-        try:
-            interpreter = find_interpreter(python, self._uid)
-        except FileNotFoundError as error:
-            raise SandboxUnavailableError(str(error)) from None
+        interpreter = find_interpreter(python, self._uid)
         self._command = partial(bwrap_command, bwrap, interpreter, harness_source(), self._tmp_mb * 2**20)
         self._seccomp = filter_program()
         self._hierarchies = usable_hierarchies()
@@ -123,17 +120,13 @@ class LocalBackend:
             )
         self._process_limit = self._processes if counts_per_namespace else 0
         try:
-            sandbox = self._start()
+            with contextlib.closing(self._start()) as sandbox:
+                sandbox.wait_ready()
         except OSError as error:
             raise SandboxUnavailableError(f"bubblewrap cannot be started: {error}") from None
-        try:
-            sandbox.wait_ready()
         except InfrastructureError as error:
-            raise SandboxUnavailableError(
-                f"bubblewrap cannot make a sandbox for user {self._uid} ({error}): {REMEDY}"
-            ) from None
-        finally:
-            sandbox.close()
+            reason = f"bubblewrap cannot make a sandbox for user {self._uid} ({error}): {REMEDY}"
+            raise SandboxUnavailableError(reason) from None
 
     @property
     def isolation(self) -> dict[str, object]:
@@ -230,9 +223,8 @@ class LocalBackend:
         try:
             sandbox.wait_ready()
             job.sandbox = sandbox
-            limits = self.limits.within(job.tests.limits)
-            text = job_text(job.program, job.tests, limits, self._process_limit)
-            return judge(sandbox.run(text, limits), job.tests)
+            text = job_text(job.program, job.tests, self.limits, self._process_limit)
+            return judge(sandbox.run(text, self.limits), job.tests)
         finally:
             job.sandbox = None
             sandbox.kill()

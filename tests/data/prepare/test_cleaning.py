@@ -8,7 +8,6 @@ import pytest
 
 from fail2fix.data.prepare.cleaning import (
     Dropped,
-    Placed,
     hold_out,
     marks,
     overlap_hash,
@@ -22,8 +21,8 @@ from fail2fix.data.sets.spec import Problem, SourceRow, UnusableRowError
 from fail2fix.method.errors import InputError
 
 
-def placed(*pairs: tuple[str, str]) -> list[Placed]:
-    return [Placed(Problem(text, answer), f"row {index}") for index, (text, answer) in enumerate(pairs)]
+def placed(*pairs: tuple[str, str]) -> list[Problem]:
+    return [Problem(text, answer, place=f"row {index}") for index, (text, answer) in enumerate(pairs)]
 
 
 def test_repeats_go_and_contradictions_go_altogether() -> None:
@@ -38,7 +37,7 @@ def test_repeats_go_and_contradictions_go_altogether() -> None:
     dropped = Dropped()
     assert without_repeats(problems, "math", dropped) == [problems[0], problems[2]]
     assert dropped.counts == {"a repeat of another row": 1, "its problem has different answers": 3}
-    assert dropped.examples["a repeat of another row"] == ["row 1"]
+    assert dropped.places["a repeat of another row"] == ["row 1"]
 
 
 def test_other_tests_are_no_other_answer() -> None:
@@ -86,12 +85,12 @@ def test_evaluation_problems_leave_a_training_set_however_they_are_spelt() -> No
 
 def test_leetcodes_name_tells_a_problem_in_other_words() -> None:
     asked, reworded, other = (
-        Placed(Problem(text, "tests", slug=slug), text)
+        Problem(text, "tests", slug=slug, place=text)
         for text, slug in (("Find two that add up.", "two-sum"), ("Which pair sums up?", "two-sum"), ("Add.", "add"))
     )
     dropped = Dropped()
-    assert without_overlap([reworded, other], {"exam": frozenset({marks(asked.problem)})}, dropped) == [other]
-    assert exact_overlaps([reworded], {"exam": frozenset({marks(asked.problem)})}) == {"exam": 1}
+    assert without_overlap([reworded, other], {"exam": frozenset({marks(asked)})}, dropped) == [other]
+    assert exact_overlaps([reworded], {"exam": frozenset({marks(asked)})}) == {"exam": 1}
 
 
 def test_held_out_problems_do_not_depend_on_the_order_of_the_source() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fail2fix.data.prepare.cleaning import Dropped, Placed, problem_id, read_all
+from fail2fix.data.prepare.cleaning import Dropped, problem_id, read_all
 from fail2fix.data.prepare.sources import reader_of, rows_of
 from fail2fix.data.sets import all_sets, find_set
 from fail2fix.data.sets.contest_tests import fenced
@@ -40,9 +40,9 @@ def solution(problem: Problem, chosen: PublicSet) -> str:
     return problem.reference or rf"\boxed{{{parse_gold(problem.answer).answer}}}"
 
 
-def refused(chosen: PublicSet, problems: Sequence[Placed]) -> set[str]:
+def refused(chosen: PublicSet, problems: Sequence[Problem]) -> set[str]:
     """The ids of the problems whose own solution is not judged right."""
-    abilities = {chosen.ability_of(each.problem) for each in problems}
+    abilities = {chosen.ability_of(each) for each in problems}
     try:
         verifiers = {ability: open_verifier(ability, SETTINGS) for ability in abilities}
     except InputError as error:
@@ -50,20 +50,17 @@ def refused(chosen: PublicSet, problems: Sequence[Placed]) -> set[str]:
 
     async def judged() -> list[bool]:
         found = await asyncio.gather(
-            *(
-                verifiers[chosen.ability_of(each.problem)].verify(solution(each.problem, chosen), each.problem.answer)
-                for each in problems
-            )
+            *(verifiers[chosen.ability_of(each)].verify(solution(each, chosen), each.answer) for each in problems)
         )
         return [verdict.correct for verdict in found]
 
     right = asyncio.run(judged())
     for verifier in verifiers.values():
         verifier.close()
-    return {each.problem.id or problem_id(each) for each, is_right in zip(problems, right, strict=True) if not is_right}
+    return {each.id or problem_id(each) for each, is_right in zip(problems, right, strict=True) if not is_right}
 
 
-def local_problems(chosen: PublicSet) -> list[Placed]:
+def local_problems(chosen: PublicSet) -> list[Problem]:
     rows = [row for split in chosen.splits for row in rows_of(chosen, split, DATA)]
     return read_all(rows, reader_of(chosen, DATA), chosen.ability, Dropped())
 
@@ -81,7 +78,7 @@ def test_the_samples_own_solutions_are_right(name: str) -> None:
     chosen = find_set(name)
     rows = [SourceRow(f"{name}: sample {index}", fields) for index, fields in enumerate(samples(name))]
     problems = read_all(rows, chosen.read, chosen.ability, Dropped())
-    problems = [each for each in problems if chosen.ability_of(each.problem) != "code" or each.problem.reference]
+    problems = [each for each in problems if chosen.ability_of(each) != "code" or each.reference]
     assert refused(chosen, problems) == set(EXCEPTIONS.get(f"{name} samples", {}))
 
 

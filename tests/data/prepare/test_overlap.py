@@ -9,7 +9,7 @@ import pytest
 from sets.ship_hashes import SAME_PROBLEMS, TEST_SPLITS, marks_of
 
 from fail2fix.data.prepare.card import Made, write_card
-from fail2fix.data.prepare.cleaning import Dropped, Placed, read_all
+from fail2fix.data.prepare.cleaning import Dropped, read_all
 from fail2fix.data.prepare.command import prepare
 from fail2fix.data.prepare.overlap import (
     Near,
@@ -32,7 +32,7 @@ FOUND = {
 """DATA.md, "Traps, measured"."""
 
 
-def problems(name: str, split: str, folder: Path = DATA) -> list[Placed]:
+def problems(name: str, split: str, folder: Path = DATA) -> list[Problem]:
     chosen = find_set(name)
     return read_all(rows_of(chosen, split, folder), chosen.read, chosen.ability, Dropped())
 
@@ -81,7 +81,7 @@ def test_deepcoders_livecodebench_loses_the_window_and_nothing_else(tmp_path: Pa
         )
     )
     made = prepare(find_set("deepcoder_lcbv5"), tmp_path / "out", tmp_path)
-    before = sum(not chosen.evaluated(chosen.read(row)) for row in rows)
+    before = sum(not chosen.evaluated(chosen.read(row).tags) for row in rows)
     assert before == 600
     assert made.dropped.counts == {"a problem of livecodebench": 454}
     assert sum(made.written.values()) == before
@@ -89,11 +89,11 @@ def test_deepcoders_livecodebench_loses_the_window_and_nothing_else(tmp_path: Pa
 
 def test_a_reworded_problem_is_near_and_the_same_one_is_not() -> None:
     exam = [
-        Placed(Problem("A train leaves the station at noon and travels north at sixty miles an hour.", "1"), "exam 0")
+        Problem("A train leaves the station at noon and travels north at sixty miles an hour.", "1", place="exam 0")
     ]
-    same = Placed(Problem("a train leaves the station at noon, and travels north at sixty miles an hour", "1"), "row 0")
-    near = Placed(Problem("A train leaves the station at noon and travels north at sixty miles a day.", "1"), "row 1")
-    far = Placed(Problem("A train leaves the station at one and goes south at forty miles an hour.", "1"), "row 2")
+    same = Problem("a train leaves the station at noon, and travels north at sixty miles an hour", "1", place="row 0")
+    near = Problem("A train leaves the station at noon and travels north at sixty miles a day.", "1", place="row 1")
+    far = Problem("A train leaves the station at one and goes south at forty miles an hour.", "1", place="row 2")
     found = near_overlaps([same, near, far], exam)
     assert [(pair.place, pair.evaluated) for pair in found] == [("row 1", "exam 0")]
     assert found[0].share == 6 / 8

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fail2fix.data.prepare.cleaning import Dropped, Placed
+from fail2fix.data.prepare.cleaning import Dropped
 from fail2fix.data.prepare.command import main, prepare
 from fail2fix.data.prepare.references import confirmed, sandbox
 from fail2fix.data.sets import find_set
@@ -29,16 +30,16 @@ TESTS = json.dumps({"kind": "calls", "entry_point": "f", "calls": [{"args": [2],
 @pytest.fixture(scope="module")
 def backend() -> Iterator[LocalBackend]:
     try:
-        with sandbox("a set", workers=1) as backend:
+        with closing(sandbox("a set", workers=1)) as backend:
             backend.limits = Limits(test_s=2.0, total_s=4.0)
             yield backend
     except InputError as error:
         pytest.skip(str(error))
 
 
-def problem(reference: str, attempt: str = "", correct: bool = False) -> Placed:
+def problem(reference: str, attempt: str = "", correct: bool = False) -> Problem:
     attempted = GivenAttempt(fenced(attempt), correct) if attempt else None
-    return Placed(Problem("Double it.", TESTS, attempt=attempted, reference=reference), reference[:40])
+    return Problem("Double it.", TESTS, attempt=attempted, reference=reference, place=reference[:40])
 
 
 def test_what_the_tests_do_not_confirm_is_counted(backend: LocalBackend) -> None:
@@ -67,7 +68,8 @@ def test_a_machine_without_a_sandbox_is_told_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert main(["debugbench", "--out", str(tmp_path / "out"), "--from", str(tmp_path)]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main(["debugbench", "--out", str(tmp_path / "out"), "--from", str(tmp_path)])
     said = capsys.readouterr().err
     assert said.startswith("prepare: error: debugbench: its reference programs must be run: ")
     assert said.count("\n") == 1
@@ -82,7 +84,6 @@ def test_distilled_programs_that_fail_are_left_out(backend: LocalBackend, tmp_pa
     made = prepare(chosen, tmp_path / "out", tmp_path)
     assert made.written == {"train": 1, "test": 1}
     assert made.dropped.counts == {"its reference fails its tests": 1, "its answer holds no Python program": 1}
-    assert "no pinned revision" in chosen.pinned
 
 
 @pytest.mark.needs_shared

@@ -18,7 +18,7 @@ from fail2fix.data.prepare.command import prepare
 from fail2fix.data.prepare.sources import is_at_hand, reader_of, rows_of
 from fail2fix.data.sets import all_sets, find_set
 from fail2fix.data.sets.evaluation_code import in_window, unpacked
-from fail2fix.data.sets.spec import CODE, MATH, SourceRow, UnusableRowError
+from fail2fix.data.sets.spec import CODE, INSTRUCTIONS, MATH, SourceRow, UnusableRowError
 from fail2fix.method.errors import InputError
 from fail2fix.verify.code.ground_truth import AssertionTests, CallTests, StdioTests, Tests, parse_ground_truth
 from tests.data.prepare.sets import SAMPLES, sample_problems, samples
@@ -134,7 +134,7 @@ def test_every_local_set_has_its_numbers_of_rows() -> None:
 @pytest.mark.parametrize("name", ANSWERS)
 def test_the_gold_answers_of_the_samples(name: str) -> None:
     assert [problem.answer for problem in sample_problems(name)] == ANSWERS[name]
-    assert find_set(name).instruction == MATH
+    assert INSTRUCTIONS[find_set(name).ability] == MATH
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_the_gold_answers_of_the_samples(name: str) -> None:
 def test_the_tests_of_the_samples_can_be_read(name: str) -> None:
     for problem in sample_problems(name):
         parse_ground_truth(problem.answer)
-    assert find_set(name).instruction == CODE
+    assert INSTRUCTIONS[find_set(name).ability] == CODE
 
 
 def test_a_mbpp_problem_shows_the_assertions_that_name_its_function() -> None:
@@ -290,16 +290,16 @@ def test_a_split_of_an_earlier_set_does_not_stay(tmp_path: Path) -> None:
 def test_livecodebenchs_date_is_the_hubs_column() -> None:
     problem = sample_problems("livecodebench")[0]
     assert problem.tags["date"] == "2024-08-03"
-    assert in_window(problem)
+    assert in_window(problem.tags)
     for date, within in (("2024-07-31", False), ("2024-08-01", True), ("2025-05-31", True), ("2025-06-01", False)):
-        assert in_window(replace(problem, tags={"date": date})) is within
+        assert in_window({"date": date}) is within
 
 
 @pytest.mark.needs_shared
 def test_livecodebenchs_window_has_its_problems() -> None:
     chosen = find_set("livecodebench")
     problems = read_all(rows_of(chosen, "test", DATA), chosen.read, "code", Dropped())
-    evaluated = [each.problem for each in problems if in_window(each.problem)]
+    evaluated = [each for each in problems if in_window(each.tags)]
     platforms = Counter(problem.tags["platform"] for problem in evaluated)
     assert platforms == {"atcoder": 287, "leetcode": 167}
     kinds = Counter(type(parse_ground_truth(problem.answer)) for problem in evaluated)
@@ -324,7 +324,7 @@ def test_tests_that_were_checked_by_hand(name: str) -> None:
     chosen = find_set(name)
     rows = (each for split in chosen.splits for each in rows_of(chosen, split, DATA))
     problems = read_all(rows, reader_of(chosen, DATA), "code", Dropped())
-    tests = parse_ground_truth(next(each.problem.answer for each in problems if each.problem.id == task))
+    tests = parse_ground_truth(next(each.answer for each in problems if each.id == task))
     assert isinstance(tests, AssertionTests)
     assert any(assertion in source for source in tests.tests)
 

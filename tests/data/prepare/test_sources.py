@@ -30,7 +30,8 @@ def write_gsm8k(folder: Path, last: object) -> None:
 
 
 def fails_with(capsys: pytest.CaptureFixture[str], *argv: object) -> str:
-    assert main([str(argument) for argument in argv]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main([str(argument) for argument in argv])
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     return said.removeprefix("prepare: error: ").strip()
@@ -190,7 +191,8 @@ def test_an_unpinned_set_says_so_and_is_not_counted(
 ) -> None:
     chosen = find_set("am_distilled")
     assert len(list(rows_of(chosen, "train", None))) == len(samples("am_distilled")) != chosen.splits["train"]
-    main(["am_distilled", "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit, match="2"):
+        main(["am_distilled", "--out", str(tmp_path / "out")])
     assert capsys.readouterr().out.startswith(
         "am_distilled: no revision of a-m-team/AM-DeepSeek-Distilled-40M is pinned"
     )

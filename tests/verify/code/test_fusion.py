@@ -202,9 +202,3 @@ def test_a_closed_one_is_refused(service: Service) -> None:
     backend.close()
     with pytest.raises(RuntimeError, match="closed"):
         asyncio.run(backend.run(RIGHT, parse_ground_truth(ADD)))
-
-
-@pytest.mark.parametrize("settings", [{"endpoint": "host:8080"}, {"concurrency": 0}, {"retry_s": -1}])
-def test_settings_are_checked(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="FusionBackend needs endpoint http"):
-        FusionBackend(**({"endpoint": "http://host"} | settings))

@@ -14,7 +14,7 @@ class End(BaseException):
     """The run is over; a BaseException, so that no `except Exception` of a test swallows it.
 
     Reasons: "died" (the program's process ended), "timeout", "limit" (of memory, output, processor time), "stopped"
-    (a test failed, and the first failure ends the run).
+    (a test failed).
     """
 
 
@@ -65,11 +65,6 @@ def _read_exactly(descriptor: int, size: int, deadline: float | None) -> bytes:
     return b"".join(parts)
 
 
-class Reports:
-    """Reports out of the sandbox: one JSON line each, on a descriptor that no program's process holds."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-
-    def send(self, **report: Any) -> None:
-        write_all(self.descriptor, json.dumps(report).encode() + b"\n")
+def send_report(reports: int, **report: Any) -> None:
+    """Send one JSON line out of the sandbox, on a descriptor that no program's process holds."""
+    write_all(reports, json.dumps(report).encode() + b"\n")

@@ -7,7 +7,6 @@ them. Its answers are untrusted data (`values.py`).
 import atexit
 import builtins
 import gc
-import io
 import os
 import resource
 import signal
@@ -152,15 +151,9 @@ def _become_program(job: Job, forbidden: tuple[int, ...], stdin: int, stdout: in
     os.dup2(stdin, 0)
     os.dup2(stdout, 1)
     for name, descriptor, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
-        stream = io.TextIOWrapper(_buffered(io.FileIO(descriptor, mode)), "utf-8", "replace")
-        # The interpreter sets it too, and templates for fast input and output look at it.
-        stream.mode = mode  # type: ignore[misc]
+        stream = open(descriptor, mode, encoding="utf-8", errors="replace")  # noqa: SIM115
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     sys.argv = ["program.py"]
     # What `site` would have added; this interpreter runs without it.
     builtins.exit = builtins.quit = sys.exit  # type: ignore[assignment]
-
-
-def _buffered(file: io.FileIO) -> io.BufferedReader | io.BufferedWriter:
-    return io.BufferedReader(file) if file.readable() else io.BufferedWriter(file)

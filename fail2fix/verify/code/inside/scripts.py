@@ -7,7 +7,7 @@ import ast
 import builtins
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from fail2fix.verify.code.inside.pipes import End
 
@@ -37,7 +37,7 @@ def run_scripts(tests: dict[str, Any], space: Space, tally: Callable[[bool], Non
     """Run every script in `space` and tally each assertion reached; an error outside assertions is a failed test.
 
     Raises:
-        End: "stopped" after a first failure, if that ends the run.
+        End: "stopped" after a first failure.
     """
 
     @contextlib.contextmanager
@@ -45,23 +45,22 @@ def run_scripts(tests: dict[str, Any], space: Space, tally: Callable[[bool], Non
         try:
             yield
         except Exception:
-            settle(False)
+            fail()
         else:
-            settle(True)
+            tally(True)
 
-    def settle(passed: bool) -> None:
-        tally(passed)
-        if not passed and tests["stop_first"]:
-            raise End("stopped")
+    def fail() -> NoReturn:
+        tally(False)
+        raise End("stopped")
 
     space["__check__"] = check
     for source in tests["tests"]:
         try:
             exec(_counted(source), space)
             if tests["entry_point"]:
-                space[tests["check"]](space["candidate"])
+                space["check"](space["candidate"])
         except Exception:
-            settle(False)
+            fail()
 
 
 def _counted(source: str) -> Any:

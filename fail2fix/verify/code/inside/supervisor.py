@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fail2fix.verify.code.inside.limits import DEATHS_BY_LIMIT, kill_rest, let_others_look, set_limits, wait_until
-from fail2fix.verify.code.inside.pipes import End, Reports, read_message, write_all, write_message
+from fail2fix.verify.code.inside.pipes import End, read_message, send_report, write_all, write_message
 from fail2fix.verify.code.inside.program import Job, execute, find, new_module, record_classes, run_script, serve
 from fail2fix.verify.code.inside.scripts import Space, run_scripts, same_error
 from fail2fix.verify.code.inside.values import decode, encode
@@ -30,10 +30,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     jobs, reports = _own_channels()
     let_others_look(False)
-    reports.send(ready=1)
+    send_report(reports, ready=1)
     job = read_message(jobs)
     set_limits(job["limits"])
-    reports.send(started=1)
+    send_report(reports, started=1)
     run = {"stdio": _run_stdio, "calls": _run_calls, "assertions": _run_assertions}[job["kind"]]
     reason = "done"
     try:
@@ -43,13 +43,13 @@ def main() -> None:
     except (MemoryError, OSError):
         # What this process needs and cannot have (room in /tmp, a process), the program has used up.
         reason = "limit"
-    reports.send(end=reason)
+    send_report(reports, end=reason)
     os._exit(0)
 
 
-def _own_channels() -> tuple[int, Reports]:
+def _own_channels() -> tuple[int, int]:
     """Move the pipes of jobs and reports away from descriptors 0 and 1, which programs use, and close those."""
-    jobs, reports = os.dup(0), Reports(os.dup(1))
+    jobs, reports = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
@@ -57,15 +57,15 @@ def _own_channels() -> tuple[int, Reports]:
     return jobs, reports
 
 
-def _run_stdio(job: Job, jobs: int, reports: Reports) -> None:
+def _run_stdio(job: Job, jobs: int, reports: int) -> None:
     """Run each test in a new process; its output is read from a file after all its processes have ended."""
     tests = read_message(jobs)
-    reports.send(loaded=1)
+    send_report(reports, loaded=1)
     for stdin in tests["stdins"]:
         given, printed = _scratch_file(stdin.encode()), _scratch_file(b"")
         child = os.fork()
         if child == 0:
-            run_script(job, given, printed, (jobs, reports.descriptor))
+            run_script(job, given, printed, (jobs, reports))
         code = wait_until(child, time.monotonic() + job["limits"]["test_s"])
         kill_rest(child)
         if code is None:
@@ -73,7 +73,7 @@ def _run_stdio(job: Job, jobs: int, reports: Reports) -> None:
         size = os.fstat(printed).st_size
         if size >= job["limits"]["output_bytes"] or -code in DEATHS_BY_LIMIT:
             raise End("limit")
-        reports.send(code=code, stdout=os.pread(printed, size, 0).decode("utf-8", "replace"))
+        send_report(reports, code=code, stdout=os.pread(printed, size, 0).decode("utf-8", "replace"))
         os.close(given)
         os.close(printed)
 
@@ -88,14 +88,14 @@ def _scratch_file(content: bytes) -> int:
     return descriptor
 
 
-def _run_calls(job: Job, jobs: int, reports: Reports) -> None:
+def _run_calls(job: Job, jobs: int, reports: int) -> None:
     with _loaded(job, jobs, reports) as program:
         for request in read_message(jobs)["calls"]:
             answer = program.ask(request)
-            reports.send(**{key: answer[key] for key in ("value", "error") if key in answer})
+            send_report(reports, **{key: answer[key] for key in ("value", "error") if key in answer})
 
 
-def _run_assertions(job: Job, jobs: int, reports: Reports) -> None:
+def _run_assertions(job: Job, jobs: int, reports: int) -> None:
     with _loaded(job, jobs, reports) as program:
         tests = read_message(jobs)
         if tests["together"]:
@@ -105,11 +105,11 @@ def _run_assertions(job: Job, jobs: int, reports: Reports) -> None:
 
 
 @contextlib.contextmanager
-def _loaded(job: Job, jobs: int, reports: Reports) -> Any:
-    program = _Program(job, (jobs, reports.descriptor))
+def _loaded(job: Job, jobs: int, reports: int) -> Any:
+    program = _Program(job, (jobs, reports))
     try:
         program.expect_answer()
-        reports.send(loaded=1)
+        send_report(reports, loaded=1)
         yield program
     finally:
         kill_rest(program.child)
@@ -162,7 +162,7 @@ class _Program:
         return "limit" if code is not None and -code in DEATHS_BY_LIMIT else "died"
 
 
-def _run_split(program: _Program, job: Job, tests: Message, reports: Reports) -> None:
+def _run_split(program: _Program, job: Job, tests: Message, reports: int) -> None:
     """Run tests in this process, with a stand-in for each function of the program that exchanges data with it."""
     space = new_module("tests", "tests.py")
     execute({"prelude": job["prelude"], "program": ""}, space)
@@ -170,7 +170,7 @@ def _run_split(program: _Program, job: Job, tests: Message, reports: Reports) ->
     for name in tests["functions"]:
         space[name] = _stand_in(program, name, tests["by_position"], records)
     space["candidate"] = _stand_in(program, tests["entry_point"], tests["by_position"], records)
-    run_scripts(tests, space, lambda passed: reports.send(passed=passed))
+    run_scripts(tests, space, lambda passed: send_report(reports, passed=passed))
 
 
 def _stand_in(program: _Program, path: str, by_position: bool, records: dict[str, type]) -> Callable[..., Any]:
@@ -187,12 +187,12 @@ def _stand_in(program: _Program, path: str, by_position: bool, records: dict[str
     return call
 
 
-def _run_together(program: _Program, tests: Message, reports: Reports) -> None:
+def _run_together(program: _Program, tests: Message, reports: int) -> None:
     """Run tests in the program's process. Only reports with this run's nonce, unknown before the tests, count."""
     nonce = os.urandom(16).hex()
     answer = program.ask({"tests": tests, "nonce": nonce})
     while answer.get("nonce") == nonce and "passed" in answer:
-        reports.send(passed=answer["passed"] is True)
+        send_report(reports, passed=answer["passed"] is True)
         answer = program.expect_answer()
     if answer.get("nonce") != nonce:
         raise End("died")
