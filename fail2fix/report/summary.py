@@ -22,7 +22,7 @@ from fail2fix.report.statistics import share
 
 CELL_CHARS = 160
 OTHER_SETTINGS = 30  # differing settings beside the fixed list
-BOOL = FieldType("true or false", lambda value: isinstance(value, bool))
+BOOL: FieldType = ("true or false", lambda value: isinstance(value, bool))
 
 # What is shown of every config, in order; differing keys follow.
 SETTINGS = (
