@@ -7,6 +7,7 @@ Example::
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from fail2fix.report.transitions import PICTURE_COLORS, TRANSITIONS
 MAX_RUNS = 6
 MAX_POINTS = 300  # of a curve; a longer run is drawn by means of neighboring steps
 BASE_COLOR, CORRECTION_COLOR, NEUTRAL = COLORS[0], COLORS[1], "#888888"
+
+_VALIDATED = re.compile(r"val-core/.+/(acc|verdict)/mean@\d+")  # of one validation set, as verl names it
 
 Value = Callable[[Row], float | None]
 
@@ -82,8 +85,7 @@ def complement(name: str) -> Value:
 
 def held_out_accuracy(row: Row) -> float | None:
     """The mean over validation sets of their accuracy."""
-    names = [name for name in row if name.startswith("val-core/") and "/acc/mean@" in name]
-    found = [value for name in names if (value := number(row, name)) is not None]
+    found = [value for name in row if _VALIDATED.fullmatch(name) and (value := number(row, name)) is not None]
     return sum(found) / len(found) if found else None
 
 
@@ -217,7 +219,7 @@ PHASES = {
 
 def seconds_picture(run: RunData) -> Picture | None:
     """Seconds of a step by phase, validation on top; None without timings."""
-    split = [_phases(row) for row in run.steps]
+    split = [seconds_by_phase(row) for row in run.steps]
     names = [name for name in (split[0] if split else {}) if any(row[name] > 0 for row in split)]
     if not names:
         return None
@@ -229,7 +231,7 @@ def seconds_picture(run: RunData) -> Picture | None:
     return Picture("Seconds by phase", "of a step, and of its validation", svg)
 
 
-def _phases(row: Row) -> dict[str, float]:
+def seconds_by_phase(row: Row) -> dict[str, float]:
     """Seconds by phase. Streams generated at once overlap: corrections get the time beyond the base rollouts."""
 
     def seconds(*names: str) -> float:
