@@ -13,7 +13,7 @@ from fail2fix.evaluate.engine import Completion, Finish, Request
 from fail2fix.evaluate.prompts import TokenPrompts
 from fail2fix.evaluate.settings import Settings
 from fail2fix.method.errors import InputError, reading
-from fail2fix.verl_ext.cpu.environment import set_defaults
+from fail2fix.verl_ext.environment import set_defaults
 
 
 class VllmEngine:
