@@ -140,6 +140,7 @@ def train(config: DictConfig, task_runner: type[Fail2FixTaskRunner] | None = Non
     import ray
 
     from fail2fix.cluster import joining as cluster
+    from fail2fix.report.at_end import draw_at_end
     from fail2fix.report.live import shown
     from fail2fix.run.driver import Driver, end_process
     from fail2fix.run.folder import folder_of
@@ -158,6 +159,7 @@ def train(config: DictConfig, task_runner: type[Fail2FixTaskRunner] | None = Non
     head = cluster.Head(address) if cluster.joins(config) else None
     with shown(config, folder_of(config)) as screen:
         status = Driver(config, training, ray.shutdown, head, screen).run()
+    draw_at_end(folder_of(config))
     if status != Exit.FINISHED:
         end_process(status)
 

@@ -1,1 +1,1 @@
-"""Figures with intervals from a run's files, as a table or JSON; statistics, tables and pictures for other rooms."""
+"""Figures of a run from its files, as a table, JSON or an HTML page; statistics, tables, pictures for other rooms."""

@@ -32,7 +32,7 @@ PHASES = (
     "gen_base", "select", "gen_correction", "join", "old_log_prob", "ref", "adv", "update_actor", "update_weights",
     "testing", "save_checkpoint", "step",
 )  # fmt: skip
-FILES = ("metrics.jsonl", "config.yaml", "versions.json", "rollouts", "validation", "checkpoints")
+FILES = ("metrics.jsonl", "config.yaml", "versions.json", "rollouts", "validation", "checkpoints", "report.html")
 
 
 @dataclass(frozen=True)

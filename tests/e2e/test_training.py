@@ -39,6 +39,11 @@ def run(once: Callable[..., Run], bench: Bench) -> Run:
     return once("main", *MAIN, env=env)
 
 
+def test_a_run_leaves_its_report(run: Run) -> None:
+    assert f"fail2fix: report: {run.folder / 'report.html'}" in run.output
+    assert "Attempts and corrections" in (run.folder / "report.html").read_text()
+
+
 def test_every_step_trains_both_streams(run: Run) -> None:
     metrics = run.metrics()
     assert sorted(metrics) == [0, 1, 2, 3, 4]

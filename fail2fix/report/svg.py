@@ -1,0 +1,99 @@
+"""Matplotlib figures as inline SVG: text stays text, and ink and grid take the page's colors in light and dark.
+
+Nothing that a run's files hold gets into a picture but numbers: labels are ours, and runs are named by letters.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+# Stand-ins that no series uses; the page's CSS defines the variables.
+_INK, _GRID = "#010203", "#030201"
+_PAGE_COLORS = {_INK: "currentColor", _GRID: "var(--line)"}
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "font.size": 9.0,
+    "axes.facecolor": "none",
+    "axes.edgecolor": _GRID,
+    "axes.titlesize": 9.0,
+    "axes.labelcolor": _INK,
+    "grid.color": _GRID,
+    "grid.linewidth": 0.7,
+    "text.color": _INK,
+    "xtick.color": _GRID,
+    "ytick.color": _GRID,
+    "xtick.labelcolor": _INK,
+    "ytick.labelcolor": _INK,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "lines.linewidth": 1.6,
+}
+INCHES = (4.4, 2.6)
+
+
+class Drawing:
+    """One panel on its way to inline SVG.
+
+    Example::
+
+        drawing = Drawing()
+        drawing.axes.plot([1, 2], [0.3, 0.36])
+        drawing.svg("rho", percent=True, columns=3)
+    """
+
+    def __init__(self) -> None:
+        with matplotlib.rc_context(_STYLE):
+            self._figure = Figure(figsize=INCHES, layout="constrained")
+            FigureCanvasSVG(self._figure)
+            self.axes: Axes = self._figure.subplots()
+
+    def svg(self, name: str, *, percent: bool, columns: int) -> str:
+        """The finished panel; the same text for the same numbers.
+
+        Args:
+            name: tells the picture apart from the page's others; not shown.
+            percent: whether the vertical axis is a share.
+            columns: of the legend above the panel.
+        """
+        with matplotlib.rc_context(_STYLE | {"svg.hashsalt": name}):
+            _finish(self.axes, percent, columns)
+            buffer = io.StringIO()
+            self._figure.savefig(buffer, format="svg", transparent=True)
+        return _inline(buffer.getvalue())
+
+
+def _finish(axes: Axes, percent: bool, columns: int) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y")
+    axes.set_axisbelow(True)
+    axes.tick_params(length=3)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
+    axes.set_xlabel("step")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.3g} %" if percent else f"{y:.4g}"))
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2,
+            ncol=columns, handlelength=1.4, columnspacing=1.2, handletextpad=0.5,
+        )  # fmt: skip
+
+
+def _inline(svg: str) -> str:
+    """The ``svg`` element alone, without comments, metadata and names that no part of it refers to."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(<svg [^>]*?) height="[^"]*"', r"\1", svg)
+    svg = re.sub(r'(<svg [^>]*?) width="[^"]*"', r"\1", svg)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    svg = re.sub(r"\s*\n\s*", "\n", svg)
+    for color, name in _PAGE_COLORS.items():
+        svg = svg.replace(color, name)
+    return svg.replace("<svg ", '<svg aria-hidden="true" ', 1)
