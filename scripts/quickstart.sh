@@ -48,5 +48,6 @@ if ((STATUS == LIMITED)); then
   echo "quickstart: stopped after $LIMIT s; LIMIT=SECONDS gives it longer" >&2
   STATUS=0
 fi
-if [[ ! $DRY_RUN ]] && ((STATUS == 0)); then python -m fail2fix.report "$RUN_DIR"; fi
+# Ctrl-C (130) and SIGTERM (143) end a run whose last step is saved and validated.
+if [[ ! $DRY_RUN ]] && ((STATUS == 0 || STATUS == 130 || STATUS == 143)); then python -m fail2fix.report "$RUN_DIR"; fi
 exit "$STATUS"

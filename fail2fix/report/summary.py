@@ -10,19 +10,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
-import numpy as np
-
 from fail2fix.report.console_table import NOTHING, bounds, percent
-from fail2fix.report.figures import STREAMS, accuracy, total, transitions
-from fail2fix.report.reading import TEXT, FieldType, read_lines, read_validation
+from fail2fix.report.figures import STREAMS, accuracy, held_out_rates, total, transitions
+from fail2fix.report.reading import dumped_steps, read_validation
 from fail2fix.report.run_data import RunData, number, shortened
-from fail2fix.report.statistics import share
 
 CELL_CHARS = 160
 OTHER_SETTINGS = 30  # differing settings beside the fixed list
-BOOL: FieldType = ("true or false", lambda value: isinstance(value, bool))
 
 # What is shown of every config, in order; differing keys follow.
 SETTINGS = (
@@ -74,46 +71,23 @@ def summary(runs: Sequence[RunData]) -> list[Line]:
 
 def _held_out(run: RunData) -> dict[str, str]:
     """Held-out accuracy, fix rate and break rate, before and after training, with 95 % intervals over problems."""
-    solved, corrected = ([steps[0], steps[-1]] if (steps := _dumped(run, name)) else [] for name in _DUMPS)
+    steps = dumped_steps(run.folder / "validation")
+    ends = dict.fromkeys(steps[:1] + steps[-1:])
+    rates = {
+        "accuracy": [accuracy(step, read_validation(run.folder, step)) for step in ends],
+        "fix rate": held_out_rates(run.folder, attempt_correct=False),
+        "break rate": held_out_rates(run.folder, attempt_correct=True),
+    }
     found = {}
-    for place, when in enumerate(("before", "after")):
-        text = NOTHING
-        if len(set(solved)) > place:
-            result = accuracy(solved[place], read_validation(run.folder, solved[place]))
-            text = f"{_percent(result.value)} {bounds(result.low, result.high)}, step {result.step}"
-        found[f"Held-out accuracy, {when}"] = text
-    for what, attempt_correct in (("fix rate", False), ("break rate", True)):
-        for place, when in enumerate(("before", "after")):
-            text = NOTHING
-            if len(set(corrected)) > place:
-                text = _held_out_rate(run, corrected[place], attempt_correct)
+    for what, values in rates.items():
+        for when, rate in zip_longest(("before", "after"), values):
+            text = f"{_percent(rate.value)} {bounds(rate.low, rate.high)}, step {rate.step}" if rate else NOTHING
             found[f"Held-out {what}, {when}"] = text
     return found
 
 
-_DUMPS = ("validation", "held_out_corrections")
-
-
-def _dumped(run: RunData, folder: str) -> list[int]:
-    return sorted(int(path.stem) for path in (run.folder / folder).glob("*.jsonl") if path.stem.isdecimal())
-
-
 def _percent(share_: float) -> str:
     return percent(share_).replace(" ", "\u00a0")
-
-
-def _held_out_rate(run: RunData, step: int, attempt_correct: bool) -> str:
-    """Wrong attempts fixed, or right ones broken, at a validation."""
-    path = run.folder / "held_out_corrections" / f"{step}.jsonl"
-    counts: dict[str, list[int]] = {}
-    for row in read_lines(path, {"problem": TEXT, "attempt_correct": BOOL, "correct": BOOL}):
-        if row["attempt_correct"] == attempt_correct and row.get("status") != "error":
-            count = counts.setdefault(row["problem"], [0, 0])
-            count[0] += row["correct"] != attempt_correct
-            count[1] += 1
-    table = np.array(list(counts.values()), dtype=float).reshape(-1, 2)
-    found = share(table[:, 0], table[:, 1])
-    return f"{_percent(found.value)} {bounds(found.low, found.high)}, step {step}" if found else NOTHING
 
 
 def _quarters(run: RunData, part: str, rest: str) -> str:
