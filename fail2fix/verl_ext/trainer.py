@@ -68,9 +68,8 @@ class Fail2FixTrainer(TrainingLoop):
         self.ratio = ReplayRatio(settings.ratio)
         self.select_attempts = selection_rule(settings.replay)
         self.estimate = advantage_estimator(settings.advantage)
-        self.advantage_rule = AdvantageRule.of(
-            settings.advantage, settings.risk, algorithm.adv_estimator in LEAVE_ONE_OUT
-        )
+        leave_one_out = algorithm.adv_estimator in LEAVE_ONE_OUT
+        self.advantage_rule = AdvantageRule.of(settings.advantage, settings.risk, leave_one_out)
         self.source = source_class(settings.replay.source)(self.config)
         self.source.end_of_turn = end_of_turn
         if settings.correction.enabled or settings.held_out.enabled:
@@ -273,10 +272,9 @@ class Fail2FixTrainer(TrainingLoop):
 
     def _choose(self, groups: list[PromptGroup], step: Step) -> Selection:
         """The step's attempts from what may be replayed."""
-        settings, wanted = self.settings, self.settings.correction
+        wanted, chance = self.settings.correction, (self.settings.replay, self.settings.seed, step.number)
         fits = partial(feasible_attempts, rollouts=wanted.rollouts, base_rows=self.base_rows, split=self.split)
-        rule = partial(select_fitting, groups, wanted.attempts, fits, self.select_attempts, self.ratio.rho)
-        return rule(settings.replay, settings.seed, step.number)
+        return select_fitting(groups, wanted.attempts, fits, self.select_attempts, self.ratio.rho, *chance)
 
     def _solve_others(self, problems: int, round_number: int, step: Step) -> Stream | None:
         """G rollouts of each of ``problems`` problems from the whole training set, as far as the budget allows.
