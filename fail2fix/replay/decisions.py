@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from fail2fix.data.atomic import write_whole
-from fail2fix.method.errors import InputError, reading
+from fail2fix.method.errors import READ_ERRORS, InputError, reading
 from fail2fix.method.objective import BatchSplit
 from fail2fix.method.ratio import RatioState
 from fail2fix.method.rollouts import Bools, Floats
@@ -60,6 +60,12 @@ class RewardedRows:
     trained: Bools
     dumped: NDArray[np.int64]
 
+    def __post_init__(self) -> None:
+        columns = (self.correct, self.reward, self.taken, self.plain, self.advantage, self.trained, self.dumped)
+        shapes, n = {column.shape for column in columns}, len(self.correct)
+        if shapes != {(n,)} or self.group_size < 1 or n % self.group_size:
+            raise ValueError("columns of different lengths, or a group that is not whole")
+
     def by_group(self, values: NDArray) -> NDArray:
         """Rearrange (N,) values as (N / G, G)."""
         return values.reshape(-1, self.group_size)
@@ -97,6 +103,20 @@ class RecordedStep:
     base: RewardedRows
     correction: RewardedRows | None
 
+    def __post_init__(self) -> None:
+        corrections = 0 if self.correction is None else len(self.correction.by_group(self.correction.correct))
+        if not len(self.chosen) == len(self.attempt_plain) == corrections:
+            raise ValueError("the chosen attempts, their rewards and their corrections differ in number")
+        if unknown := set(self.chosen) - self.attempts.keys():
+            raise ValueError(f"chosen attempts {sorted(unknown)} are not in the pool")
+        if self.online and self.attempts.keys() - set(np.ndindex(self.base.by_group(self.base.correct).shape)):
+            raise ValueError("attempts that are not in the base stream")
+
+    @property
+    def attempts(self) -> dict[Place, Attempt]:
+        """The attempts of the pool by their places."""
+        return {(attempt.group, attempt.sample): attempt for group in self.pool for attempt in group.attempts}
+
 
 def decisions_file(run: Path, step: int) -> Path:
     """The file of a step."""
@@ -106,7 +126,7 @@ def decisions_file(run: Path, step: int) -> Path:
 def write_decisions(run: Path, recorded: RecordedStep) -> None:
     """Write a step's file, whole or not at all; a step that is trained again replaces it."""
     body = as_values(recorded)
-    write_whole(decisions_file(run, recorded.step), json.dumps({"checksum": _checksum(body)} | body) + "\n")
+    write_whole(decisions_file(run, recorded.step), json.dumps({"checksum": checksum_of(body)} | body) + "\n")
 
 
 def read_decisions(run: Path) -> list[RecordedStep]:
@@ -142,20 +162,19 @@ def read_step(path: Path) -> RecordedStep:
     Raises:
         InputError: it is missing, was changed, is of another schema, or does not parse.
     """
-    with reading(f"{path}: not the decisions of a step", *_READ_ERRORS, hint="restore the file, or delete it"):
+    errors = (*READ_ERRORS, InputError, ArithmeticError, RecursionError)
+    with reading(f"{path}: not the decisions of a step", *errors, hint="restore the file, or delete it"):
         body = json.loads(path.read_text(encoding="utf-8"))
         checksum = body.pop("checksum")
-        if checksum != _checksum(body):
+        if checksum != checksum_of(body):
             raise InputError("its checksum does not match: it was changed or damaged")
         if body["schema"] != SCHEMA:
-            raise InputError(f"schema {body['schema']!r}; this version reads {SCHEMA}")
+            raise InputError(f"its schema is {body['schema']!r}, and this version reads {SCHEMA}")
         return _from_values(body)
 
 
-_READ_ERRORS = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
-
-
-def _checksum(body: dict[str, Any]) -> str:
+def checksum_of(body: dict[str, Any]) -> str:
+    """The checksum of a file's values without it."""
     return hashlib.blake2b(json.dumps(body, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 

@@ -36,7 +36,7 @@ def recorded_step(
             reward=stream.rollouts.reward,
             taken=stream.rollouts.taken,
             plain=rewards[place] + stream.rollouts.taken,
-            advantage=advantages[place],
+            advantage=np.where(trained[place], advantages[place], np.float32(0)),
             trained=trained[place],
             dumped=dumped[place],
         )
