@@ -7,8 +7,7 @@ the stream's weight: its share of the objective's gradient, with every rollout's
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from functools import reduce
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -42,10 +41,6 @@ class Figures:
     transitions: Mapping[str, int]
     pulls: Mapping[str, float]
 
-    def __add__(self, other: Figures) -> Figures:
-        mine, theirs = asdict(self), asdict(other)
-        return Figures(**{name: _sum(mine[name], theirs[name]) for name in mine})
-
     def pull(self, transition: str) -> float | None:
         """The pull of a transition on the update; None without corrections."""
         return self.pulls[transition] / self.rollouts if self.rollouts else None
@@ -61,26 +56,25 @@ class Figures:
         return self.pulls["broken"] / self.pulls["fixed"] if self.pulls["fixed"] else None
 
 
-def _sum(one: object, other: object) -> object:
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return {name: one[name] + other[name] for name in one}
-    return one + other  # type: ignore[operator]
-
-
-def figures_of(decision: Decision) -> Figures:
-    """The figures of one decision."""
-    weight, of = decision.settings.correction.weight, transitions_of(decision)
+def figures_of(*decisions: Decision) -> Figures:
+    """The figures of some decisions."""
+    transitions = dict.fromkeys(TRANSITIONS, 0)
+    pulls = dict.fromkeys(TRANSITIONS, 0.0)
+    for decision in decisions:
+        for name, rows in transitions_of(decision).items():
+            transitions[name] += int(rows.sum())
+            pulls[name] += decision.settings.correction.weight * float(np.abs(decision.advantage[rows]).sum())
     return Figures(
-        steps=1,
-        rho=decision.state.rho,
-        attempts=len(decision.selection.attempts),
-        correct=decision.selection.correct,
-        known=len(decision.known),
-        groups=int(decision.kept.sum()),
-        idle=int(decision.idle.sum()),
-        rollouts=int(decision.trained.sum()),
-        transitions={name: int(rows.sum()) for name, rows in of.items()},
-        pulls={name: weight * float(np.abs(decision.advantage[rows]).sum()) for name, rows in of.items()},
+        steps=len(decisions),
+        rho=sum(d.state.rho for d in decisions),
+        attempts=sum(len(d.selection.attempts) for d in decisions),
+        correct=sum(d.selection.correct for d in decisions),
+        known=sum(len(d.known) for d in decisions),
+        groups=sum(int(d.kept.sum()) for d in decisions),
+        idle=sum(int(d.idle.sum()) for d in decisions),
+        rollouts=sum(transitions.values()),
+        transitions=transitions,
+        pulls=pulls,
     )
 
 
@@ -89,11 +83,6 @@ def transitions_of(decision: Decision) -> dict[str, Bools]:
     before, after = decision.attempt_correct[:, None], decision.correct
     rows = (~before & after, before & after, before & ~after, ~before & ~after)
     return {name: np.asarray(which & decision.trained) for name, which in zip(TRANSITIONS, rows, strict=True)}
-
-
-def total(decisions: Iterable[Decision]) -> Figures:
-    """The figures of at least one decision."""
-    return reduce(Figures.__add__, map(figures_of, decisions))
 
 
 def base_pull(steps: Iterable[RecordedStep]) -> float:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from fail2fix.console.markup import shown
 from fail2fix.replay.decide import ReplayedStep, differences
-from fail2fix.replay.figures import Changes, Figures, base_pull, changes, figures_of, total
+from fail2fix.replay.figures import Changes, Figures, base_pull, changes, figures_of
 from fail2fix.report.console_table import NOTHING, Section, make_table, percent, section_table
 from fail2fix.report.transitions import TRANSITIONS
 
@@ -50,7 +50,7 @@ def mismatches(steps: Sequence[ReplayedStep]) -> list[str]:
 
 def sections(steps: Sequence[ReplayedStep], both: bool) -> list[Section]:
     """The table of all steps as plain texts; ``both``: with a column for the replay."""
-    run, replay = total(step.run for step in steps), total(step.replay for step in steps)
+    run, replay = figures_of(*(step.run for step in steps)), figures_of(*(step.replay for step in steps))
     sides = (run, replay) if both else (run,)
     return [
         Section("Attempts", _lines(sides, _ATTEMPTS) + (_changed(changes(steps)) if both else [])),

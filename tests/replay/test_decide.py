@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fail2fix.method.config import AdvantageConfig, Baseline, RatioConfig, ReplayConfig, RiskConfig, Scale
 from fail2fix.method.errors import InputError
 from fail2fix.replay.decide import ReplayedStep, differences, replayed
-from fail2fix.replay.figures import base_pull, changes, figures_of, total, transitions_of
+from fail2fix.replay.figures import base_pull, changes, figures_of, transitions_of
 from fail2fix.run.config import Fail2FixConfig
 from tests.replay import made_up
 
@@ -54,7 +54,7 @@ def test_a_fixed_ratio_chooses_its_share_and_counts_what_was_never_corrected() -
     for step in steps:
         assert step.replay.state.rho == 0.5
         assert step.replay.selection.wanted_correct == made_up.ATTEMPTS // 2
-    found, both = total(step.replay for step in steps), changes(steps)
+    found, both = figures_of(*(step.replay for step in steps)), changes(steps)
     assert found.rho_effective == 0.5
     assert found.known == both.both < found.attempts
     assert both.only_replay == found.attempts - found.known > 0
@@ -97,7 +97,9 @@ def test_another_penalty_than_the_recorded_one_is_what_a_run_with_it_gives() -> 
 
 def test_the_weight_scales_the_pull_of_corrections_alone() -> None:
     recorded = made_up.recorded_run(SETTINGS["default"], 2)
-    one, two = (total(s.replay for s in replayed(recorded, [f"fail2fix.correction.weight={w}"])) for w in (1, 3))
+    one, two = (
+        figures_of(*(s.replay for s in replayed(recorded, [f"fail2fix.correction.weight={w}"]))) for w in (1, 3)
+    )
     for name in one.pulls:
         assert two.pulls[name] == pytest.approx(3 * one.pulls[name])
     assert base_pull(recorded) > 0
