@@ -35,7 +35,7 @@ from fail2fix.run.config import Fail2FixConfig
 from fail2fix.run.exit_status import Exit
 from fail2fix.run.renamed import refuse_renamed_modules, renamed_in
 from fail2fix.run.shipped_configs import config_dir, register_resolvers
-from fail2fix.verl_ext.cpu import environment
+from fail2fix.verl_ext import environment
 from fail2fix.verl_ext.run_length import settle_length
 
 if TYPE_CHECKING:

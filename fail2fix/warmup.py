@@ -217,7 +217,7 @@ def overrides(model: Path, work: Path, settings: Warmup) -> list[str]:
 
 def train(model: Path, work: Path, settings: Warmup) -> list[float]:
     """Run verl's SFT trainer in its own process; the loss of each step."""
-    from fail2fix.verl_ext.cpu import environment
+    from fail2fix.verl_ext import environment
 
     environment.set_defaults()
     # What torchrun would set for one process; port 0 is any free one.

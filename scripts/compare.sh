@@ -8,8 +8,6 @@
 #   --seeds N             seeds 0 to N - 1
 #   --rollouts BUDGET     training rollouts of each run; without it, the configs' own length
 #   --out DIR             where everything goes (outputs/compare)
-#   --time-limit SECONDS  start no new run after this long, say what remains, exit 0
-#   --run-limit SECONDS   stop a run that takes longer in this call, exit 1
 #   --unequal             compare runs whose rollouts differ by more than 1 %, with a warning; else exit 2
 #   --dry-run             print the commands of what would run
 #   --only-report         run nothing: report from the records

@@ -4,7 +4,7 @@
 #   scripts/test.sh [--fast | --e2e | --types | --all] [--official] [any pytest argument]
 #
 #   (none)      lint, types, the tests that start no engine, in parallel, then those that do, one after another
-#   --fast      lint and the tests that start no engine
+#   --fast      lint and the tests that start no engine, nor import verl in a process of their own
 #   --e2e       the tests that start an engine or a worker of verl
 #   --types     types alone
 #   --all       everything, the slow tests too
@@ -54,20 +54,26 @@ EXAMPLES=()
 [[ $TIER != all ]] || EXAMPLES=(--hypothesis-profile thorough)
 
 lint() { ruff check . && ruff format --check .; }
-slow() { [[ $TIER == all ]] || echo " and not slow"; }
+left_out() {
+  case $TIER in
+    all) ;;
+    fast) echo " and not slow and not verl_process" ;;
+    *) echo " and not slow" ;;
+  esac
+}
 # A worker imports torch and verl, which takes seconds and 0.7 GB: more than eight do not pay.
-without_engines() { pytest -n auto --maxprocesses 8 --dist worksteal "${EXAMPLES[@]}" -m "not e2e$(slow)"; }
+without_engines() { pytest -n auto --maxprocesses 8 --dist worksteal "${EXAMPLES[@]}" -m "not e2e$(left_out)"; }
 # Two trainings at once on a machine would refuse each other: one process.
 with_engines() {
   if [[ $VENV == .venv-official && $TIER == default ]]; then
     pytest tests/gradient "${RUNS[@]}"
   else
-    pytest -m "e2e$(slow)"
+    pytest -m "e2e$(left_out)"
   fi
 }
 selected() {
   case $TIER in
-    fast) pytest -m "not e2e and not slow" "${PYTEST_ARGS[@]}" ;;
+    fast) pytest -m "not e2e$(left_out)" "${PYTEST_ARGS[@]}" ;;
     e2e) pytest -m "e2e and not slow" "${PYTEST_ARGS[@]}" ;;
     all) pytest "${EXAMPLES[@]}" "${PYTEST_ARGS[@]}" ;;
     *) pytest -m "not slow" "${PYTEST_ARGS[@]}" ;;

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import pickle
 from collections.abc import Iterator
-from copy import deepcopy
 from dataclasses import replace
 from functools import cache
 
@@ -22,6 +21,7 @@ from hydra.plugins.config_source import ConfigResult
 from hypothesis import settings
 from omegaconf import DictConfig, grammar_parser
 
+from fail2fix.verl_ext import compat
 from tests.shared import SHARED, is_at_hand
 
 settings.register_profile("quick", max_examples=25, deadline=None)
@@ -47,10 +47,11 @@ def pytest_collection_finish() -> None:
 def configs_are_composed_once() -> Iterator[None]:
     """Let Hydra read a file, and merge the files of a config, once a process: it applies overrides to a copy.
 
-    OmegaConf parses an interpolation once a process too. Both take most of the time of a composition and of a check.
+    OmegaConf parses an interpolation, and our sources tell what they use of verl, once a process too. All this is most
+    of the time of a composition and of a check.
     """
     read, merge = ConfigRepository.load_config, ConfigLoaderImpl._compose_config_from_defaults_list
-    found: dict[tuple[str, ...], ConfigResult] = {}
+    found: dict[tuple[str, ...], bytes] = {}
     lists: dict[tuple[str | None, ...], DefaultsList] = {}
     merged: dict[int, bytes] = {}
 
@@ -60,8 +61,9 @@ def configs_are_composed_once() -> Iterator[None]:
             result = read(self, config_path)
             if result is None or result.path.startswith("structured:"):  # what is registered may change
                 return result
-            found[key] = result
-        return deepcopy(found[key])  # what is composed shares its parts with what was read
+            found[key] = pickle.dumps(result)
+        copy: ConfigResult = pickle.loads(found[key])  # what is composed shares its parts with what was read
+        return copy
 
     def defaults_list(
         repo: IConfigRepository, config_name: str | None, overrides_list: list[Override], **flags: bool
@@ -87,4 +89,5 @@ def configs_are_composed_once() -> Iterator[None]:
         patch.setattr(ConfigLoaderImpl, "_compose_config_from_defaults_list", compose)
         for module in (omegaconf.base, omegaconf._utils):
             patch.setattr(module, "parse", cache(grammar_parser.parse))
+        patch.setattr(compat, "seams", cache(compat.seams))
         yield

@@ -83,10 +83,8 @@ def visible(environment: Mapping[str, str]) -> list[Gpu]:
         return found
     shown = []
     for name in map(str.strip, asked.split(",")):
-        if name.startswith("MIG-"):
-            shown.append(Gpu(name, name))
-            continue
         known = [gpu for gpu in found if name == gpu.index or (name.startswith("GPU-") and gpu.uuid.startswith(name))]
+        known += [Gpu(name, name)] if name.startswith("MIG-") else []
         if not known:
             break
         shown.append(known[0])

@@ -105,37 +105,29 @@ class Head:
         return f"head at {self._address()}" if self._silences >= SILENCES else ""
 
 
-def wait_for_devices(
-    nodes: int,
-    each: int,
-    cpus: int,
-    free: Callable[[], list[tuple[int, int]]],
-    wait_s: float = WAIT_S,
-    look_s: float = LOOK_S,
-) -> None:
+def wait_for_devices(nodes: int, each: int, cpus: int, free: Callable[[], list[tuple[int, int]]]) -> None:
     """Wait until ``nodes`` nodes have ``each`` devices free, and ``cpus`` CPUs for each of the devices.
 
     Args:
         free: the free devices and CPUs of every live node; the trainer holds its own CPU.
 
     Raises:
-        ClusterError: too few were free for ``wait_s`` seconds.
+        ClusterError: too few were free for `WAIT_S` seconds.
     """
-    since, said = time.monotonic(), False
+    until, said = time.monotonic() + WAIT_S, False
     while True:
         now = free()
-        room = sum(min(devices // each, found // (cpus * each)) for devices, found in now)
-        if room >= nodes:
+        if sum(min(devices // each, found // (cpus * each)) for devices, found in now) >= nodes:
             return
         have = (
             f"{nodes} x {each} devices wanted (trainer.nnodes x n_gpus_per_node), {cpus} CPUs beside each; "
             f"free devices and CPUs of each node: {sorted(now)}"
         )
-        if time.monotonic() - since > wait_s:
+        if time.monotonic() > until:
             raise ClusterError(
                 f"the Ray cluster is too small: {have}; ray start --num-cpus=N sets how many CPUs a node has"
             )
         if not said:
             print(f"fail2fix: waiting for the Ray cluster: {have}", flush=True)
             said = True
-        time.sleep(look_s)
+        time.sleep(LOOK_S)

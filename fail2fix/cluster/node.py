@@ -20,7 +20,7 @@ from fail2fix.cluster.joining import answers
 from fail2fix.cluster.processes import become_subreaper, end_descendants, runs
 from fail2fix.cluster.shared_memory import SegmentRecord, held_by, remove_abandoned
 from fail2fix.run.exit_status import Exit
-from fail2fix.verl_ext.cpu import environment
+from fail2fix.verl_ext import environment
 
 READY = "ready"
 HEAD_S = 600.0  # how long the head may take to start

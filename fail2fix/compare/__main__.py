@@ -3,8 +3,8 @@
     python -m fail2fix.compare CONFIG_A CONFIG_B ... --seeds N [options] [any Hydra override]
 
 Runs what has no record yet, one run at a time, then writes DIR/comparison.json and DIR/comparison.png. The first
-config is the reference. Exit status: 0 done, or out of time with runs left; 1 a run failed; 2 bad input, or runs whose
-rollouts differ by more than 1 %; 130 interrupted.
+config is the reference. Exit status: 0 done; 1 a run failed; 2 bad input, or runs whose rollouts differ by more than
+1 %; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import NoReturn
 
 from rich.console import Console
 
@@ -58,8 +57,6 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, required=True, metavar="N", help="seeds 0 to N - 1")
     parser.add_argument("--rollouts", type=int, metavar="BUDGET", help="of each run (default: the configs' own length)")
     parser.add_argument("--out", type=Path, default=Path("outputs/compare"), metavar="DIR", help="default: %(default)s")
-    parser.add_argument("--time-limit", type=float, metavar="SECONDS", help="start no new run after this long")
-    parser.add_argument("--run-limit", type=float, metavar="SECONDS", help="stop a run that takes longer in this call")
     parser.add_argument("--unequal", action="store_true", help="compare unequal rollouts, with a warning")
     parser.add_argument("--dry-run", action="store_true", help="print what would run, and run nothing")
     parser.add_argument("--only-report", action="store_true", help="run nothing; report from the records")
@@ -83,10 +80,8 @@ def compare(arguments: argparse.Namespace, plan: ComparisonPlan) -> int:
     if arguments.only_report:
         if left := remaining(plan):
             raise InputError(f"{left[0].record}: no such record, and --only-report runs nothing ({len(left)} missing)")
-    elif left := train_remaining(plan, arguments.time_limit, arguments.run_limit):
-        names = ", ".join(run.name for run in left)
-        print(f"compare: out of time, {len(left)} of {len(plan.runs)} runs remain: {names}; the same call continues")
-        return 0
+    else:
+        train_remaining(plan)
     report(plan, arguments.unequal)
     return 0
 
@@ -131,10 +126,6 @@ def report(plan: ComparisonPlan, allow_unequal: bool) -> None:
         print(plan.out / name)
 
 
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

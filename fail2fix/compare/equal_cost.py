@@ -7,22 +7,13 @@ held equal; tokens, seconds, optimizer steps and distinct problems are reported 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-Ledger = Mapping[str, float]
+Ledger = dict[str, float]
+Cost = dict[str, float]
+
+COSTS = ("rollouts", "tokens", "seconds", "optimizer_steps", "problems")
 
 TOLERANCE_PERCENT = 1
-
-
-@dataclass(frozen=True)
-class MeanCost:
-    """Cost of a config's runs, a mean over its seeds. ``problems``: distinct training problems seen."""
-
-    rollouts: float
-    tokens: float
-    seconds: float
-    optimizer_steps: float
-    problems: float
 
 
 def tokens(ledger: Ledger) -> float:
@@ -30,19 +21,15 @@ def tokens(ledger: Ledger) -> float:
     return ledger["total/prompt_tokens"] + ledger["total/generated_tokens"]
 
 
-def mean_cost(ledgers: Sequence[Ledger]) -> MeanCost:
-    """The mean cost of runs from their final ledgers, at least one."""
-    rows = [
-        (each["total/rollouts"], tokens(each), each["seconds"], each["optimizer_steps"], each["problems"])
-        for each in ledgers
-    ]
-    return MeanCost(*(sum(column) / len(column) for column in zip(*rows, strict=True)))
+def mean_cost(ledgers: Sequence[Ledger]) -> Cost:
+    """The mean cost of runs from their final ledgers, at least one; ``problems``: distinct training problems seen."""
+    costs = [each | {"rollouts": each["total/rollouts"], "tokens": tokens(each)} for each in ledgers]
+    return {name: sum(cost[name] for cost in costs) / len(costs) for name in COSTS}
 
 
-def ratios(cost: MeanCost, reference: MeanCost) -> dict[str, float | None]:
+def ratios(cost: Cost, reference: Cost) -> dict[str, float | None]:
     """Each cost over the reference's; None where the reference's is 0."""
-    others = vars(reference)
-    return {name: value / others[name] if others[name] else None for name, value in vars(cost).items()}
+    return {name: value / reference[name] if reference[name] else None for name, value in cost.items()}
 
 
 def unequal(rollouts: Mapping[str, float]) -> str:

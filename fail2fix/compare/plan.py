@@ -6,11 +6,6 @@
     DIR/training/<config>/<config>-seed<S>/     the run folder: checkpoints and rollouts, not needed once recorded
 
 Pure: reads and writes no file.
-
-Example::
-
-    plan = ComparisonPlan(Path("outputs/compare"), ("grpo", "cipo"), seeds=3, rollouts=20_000)
-    [run.name for run in plan.runs]  # grpo-seed0, cipo-seed0, grpo-seed1, ...
 """
 
 from __future__ import annotations

@@ -2,25 +2,19 @@
 
 A record can be committed, and a comparison continued on another machine from the records alone. Problems are named
 by a hash of their text.
-
-Example::
-
-    record = make_record(folder, run.fingerprint)
-    write_record(run.record, record)
-    read_record(run.record).points[-1].accuracy
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from fail2fix.compare.origin import Member, Origin, origin_of, require_same
+from fail2fix.compare.origin import MODEL, Origin, differing, origin_of
 from fail2fix.compare.plan import Fingerprint
 from fail2fix.data.atomic import write_whole
 from fail2fix.method.errors import InputError, reading
@@ -49,8 +43,12 @@ REQUIRED = (
 )
 ERROR = "error"  # the status of a sample without a verdict
 KEPT = ("val-core/", "fail2fix/held_out/")
-VERDICT = FieldType("true or false", lambda value: value in (0, 1))
+VERDICT: FieldType = ("true or false", lambda value: value in (0, 1))
+COLUMNS = ("problem", "attempt_id", "attempt_correct", "correct", "n")  # of the attempts in a record's file
 ATTEMPT_FIELDS = {"problem": TEXT, "attempt_id": TEXT, "attempt_correct": VERDICT, "correct": VERDICT}
+
+Attempt = tuple[str, str, bool]
+"""Hash of the problem, id of the attempt, and whether it is right."""
 
 
 @dataclass(frozen=True)
@@ -73,28 +71,14 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Attempts:
-    """Held-out corrections, one entry an attempt in every column: ``n`` samples with a verdict, ``correct`` right."""
-
-    problem: tuple[str, ...]
-    attempt_id: tuple[str, ...]
-    attempt_correct: tuple[bool, ...]
-    correct: tuple[int, ...]
-    n: tuple[int, ...]
-
-    @property
-    def identity(self) -> frozenset[tuple[str, str, bool]]:
-        """The attempts that were corrected, without the results."""
-        return frozenset(zip(self.problem, self.attempt_id, self.attempt_correct, strict=True))
-
-
-@dataclass(frozen=True)
 class ValidatedStep:
-    """Counts of a validated step: ``problems`` {hash: (correct, n)}; ``attempts`` None where none were held out."""
+    """Counts of a validated step, (right samples, samples): ``problems`` {hash: counts}, and ``attempts`` {attempt:
+    counts of its corrections that have a verdict}, None where none were held out.
+    """
 
     step: int
     problems: dict[str, tuple[int, int]]
-    attempts: Attempts | None
+    attempts: dict[Attempt, tuple[int, int]] | None
 
 
 @dataclass(frozen=True)
@@ -111,10 +95,6 @@ class RunRecord:
     @property
     def name(self) -> str:
         return f"{self.fingerprint.config}-seed{self.fingerprint.seed}"
-
-    @property
-    def member(self) -> Member:
-        return Member(self.fingerprint.config, self.fingerprint.seed, self.origin)
 
     @property
     def ledger(self) -> dict[str, float]:
@@ -167,8 +147,8 @@ def _count(folder: Path, step: int) -> tuple[ValidatedStep, int]:
     return ValidatedStep(step, problems, _attempts(corrections)), errors
 
 
-def _attempts(corrections: Sequence[Row]) -> Attempts:
-    found = tally(
+def _attempts(corrections: Sequence[Row]) -> dict[Attempt, tuple[int, int]]:
+    return tally(
         (
             (_hash(row["problem"]), row["attempt_id"], bool(row["attempt_correct"])),
             int(row.get("status") != ERROR and bool(row["correct"])),
@@ -176,15 +156,13 @@ def _attempts(corrections: Sequence[Row]) -> Attempts:
         )
         for row in corrections
     )
-    return Attempts(*zip(*found, strict=True), *zip(*found.values(), strict=True))
 
 
-def counts(attempts: Attempts, of_correct: bool) -> dict[str, tuple[int, int]]:
+def counts(attempts: Mapping[Attempt, tuple[int, int]], of_correct: bool) -> dict[str, tuple[int, int]]:
     """{problem: (samples that changed the verdict, samples)} over the attempts that were right, or wrong."""
-    columns = (attempts.problem, attempts.attempt_correct, attempts.correct, attempts.n)
     return tally(
         (problem, n - correct if of_correct else correct, n)
-        for problem, attempt_correct, correct, n in zip(*columns, strict=True)
+        for (problem, _, attempt_correct), (correct, n) in attempts.items()
         if attempt_correct == of_correct
     )
 
@@ -195,7 +173,7 @@ def _figures(found: ValidatedStep) -> tuple[float, float | None, float | None]:
     return accuracy, _rate(found.attempts, of_correct=False), _rate(found.attempts, of_correct=True)
 
 
-def _rate(attempts: Attempts | None, of_correct: bool) -> float | None:
+def _rate(attempts: Mapping[Attempt, tuple[int, int]] | None, of_correct: bool) -> float | None:
     found = counts(attempts, of_correct).values() if attempts else []
     samples = sum(n for _, n in found)
     return sum(changed for changed, _ in found) / samples if samples else None
@@ -213,13 +191,40 @@ def _hash(text: str) -> str:
 
 
 def require_same_origin(records: Iterable[RunRecord]) -> None:
-    """Refuse runs that no comparison can take together. Raises ``InputError`` as ``require_same``."""
-    require_same({record.name: record.member for record in records})
+    """Refuse runs that no comparison can take together.
+
+    Raises ``InputError``: two seeds of a config with different settings, two runs with different data, or two runs of
+    one seed with different models.
+    """
+    way_out = "compare under another --out, or delete the older runs' records"
+    for first, other in combinations(records, 2):
+        names, config = f"{other.name} and {first.name}", other.fingerprint.config
+        settings = differing(first.origin.settings, other.origin.settings)
+        if config == first.fingerprint.config and settings:
+            raise InputError(
+                f"{names}: the settings of {config} were changed between them ({', '.join(settings)}): {way_out}"
+            )
+        inputs = differing(first.origin.inputs, other.origin.inputs)
+        if inputs := [what for what in inputs if what != MODEL or other.fingerprint.seed == first.fingerprint.seed]:
+            raise InputError(f"{names}: not the same {', '.join(inputs)}: {way_out}")
+
+
+def different_models(records: Iterable[RunRecord]) -> str:
+    """Which seeds started from which model, where they are not all the same; else empty."""
+    seeds: dict[str, set[int]] = {}
+    for record in records:
+        seeds.setdefault(record.origin.inputs[MODEL], set()).add(record.fingerprint.seed)
+    if len(seeds) < 2:
+        return ""
+    return "; ".join(f"{model}: seed {', '.join(map(str, sorted(of)))}" for model, of in seeds.items())
 
 
 def write_record(path: Path, record: RunRecord) -> None:
     """Write a record, whole or not at all, a line for each part."""
     parts: dict[str, Any] = {"format": FORMAT} | asdict(record)
+    for part in (parts["first"], parts["last"]):
+        rows = [(*attempt, *found) for attempt, found in (part["attempts"] or {}).items()]
+        part["attempts"] = dict(zip(COLUMNS, zip(*rows, strict=True), strict=True)) if rows else None
     points = ",\n  ".join(json.dumps(point) for point in parts.pop("points"))
     lines = [f'"{name}": {json.dumps(part)}' for name, part in parts.items()]
     write_whole(path, "{\n" + ",\n".join([*lines, f'"points": [\n  {points}\n]']) + "\n}\n")
@@ -231,7 +236,7 @@ def read_record(path: Path) -> RunRecord:
     if parts.get("format") != FORMAT:
         raise InputError(f"{path}: not a record of format {FORMAT}")
     with reading(f"{path}: not a whole record"):
-        record = RunRecord(
+        return RunRecord(
             fingerprint=_fingerprint(parts["fingerprint"]),
             origin=Origin(**parts["origin"]),
             versions=dict(parts["versions"]),
@@ -239,42 +244,15 @@ def read_record(path: Path) -> RunRecord:
             first=_validated_step(parts["first"]),
             last=_validated_step(parts["last"]),
         )
-        _require_sound(record)
-    return record
 
 
 def _validated_step(part: Row) -> ValidatedStep:
-    attempts = part["attempts"]
+    rows = zip(*(part["attempts"][name] for name in COLUMNS), strict=True) if part["attempts"] else ()
     return ValidatedStep(
         step=part["step"],
         problems={problem: (correct, n) for problem, (correct, n) in part["problems"].items()},
-        attempts=Attempts(**{name: tuple(column) for name, column in attempts.items()}) if attempts else None,
+        attempts={(problem, name, right): (correct, n) for problem, name, right, correct, n in rows} or None,
     )
-
-
-def _require_sound(record: RunRecord) -> None:
-    """Refuse impossible contents, of an edited file say. Raises ``ValueError``, or what reading it raises."""
-    if not record.points:
-        raise ValueError("no points")
-    for point in record.points:
-        for name in REQUIRED:
-            if not (point.ledger[name] >= 0 and math.isfinite(point.ledger[name])):
-                raise ValueError(f"step {point.step}: {name} is {point.ledger[name]}")
-    for point, found in ((record.points[0], record.first), (record.points[-1], record.last)):
-        _require_counts(found)
-        pairs = zip((point.accuracy, point.fix_rate, point.break_rate), _figures(found), strict=True)
-        if not all(a is b if a is None or b is None else math.isclose(a, b, abs_tol=1e-9) for a, b in pairs):
-            raise ValueError(f"step {point.step}: its accuracy or rates are not those of its problems and attempts")
-
-
-def _require_counts(found: ValidatedStep) -> None:
-    attempts = found.attempts
-    counted = [*found.problems.values()]
-    counted += zip(attempts.correct, attempts.n, strict=True) if attempts else []
-    if not found.problems or not all(0 <= correct <= n for correct, n in counted):
-        raise ValueError(f"step {found.step}: more right samples than samples, or none")
-    if any(n < 1 for _, n in found.problems.values()):
-        raise ValueError(f"step {found.step}: a problem without samples")
 
 
 def read_fingerprint(path: Path) -> Fingerprint:

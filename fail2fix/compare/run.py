@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from fail2fix.cluster.lock import lock
 from fail2fix.compare.plan import ComparisonPlan, Fingerprint, Run
 from fail2fix.compare.records import (
     make_record,
@@ -31,13 +31,13 @@ from fail2fix.compare.records import (
     write_record,
 )
 from fail2fix.method.errors import InputError, reading
-from fail2fix.run.folder import FINISHED, TRACKER
+from fail2fix.run.folder import FINISHED, named_step
 
 GRACE_S = 30  # seconds that a stopped training run has to end by itself
 
 
 class RunError(RuntimeError):
-    """A run ended with an error or at its limit. The message is one line, and says where the log is."""
+    """A run ended with an error. The message is one line, and says where the log is."""
 
 
 def remaining(plan: ComparisonPlan) -> list[Run]:
@@ -55,9 +55,9 @@ def remaining(plan: ComparisonPlan) -> list[Run]:
 
 def has_checkpoint(run: Run) -> bool:
     """Whether training would resume: verl's tracker names an existing checkpoint."""
-    tracker = run.folder / "checkpoints" / TRACKER
-    step = tracker.read_text().strip() if tracker.is_file() else ""
-    return step.isdigit() and (tracker.parent / f"global_step_{step}").is_dir()
+    checkpoints = run.folder / "checkpoints"
+    step = named_step(checkpoints)
+    return step is not None and (checkpoints / f"global_step_{step}").is_dir()
 
 
 def is_finished(run: Run) -> bool:
@@ -70,27 +70,21 @@ def _require_same(run: Run, path: Path, found: Fingerprint) -> None:
         raise InputError(f"{path}: of another run ({found.difference(run.fingerprint)}): use another --out")
 
 
-def train_remaining(plan: ComparisonPlan, time_limit: float | None, run_limit: float | None) -> list[Run]:
-    """Train the remaining runs, and record each; return the runs not started because ``time_limit`` was over.
-
-    ``time_limit``: seconds after which no new run is started. ``run_limit``: seconds a run may take in this call.
+def train_remaining(plan: ComparisonPlan) -> None:
+    """Train the remaining runs, and record each.
 
     Raises:
         InputError: as ``remaining``; another call running in the same folder; or a run folder that cannot be recorded.
-        RunError: a run ended with an error or at its limit. The same call again resumes it.
+        RunError: a run ended with an error. The same call again resumes it.
     """
-    begin = time.monotonic()
-    with only_one(plan.out) as lock:
+    with only_one(plan.out) as descriptor:
         todo = remaining(plan)
-        for index, run in enumerate(todo):
-            if time_limit is not None and time.monotonic() - begin >= time_limit:
-                return todo[index:]
-            _say(f"{run.name}: run {index + 1} of {len(todo)} to do, log: {run.log}")
-            seconds = _train(run, run_limit, lock)
+        for number, run in enumerate(todo, 1):
+            _say(f"{run.name}: run {number} of {len(todo)} to do, log: {run.log}")
+            seconds = _train(run, descriptor)
             write_record(run.record, make_record(run.folder, run.fingerprint))
             _say(f"{run.name}: done in {seconds:,.0f} s, record: {run.record}")
             require_same_origin(read_record(run.record) for run in plan.runs if run.record.exists())
-    return []
 
 
 @contextmanager
@@ -98,14 +92,13 @@ def only_one(out: Path) -> Iterator[int]:
     """Lock ``out`` for this call. A training run that outlives a killed call inherits the lock and still holds it."""
     with reading(f"--out {out}: cannot be a folder to write in", OSError, hint="choose another"):
         out.mkdir(parents=True, exist_ok=True)
-        lock = (out / ".lock").open("w")
-    with lock as file:
-        with reading(f"{out}: another comparison, or a training run it left behind, is running in it", OSError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file = (out / ".lock").open("w")
+    with file:
+        lock(file, lambda: f"{out}: another comparison, or a training run it left behind, is running in it")
         yield file.fileno()
 
 
-def _train(run: Run, limit: float | None, lock: int) -> float:
+def _train(run: Run, descriptor: int) -> float:
     """Run a training run in this environment and working directory; return its seconds."""
     if is_finished(run):
         return 0.0
@@ -121,12 +114,10 @@ def _train(run: Run, limit: float | None, lock: int) -> float:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            pass_fds=(lock,),
+            pass_fds=(descriptor,),
         )
         try:
-            status = process.wait(limit)
-        except subprocess.TimeoutExpired:
-            raise RunError(f"{run.name}: stopped after {limit:g} s (--run-limit); the same call resumes it") from None
+            status = process.wait()
         finally:
             _end(process)
     if status != 0:

@@ -1,37 +1,28 @@
 """All numbers of a comparison, from its records: the contents of the JSON file, the table and the picture.
 
 Runs are comparable if they have the same held-out problems and the same frozen attempts.
-
-Example::
-
-    comparison = summarize(records)
-    comparison.configs[1].last["accuracy"].over_problems_and_seeds
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from fail2fix.compare.equal_cost import MeanCost, mean_cost, ratios, tokens
-from fail2fix.compare.origin import different_models
-from fail2fix.compare.records import RunRecord, ValidatedStep, counts, require_same_origin
+from fail2fix.compare.equal_cost import Cost, mean_cost, ratios, tokens
+from fail2fix.compare.records import RunRecord, ValidatedStep, counts, different_models, require_same_origin
 from fail2fix.method.errors import InputError
 from fail2fix.report import statistics
 from fail2fix.report.statistics import Band, Curve, Estimate, Measure, pass_at_k
 
 CURVES = ("accuracy", "fix_rate", "break_rate")
 AXES = ("rollouts", "tokens")
-CORRECTIONS = {"fix_rate": False, "break_rate": True}  # whether the attempts counted are the right ones
 
 Key = TypeVar("Key", str, int)
-Drawn = tuple[Measure, np.ndarray]
-"""A measure of one config's seeds, and the resamples of its problems."""
 Estimates = dict[str, Estimate | None]
+Counts = Mapping[Any, tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -62,7 +53,7 @@ class ConfigSummary:
     first: Estimates
     last: Estimates
     pass_at_k: dict[int, Estimate | None]
-    cost: MeanCost
+    cost: Cost
     cost_ratios: dict[str, float | None]
     seeds: tuple[SeedCurves, ...]
     bands: dict[str, dict[str, Band | None]]
@@ -101,13 +92,14 @@ def summarize(records: Sequence[RunRecord], warnings: Sequence[str] = ()) -> Com
     for record in records:
         by_config.setdefault(record.fingerprint.config, []).append(record)
     require_same_origin(records)
-    problems, attempts = _shared_problems(records), _shared_attempts(records)
-    measures = _Measures(sorted(problems), sorted({problem for problem, _, _ in attempts}))
+    problems = _shared(records, lambda step: step.problems, "problems were validated", "data.val_files")
+    held_out_file = "fail2fix.held_out.file"
+    attempts = _shared(records, lambda step: step.attempts, "held-out attempts were corrected", held_out_file)
     ks = powers_of_two(min(n for record in records for _, n in record.last.problems.values()))
     names = list(by_config)
     lasts = {name: [record.last for record in runs] for name, runs in by_config.items()}
-    rates = {name: measures.rates(steps) for name, steps in lasts.items()}
-    passes = {name: measures.passes(steps, ks) for name, steps in lasts.items()}
+    rates = {name: _rates(steps) for name, steps in lasts.items()}
+    passes = {name: {k: _pass_at(steps, k) for k in ks} for name, steps in lasts.items()}
     costs = {name: mean_cost([record.ledger for record in runs]) for name, runs in by_config.items()}
     seeds = {name: tuple(_seed_curves(record) for record in runs) for name, runs in by_config.items()}
     return Comparison(
@@ -118,7 +110,7 @@ def summarize(records: Sequence[RunRecord], warnings: Sequence[str] = ()) -> Com
         configs=tuple(
             ConfigSummary(
                 name=name,
-                first=_estimates(measures.rates([record.first for record in runs])),
+                first=_estimates(_rates([record.first for record in runs])),
                 last=_estimates(rates[name]),
                 pass_at_k=_estimates(passes[name]),
                 cost=costs[name],
@@ -156,100 +148,81 @@ def _seed_curves(record: RunRecord) -> SeedCurves:
 
 
 def _band(seeds: Sequence[SeedCurves], measure: str, axis: str) -> Band | None:
-    curves = [seed.curve(measure, axis) for seed in seeds]
-    found = [curve for curve in curves if curve is not None]
-    return statistics.band(found) if len(found) == len(curves) else None
+    curves = [curve for seed in seeds if (curve := seed.curve(measure, axis))]
+    return statistics.band(curves) if len(curves) == len(seeds) else None
 
 
-class _Measures:
-    """The measures of a comparison's validations, all from the same resamples of problems."""
-
-    def __init__(self, problems: Sequence[str], corrected: Sequence[str]) -> None:
-        self._problems, self._corrected = problems, corrected
-        self._draws = statistics.draw(len(problems))
-        self._correction_draws = statistics.draw(len(corrected)) if corrected else None
-
-    def rates(self, steps: Sequence[ValidatedStep]) -> dict[str, Drawn | None]:
-        """Accuracy, fix rate and break rate of validations, one a seed; None where a seed did not measure it."""
-        corrections = {name: self._corrections(steps, of_correct) for name, of_correct in CORRECTIONS.items()}
-        return {"accuracy": self._pass_at(steps, 1), **corrections}
-
-    def passes(self, steps: Sequence[ValidatedStep], ks: Sequence[int]) -> dict[int, Drawn | None]:
-        """{k: pass@k}."""
-        return {k: self._pass_at(steps, k) for k in ks}
-
-    def _pass_at(self, steps: Sequence[ValidatedStep], k: int) -> Drawn:
-        """pass@k a problem; with k = 1 its share of right answers."""
-        num = np.array([[pass_at_k(*step.problems[problem], k) for problem in self._problems] for step in steps])
-        return Measure(num, np.ones(num.shape)), self._draws
-
-    def _corrections(self, steps: Sequence[ValidatedStep], of_correct: bool) -> Drawn | None:
-        found = [counts(step.attempts, of_correct) for step in steps if step.attempts is not None]
-        if len(found) < len(steps) or self._correction_draws is None:
-            return None
-        table = np.array([[by_problem.get(problem, (0, 0)) for problem in self._corrected] for by_problem in found])
-        return Measure(table[..., 0], table[..., 1]), self._correction_draws
+def _rates(steps: Sequence[ValidatedStep]) -> dict[str, Measure | None]:
+    """Accuracy, fix rate and break rate of validations, one a seed; None where a seed did not measure it."""
+    return {
+        "accuracy": _pass_at(steps, 1),
+        "fix_rate": _corrections(steps, of_correct=False),
+        "break_rate": _corrections(steps, of_correct=True),
+    }
 
 
-def _estimates(measures: Mapping[Key, Drawn | None]) -> dict[Key, Estimate | None]:
-    return {name: statistics.estimate(*found) if found else None for name, found in measures.items()}
+def _pass_at(steps: Sequence[ValidatedStep], k: int) -> Measure:
+    """pass@k a problem; with k = 1 its share of right answers."""
+    problems = sorted(steps[0].problems)
+    num = np.array([[pass_at_k(*step.problems[problem], k) for problem in problems] for step in steps])
+    return Measure(num, np.ones(num.shape))
 
 
-def _differences(mine: Mapping[Key, Drawn | None], others: Mapping[Key, Drawn | None]) -> dict[Key, Estimate | None]:
+def _corrections(steps: Sequence[ValidatedStep], of_correct: bool) -> Measure | None:
+    """The share of corrections that change the verdict, of the attempts that were right, or wrong."""
+    attempts = [step.attempts for step in steps if step.attempts]
+    if len(attempts) < len(steps):
+        return None
+    problems = sorted({problem for problem, _, _ in attempts[0]})
+    found = [counts(each, of_correct) for each in attempts]
+    table = np.array([[by_problem.get(problem, (0, 0)) for problem in problems] for by_problem in found])
+    return Measure(table[..., 0], table[..., 1])
+
+
+def _estimates(measures: Mapping[Key, Measure | None]) -> dict[Key, Estimate | None]:
+    return {name: statistics.estimate(found) if found else None for name, found in measures.items()}
+
+
+def _differences(
+    mine: Mapping[Key, Measure | None], others: Mapping[Key, Measure | None]
+) -> dict[Key, Estimate | None]:
     """The measures of mine minus the others', paired by seed."""
     pairs = {name: (found, others[name]) for name, found in mine.items()}
-    return {name: statistics.difference(a[0], b[0], a[1]) if a and b else None for name, (a, b) in pairs.items()}
+    return {name: statistics.difference(a, b) if a and b else None for name, (a, b) in pairs.items()}
 
 
-def _shared_problems(records: Sequence[RunRecord]) -> AbstractSet[str]:
-    found = [(record.name, step.problems.keys()) for record in records for step in (record.first, record.last)]
-    return _shared(found, "problems were validated", "data.val_files")
-
-
-def _shared_attempts(records: Sequence[RunRecord]) -> AbstractSet[tuple[str, str, bool]]:
-    """The attempts that every run with held-out corrections corrected; none if no run has them."""
-    steps = [(record.name, step.attempts) for record in records for step in (record.first, record.last)]
-    found = [(name, attempts.identity) for name, attempts in steps if attempts is not None]
-    return _shared(found, "held-out attempts were corrected", "fail2fix.held_out.file") if found else frozenset()
-
-
-Item = TypeVar("Item")
-
-
-def _shared(found: Sequence[tuple[str, AbstractSet[Item]]], what: str, key: str) -> AbstractSet[Item]:
-    """The set that all runs have. Raises ``InputError`` where two differ."""
-    first_name, first = found[0]
-    for name, items in found:
-        if different := len(first ^ items):
+def _shared(
+    records: Sequence[RunRecord], counts_of: Callable[[ValidatedStep], Counts | None], what: str, key: str
+) -> Set[Any]:
+    """The keys that all runs have, among the runs that have any. Raises ``InputError`` where two differ."""
+    found = [(record.name, counts_of(step)) for record in records for step in (record.first, record.last)]
+    sets = [(name, each.keys()) for name, each in found if each]
+    for name, keys in sets:
+        if different := len(keys ^ sets[0][1]):
             raise InputError(
-                f"{name} and {first_name}: {different} {what} in one of them only: all runs of a comparison take the "
+                f"{name} and {sets[0][0]}: {different} {what} in one of them only: all runs of a comparison take the "
                 f"same {key}"
             )
-    return first
+    return sets[0][1] if sets else frozenset()
 
 
-def _warnings(records: Sequence[RunRecord], costs: Mapping[str, MeanCost], seeds: int) -> Iterable[str]:
+def _warnings(records: Sequence[RunRecord], costs: Mapping[str, Cost], seeds: int) -> Iterable[str]:
     """What a reader must know before believing the numbers."""
     if seeds == 1:
         yield "one seed: the intervals are over problems only and say nothing about another seed"
     if errors := sum(point.verifier_errors for record in records for point in record.points):
         yield f"{errors:,} held-out samples got no verdict: answers count as wrong, corrections not at all"
-    steps = {name: cost.optimizer_steps for name, cost in costs.items()}
+    steps = {name: cost["optimizer_steps"] for name, cost in costs.items()}
     if len(set(steps.values())) > 1:
         said = ", ".join(f"{name} {count:g}" for name, count in steps.items())
         yield f"the same rollouts, not the same optimizer steps ({said}): batches of other sizes"
-    if models := different_models(record.member for record in records):
+    if models := different_models(records):
         yield f"the seeds did not all start from one model ({models}): compare configs within a seed"
     if differing := _differing_versions([record.versions for record in records]):
         yield f"the runs differ in {', '.join(differing)}: neither their code nor their seconds may compare"
 
 
-def _differing_versions(versions: Sequence[Mapping[str, object]]) -> list[str]:
-    flat = [_flat(version) for version in versions]
+def _differing_versions(versions: Sequence[dict[str, Any]]) -> list[str]:
+    flat = [{**version, "packages": None} | version["packages"] for version in versions]
     names = sorted({name for version in flat for name in version})
     return [name for name in names if len({str(version.get(name)) for version in flat}) > 1]
-
-
-def _flat(version: Mapping[str, object]) -> dict[str, object]:
-    packages = version.get("packages")
-    return {**version, "packages": None} | (packages if isinstance(packages, dict) else {})

@@ -54,7 +54,7 @@ def _before_and_after(first: Estimate | None, last: Estimate | None) -> tuple[st
 
 def _cost_sections(comparison: Comparison) -> Iterator[Section]:
     for name, title in COSTS.items():
-        found = [(config.name, vars(config.cost)[name], config.cost_ratios[name]) for config in comparison.configs]
+        found = [(config.name, config.cost[name], config.cost_ratios[name]) for config in comparison.configs]
         lines = [(config, f"{cost:,.0f}", NOTHING if x is None else f"{x:.2f}") for config, cost, x in found]
         yield Section(title, lines)
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fail2fix.console.printable import errors_in_one_line
 from fail2fix.method.errors import InputError
 
-SHAPES = {
+_SHAPES = {
     "a Hugging Face token": r"\bhf_[A-Za-z0-9]{16,}",
     "an API key": r"\b(?:sk|rk|pk)-(?=[A-Za-z_-]*\d)[A-Za-z0-9_-]{16,}|\b(?:AIza|wandb_v\d_)[A-Za-z0-9_-]{30,}",
     "an AWS key": r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
@@ -28,7 +28,6 @@ SHAPES = {
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
     "an address with a password in it": r"://[^/\s:@]*:[^/\s@]+@",
 }
-_SHAPES = {kind: re.compile(shape) for kind, shape in SHAPES.items()}
 # Names of settings that hold secrets only; not `key` alone (`data.prompt_key`).
 _SECRET_SETTING = re.compile(
     r"(?:^|_)(?:api_?key|access_?key(?:_id)?|secret_?key|private_?key|auth_?key|(?:api|access|auth|hf|hub)_token|token"
@@ -46,7 +45,7 @@ MIN_SECRET_CHARS = 8
 def kind_of_secret(name: str, value: str, environment: Mapping[str, str]) -> str:
     """The kind of secret in the setting `name`, without repeating it; "" if none."""
     for kind, shape in _SHAPES.items():
-        if shape.search(value):
+        if re.search(shape, value):
             return kind
     for variable in _INTERPOLATED.findall(value):
         if _SECRET_VARIABLE.search(variable):
@@ -102,7 +101,8 @@ def refuse_secret_words(words: Sequence[str], environment: Mapping[str, str]) ->
 def _readable(name: str) -> str:
     """The name of an override without its signs; "" if it is not a name, and may be part of a secret."""
     bare = name.lstrip("+~-")
-    return bare if re.fullmatch(r"[\w.@/-]+", bare) and not any(s.search(bare) for s in _SHAPES.values()) else ""
+    is_secret = any(re.search(shape, bare) for shape in _SHAPES.values())
+    return bare if re.fullmatch(r"[\w.@/-]+", bare) and not is_secret else ""
 
 
 def main() -> None:

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 UNKNOWN_KEY = re.compile(r"Could not override '([^']+)'\.")
 UNKNOWN_CONFIG = re.compile(r"Cannot find primary config '([^']+)'")
@@ -33,7 +34,7 @@ def explained(message: str, words: Sequence[str], folder: Path, default: str) ->
         return f"{message.rstrip('.')}; there are {', '.join(sorted(path.stem for path in folder.glob('*.yaml')))}"
     if match := UNKNOWN_KEY.search(message):
         key = match[1]
-        near = _nearest(key, _keys(folder, _config_name(words, default)))
+        near = _nearest(key, _keys(folder, config_name(words, default)))
         meant = f"; did you mean {near}?" if near else ""
         # Our section accepts no other keys.
         new = "" if key.startswith("fail2fix.") else f"; a key that no config lists needs a plus: +{key}=..."
@@ -41,7 +42,8 @@ def explained(message: str, words: Sequence[str], folder: Path, default: str) ->
     return message
 
 
-def _config_name(words: Sequence[str], default: str) -> str:
+def config_name(words: Sequence[str], default: str) -> str:
+    """The config that a command line names, or the default."""
     for word, value in pairwise([*words, ""]):
         option, equals, attached = word.partition("=")
         if option in CONFIG_OPTIONS:
@@ -52,16 +54,15 @@ def _config_name(words: Sequence[str], default: str) -> str:
 def _keys(folder: Path, config: str) -> list[str]:
     GlobalHydra.instance().clear()
     with suppress(HydraException), initialize_config_dir(str(folder), version_base="1.3"):
-        return list(_paths(compose(config)))
+        return list(_paths(dict(OmegaConf.to_container(compose(config)))))
     return []  # a config from a folder of the user's: nothing to suggest
 
 
-def _paths(node: DictConfig, prefix: str = "") -> Iterator[str]:
+def _paths(section: dict[Any, Any], prefix: str = "") -> Iterator[str]:
     """Every key, with its parents."""
-    for key in node:
+    for key, child in section.items():
         yield f"{prefix}{key}"
-        child = None if OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key) else node[key]
-        if isinstance(child, DictConfig):
+        if isinstance(child, dict):
             yield from _paths(child, f"{prefix}{key}.")
 
 

@@ -15,12 +15,11 @@ from pathlib import Path
 from rich.console import Console
 
 from fail2fix.console.command_line import OneLineParser
-from fail2fix.console.markup import shown
 from fail2fix.data.files import require_writable
 from fail2fix.evaluate.compare import Round, Side, compare, load_side, of_round, table_rows
 from fail2fix.evaluate.picture import draw_picture
 from fail2fix.evaluate.store import write_json
-from fail2fix.report.console_table import make_table, print_warnings
+from fail2fix.report.console_table import make_table, print_warnings, shown
 from fail2fix.report.template import render
 
 CASES = 3

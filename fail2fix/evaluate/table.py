@@ -5,8 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from fail2fix.console.markup import shown
-from fail2fix.report.console_table import NOTHING, bounds, make_table, percent
+from fail2fix.report.console_table import NOTHING, bounds, make_table, percent, shown
 from fail2fix.report.transitions import CONSOLE_COLORS, TRANSITIONS
 
 HEADINGS = ("benchmark", "answers", "accuracy", "pass@k", "fixed", "broken", "tokens", "cut off", "lost")

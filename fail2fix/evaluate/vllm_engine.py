@@ -13,7 +13,7 @@ from fail2fix.evaluate.engine import Completion, Finish, Request
 from fail2fix.evaluate.prompts import TokenPrompts
 from fail2fix.evaluate.settings import Settings
 from fail2fix.method.errors import InputError, reading
-from fail2fix.verl_ext.cpu.environment import set_defaults
+from fail2fix.verl_ext.environment import set_defaults
 
 
 class VllmEngine:
@@ -26,7 +26,6 @@ class VllmEngine:
         from transformers import AutoTokenizer
         from vllm import LLM
 
-        self._settings = settings
         with reading(f"--model {settings.model}: cannot be served", OSError, ValueError, TypeError, RuntimeError):
             self._tokenizer = AutoTokenizer.from_pretrained(settings.model, trust_remote_code=False)
             # "vllm": answers must not depend on sampling defaults in the model's folder.

@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command line."""
     given = _parser().parse_args(argv)
     try:
-        export(given.checkpoint, given.out, given.run, given.dtype, given.trust_remote_code)
+        export(given)
     except InputError as error:
         print(f"export: error: {one_line(str(error))}", file=sys.stderr)
         return Exit.BAD_INPUT
@@ -49,15 +49,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return Exit.FINISHED
 
 
-def export(
-    checkpoint: Path, out: Path, run: Path | None = None, dtype: str | None = None, trust_remote_code: bool = False
-) -> None:
-    """Write the policy of a checkpoint to the folder `out`, which appears when it is complete.
+def export(given: argparse.Namespace) -> None:
+    """Write the policy of a checkpoint to the folder OUT, which appears when it is complete.
 
     Raises:
         InputError: wrong input.
-        OSError: `out` could not be written.
+        OSError: OUT could not be written.
     """
+    checkpoint, out = given.checkpoint, given.out
     actor = _actor_folder(checkpoint)
     if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
         raise InputError(f"{out}: exists and is not empty: choose another folder or remove it")
@@ -65,16 +64,18 @@ def export(
 
     from fail2fix.export.card import model_card
     from fail2fix.export.correction import FILE, correction_prompt
-    from fail2fix.export.run import find_run, origin_of, step_of
+    from fail2fix.export.run import find_run, step_of
     from fail2fix.export.shards import read_state
     from fail2fix.export.weights import save_policy
 
-    trained_by = find_run(checkpoint, run)
+    trained_by = find_run(checkpoint, given.run)
     asked = None if trained_by is None else correction_prompt(trained_by)
     state = read_state(actor)
     with _appearing(out) as folder:
-        saved = save_policy(state, actor, folder, origin_of(trained_by), dtype, trust_remote_code)
-        _copy_companions(actor / "huggingface", folder)
+        saved = save_policy(state, actor, folder, trained_by, given.dtype, given.trust_remote_code)
+        # Tokenizer, chat template, generation config and a model's own code, as verl saved them.
+        written = shutil.ignore_patterns("config.json", *WEIGHTS)
+        shutil.copytree(actor / "huggingface", folder, ignore=written, dirs_exist_ok=True)
         if asked is not None:
             write_whole(folder / FILE, json.dumps(asked, indent=1, ensure_ascii=False) + "\n")
         write_whole(folder / "README.md", model_card(out.resolve().name, trained_by, step_of(checkpoint), saved, asked))
@@ -108,12 +109,6 @@ def _appearing(out: Path) -> Iterator[Path]:
         yield partial
         sync(partial)
         partial.rename(out)  # an empty folder is replaced
-
-
-def _copy_companions(source: Path, folder: Path) -> None:
-    """Copy tokenizer, chat template, generation config and a model's own code as verl saved them."""
-    written = ("config.json", *WEIGHTS)
-    shutil.copytree(source, folder, ignore=shutil.ignore_patterns(*written), dirs_exist_ok=True)
 
 
 def _parser() -> OneLineParser:

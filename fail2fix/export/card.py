@@ -11,8 +11,8 @@ from typing import Any
 from huggingface_hub import ModelCardData
 
 from fail2fix.console.secret_text import kind_of_secret
+from fail2fix.console.suggestions import config_name
 from fail2fix.export.run import TrainingRun
-from fail2fix.export.weights import ExportedWeights
 from fail2fix.report.template import render
 
 # What a reader compares: validation's means, held-out corrections, and the last step's own two streams.
@@ -20,21 +20,21 @@ SHOWN_METRICS = re.compile(
     r"val-core/.*|fail2fix/held_out/(fix_rate|keep_rate|gain_over_keep|gain_over_resolve)"
     r"|fail2fix/(base|correction)/accuracy|fail2fix/transition/(fix_rate|keep_rate)"
 )
+SHOWN_PACKAGES = ("fail2fix", "verl", "vllm", "torch", "transformers")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def model_card(
-    name: str, run: TrainingRun | None, step: int | None, weights: ExportedWeights, asked: Mapping[str, Any] | None
+    name: str, run: TrainingRun | None, step: int | None, weights: str, asked: Mapping[str, Any] | None
 ) -> str:
-    """README.md of an exported folder `name`; `asked`: its correction prompt."""
+    """README.md of an exported folder `name`; `weights`: a description of them; `asked`: its correction prompt."""
     base = None if run is None else base_model(run)
-    measured_at, metrics = _results(run, step)
     values = {
         "name": _cell(name),
         "base": base and _code(base),
         "training": [] if run is None else list(_training(run, step, weights)),
-        "measured_at": measured_at,
-        "metrics": metrics,
+        "measured_at": step,
+        "metrics": [] if run is None or step is None else _results(run.metrics.get(step, {})),
         "folder": repr(name),
         "sampling": _sampling(run),
         "options": repr(run.options("data.apply_chat_template_kwargs") if run else {}),
@@ -62,17 +62,18 @@ def _on_the_hub(run: TrainingRun) -> bool:
     return _HUB_ID.fullmatch(path) is not None and not Path(path).exists()
 
 
-def _training(run: TrainingRun, step: int | None, weights: ExportedWeights) -> Iterator[tuple[str, str]]:
+def _training(run: TrainingRun, step: int | None, weights: str) -> Iterator[tuple[str, str]]:
     """The rows of the card's first table."""
     rollout = "actor_rollout_ref.rollout"
     steps = run.text("trainer.total_training_steps")
     line = {} if step is None else run.metrics.get(step, {})
+    packages = run.versions.get("packages") or {}
     facts = {
-        "config": run.config_name(),
+        "config": config_name(run.versions.get("command") or [], ""),
         "base model": base_model(run),
         "data": ", ".join("/".join(file.parts[-2:]) for file in run.data_files()) or None,
         "step": None if step is None else f"{step} of {steps}" if steps else str(step),
-        "weights": f"{weights.kind}, {weights.parameters:,} parameters in {weights.dtype}",
+        "weights": weights,
         "estimator": run.text("algorithm.adv_estimator"),
         "learning rate": run.text("actor_rollout_ref.actor.optim.lr"),
         "problems a step": run.text("data.train_batch_size"),
@@ -80,7 +81,7 @@ def _training(run: TrainingRun, step: int | None, weights: ExportedWeights) -> I
         "temperature": run.text(f"{rollout}.temperature"),
         "rollouts so far": _count(line.get("fail2fix/ledger/total/rollouts")),
         "tokens generated": _count(line.get("fail2fix/ledger/total/generated_tokens")),
-        "versions": ", ".join(f"{name} {version}" for name, version in run.packages().items()) or None,
+        "versions": ", ".join(f"{name} {packages[name]}" for name in SHOWN_PACKAGES if name in packages),
         "commit of Fail2Fix": run.versions.get("commit"),
     }
     for label, value in facts.items():
@@ -88,12 +89,10 @@ def _training(run: TrainingRun, step: int | None, weights: ExportedWeights) -> I
             yield label, _code(str(value))
 
 
-def _results(run: TrainingRun | None, step: int | None) -> tuple[int | None, list[tuple[str, str]]]:
-    """The metrics of the checkpoint's step, as rows."""
-    if run is None or step is None:
-        return None, []
-    found = ((name, value) for name, value in run.metrics.get(step, {}).items() if SHOWN_METRICS.fullmatch(name))
-    return step, [(_code(name), f"{value:.4g}") for name, value in found if isinstance(value, int | float)]
+def _results(line: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The shown metrics of a line of metrics.jsonl, as rows."""
+    found = ((name, value) for name, value in line.items() if SHOWN_METRICS.fullmatch(name))
+    return [(_code(name), f"{value:.4g}") for name, value in found if isinstance(value, int | float)]
 
 
 def _shown(asked: Mapping[str, Any]) -> list[str]:

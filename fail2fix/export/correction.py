@@ -29,25 +29,24 @@ def correction_prompt(run: TrainingRun) -> dict[str, Any] | None:
     """The file's fields; None for a run without corrections. Raises `InputError`: one of the texts holds a secret."""
     if run.text(f"{SECTION}.enabled") != "True":
         return None
-    named, header, instruction = (run.words(f"{SECTION}.{name}") for name in ("template", "header", "instruction"))
-    template = prompt_template(
-        CorrectionConfig(template=named or "default", header=header or None, instruction=instruction or None)
-    )
+    section = run.options(SECTION)
+    words = {name: section[name] for name in ("template", "header", "instruction") if section.get(name)}
+    template = prompt_template(CorrectionConfig(**words))
     suffix = data_instruction(run.data_files())
     refuse_secret("the instruction of the training data", suffix, os.environ)
     before, after = around_attempt("", template.header, template.instruction)
     return {
         "format": FORMAT,
-        "form": run.words(f"{SECTION}.form"),
+        "form": section["form"],
         "header": template.header,
         "instruction": template.instruction,
         "open_delimiter": OPEN_DELIMITER,
         "close_delimiter": CLOSE_DELIMITER,
         "before_attempt": before,
         "after_attempt": after,
-        "thinking": run.words(f"{SECTION}.thinking"),
-        "thinking_marks": [list(pair) for pair in KNOWN_MARKS + run.pairs(f"{SECTION}.thinking_marks")],
-        "max_prompt_tokens": int(run.words(f"{SECTION}.max_prompt_length")),
+        "thinking": section["thinking"],
+        "thinking_marks": [*map(list, KNOWN_MARKS), *(section.get("thinking_marks") or [])],
+        "max_prompt_tokens": section["max_prompt_length"],
         "problem_suffix": suffix,
         "chat_template_kwargs": run.options("data.apply_chat_template_kwargs"),
     }

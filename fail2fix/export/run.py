@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +18,19 @@ from omegaconf import DictConfig, OmegaConf
 
 from fail2fix.console.printable import one_line
 from fail2fix.console.secret_text import kind_of_secret, refuse_secret
-from fail2fix.export.weights import WeightsOrigin
 from fail2fix.method.errors import InputError, reading
 from fail2fix.run.folder import CONFIG
 
 MODEL = "actor_rollout_ref.model"
-SHOWN_PACKAGES = ("fail2fix", "verl", "vllm", "torch", "transformers")
 
 
 @dataclass(frozen=True)
 class TrainingRun:
     """A run as its folder describes it. `metrics`: {step: line of metrics.jsonl}."""
 
-    folder: Path
     config: DictConfig
-    versions: Mapping[str, Any] = field(default_factory=dict)
-    metrics: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    versions: Mapping[str, Any]
+    metrics: Mapping[int, Mapping[str, Any]]
 
     def text(self, key: str) -> str | None:
         """A value of the config in one line; None where it has none, a remark where it holds a secret."""
@@ -42,13 +39,6 @@ class TrainingRun:
             return None
         kind = kind_of_secret(key, str(value), os.environ)
         return f"(left out: {kind})" if kind else one_line(str(value))
-
-    def words(self, key: str) -> str:
-        """A text of the config to export as it is, "" where it has none. Raises `InputError`: it holds a secret."""
-        found = OmegaConf.select(self.config, key)
-        value = "" if found is None else str(found)
-        refuse_secret(key, value, os.environ)
-        return value
 
     def options(self, key: str) -> dict[str, Any]:
         """A section of the config that must be exported as it is; {} where there is none.
@@ -62,26 +52,9 @@ class TrainingRun:
             refuse_secret(f"{key}.{name}", str(value), os.environ)
         return {str(name): value for name, value in options.items()}
 
-    def pairs(self, key: str) -> tuple[tuple[str, str], ...]:
-        """A list of pairs of texts of the config; empty where there is none."""
-        return tuple((str(first), str(second)) for first, second in OmegaConf.select(self.config, key) or [])
-
     def data_files(self) -> list[Path]:
         files = OmegaConf.select(self.config, "data.train_files") or []
         return [Path(name) for name in ([files] if isinstance(files, str) else files)]
-
-    def config_name(self) -> str | None:
-        """The config's name in the command that started the run; None where it names none."""
-        words = [str(word) for word in self.versions.get("command") or []]
-        for word, following in zip(words, [*words[1:], ""], strict=False):
-            option, equals, value = word.partition("=")
-            if option in ("--config-name", "-cn"):
-                return one_line(value if equals else following)
-        return None
-
-    def packages(self) -> dict[str, str]:
-        found = self.versions.get("packages") or {}
-        return {name: str(found[name]) for name in SHOWN_PACKAGES if name in found}
 
 
 def find_run(checkpoint: Path, given: Path | None) -> TrainingRun | None:
@@ -99,21 +72,13 @@ def find_run(checkpoint: Path, given: Path | None) -> TrainingRun | None:
     with reading(f"{folder / CONFIG}: cannot be read", Exception, hint="restore it, or name another folder with --run"):
         config = OmegaConf.load(folder / CONFIG)
     assert isinstance(config, DictConfig)
-    return TrainingRun(folder, config, _json(folder / "versions.json"), dict(_metrics(folder / "metrics.jsonl")))
+    return TrainingRun(config, _json(folder / "versions.json"), dict(_metrics(folder / "metrics.jsonl")))
 
 
 def step_of(checkpoint: Path) -> int | None:
     """N of `global_step_N`; None where the folder has another name."""
     names = (checkpoint.resolve().name, checkpoint.resolve().parent.name)
     return next((int(match[1]) for name in names if (match := re.fullmatch(r"global_step_(\d+)", name))), None)
-
-
-def origin_of(run: TrainingRun | None) -> WeightsOrigin:
-    """The starting model and adapter of a run."""
-    if run is None:
-        return WeightsOrigin()
-    keys = {"model": "path", "adapter": "lora_adapter_path", "alpha": "lora_alpha"}
-    return WeightsOrigin(**{name: OmegaConf.select(run.config, f"{MODEL}.{key}") for name, key in keys.items()})
 
 
 def data_instruction(files: Sequence[Path]) -> str:

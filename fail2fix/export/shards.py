@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import pickle
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +23,6 @@ logging.getLogger("torch.distributed.device_mesh").setLevel(logging.ERROR)
 State = dict[str, torch.Tensor]
 
 UNREADABLE = (OSError, RuntimeError, EOFError, ValueError)  # truncated, or not written by torch
-_FILE = re.compile(r"model_world_size_(\d+)_rank_(\d+)\.pt")
 
 
 def read_state(actor: Path) -> State:
@@ -38,39 +36,22 @@ def read_state(actor: Path) -> State:
 def shard_files(actor: Path) -> list[Path]:
     """The model's file of each rank, in the order of ranks.
 
-    Raises `InputError`: there is none, or a rank's is missing.
+    Raises `InputError`: there is none, a rank's is missing, or verl's fsdp_config.json does not say how many there are.
     """
-    found = {
-        (int(match[1]), int(match[2])): path
-        for path in actor.glob("model_world_size_*_rank_*.pt")
-        if (match := _FILE.fullmatch(path.name))
-    }
-    if not found:
+    if not any(actor.glob("model_world_size_*_rank_*.pt")):
         raise InputError(
             f"{actor}: no model_world_size_*_rank_*.pt in it: give .../global_step_N of a run that saved its model"
         )
-    ranks = _ranks(actor, {world for world, _ in found})
-    missing = [rank for rank in range(ranks) if (ranks, rank) not in found]
-    if missing:
-        raise InputError(
-            f"{actor}: model_world_size_{ranks}_rank_{missing[0]}.pt is missing ({len(missing)} of {ranks} ranks are): "
-            "copy the files of all ranks into this folder, those of other machines too"
-        )
-    return [found[ranks, rank] for rank in range(ranks)]
-
-
-def _ranks(actor: Path, named: set[int]) -> int:
-    """The number of ranks that wrote the checkpoint, from verl's fsdp_config.json or the only file name."""
     config = actor / "fsdp_config.json"
-    if config.exists():
-        with reading(f"{config}: does not name a world_size", hint="the checkpoint is damaged"):
-            return int(json.loads(config.read_text())["world_size"])
-    if len(named) > 1:
+    with reading(f"{config}: does not name a world_size", hint="the checkpoint is damaged"):
+        ranks = int(json.loads(config.read_text())["world_size"])
+    files = [actor / f"model_world_size_{ranks}_rank_{rank}.pt" for rank in range(ranks)]
+    if missing := [file.name for file in files if not file.is_file()]:
         raise InputError(
-            f"{actor}: files of {' and of '.join(map(str, sorted(named)))} ranks and no fsdp_config.json: remove the "
-            "files that are not this checkpoint's"
+            f"{actor}: {missing[0]} is missing ({len(missing)} of {ranks} ranks are): copy the files of all ranks into "
+            "this folder, those of other machines too"
         )
-    return min(named)
+    return files
 
 
 def _load(path: Path) -> State:

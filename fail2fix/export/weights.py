@@ -8,16 +8,17 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
+from omegaconf import OmegaConf
 from peft import LoraConfig, PeftConfig, get_peft_model
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, PreTrainedModel
 
+from fail2fix.export.run import MODEL, TrainingRun
 from fail2fix.export.shards import State
 from fail2fix.method.errors import InputError, reading
 
@@ -26,35 +27,18 @@ _ADAPTER = re.compile(re.escape(PREFIX) + r"(.+?)\.lora_")
 LORA_META = "lora_train_meta.json"
 
 
-@dataclass(frozen=True)
-class WeightsOrigin:
-    """Paths of the starting model and of the adapter that training started from; None where unknown."""
-
-    model: str | None = None
-    adapter: str | None = None
-    alpha: int | None = None
-
-
-@dataclass(frozen=True)
-class ExportedWeights:
-    """`kind` of training in words, number format, and count of parameters."""
-
-    kind: str
-    dtype: str
-    parameters: int
-
-
 def save_policy(
-    state: State, actor: Path, folder: Path, origin: WeightsOrigin, dtype: str | None, trust_remote_code: bool
-) -> ExportedWeights:
-    """Write the policy to `folder`.
+    state: State, actor: Path, folder: Path, run: TrainingRun | None, dtype: str | None, trust_remote_code: bool
+) -> str:
+    """Write the policy to `folder`, in `dtype` (None: the checkpoint's own); return a description of its weights.
 
     Raises:
-        InputError: as `trained_model`.
+        InputError: the tensors do not fit the checkpoint's config.json, or a LoRA adapter's settings or base model
+            cannot be known.
         OSError: it could not be written.
     """
-    adapter = adapter_config(state, actor, origin)
-    model = trained_model(state, adapter, actor, origin, dtype and getattr(torch, dtype), trust_remote_code)
+    adapter = _adapter_config(state, actor, run)
+    model = _trained_model(state, adapter, actor, run, dtype and getattr(torch, dtype), trust_remote_code)
     kind = "all weights trained"
     if adapter is not None:
         kind = f"LoRA adapter of rank {adapter.r} and alpha {adapter.lora_alpha}, merged"
@@ -62,22 +46,18 @@ def save_policy(
         model.save_pretrained(folder)
     except SafetensorError as error:  # a full disk, as the Rust side words it
         raise OSError(str(error)) from error
-    return ExportedWeights(kind, str(model.dtype).removeprefix("torch."), model.num_parameters())
+    return f"{kind}, {model.num_parameters():,} parameters in {str(model.dtype).removeprefix('torch.')}"
 
 
-def trained_model(
+def _trained_model(
     state: State,
     adapter: LoraConfig | None,
     actor: Path,
-    origin: WeightsOrigin,
+    run: TrainingRun | None,
     dtype: torch.dtype | None,
     trust_remote_code: bool,
 ) -> PreTrainedModel:
-    """The policy that a checkpoint holds, adapter merged, in `dtype` (None: in the checkpoint's own).
-
-    Raises `InputError`: the tensors do not fit the checkpoint's config.json, or the base model of an adapter is
-    missing.
-    """
+    """The policy that a checkpoint holds, adapter merged."""
     stored = {tensor.dtype for tensor in state.values() if tensor.is_floating_point()}
     if not stored:
         raise InputError(f"{actor}: its model files hold no weights: the checkpoint is incomplete")
@@ -90,7 +70,7 @@ def trained_model(
         # In bf16 the sum of each weight and its change would be rounded twice.
         state = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
         only_adapter = all(".lora_" in name for name in state)
-        base = _base_model(actor, origin, trust_remote_code) if only_adapter else _empty_model(actor, trust_remote_code)
+        base = _base_model(actor, run, trust_remote_code) if only_adapter else _empty_model(actor, trust_remote_code)
         tied = _ties_embeddings(base)
         with warnings.catch_warnings():  # PEFT warns of tied embeddings, which are taken care of here
             warnings.simplefilter("ignore")
@@ -100,41 +80,32 @@ def trained_model(
     return model.to(dtype)  # type: ignore[arg-type]
 
 
-def adapter_config(state: Mapping[str, Any], actor: Path, origin: WeightsOrigin) -> LoraConfig | None:
+def _adapter_config(state: State, actor: Path, run: TrainingRun | None) -> LoraConfig | None:
     """The adapter in a state dict; None where it has none.
 
     verl saves rank and alpha. All other settings are its defaults, unless training started from a user's adapter.
-
-    Raises `InputError`: the settings cannot be known; what to do.
     """
     names = [name for name in state if ".lora_" in name]
     if not names:
         return None
-    if origin.adapter is not None:
-        return _users_adapter(origin.adapter)
-    meta = _lora_meta(actor)
-    alpha = meta.get("lora_alpha", origin.alpha)
-    ranks = {state[name].shape[0] for name in names if re.search(r"\.lora_(embedding_)?A\.", name)}
-    if alpha is None:
+    if run is not None and (adapter := OmegaConf.select(run.config, f"{MODEL}.lora_adapter_path")) is not None:
+        return _users_adapter(adapter)
+    if not (actor / LORA_META).exists():
         raise InputError(
             f"{actor}: holds a LoRA adapter without {LORA_META}, so its scale (alpha) is unknown: copy that file from "
-            "the run, or name the run's folder with --run"
+            "the run"
         )
+    with reading(f"{actor}: {LORA_META} is damaged", hint="copy it from the run again"):
+        alpha = int(json.loads((actor / LORA_META).read_text())["lora_alpha"])
+    ranks = {state[name].shape[0] for name in names if re.search(r"\.lora_(embedding_)?A\.", name)}
     if len(ranks) != 1:
         raise InputError(f"{actor}: holds a LoRA adapter of ranks {sorted(ranks)}: name the run's folder with --run")
     modules = sorted({match[1] for name in names if (match := _ADAPTER.match(name))})
     return LoraConfig(r=ranks.pop(), lora_alpha=alpha, target_modules=modules, task_type="CAUSAL_LM")
 
 
-def _lora_meta(actor: Path) -> dict[str, Any]:
-    if not (actor / LORA_META).exists():
-        return {}
-    with reading(f"{actor}: {LORA_META} is damaged", hint="copy it from the run again"):
-        return dict(json.loads((actor / LORA_META).read_text()))
-
-
 def _users_adapter(path: str) -> LoraConfig:
-    key = f"actor_rollout_ref.model.lora_adapter_path={path}"
+    key = f"{MODEL}.lora_adapter_path={path}"
     # Any exception: PEFT and the hub have one each for gone, offline, malformed.
     with reading(f"{key}: training started from this adapter, and its adapter_config.json is gone", Exception):
         config = PeftConfig.from_pretrained(path)
@@ -167,15 +138,16 @@ def _empty_model(actor: Path, trust_remote_code: bool) -> PreTrainedModel:
         return _auto_class(config).from_config(config, trust_remote_code=trust_remote_code)
 
 
-def _base_model(actor: Path, origin: WeightsOrigin, trust_remote_code: bool) -> PreTrainedModel:
+def _base_model(actor: Path, run: TrainingRun | None, trust_remote_code: bool) -> PreTrainedModel:
     """The starting model, for a checkpoint that holds the adapter alone (verl's save_lora_only)."""
     only_adapter = f"{actor}: holds the adapter alone, and the base model is needed too"
-    if origin.model is None:
+    path = None if run is None else OmegaConf.select(run.config, f"{MODEL}.path")
+    if path is None:
         raise InputError(f"{only_adapter}: name the run's folder with --run")
     # Any exception: the hub's client and transformers have one for each cause.
-    with reading(f"{only_adapter}: {origin.model} cannot be loaded", Exception):
-        kind = _auto_class(AutoConfig.from_pretrained(origin.model, trust_remote_code=trust_remote_code))
-        return kind.from_pretrained(origin.model, dtype=torch.float32, trust_remote_code=trust_remote_code)
+    with reading(f"{only_adapter}: {path} cannot be loaded", Exception):
+        kind = _auto_class(AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code))
+        return kind.from_pretrained(path, dtype=torch.float32, trust_remote_code=trust_remote_code)
 
 
 def _auto_class(config: Any) -> Any:

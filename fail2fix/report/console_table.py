@@ -10,10 +10,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fail2fix.console.markup import shown
+from fail2fix.console.printable import one_line
 from fail2fix.report.transitions import CONSOLE_COLORS
 
 NOTHING = "-"
+
+
+def shown(words: object) -> Text:
+    """`words` in one line, unchanged except for escaped control characters: rich reads `[red]` in a plain string."""
+    return Text(one_line(str(words)))
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,4 @@
-"""Figures of a training run: accuracy, transitions, streams, seconds and checks, from the files in its folder.
-
-Example::
-
-    report = make_report(Path("outputs/quickstart/20260101-120000"))
-    report.after.value - report.before.value
-"""
+"""Figures of a training run: accuracy, transitions, streams, seconds and checks, from the files in its folder."""
 
 from __future__ import annotations
 

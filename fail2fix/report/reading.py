@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -23,17 +22,12 @@ PROBABILITY_CORRELATION = "training/rollout_actor_probs_pearson_corr"
 NUMERIC_METRICS = ("fail2fix/", "timing_s/", PROBABILITY_CORRELATION)
 
 
-@dataclass(frozen=True)
-class FieldType:
-    """The values that a field may have: in words, and as a test."""
+FieldType: TypeAlias = tuple[str, Callable[[Any], bool]]
+"""The values that a field may have: in words, and as a test."""
 
-    words: str
-    fits: Callable[[Any], bool]
-
-
-STEP = FieldType("a step", lambda value: type(value) is int and value >= 0)
-NUMBER = FieldType("a number", lambda value: isinstance(value, int | float))
-TEXT = FieldType("a text", lambda value: isinstance(value, str))
+STEP: FieldType = ("a step", lambda value: type(value) is int and value >= 0)
+NUMBER: FieldType = ("a number", lambda value: isinstance(value, int | float))
+TEXT: FieldType = ("a text", lambda value: isinstance(value, str))
 
 
 def read_metrics(run: Path) -> list[Row]:
@@ -76,9 +70,9 @@ def _parse_line(where: str, line: str, wanted: dict[str, FieldType]) -> Row:
     if not isinstance(row, dict):
         raise InputError(f"{where}: not an object")
     metrics = {name: NUMBER for name, value in row.items() if name.startswith(NUMERIC_METRICS) and value is not None}
-    for name, kind in (metrics | wanted).items():
-        if not kind.fits(row.get(name)):
-            raise InputError(f"{where}: {name!r} is {row.get(name)!r}, not {kind.words}")
+    for name, (words, fits) in (metrics | wanted).items():
+        if not fits(row.get(name)):
+            raise InputError(f"{where}: {name!r} is {row.get(name)!r}, not {words}")
     return row
 
 
@@ -102,5 +96,5 @@ def tally(entries: Iterable[tuple[Key, int, int]]) -> dict[Key, tuple[int, int]]
 
 def is_right(row: Row) -> int:
     """The verdict of a rollout, 1 or 0: the reward manager's ``verdict``, else a full ``acc``, else a full score."""
-    given = next((row[name] for name in ("verdict", "acc") if NUMBER.fits(row.get(name))), row["score"])
+    given = next((row[name] for name in ("verdict", "acc") if isinstance(row.get(name), int | float)), row["score"])
     return int(reaches(float(str(given))))

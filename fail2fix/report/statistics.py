@@ -8,18 +8,13 @@ With several seeds (``Measure``) all runs share their problems, so each resample
 seed and config. Seeds are not resampled: three seeds give too few different resamples for a 95 % interval.
 
 Shapes: _S seeds, _P problems, _R resamples, _X points of a curve.
-
-Example::
-
-    draws_RP = draw(problems=500)
-    estimate(accuracy_of_cipo, draws_RP)                        # mean over seeds, its intervals, and each seed's
-    difference(accuracy_of_cipo, accuracy_of_grpo, draws_RP)
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import comb, hypot, sqrt
 
 import numpy as np
@@ -157,21 +152,21 @@ def _influence(num_P: Floats, den_P: Floats) -> Floats:
 # Several seeds
 
 
-def draw(problems: int, resamples: int = RESAMPLES, random_seed: int = SEED) -> np.ndarray:
-    """How often each resample takes each problem, (R, P). Estimates that share the draws are paired by problem."""
-    random = np.random.default_rng(random_seed)
-    return random.multinomial(problems, np.full(problems, 1 / problems), size=resamples)
+@lru_cache(maxsize=2)
+def _draws(problems: int) -> np.ndarray:
+    """How often each resample takes each problem, (R, P): always the same, so all measures are paired by problem."""
+    random = np.random.default_rng(SEED)
+    return random.multinomial(problems, np.full(problems, 1 / problems), size=RESAMPLES)
 
 
-def estimate(measure: Measure, draws_RP: np.ndarray) -> Estimate | None:
+def estimate(measure: Measure) -> Estimate | None:
     """Mean over seeds of a measure with its intervals; None if some seed has no problem that counts."""
-    return _estimate(_values(measure), _resampled(measure, draws_RP))
+    return _estimate(_values(measure), _resampled(measure))
 
 
-def difference(measure: Measure, reference: Measure, draws_RP: np.ndarray) -> Estimate | None:
+def difference(measure: Measure, reference: Measure) -> Estimate | None:
     """``measure - reference``, paired by seed and problem: both are resampled by the same draws. None as above."""
-    resampled_RS = _resampled(measure, draws_RP) - _resampled(reference, draws_RP)
-    return _estimate(_values(measure) - _values(reference), resampled_RS)
+    return _estimate(_values(measure) - _values(reference), _resampled(measure) - _resampled(reference))
 
 
 def _values(measure: Measure) -> np.ndarray:
@@ -179,8 +174,9 @@ def _values(measure: Measure) -> np.ndarray:
     return _ratio(measure.num_SP.sum(1), measure.den_SP.sum(1))
 
 
-def _resampled(measure: Measure, draws_RP: np.ndarray) -> np.ndarray:
+def _resampled(measure: Measure) -> np.ndarray:
     """The seeds' values in each resample of problems, (R, S); nan where no problem drawn counts."""
+    draws_RP = _draws(measure.num_SP.shape[1])
     return _ratio(draws_RP @ measure.num_SP.T, draws_RP @ measure.den_SP.T)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from fail2fix.console.markup import shown
-from fail2fix.report.console_table import NOTHING, Section, percent, section_table
+from fail2fix.report.console_table import NOTHING, Section, percent, section_table, shown
 from fail2fix.report.figures import LEDGER, STREAMS, Accuracy, Facts, Report, Transitions
 from fail2fix.report.transitions import TRANSITIONS
 

@@ -172,23 +172,18 @@ def interval_of(text: str) -> str | None:
     """
     parts = [part.strip() for part in _INEQUALITY.split(text)]
     signs = _INEQUALITY.findall(text)
-    if len(signs) == 2 and is_name(parts[1]) and _points(signs[0]) == _points(signs[1]):
-        low, first, second, high = parts[0], signs[0], signs[1], parts[2]
-        if _points(first) == ">":
-            low, first, second, high = high, second, first, low
-        return f"{_open(first)}{low},{high}{_close(second)}"
-    if len(signs) != 1:
+    if len(signs) == 1 and parts[0].startswith("-") and is_name(parts[0][1:]):
+        parts, signs = [parts[0][1:], _negated(parts[1])], [_MIRRORED[signs[0]]]
+    if all(sign in (">", r"\geq") for sign in signs):
+        parts, signs = parts[::-1], [_MIRRORED[sign] for sign in reversed(signs)]
+    if not signs or not all(sign in ("<", r"\leq") for sign in signs):
         return None
-    left, sign, right = parts[0], signs[0], parts[1]
-    if left.startswith("-") and is_name(left[1:]):
-        left, sign, right = left[1:], _MIRRORED[sign], _negated(right)
-    if is_name(right) and not is_name(left):
-        left, right, below = right, left, _points(sign) == ">"
-    elif is_name(left) and not is_name(right):
-        below = _points(sign) == "<"
-    else:
-        return None
-    return rf"(-\infty,{right}{_close(sign)}" if below else rf"{_open(sign)}{right},\infty)"
+    named = [is_name(part) for part in parts]
+    if len(signs) == 2 and named[1]:
+        return f"{_open(signs[0])}{parts[0]},{parts[2]}{_close(signs[1])}"
+    if named == [True, False]:
+        return rf"(-\infty,{parts[1]}{_close(signs[0])}"
+    return rf"{_open(signs[0])}{parts[0]},\infty)" if named == [False, True] else None
 
 
 def alternatives(text: str) -> list[str]:
@@ -210,10 +205,6 @@ def _negated(text: str) -> str:
 
 
 _MIRRORED = {"<": ">", ">": "<", r"\leq": r"\geq", r"\geq": r"\leq"}
-
-
-def _points(sign: str) -> str:
-    return "<" if sign in ("<", r"\leq") else ">"
 
 
 def _open(sign: str) -> str:

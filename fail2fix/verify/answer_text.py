@@ -121,7 +121,8 @@ def _boxed(tail: str) -> tuple[str, bool]:
     last = _last_boxes(boxes, tail)
     if not last:
         return "", False
-    contents = [_content(tail, start, end) for start, end in last]
+    # Without the commands of nested boxes.
+    contents = [re.sub(_BOX, "", tail[start + 1 : end]).strip() for start, end in last]
     # `\boxed{7}, that is \boxed{7}` says one thing twice; `\boxed{7} and \boxed{7}` are two values.
     gaps = [tail[one[1] + 1 : two[0]] for one, two in zip(last, last[1:], strict=False)]
     if not all(_ENUMERATES.fullmatch(gap) for gap in gaps):
@@ -243,11 +244,6 @@ def _right_side(formula: str) -> str:
 
 def _inside(formula: re.Match[str]) -> str:
     return next(group for group in formula.groups() if group is not None).strip()
-
-
-def _content(tail: str, start: int, end: int) -> str:
-    """The text between the braces at `start` and `end`, without commands of nested boxes."""
-    return re.sub(_BOX, "", tail[start + 1 : end]).strip()
 
 
 def _closed_boxes(tail: str) -> list[tuple[int, int]]:

@@ -102,22 +102,21 @@ def retry_policy(
 
 def retry_after_s(error: BaseException) -> float:
     """Seconds to wait by a Retry-After header (seconds or a date), or 0."""
-    for holder in _holders(error):
-        headers: Any = getattr(holder, "headers", None)
-        given = headers.get("Retry-After") if hasattr(headers, "get") else None
-        if given is not None:
-            return _seconds(str(given))
+    for cause in _causes(error):
+        for holder in (cause, getattr(cause, "response", None)):
+            headers: Any = getattr(holder, "headers", None)
+            given = headers.get("Retry-After") if hasattr(headers, "get") else None
+            if given is not None:
+                return _seconds(str(given))
     return 0.0
 
 
 def _seconds(text: str) -> float:
+    is_number = text.replace(".", "", 1).isdigit()
     try:
-        seconds = float(text)
+        seconds = float(text) if is_number else email.utils.parsedate_to_datetime(text).timestamp() - time.time()
     except ValueError:
-        try:
-            seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
-        except ValueError:
-            return 0.0
+        return 0.0
     return max(0.0, seconds) if math.isfinite(seconds) else 0.0
 
 
@@ -145,13 +144,6 @@ def _http_status(error: BaseException) -> int | None:
             if isinstance(value, int) and 100 <= value <= 599:
                 return int(value)
     return None
-
-
-def _holders(error: BaseException) -> Iterator[object]:
-    """Objects that may hold a response's headers."""
-    for cause in _causes(error):
-        yield cause
-        yield getattr(cause, "response", None)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -8,8 +8,10 @@ listed are refused, so an attack must be built from small numbers, shallow nesti
 """
 
 import re
+from itertools import accumulate
 
 from fail2fix.verify.finished import FUNCTIONS, is_finished
+from fail2fix.verify.latex_text import end_of_group
 
 MAX_CHARS = 400
 MAX_DEPTH = 10
@@ -53,6 +55,7 @@ ALLOWED = frozenset(
     )
 )
 _COMMAND = re.compile(r"\\([a-zA-Z]+)")
+_ROOT = re.compile(r"\\sqrt(?: ?\[[^][{}]*\])?")
 _LITERAL = re.compile(r"[\d.]+")
 _WORD = re.compile(r"(?<![\\a-zA-Z])(?!(?:[pbvV]?matrix|array)\})[a-zA-Z]{6,}")
 _TEXT = re.compile(r"\\text ?\{[^{}]{0,40}\}")
@@ -107,7 +110,7 @@ def _is_small(text: str) -> bool:
         and all(len(literal) <= MAX_DIGITS for literal in _LITERAL.findall(text))
         and text.count(r"\sqrt") <= 8
         and text.count(r"\overline") <= 1
-        and _nesting(text, r"\sqrt") <= MAX_ROOT_DEPTH
+        and _function_depth(text, _ROOT) <= MAX_ROOT_DEPTH
         and len(FUNCTIONS.findall(text)) <= 8
         and _function_depth(text, FUNCTIONS) <= MAX_NESTED_FUNCTIONS
         and _function_depth(text, GROWING) <= 1
@@ -119,24 +122,7 @@ def _is_small(text: str) -> bool:
 
 
 def _depth(text: str, opening: str, closing: str) -> int:
-    depth = deepest = 0
-    for character in text:
-        depth += (character in opening) - (character in closing)
-        deepest = max(deepest, depth)
-    return deepest
-
-
-def _nesting(text: str, command: str) -> int:
-    """Depth of nested braces of `command`."""
-    inside: list[bool] = []
-    deepest = 0
-    for place, character in enumerate(text):
-        if character == "{":
-            inside.append(text[:place].rstrip().endswith(command) or text[:place].endswith("]"))
-            deepest = max(deepest, sum(inside))
-        elif character == "}" and inside:
-            inside.pop()
-    return deepest
+    return max(accumulate(((character in opening) - (character in closing) for character in text), initial=0))
 
 
 def _function_depth(text: str, functions: re.Pattern[str]) -> int:
@@ -145,6 +131,8 @@ def _function_depth(text: str, functions: re.Pattern[str]) -> int:
     deepest = current = 0
     last_end = -1
     places = {match.start(): match.end() for match in functions.finditer(text)}
+    if not places:
+        return 0
     for place, character in enumerate(text):
         if place in places:
             last_end = places[place]
@@ -164,7 +152,7 @@ def _powers_are_small(text: str) -> bool:
     degree = 1
     # A power of a power without braces, a^b^c, and a power in an exponent are towers.
     for match in _POWER.finditer(text):
-        end = _end_of_group(text, match.end())
+        end = end_of_group(text, match.end(), "{", "}")
         exponent = _SMALL_POWER.sub("", text[match.end() : end])
         if "^" in exponent or "**" in exponent or "!" in exponent or GROWING.search(exponent):
             return False
@@ -177,18 +165,6 @@ def _powers_are_small(text: str) -> bool:
         if limit == MAX_SYMBOLIC_EXPONENT:
             degree *= max((int(literal.partition(".")[0] or 1) for literal in literals), default=1) or 1
     return degree <= MAX_DEGREE
-
-
-def _end_of_group(text: str, start: int) -> int:
-    """End of the group that begins at `start`: a pair of braces or one character."""
-    if text[start : start + 1] != "{":
-        return start + 1
-    depth = 0
-    for place in range(start, len(text)):
-        depth += (text[place] == "{") - (text[place] == "}")
-        if depth == 0:
-            return place + 1
-    return len(text)
 
 
 def _factorials_are_small(text: str) -> bool:

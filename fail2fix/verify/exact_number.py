@@ -16,6 +16,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from fail2fix.verify import units
 from fail2fix.verify.latex_text import clean, words
 
 MAX_CHARS = 120
@@ -120,7 +121,7 @@ def _with_tail(value: Fraction, reduced: bool, rest: str) -> Number | None:
     if _DEGREES.fullmatch(said):
         return Number(value, unit="^\\circ", reduced=reduced)
     if (_TEXT_UNIT.fullmatch(rest) or _UNIT.fullmatch(said)) and not NO_UNIT.search(said):
-        return Number(value, unit=_unit(said), reduced=reduced)
+        return Number(value, unit=units.name_of(said), reduced=reduced)
     return None
 
 
@@ -154,9 +155,3 @@ def _fraction(match: re.Match[str]) -> tuple[Fraction, bool, int] | None:
 
 def _decimal(text: str) -> Fraction:
     return Fraction(text.replace(",", "").replace(" ", "") or "0")
-
-
-def _unit(text: str) -> str:
-    """A unit's name as compared: lower case, singular, without blanks and full stops."""
-    name = re.sub(r"[\s.]", "", text).lower()
-    return name[:-1] if len(name) > 3 and name.endswith("s") else name

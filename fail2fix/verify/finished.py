@@ -13,7 +13,7 @@ import math
 import re
 from dataclasses import dataclass, field
 
-from fail2fix.verify.latex_text import key
+from fail2fix.verify.latex_text import end_of_group, key
 
 TASKS = re.compile(
     r"\\(?:int|sum|prod|lim|binom|lfloor|lceil|gcd|max|min|ldots|dots|cdots)(?![a-zA-Z])|!|\\frac ?\{d\} ?\{d"
@@ -40,18 +40,13 @@ def is_finished(pred: str, gold: str) -> bool:
     """Whether `pred` leaves no kind of computation that `gold` does not leave too; both in the spelling of `clean`."""
     if not set(TASKS.findall(pred)) <= set(TASKS.findall(gold)):
         return False
-    if _has_functions_of_constants(pred) and not FUNCTIONS.search(gold):
+    if FUNCTIONS.search(pred) and _is_constant(pred) and not FUNCTIONS.search(gold):
         return False
-    pred, gold = key(pred), key(gold)
-    return unfinished(pred) <= unfinished(gold)
+    return unfinished(key(pred)) <= unfinished(key(gold))
 
 
-def _has_functions_of_constants(text: str) -> bool:
-    return FUNCTIONS.search(text) is not None and not any(c.isalpha() for c in _NOT_A_NAME.sub("", text))
-
-
-def _has_reducible_fraction(text: str) -> bool:
-    return any(math.gcd(int(match[1]), int(match[2])) > 1 for match in _FRACTION.finditer(text))
+def _is_constant(text: str) -> bool:
+    return not any(character.isalpha() for character in _NOT_A_NAME.sub("", text))
 
 
 def unfinished(text: str) -> set[str]:
@@ -61,17 +56,16 @@ def unfinished(text: str) -> set[str]:
     [['sum'], ['power'], ['product'], ['fraction'], []]
     """
     kinds = {"matrices"} if _JOINED_MATRICES.search(text) else set()
-    if _has_reducible_fraction(text):
+    if any(math.gcd(int(match[1]), int(match[2])) > 1 for match in _FRACTION.finditer(text)):
         kinds.add("fraction")
-    for match in _ROOT.finditer(text):
-        if math.isqrt(int(match[1])) ** 2 == int(match[1]):
-            kinds.add("root")
+    if any(math.isqrt(int(match[1])) ** 2 == int(match[1]) for match in _ROOT.finditer(text)):
+        kinds.add("root")
     for part in _parts(text):
         terms = [_term(summand) for summand in _summands(part) if summand]
         for term in terms:
             kinds |= term.unfinished()
         # Terms that differ in a factor at most are one term; what absolute values hold is not read.
-        if "|" not in part and len({term.rest for term in terms}) < len(terms):
+        if "|" not in part and len({tuple(sorted(term.others)) for term in terms}) < len(terms):
             kinds.add("sum")
     return kinds
 
@@ -84,15 +78,16 @@ class _Term:
     below: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
 
-    @property
-    def rest(self) -> tuple[str, ...]:
-        return tuple(sorted(self.others))
-
     def unfinished(self) -> set[str]:
         kinds = {"product"} if len(self.above) > 1 or len(self.below) > 1 else set()
         numbers = [int(number) for side in (self.above, self.below) for number in side if number.isdigit()]
-        constant = not any(c.isalpha() for c in _NOT_A_NAME.sub("", "".join(self.others)))
-        if constant and len(numbers) == 2 and self.above and self.below and math.gcd(*numbers) > 1:
+        if (
+            _is_constant("".join(self.others))
+            and len(numbers) == 2
+            and self.above
+            and self.below
+            and math.gcd(*numbers) > 1
+        ):
             kinds.add("fraction")
         if any(_BARE_NUMBER.fullmatch(other) for other in self.others):
             kinds.add("product")
@@ -205,12 +200,5 @@ def _end_of_scripts(text: str, end: int) -> int:
 
 def _end_of_group(text: str, start: int) -> int:
     """End of the group that begins at `start`: a pair of brackets, a command or one character."""
-    if text[start : start + 1] not in ("{", "(", "["):
-        found = _COMMAND.match(text, start)
-        return found.end() if found else start + 1
-    depth = 0
-    for place in range(start, len(text)):
-        depth += (text[place] in "([{") - (text[place] in ")]}")
-        if depth == 0:
-            return place + 1
-    return len(text)
+    found = _COMMAND.match(text, start)
+    return found.end() if found else end_of_group(text, start)

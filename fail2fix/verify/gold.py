@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from fail2fix.verify import units
 from fail2fix.verify.answer_text import AnswerText
 from fail2fix.verify.errors import GroundTruthError
-from fail2fix.verify.exact_number import Number, number
-from fail2fix.verify.math_answer import different_units, values
+from fail2fix.verify.exact_number import number
+from fail2fix.verify.latex_text import clean
+from fail2fix.verify.math_answer import values
 
 _FIELDS = ("answer", "tolerance", "relative_tolerance")
 
@@ -69,13 +71,10 @@ def _tolerance(fields: dict[str, Any], name: str) -> Fraction:
 def within_tolerance(answer: AnswerText, gold: Gold) -> bool:
     """Whether each number that the answer offers, in any channel, is within the margin."""
     value = number(gold.answer)
-    offered = [side for text in (answer.text, *answer.others) for side in values(text)]
+    offered = [number(side) for text in (answer.text, *answer.others) for side in values(clean(text))]
     return value is not None and not answer.hedged and bool(offered) and all(
-        _is_near(number(side), value, gold.margin) for side in offered
+        found is not None
+        and not units.different(value.unit, found.unit)
+        and abs(found.value - value.value) <= gold.margin
+        for found in offered
     )  # fmt: skip
-
-
-def _is_near(found: Number | None, value: Number, margin: Fraction) -> bool:
-    if found is None or different_units(value, found):
-        return False
-    return abs(found.value - value.value) <= margin

@@ -124,6 +124,16 @@ def closes_at_end(text: str) -> bool:
     return False
 
 
+def end_of_group(text: str, start: int, opening: str = "([{", closing: str = ")]}") -> int:
+    """End of the group that begins at `start`: a pair of brackets, or one character."""
+    depth = 0
+    for place in range(start, len(text)):
+        depth += (text[place] in opening) - (text[place] in closing)
+        if depth <= 0:
+            return place + 1
+    return len(text)
+
+
 def words(text: str) -> str:
     r"""`text` as a reader sees it: contents of text commands in place of the commands.
 

@@ -92,7 +92,8 @@ def _same(gold: str, pred: str, symbolic: Symbolic) -> bool:
     if value is not None:
         return _same_number(value, pred, symbolic)
     if digits := based(gold):
-        return all(_same_based(digits, side) for side in _values(pred) or [""])
+        # The base may be left out.
+        return all((based(side) or (side, digits[1])) == digits for side in values(pred) or [""])
     if choice := re.fullmatch(r"([A-J])|\(([A-J])\).{0,80}", form.words(gold)):
         named = _CHOICE.fullmatch(form.words(pred))
         return (
@@ -106,31 +107,18 @@ def _same(gold: str, pred: str, symbolic: Symbolic) -> bool:
 
 def _same_number(gold: Number, pred: str, symbolic: Symbolic) -> bool:
     """Whether `pred` is a number, or a consistent chain of equations ending in one, with gold's value."""
-    *before, last = _values(pred) or [""]
+    *before, last = values(pred) or [""]
     found = number(last)
     if found is None or not _equals(gold, found):
         return False
     return all(_agrees(side, last, found, symbolic) for side in before)
 
 
-def _same_based(gold: tuple[str, int], pred: str) -> bool:
-    """Whether digits and base agree; the base may be left out."""
-    digits, base = based(pred) or (pred, gold[1])
-    return (digits, base) == gold
-
-
 def _equals(gold: Number, found: Number) -> bool:
-    if not found.reduced and gold.reduced:
-        return False
-    if different_units(gold, found):
+    if (gold.reduced and not found.reduced) or units.different(gold.unit, found.unit):
         return False
     as_share = found.percent and not gold.percent and 0 < gold.value < 1
     return found.value == (100 * gold.value if as_share else gold.value)
-
-
-def different_units(gold: Number, found: Number) -> bool:
-    """Whether both have units of length, mass or time that differ."""
-    return units.different(gold.unit, found.unit)
 
 
 def _agrees(side: str, last: str, found: Number, symbolic: Symbolic) -> bool:
@@ -141,12 +129,7 @@ def _agrees(side: str, last: str, found: Number, symbolic: Symbolic) -> bool:
 
 
 def values(pred: str) -> list[str]:
-    """The values in an answer: the sides of a chain of equations, or the text itself."""
-    return _values(clean(pred))
-
-
-def _values(pred: str) -> list[str]:
-    r"""Sides of a chain `name = a = b` that are values: all but a name in front.
+    r"""Values in an answer, in the spelling of `clean`: the sides of a chain `name = a = b` without a name in front.
 
     `\approx` is followed by an approximation of the exact value before it.
     """
@@ -203,9 +186,7 @@ def _is_half_open(group: tuple[str, list[str], str] | None) -> bool:
 def _same_groups(gold: tuple[str, list[str], str], pred: tuple[str, list[str], str], symbolic: Symbolic) -> bool:
     if "{" in (gold[0], pred[0]):
         return gold[0] == pred[0] and _same_members(gold[1], pred[1], symbolic)
-    if (gold[0], gold[2]) != (pred[0], pred[2]):
-        return False
-    return _same_in_order(gold[1], pred[1], symbolic)
+    return (gold[0], gold[2]) == (pred[0], pred[2]) and _same_in_order(gold[1], pred[1], symbolic)
 
 
 def _same_lists(gold: str, pred: str, symbolic: Symbolic) -> bool:
@@ -301,7 +282,7 @@ def _same_expression(gold: str, pred: str, symbolic: Symbolic) -> bool:
     if len(form.sides(gold)) == 1 and len(pred_sides) > 1:
         if len(pred_sides) == 2 and not form.is_approximate(pred) and not form.is_constant(pred_sides[0]):
             return False  # an equation is not an expression
-        *before, last = _values(pred) or [""]
+        *before, last = values(pred) or [""]
         return _same(gold, last, symbolic) and all(_same(s, last, symbolic) for s in before if not form.is_name(s))
     (gold, gold_unit), (pred, pred_unit) = units.split(gold, trusted=True), units.split(pred)
     return not units.different(gold_unit, pred_unit) and symbolic(gold, pred)

@@ -39,7 +39,7 @@ _FUNCTIONS = {r"\sin": cmath.sin, r"\cos": cmath.cos, r"\tan": cmath.tan, r"\ln"
 _CONSTANTS = {"e": math.e, "i": 1j, r"\pi": math.pi}
 
 
-class _NoValue(Exception):
+class _NoValue(ValueError):
     """The text is not of this module's kind, or its value is out of bounds."""
 
 
@@ -49,7 +49,7 @@ def differ(gold: str, pred: str) -> bool:
         tokens = [_tokens(text) for text in (gold, pred)]
         names = sorted({token for some in tokens for token in some if _NAME.match(token)})
         return any(_differ_at(tokens, names, point) for point in POINTS)
-    except (_NoValue, ArithmeticError, ValueError, RecursionError):
+    except (ValueError, ArithmeticError, RecursionError):
         return False
 
 
@@ -57,7 +57,7 @@ def is_near(text: str, rounded: Fraction) -> bool:
     """Whether a constant has a value here that rounds to a number, however coarsely."""
     try:
         value = _Reader(_tokens(text), _CONSTANTS).value()
-    except (_NoValue, ArithmeticError, ValueError, RecursionError):
+    except (ValueError, ArithmeticError, RecursionError):
         return False
     near = float(rounded)
     return abs(value - near) <= COARSE * max(abs(value), abs(near))
@@ -73,15 +73,10 @@ def _tokens(text: str) -> list[str]:
     """The tokens, names in lower case as the symbolic rung reads them."""
     if len(text) > MAX_CHARS or _MIXED.search(text):
         raise _NoValue
-    found, place = [], 0
-    text = text.rstrip()
-    while place < len(text):
-        match = _TOKEN.match(text, place)
-        if match is None:
-            raise _NoValue
-        found.append((match["number"] or match["name"] or match["other"]).lower())
-        place = match.end()
-    return found
+    found = list(_TOKEN.finditer(text))
+    if "".join(match[0] for match in found) != text.rstrip():
+        raise _NoValue
+    return [(match["number"] or match["name"] or match["other"]).lower() for match in found]
 
 
 class _Reader:
@@ -136,14 +131,14 @@ class _Reader:
         token = self._next()
         self._place += 1
         if token == "(":
-            return self._group(")")
+            return self._until(")")
         if token == "{":
-            return self._group("}")
+            return self._until("}")
         if token == r"\frac":
-            return self._braces() / self._braces()
+            return self._enclosed("{", "}") / self._enclosed("{", "}")
         if token == r"\sqrt":
-            root = self._group("]") if self._take("[") else 2
-            return complex(self._braces()) ** (1 / root)
+            root = self._until("]") if self._take("[") else 2
+            return complex(self._enclosed("{", "}")) ** (1 / root)
         if token in _FUNCTIONS:
             return self._function(token)
         if token in self._values:
@@ -153,20 +148,18 @@ class _Reader:
         raise _NoValue
 
     def _function(self, name: str) -> complex:
-        if not self._take("("):
-            raise _NoValue
-        found = _FUNCTIONS[name](self._group(")"))
+        found = _FUNCTIONS[name](self._enclosed("(", ")"))
         # Is `\sin(x)y` a product or the sine of one? Not told apart here.
         if self._next() not in ("", "+", "-", ")", "}", "]"):
             raise _NoValue
         return found
 
-    def _braces(self) -> complex:
-        if not self._take("{"):
+    def _enclosed(self, opening: str, closing: str) -> complex:
+        if not self._take(opening):
             raise _NoValue
-        return self._group("}")
+        return self._until(closing)
 
-    def _group(self, closing: str) -> complex:
+    def _until(self, closing: str) -> complex:
         found = self._sum()
         if not self._take(closing):
             raise _NoValue

@@ -29,13 +29,13 @@ import os
 import resource
 import signal
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TypeAlias
 
+import psutil
 from pebble import ProcessExpired, ProcessPool
 
 from fail2fix.verify.answer_text import AnswerText, ChannelName, find_answer
@@ -56,7 +56,7 @@ WAIT_S = 0.002
 """Seconds between two looks at a full queue."""
 
 MEMO_ENTRIES = 65_536
-"""Remembered verdicts of the symbolic rung, least recently used dropped first: rollouts of a group often agree."""
+"""Remembered verdicts of the symbolic rung, all dropped when so many are held: rollouts of a group often agree."""
 
 START_ALLOWANCE_S = 60.0
 """Seconds that starting workers may take before a pool without progress counts as stuck."""
@@ -119,8 +119,8 @@ class VerifierPool:
         self._memory_bytes = memory_bytes
         self._retries = retries
         self._check = check or check_symbolically
-        self._memo: OrderedDict[tuple[AnswerText, str], Verdict] = OrderedDict()
-        self._lock = threading.Lock()
+        self._memo: dict[tuple[AnswerText, str], Verdict] = {}
+        self._lock = threading.RLock()
         self._workers: _Workers | None = None
         self._closed = False
 
@@ -138,31 +138,19 @@ class VerifierPool:
         if decided is not None:
             refused = not decided and is_oversized(clean(answer.text))
             return Verdict(decided, answer.text, "timeout" if refused else "ok")
-        known = self._recall(answer, gold)
-        return known or await self._symbolically(answer, gold)
+        return self._memo.get((answer, gold)) or await self._symbolically(answer, gold)
 
     async def _symbolically(self, answer: AnswerText, gold: str) -> Verdict:
         for attempt in range(self._retries + 1):
             try:
                 found = await self._attempt(answer, gold)
-                self._remember(answer, gold, found)
+                if len(self._memo) >= MEMO_ENTRIES:
+                    self._memo.clear()
+                self._memo[answer, gold] = found
                 return found
             except (ProcessExpired, BrokenProcessPool) as failure:
                 logger.warning("verifier failure %d of %d: %s", attempt + 1, self._retries + 1, failure)
         return Verdict(False, answer.text, "error")
-
-    def _recall(self, answer: AnswerText, gold: str) -> Verdict | None:
-        with self._lock:
-            found = self._memo.get((answer, gold))
-            if found is not None:
-                self._memo.move_to_end((answer, gold))
-            return found
-
-    def _remember(self, answer: AnswerText, gold: str, found: Verdict) -> None:
-        with self._lock:
-            self._memo[answer, gold] = found
-            if len(self._memo) > MEMO_ENTRIES:
-                self._memo.popitem(last=False)
 
     async def _attempt(self, answer: AnswerText, gold: str) -> Verdict:
         """One check in one worker. Raises `ProcessExpired` or `BrokenProcessPool` if it gives no verdict."""
@@ -193,7 +181,7 @@ class VerifierPool:
                 if done:
                     return waiting.result()
                 if workers.settled == before:
-                    self._retire(workers)
+                    self._discard(workers)
                     raise BrokenProcessPool("the verifier's workers have stopped answering")
         finally:
             waiting.cancel()
@@ -226,15 +214,12 @@ class VerifierPool:
             context=context,
         )
 
-    def _retire(self, workers: _Workers) -> None:
+    def _discard(self, workers: _Workers) -> None:
+        """Forget `workers`, once, and stop them in the background: stopping blocks, and callers are event loops."""
         with self._lock:
             if workers is self._workers:
-                self._discard(workers)
-
-    def _discard(self, workers: _Workers) -> None:
-        """Forget `workers` and stop them in the background, since stopping blocks and callers are event loops."""
-        self._workers = None
-        threading.Thread(target=workers.stop, daemon=True).start()
+                self._workers = None
+                threading.Thread(target=workers.stop, daemon=True).start()
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
@@ -255,9 +240,9 @@ def check_symbolically(answer: AnswerText, gold: str) -> bool:
     Raises:
         MemoryError: the memory limit was hit and the libraries did not swallow the error.
     """
-    from fail2fix.verify.symbolic import careful_equal
+    from fail2fix.verify.symbolic import equal
 
-    return verdict(answer, gold, careful_equal)
+    return verdict(answer, gold, equal)
 
 
 def _prepare_worker(memory_bytes: int) -> None:
@@ -290,15 +275,6 @@ def _die_with_parent() -> None:
 def limit_memory(memory_bytes: int) -> None:
     """Limit this process's address space to its current size plus `memory_bytes`."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    wanted = _mapped_bytes() + memory_bytes
+    wanted = psutil.Process().memory_info().vms + memory_bytes
     soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-
-
-def _mapped_bytes() -> int:
-    """Address space of this process, in bytes; 0 where /proc does not exist."""
-    try:
-        with open("/proc/self/statm") as statm:
-            return int(statm.read().split()[0]) * resource.getpagesize()
-    except FileNotFoundError:
-        return 0

@@ -81,8 +81,6 @@ SOURCES = {
     **dict.fromkeys(TEXT_SOURCES, "text"),
 }
 """The verifier of each known data source."""
-PREFIXES = {"aime": "math"}
-"""The verifier of data sources that begin so, as in verl."""
 
 
 def verifier_of(data_source: str, settings: VerifierConfig) -> str:
@@ -92,7 +90,7 @@ def verifier_of(data_source: str, settings: VerifierConfig) -> str:
         InputError: no verifier is known for it, or `verifier.sources` names one that does not load.
     """
     known = ", ".join(VERIFIERS)
-    by_prefix = next((name for prefix, name in PREFIXES.items() if data_source.startswith(prefix)), None)
+    by_prefix = "math" if data_source.startswith("aime") else None  # as in verl
     name = (SOURCES | settings.sources).get(data_source, by_prefix)
     if name is None:
         plain = re.fullmatch(r"[\w./-]+", data_source, re.ASCII)  # what Hydra reads on a command line

@@ -74,11 +74,6 @@ class VerifierScore:
         return {"score": reward, "acc": reward, "pred": verdict.pred, "verify_status": status}
 
 
-def _unwrapped(function: Score) -> Score:
-    """The reward function under verl's functools.partial."""
-    return getattr(function, "func", function)
-
-
 def _called(score: Score, row: Mapping[str, Any]) -> Any:
     """Call a reward function in a thread; an exception that would stop an event loop becomes an ordinary error."""
     try:
@@ -89,7 +84,8 @@ def _called(score: Score, row: Mapping[str, Any]) -> Any:
 
 def bounded_score(score: Score, call_s: float) -> Score:
     """The run's own reward function as a coroutine that raises `CallLimitError` after ``call_s`` seconds."""
-    if not inspect.iscoroutinefunction(_unwrapped(score)):
+    under_partial = getattr(score, "func", score)  # verl wraps it in functools.partial
+    if not inspect.iscoroutinefunction(under_partial):
         return ThreadedScore(score, call_s)
 
     async def bounded(**row: Any) -> Any:

@@ -17,13 +17,12 @@ is true, only outer spaces and repeated spaces are ignored.
 
 import json
 import re
-from dataclasses import dataclass
 
-from fail2fix.verify.answer_text import ChannelName, find_answer
+from fail2fix.verify.answer_text import find_answer
 from fail2fix.verify.code.fields import Fields
 from fail2fix.verify.config import VerifierConfig
 from fail2fix.verify.errors import GroundTruthError
-from fail2fix.verify.verifier import Verdict
+from fail2fix.verify.verifier import Verdict, Verifier
 
 _TEXT_COMMAND = re.compile(r"\\(?:text|textbf|mathrm|mbox)\s*\{([^{}]*)\}")
 _NO_WORD = re.compile(r"[^\w\s]|_")
@@ -31,19 +30,8 @@ _ARTICLE = re.compile(r"\b(?:a|an|the)\b(?=.*\w)")
 """An article before a word: the choice "a" alone is an answer."""
 
 
-@dataclass(frozen=True)
-class TextGold:
-    """Accepted answers, and whether they are compared to the letter."""
-
-    answers: tuple[str, ...]
-    exact: bool
-
-
-class TextVerifier:
+class TextVerifier(Verifier):
     """Compares the answer in the prompt's channel."""
-
-    def __init__(self, channel: ChannelName) -> None:
-        self._channel: ChannelName = channel
 
     async def verify(self, response: str, ground_truth: str) -> Verdict:
         """Judge a response. Never raises for anything in `response`.
@@ -51,15 +39,12 @@ class TextVerifier:
         Raises:
             GroundTruthError: the row's ground truth is malformed.
         """
-        gold = parse_text_gold(ground_truth)
-        answer = find_answer(response, self._channel)
+        answers, exact = parse_text_gold(ground_truth)
+        answer = find_answer(response, self.settings.channel.value)
         if not answer.text:
             return Verdict(False, "", "no_answer")
-        right = not answer.hedged and any(same(answer.text, each, gold.exact) for each in gold.answers)
+        right = not answer.hedged and any(same(answer.text, each, exact) for each in answers)
         return Verdict(right, answer.text, "ok")
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 def same(one: str, two: str, exact: bool) -> bool:
@@ -74,8 +59,8 @@ def _key(text: str, exact: bool) -> str:
     return " ".join(plain.split())
 
 
-def parse_text_gold(ground_truth: str) -> TextGold:
-    """Read a ground truth.
+def parse_text_gold(ground_truth: str) -> tuple[list[str], bool]:
+    """Accepted answers of a ground truth, and whether they are compared to the letter.
 
     Raises:
         GroundTruthError: a field is missing, unknown or malformed.
@@ -85,16 +70,16 @@ def parse_text_gold(ground_truth: str) -> TextGold:
     except ValueError as error:
         raise GroundTruthError(f"ground truth is not JSON: {error}") from None
     fields = Fields(content)
-    answers, exact = tuple(fields.items("answers", str)), bool(fields.take("exact", bool, False))
+    answers, exact = fields.items("answers", str), bool(fields.take("exact", bool, False))
     fields.refuse_rest()
     for index, answer in enumerate(answers):
         if not same(answer, answer, exact):
             raise GroundTruthError(f"answers[{index}]={answer!r} is empty after normalization")
-    return TextGold(answers, exact)
+    return answers, exact
 
 
 def open_verifier(settings: VerifierConfig) -> TextVerifier:
-    return TextVerifier(settings.channel.value)
+    return TextVerifier(settings)
 
 
 def ground_truth_problem(ground_truth: str) -> str:

@@ -41,8 +41,13 @@ def split(text: str, trusted: bool = False) -> tuple[str, str]:
     known = all(_is_known(name if len(name) == 1 else name.lower()) for name in re.findall("[a-zA-Z]+", said))
     if not known and not (trusted and found["text"]):
         return text, ""
-    unit = re.sub(r"[\s.{}]", "", said.lower() + (found["power"] or ""))
-    return text[: found.start()].strip(), unit[:-1] if len(unit) > 3 and unit.endswith("s") else unit
+    return text[: found.start()].strip(), name_of(said + (found["power"] or ""))
+
+
+def name_of(text: str) -> str:
+    """A unit's name as compared: lower case, singular, without blanks, braces and full stops."""
+    name = re.sub(r"[\s.{}]", "", text).lower()
+    return name[:-1] if len(name) > 3 and name.endswith("s") else name
 
 
 def _is_known(name: str) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from fail2fix.verl_ext.cpu import environment
+from fail2fix.verl_ext import environment
 
 environment.set_defaults()  # before torch: its allocator reads one of them
 

@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--show", type=int, default=0, help="print the answers to this many problems")
     arguments = parser.parse_args()
 
-    from fail2fix.verl_ext.cpu import environment
+    from fail2fix.verl_ext import environment
 
     environment.set_defaults()
     from vllm import LLM

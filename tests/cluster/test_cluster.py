@@ -84,25 +84,39 @@ def test_a_head_is_not_missed_before_it_is_known(monkeypatch: pytest.MonkeyPatch
     assert not any(watched.lost for _ in range(9))
 
 
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "LOOK_S", 0.0)
+
+
+@pytest.mark.usefixtures("hurried")
 def test_a_run_waits_for_nodes_with_enough_free_devices_each(capsys: pytest.CaptureFixture[str]) -> None:
     seen = iter([[(8, 99)], [(8, 99), (4, 99)], [(8, 99), (7, 99), (3, 99)], [(8, 99), (8, 99)]])
-    cluster.wait_for_devices(2, 8, 3, lambda: next(seen), look_s=0.0)
+    cluster.wait_for_devices(2, 8, 3, lambda: next(seen))
     assert list(seen) == []
     assert capsys.readouterr().out.count("waiting for the Ray cluster: 2 x 8 devices wanted") == 1
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_run_waits_for_the_cpus_that_verl_reserves_beside_its_devices() -> None:
     """Three a device, on the device's node."""
     seen = iter([[(2, 5), (0, 99)], [(2, 6)]])
-    cluster.wait_for_devices(1, 2, 3, lambda: next(seen), look_s=0.0)
+    cluster.wait_for_devices(1, 2, 3, lambda: next(seen))
     assert list(seen) == []
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "WAIT_S", -1.0)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_large_node_counts_for_as_many_as_fit() -> None:
-    cluster.wait_for_devices(2, 4, 3, lambda: [(8, 24)], wait_s=0.0, look_s=0.0)
+    cluster.wait_for_devices(2, 4, 3, lambda: [(8, 24)])
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_cluster_that_stays_too_small_is_a_fault() -> None:
     with pytest.raises(cluster.ClusterError, match=r"2 x 8 .* each node: \[\(4, 99\), \(8, 99\)\]") as error:
-        cluster.wait_for_devices(2, 8, 3, lambda: [(8, 99), (4, 99)], wait_s=0.0, look_s=0.0)
+        cluster.wait_for_devices(2, 8, 3, lambda: [(8, 99), (4, 99)])
     assert failure_of(error.value).status == Exit.FAULT

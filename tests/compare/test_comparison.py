@@ -165,19 +165,6 @@ def test_a_wrong_override_does_not_bind_the_next_call(call: Call, error: Callabl
     assert call() == 0
 
 
-def test_a_run_past_its_limit_is_stopped(error: Callable[..., str]) -> None:
-    line = error(1, "+fake.sleep=600", "--run-limit", 0.5)
-    assert line == "compare: error: grpo-seed0: stopped after 0.5 s (--run-limit); the same call resumes it"
-
-
-def test_no_run_starts_after_the_time_limit(call: Call, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("--time-limit", 0) == 0
-    said = capsys.readouterr().out
-    assert "4 of 4 runs remain: grpo-seed0, cipo-seed0, grpo-seed1, cipo-seed1" in said
-    assert not (out / "logs").exists()
-    assert not (out / "comparison.json").exists()
-
-
 def test_two_calls_do_not_share_a_folder(error: Callable[..., str], out: Path) -> None:
     out.mkdir()
     with (out / ".lock").open("w") as held:
@@ -348,7 +335,7 @@ def test_errors_of_the_command_line_are_one_line(arguments: list[str], message: 
 def test_help_explains_itself() -> None:
     done = command_line("--help")
     assert done.returncode == 0
-    assert all(word in done.stdout for word in ("--seeds", "--rollouts", "--time-limit", "--unequal", "1 %"))
+    assert all(word in done.stdout for word in ("--seeds", "--rollouts", "--out", "--unequal", "1 %"))
 
 
 def test_comparing_loads_no_engine() -> None:

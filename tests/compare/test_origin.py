@@ -7,8 +7,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fail2fix.compare.origin import Member, Origin, different_models, origin_of, require_same
+from fail2fix.compare.origin import Origin, origin_of
+from fail2fix.compare.plan import Fingerprint
+from fail2fix.compare.records import RunRecord, ValidatedStep, different_models, require_same_origin
 from fail2fix.method.errors import InputError
+
+
+def record(config: str, seed: int, origin: Origin) -> RunRecord:
+    step = ValidatedStep(0, {}, None)
+    return RunRecord(Fingerprint(config, seed, None, (), ""), origin, {}, (), step, step)
 
 
 def run_folder(root: Path, name: str, **changes: object) -> Path:
@@ -34,20 +41,22 @@ def test_seeds_names_and_places_are_no_difference(tmp_path: Path) -> None:
 
 def test_a_changed_setting_names_its_section(tmp_path: Path) -> None:
     a, b = (origin_of(run_folder(tmp_path / name, name, total_epochs=e)) for name, e in (("x", 1), ("y", 2)))
-    with pytest.raises(InputError, match=r"y and x: the settings of cipo were changed between them \(trainer\)"):
-        require_same({"x": Member("cipo", 0, a), "y": Member("cipo", 1, b)})
-    require_same({"x": Member("cipo", 0, a), "y": Member("grpo", 0, b)})
+    with pytest.raises(
+        InputError, match=r"cipo-seed1 and cipo-seed0: the settings of cipo were changed between them \(trainer\)"
+    ):
+        require_same_origin([record("cipo", 0, a), record("cipo", 1, b)])
+    require_same_origin([record("cipo", 0, a), record("grpo", 0, b)])
 
 
 @pytest.mark.parametrize(("file", "what"), [("model/model.safetensors", "model"), ("test.parquet", "held-out data")])
 def test_other_contents_under_the_same_path_are_another_input(tmp_path: Path, file: str, what: str) -> None:
-    origins = {}
+    records = []
     for name in ("x", "y"):
         folder = run_folder(tmp_path / name, "seed0")
         (tmp_path / name / file).write_text(name)
-        origins[name] = Member(name, 0, origin_of(folder))
-    with pytest.raises(InputError, match=f"y and x: not the same {what}"):
-        require_same(origins)
+        records.append(record(name, 0, origin_of(folder)))
+    with pytest.raises(InputError, match=f"y-seed0 and x-seed0: not the same {what}"):
+        require_same_origin(records)
 
 
 def test_a_run_resumed_with_other_settings_is_refused(tmp_path: Path) -> None:
@@ -59,16 +68,16 @@ def test_a_run_resumed_with_other_settings_is_refused(tmp_path: Path) -> None:
 
 def test_what_lies_on_a_hub_is_known_by_its_name() -> None:
     a, b = Origin({}, {"model": "1"}), Origin({}, {"model": "2"})
-    require_same({"x": Member("c", 0, a), "y": Member("d", 0, a)})
+    require_same_origin([record("c", 0, a), record("d", 0, a)])
     with pytest.raises(InputError, match="not the same model"):
-        require_same({"x": Member("c", 0, a), "y": Member("d", 0, b)})
+        require_same_origin([record("c", 0, a), record("d", 0, b)])
 
 
 def test_seeds_may_start_from_models_of_their_own_and_that_is_said() -> None:
     a, b = Origin({}, {"model": "1"}), Origin({}, {"model": "2"})
-    runs = {"x": Member("c", 0, a), "y": Member("d", 0, a), "z": Member("c", 1, b), "u": Member("d", 1, b)}
-    require_same(runs)
-    assert different_models(runs.values()) == "1: seed 0; 2: seed 1"
-    assert different_models(run for run in runs.values() if run.seed == 0) == ""
-    with pytest.raises(InputError, match="v and z: not the same model"):
-        require_same(runs | {"v": Member("e", 1, a)})
+    runs = [record("c", 0, a), record("d", 0, a), record("c", 1, b), record("d", 1, b)]
+    require_same_origin(runs)
+    assert different_models(runs) == "1: seed 0; 2: seed 1"
+    assert different_models(runs[:2]) == ""
+    with pytest.raises(InputError, match="e-seed1 and c-seed1: not the same model"):
+        require_same_origin([*runs, record("e", 1, a)])

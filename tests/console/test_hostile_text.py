@@ -15,10 +15,10 @@ import pytest
 from rich.console import Console
 
 from fail2fix.console.command_line import OneLineParser
-from fail2fix.console.markup import shown
 from fail2fix.console.printable import one_line, printable
 from fail2fix.console.secret_text import kind_of_secret
 from fail2fix.evaluate.openai_engine import well_formed, without_key
+from fail2fix.report.console_table import shown
 from tests.e2e.support.tiny import make_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]

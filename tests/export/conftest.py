@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,20 +18,9 @@ ROOT = Path(__file__).parents[2]
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of checkpoints, named ``<case>-<ranks>``."""
     folder = tmp_path_factory.mktemp("checkpoints")
-    processes = []
-    for ranks in (1, 2):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
-        for rank in range(ranks):
-            arguments = ["-m", "tests.export.write_checkpoints", str(folder), str(rank), str(ranks), port]
-            environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-            processes.append(subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment))
-    try:
-        assert [process.wait(timeout=300) for process in processes] == [0] * len(processes)
-    finally:
-        for process in processes:
-            process.kill()
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    command = [sys.executable, "-m", "tests.export.write_checkpoints", str(folder)]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=300)
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Write a small model's checkpoints as verl's FSDP2 actor does: ``write_checkpoints.py FOLDER RANK RANKS PORT``.
+"""Write a small model's checkpoints as verl's FSDP2 actor does on one and two ranks: ``write_checkpoints.py FOLDER``.
 
 Every case becomes ``FOLDER/<case>-<ranks>/global_step_2/actor``, with the trained model's own logits (``logits.pt``)
 and the base model's (``base.pt``) beside it, both computed before anything is sharded. No Ray, no vLLM, no verl.
@@ -7,7 +7,7 @@ and the base model's (``base.pt``) beside it, both computed before anything is s
 from __future__ import annotations
 
 import json
-import os
+import multiprocessing
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,10 +120,9 @@ def write(case: Case, folder: Path, rank: int, ranks: int) -> None:
         (actor / "lora_train_meta.json").write_text(json.dumps(meta))
 
 
-def main(folder: Path, rank: int, ranks: int, port: str) -> None:
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "RANK": str(rank), "WORLD_SIZE": str(ranks)}
+def write_all(folder: Path, rank: int, ranks: int) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo")
+    dist.init_process_group("gloo", init_method=f"file://{folder}/ranks-{ranks}", rank=rank, world_size=ranks)
     for case in CASES:
         if ranks % case.replicas == 0:
             write(case, folder, rank, ranks)
@@ -131,5 +130,18 @@ def main(folder: Path, rank: int, ranks: int, port: str) -> None:
     dist.destroy_process_group()
 
 
+def main(folder: Path) -> None:
+    """Each rank is a process; they share the imports of this one."""
+    context = multiprocessing.get_context("fork")
+    processes = [
+        context.Process(target=write_all, args=(folder, rank, ranks)) for ranks in (1, 2) for rank in range(ranks)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    sys.exit(any(process.exitcode for process in processes))
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+    main(Path(sys.argv[1]))

@@ -63,9 +63,9 @@ def the_line(code: int | str | None, said: str, errors: str) -> str:
     return lines[0].removeprefix("fail2fix: error: ")
 
 
-def refused(folder: Path, *overrides: str, env: dict[str, str] | None = None) -> str:
+def refused(folder: Path, *overrides: str) -> str:
     """The line of a process of its own. Starting one takes seconds: for what only a process can show."""
-    environment = os.environ | {"VERL_PLATFORM": "cpu", "HF_HUB_OFFLINE": "1"} | (env or {})
+    environment = os.environ | {"VERL_PLATFORM": "cpu", "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-m", "fail2fix.train", *command_line(folder, *overrides)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, cwd=folder)
     return the_line(done.returncode, done.stdout, done.stderr)
@@ -182,6 +182,7 @@ def test_bad_input_ends_in_one_clear_line(main: Main, case: str) -> None:
     assert all(part in line for part in named), line
 
 
+@pytest.mark.verl_process
 @pytest.mark.parametrize("case", ["unknown key", "missing file"], ids=lambda case: case.replace(" ", "-"))
 def test_a_process_of_its_own_ends_in_the_same_line(folder: Path, main: Main, case: str) -> None:
     overrides, _ = CASES[case]
@@ -275,18 +276,20 @@ def test_a_file_that_is_no_parquet_says_so(main: Main, tmp_path: Path) -> None:
     assert "not a readable parquet file" in main.refused(f"data.train_files={path}")
 
 
-def test_another_verl_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_another_verl_is_refused(main: Main, tmp_path: Path) -> None:
     """Metadata of another version, found first on the path."""
     info = tmp_path / "verl-0.8.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: verl\nVersion: 0.8.0\n")
-    line = refused(folder, env={"PYTHONPATH": str(tmp_path)})
+    main.monkeypatch.syspath_prepend(tmp_path)
+    line = main.refused()
     assert "verl 0.8.0" in line
     assert "verl==0.9.1" in line
 
 
-def test_a_cpu_config_without_the_cpu_platform_is_refused(folder: Path) -> None:
-    assert "VERL_PLATFORM" in refused(folder, env={"VERL_PLATFORM": ""})
+def test_a_cpu_config_without_the_cpu_platform_is_refused(main: Main) -> None:
+    main.monkeypatch.setenv("VERL_PLATFORM", "")
+    assert "VERL_PLATFORM" in main.refused()
 
 
 def test_a_folder_of_another_run_is_refused(folder: Path, main: Main) -> None:

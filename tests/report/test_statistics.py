@@ -12,7 +12,6 @@ from fail2fix.report.statistics import (
     Measure,
     band,
     difference,
-    draw,
     estimate,
     pass_at_k,
     seed_interval,
@@ -50,14 +49,14 @@ def test_pass_at_k_refuses_what_is_no_count(correct: int, n: int, k: int) -> Non
 def test_an_estimate_is_the_mean_over_seeds_of_ratios_of_sums() -> None:
     """Seed 0: (1 + 0) / (4 + 1); seed 1: (2 + 1) / (4 + 1). Problems weigh by their denominators."""
     measure = Measure(np.array([[1, 0], [2, 1]]), np.array([[4, 1], [4, 1]]))
-    found = estimate(measure, draw(2))
+    found = estimate(measure)
     assert found is not None
     assert [seed.value for seed in found.seeds] == [0.2, 0.6]
     assert found.over_problems_and_seeds.value == found.over_seeds.value == pytest.approx(0.4)
 
 
 def test_an_interval_over_problems_is_near_the_normal_one() -> None:
-    found = estimate(shares([[1.0] * 100 + [0.0] * 300]), draw(400))
+    found = estimate(shares([[1.0] * 100 + [0.0] * 300]))
     half = 1.96 * sqrt(0.25 * 0.75 / 400)
     assert found is not None
     for interval in (found.over_problems_and_seeds, found.over_problems, found.seeds[0]):
@@ -70,9 +69,9 @@ def test_seeds_widen_the_interval_and_repeated_seeds_do_not_narrow_it() -> None:
     """The seeds share their problems, so the same run twice knows no more about other problems."""
     one = [1.0] * 50 + [0.0] * 50
     other = [1.0] * 90 + [0.0] * 10
-    alone = estimate(shares([one]), draw(100))
-    repeated = estimate(shares([one, one, one]), draw(100))
-    mixed = estimate(shares([one, other, one]), draw(100))
+    alone = estimate(shares([one]))
+    repeated = estimate(shares([one, one, one]))
+    mixed = estimate(shares([one, other, one]))
     assert alone
     assert repeated
     assert mixed
@@ -87,12 +86,12 @@ def test_seeds_widen_the_interval_and_repeated_seeds_do_not_narrow_it() -> None:
 def test_intervals_cover_the_truth_about_as_often_as_they_say(seed_effect: float) -> None:
     random = np.random.default_rng(0)
     covered = 0
-    for trial in range(200):
+    for _ in range(200):
         difficulty = random.random(60)  # mean 0.5 over all problems there could be
         luck = random.normal(0, seed_effect, (3, 1))  # mean 0 over all seeds there could be
         chance = np.clip(difficulty + luck, 0, 1)
         answers = (random.random((4, 3, 60)) < chance).mean(0)
-        found = estimate(Measure(answers, np.ones_like(answers)), draw(60, resamples=300, random_seed=trial))
+        found = estimate(Measure(answers, np.ones_like(answers)))
         assert found is not None
         interval = found.over_problems_and_seeds
         assert interval.low is not None
@@ -105,9 +104,8 @@ def test_a_difference_is_paired_by_problem_and_seed() -> None:
     """Each problem is 0.1 better in every seed: the pairing knows the difference exactly, the means do not."""
     random = np.random.default_rng(0)
     reference = random.random((3, 50)) * 0.9
-    draws = draw(50)
-    found = difference(shares((reference + 0.1).tolist()), shares(reference.tolist()), draws)
-    alone = estimate(shares(reference.tolist()), draws)
+    found = difference(shares((reference + 0.1).tolist()), shares(reference.tolist()))
+    alone = estimate(shares(reference.tolist()))
     assert found
     assert alone
     for interval in (found.over_problems_and_seeds, found.over_seeds, *found.seeds):
@@ -120,8 +118,7 @@ def test_a_difference_is_paired_by_problem_and_seed() -> None:
 def test_a_difference_changes_its_sign_with_its_sides() -> None:
     random = np.random.default_rng(1)
     a, b = shares(random.random((2, 20)).tolist()), shares(random.random((2, 20)).tolist())
-    draws = draw(20)
-    there, back = difference(a, b, draws), difference(b, a, draws)
+    there, back = difference(a, b), difference(b, a)
     assert there
     assert back
     assert there.over_problems_and_seeds.value == pytest.approx(-back.over_problems_and_seeds.value)
@@ -130,13 +127,13 @@ def test_a_difference_changes_its_sign_with_its_sides() -> None:
 
 def test_what_no_problem_measures_is_no_number() -> None:
     nothing = Measure(np.zeros((2, 3)), np.zeros((2, 3)))
-    assert estimate(nothing, draw(3)) is None
-    assert difference(nothing, shares([[1, 1, 1]] * 2), draw(3)) is None
+    assert estimate(nothing) is None
+    assert difference(nothing, shares([[1, 1, 1]] * 2)) is None
 
 
 def test_resamples_without_a_counting_problem_are_left_out() -> None:
     """Only one of three problems has a wrong attempt: its rate is known whenever it is drawn, and never else."""
-    found = estimate(Measure(np.array([[1, 0, 0]]), np.array([[2, 0, 0]])), draw(3))
+    found = estimate(Measure(np.array([[1, 0, 0]]), np.array([[2, 0, 0]])))
     assert found is not None
     assert (found.seeds[0].low, found.seeds[0].value, found.seeds[0].high) == (0.5, 0.5, 0.5)
 

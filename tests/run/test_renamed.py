@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,10 +10,10 @@ import pytest
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
+from fail2fix import train
 from fail2fix.method.errors import InputError
 from fail2fix.report.figures import read_metrics
 from fail2fix.run.renamed import refuse_renamed_modules, renamed_in
-from fail2fix.train import message_of
 
 
 def test_metrics_of_an_older_run_are_read_under_their_new_names(tmp_path: Path) -> None:
@@ -48,7 +47,7 @@ def test_an_old_name_is_found_as_a_whole_name(message: str, line: str) -> None:
 def test_an_old_key_in_a_users_config_is_refused_in_one_line_with_the_new_one() -> None:
     """Hydra's own message names neither the section nor a way out."""
     hydras = "In 'mine': ConfigKeyError raised while composing config:\nKey 'schedule' not in 'Fail2FixConfig'"
-    line = message_of(ConfigCompositionException(f"{hydras}\n    full_key: fail2fix.schedule"))
+    line = train.message_of(ConfigCompositionException(f"{hydras}\n    full_key: fail2fix.schedule"))
     assert line.startswith("fail2fix.schedule: is now fail2fix.replay.source; ")
     assert "mine" not in line
 
@@ -64,8 +63,14 @@ def test_a_module_path_of_before_is_refused_by_its_key() -> None:
     )
 
 
-def test_a_config_of_before_is_refused_on_the_command_line() -> None:
-    command = [sys.executable, "-m", "fail2fix.train", "--dry-run", "--config-name", "cipo_streaming"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("fail2fix: error: cipo_streaming: is now cipo_lagged; ")
+def test_a_config_of_before_is_refused_on_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train", "--dry-run", "--config-name", "cipo_streaming"])
+    monkeypatch.setattr(train.environment, "set_defaults", lambda: None)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    with pytest.raises(SystemExit) as ended:
+        train.main()
+    assert ended.value.code == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith("fail2fix: error: cipo_streaming: is now cipo_lagged; ")

@@ -172,18 +172,19 @@ LINT = [".venv ruff check .", ".venv ruff format --check ."]
 TYPES = [".venv mypy"]
 PARALLEL = ".venv pytest -n auto --maxprocesses 8 --dist worksteal"
 THOROUGH = "--hypothesis-profile thorough"
+FAST = "not e2e and not slow and not verl_process"
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         ([], [*LINT, *TYPES, f"{PARALLEL} -m not e2e and not slow", ".venv pytest -m e2e and not slow"]),
-        (["--fast"], [*LINT, f"{PARALLEL} -m not e2e and not slow"]),
+        (["--fast"], [*LINT, f"{PARALLEL} -m {FAST}"]),
         (["--e2e"], [".venv pytest -m e2e and not slow"]),
         (["--types"], TYPES),
         (["--all"], [*LINT, *TYPES, f"{PARALLEL} {THOROUGH} -m not e2e", ".venv pytest -m e2e"]),
         (["-k", "x"], [*LINT, *TYPES, ".venv pytest -m not slow -k x"]),
-        (["--fast", "-k", "x"], [*LINT, ".venv pytest -m not e2e and not slow -k x"]),
+        (["--fast", "-k", "x"], [*LINT, f".venv pytest -m {FAST} -k x"]),
         (["--e2e", "-k", "x"], [".venv pytest -m e2e and not slow -k x"]),
         (["--all", "-k", "x"], [*LINT, *TYPES, f".venv pytest {THOROUGH} -k x"]),
     ],

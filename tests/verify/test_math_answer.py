@@ -8,7 +8,7 @@ import pytest
 from fail2fix.verify.answer_text import AnswerText
 from fail2fix.verify.gold import parse_gold, within_tolerance
 from fail2fix.verify.math_answer import judge, verdict
-from fail2fix.verify.symbolic import careful_equal
+from fail2fix.verify.symbolic import equal
 from tests.shared import TRUTH
 from tests.verify.checks import check
 
@@ -133,7 +133,7 @@ SAME = [
 @pytest.mark.parametrize(("gold", "pred"), SAME)
 def test_right_answers_in_another_spelling(gold: str, pred: str) -> None:
     answer = AnswerText(pred)
-    assert verdict(answer, gold, careful_equal)
+    assert verdict(answer, gold, equal)
     # What the trainer's own process decides, the worker decides too.
     assert judge(answer, gold) in (True, None)
 
@@ -143,7 +143,7 @@ def test_right_answers_in_another_spelling(gold: str, pred: str) -> None:
 )
 @pytest.mark.parametrize("gold", ["7", "x+1", "(1,2)", r"\{1,2\}", r"\pm 3"])
 def test_broken_text_is_wrong_and_raises_nothing(pred: str, gold: str) -> None:
-    assert not verdict(AnswerText(pred), gold, careful_equal)
+    assert not verdict(AnswerText(pred), gold, equal)
 
 
 @pytest.mark.parametrize("pred", [r"x\not=4.25", r"\text{not }x=4.25", r"\text{4 or }x=4.25", r"4.25\approx 6"])

@@ -1,7 +1,10 @@
 """On a CPU vLLM's processes sleep while they wait for each other, and miss no message."""
 
+import pytest
+
 from tests.forked import run_code
 
+pytestmark = pytest.mark.verl_process
 MANY = 2000  # looks in half a second, or in what a busy machine makes of it; asleep they are 250
 
 SHARED = ["fail2fix.verl_ext.cpu.vllm_plugin", "vllm.distributed.device_communicators.shm_broadcast", "zmq"]

@@ -53,8 +53,8 @@ def same_value(expected: Any, message: Any, rule: EqualityRule) -> bool:
 
 def _same(expected: Any, ref: Any, nodes: list[Any], rule: EqualityRule) -> bool:
     if isinstance(expected, list):
-        parts = _content(ref, nodes, "list", "tuple" if rule.tuples_as_lists else "list")
-        pairs = zip(expected, parts, strict=True)
+        kinds = ("list", "tuple") if rule.tuples_as_lists else ("list",)
+        pairs = zip(expected, _content(ref, nodes, *kinds), strict=True)
         return all(_same(wanted, part, nodes, rule) for wanted, part in pairs)
     if isinstance(expected, dict):
         items = _content(ref, nodes, "dict")

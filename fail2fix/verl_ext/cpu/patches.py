@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from fail2fix.verl_ext.cpu import environment
+from fail2fix.verl_ext import environment
 
 _MARK = "_fail2fix_cpu"
 
