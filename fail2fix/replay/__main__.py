@@ -18,7 +18,6 @@ from pathlib import Path
 from rich.console import Console
 
 from fail2fix.console.command_line import OneLineParser
-from fail2fix.console.markup import shown
 from fail2fix.console.printable import errors_in_one_line
 from fail2fix.method.errors import InputError
 from fail2fix.replay.decide import ReplayedStep, replayed
@@ -27,6 +26,7 @@ from fail2fix.replay.explain import explain, telling_step
 from fail2fix.replay.figures import base_pull, figures_of
 from fail2fix.replay.table import mismatches, print_replay
 from fail2fix.replay.texts import StepTexts
+from fail2fix.report.console_table import shown
 
 SAMPLE = Path(__file__).with_name("tour")
 

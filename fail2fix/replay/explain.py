@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
-from fail2fix.console.markup import shown
 from fail2fix.method.config import Baseline, Scale
 from fail2fix.method.selection import Attempt, PromptGroup, in_band
 from fail2fix.replay.decide import Decision, ReplayedStep
 from fail2fix.replay.figures import base_pull, figures_of, transitions_of
 from fail2fix.replay.texts import StepTexts
-from fail2fix.report.console_table import NOTHING, make_table, percent
+from fail2fix.report.console_table import NOTHING, make_table, percent, shown
 from fail2fix.report.transitions import CONSOLE_COLORS, TRANSITIONS
 
 MARKS = "+ correct, - failed, ~ failed and cut off, x cannot be replayed; in brackets: chosen."

@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from fail2fix.console.markup import shown
 from fail2fix.replay.decide import ReplayedStep, differences
 from fail2fix.replay.figures import Changes, Figures, base_pull, changes, figures_of
-from fail2fix.report.console_table import NOTHING, Section, make_table, percent, section_table
+from fail2fix.report.console_table import NOTHING, Section, make_table, percent, section_table, shown
 from fail2fix.report.transitions import TRANSITIONS
 
 LEGEND = (
