@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif arguments.explain:
             print_explanation(run, chosen_step(steps, arguments.step), overrides, Console())
         else:
+            Console().print(shown(name_of(run)), style="bold", soft_wrap=True)
             print_replay(steps, overrides, not wrong, Console())
     for line in wrong:
         print(line, file=sys.stderr)
@@ -81,11 +82,15 @@ def chosen_step(steps: list[ReplayedStep], asked: int | None) -> ReplayedStep:
 def print_explanation(run: Path, step: ReplayedStep, overrides: Sequence[str], console: Console) -> None:
     """Print a step's explanation. Raises ``InputError`` as ``StepTexts.read``."""
     texts = StepTexts.read(run, step.recorded)
-    name = "a recorded sample, two small streams of SmolLM2-135M" if run == SAMPLE else str(run)
-    console.print(shown(f"Step {step.recorded.step} of {name}"), style="bold", soft_wrap=True)
+    console.print(shown(f"{name_of(run)}, step {step.recorded.step}"), style="bold", soft_wrap=True)
     if overrides:
         console.print(shown(f"As {' '.join(overrides)} would decide it"), soft_wrap=True)
     explain(step, texts, console)
+
+
+def name_of(run: Path) -> str:
+    """The name of a run in headings."""
+    return "A recorded sample: SmolLM2-135M-Instruct learns arithmetic" if run == SAMPLE else str(run)
 
 
 def as_json(steps: Sequence[ReplayedStep], wrong: Sequence[str]) -> dict[str, object]:

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ class RecordedStep:
         if self.online and self.attempts.keys() - set(np.ndindex(self.base.by_group(self.base.correct).shape)):
             raise ValueError("attempts that are not in the base stream")
 
-    @property
+    @cached_property
     def attempts(self) -> dict[Place, Attempt]:
         """The attempts of the pool by their places."""
         return {(attempt.group, attempt.sample): attempt for group in self.pool for attempt in group.attempts}

@@ -13,12 +13,12 @@ from fail2fix.method.config import Baseline, Scale
 from fail2fix.method.selection import Attempt, PromptGroup, in_band
 from fail2fix.replay.decide import Decision, ReplayedStep
 from fail2fix.replay.figures import base_pull, figures_of, transitions_of
-from fail2fix.replay.texts import StepTexts
+from fail2fix.replay.texts import StepTexts, shortened
 from fail2fix.report.console_table import NOTHING, make_table, percent, shown
 from fail2fix.report.transitions import CONSOLE_COLORS, TRANSITIONS
 
 MARKS = "+ correct, - failed, ~ failed and cut off, x cannot be replayed; in brackets: chosen."
-FEW = 12  # problems of a pool that are all listed
+LISTED = 12  # lines of a table at most
 
 
 def explain(step: ReplayedStep, texts: StepTexts, console: Console) -> None:
@@ -60,14 +60,15 @@ class _Explanation:
         self._say(f"{len(pool)} problems with {len(rollouts)} attempts, {whose}: {right} are correct.")
         self._say(f"The medium band is {percent(config.band_low)} to {percent(config.band_high)} solved, inclusive.")
         chosen = set(self._decision.selection.attempts)
-        shortlist = [group for group in pool if len(pool) <= FEW or chosen & set(group.attempts)]
+        listed = sorted(pool, key=lambda group: not chosen & set(group.attempts))[:LISTED]
         table = make_table(["problem", "attempts", "solved", "band"], labels=2)
-        for group in shortlist:
+        for group in sorted(listed, key=pool.index):
             marks = Text().join(_mark(attempt, attempt in chosen) for attempt in group.attempts)
             solved = f"{group.solved}/{len(group.attempts)}"
             table.add_row(shown(self._name(group)), marks, solved, "medium" if self._is_medium(group) else NOTHING)
         self._console.print(table)
-        self._say(MARKS + " Only problems with a chosen attempt are listed." * (len(shortlist) < len(pool)))
+        self._say(MARKS)
+        self._say_rest(len(pool), "problems")
 
     def wanted(self) -> None:
         """Quotas: rho K, and what was left out."""
@@ -99,21 +100,22 @@ class _Explanation:
         if not selection.attempts:
             self._say("Nothing: a plain step of the base algorithm.")
             return
-        self._say(
-            f"{selection.correct} correct and {len(selection.attempts) - selection.correct} failed. Of each side, "
-            "complete answers come before cut-off ones, then the medium band before the rest; a hash of seed, step and "
-            "content decides between equals."
-        )
+        self._say(f"{selection.correct} correct and {len(selection.attempts) - selection.correct} failed.")
+        if self._config.rule == "quotas":
+            band = ", then the medium band before the rest" if self._config.difficulty else ""
+            self._say(f"Of each side, complete answers come before cut-off ones{band}.")
+            self._say("A hash of seed, step and content decides between equals.")
         if counts["relaxed"]:
             self._say(f"{counts['relaxed']} exceed max_attempts_per_prompt={self._config.max_attempts_per_prompt}.")
         if counts["filled"]:
             self._say(f"{counts['filled']} fill places that the other side could not fill.")
         columns = {"its answer": self._texts.answer, "right answer": self._texts.truth} if self._texts else {}
         table = make_table(["attempt", "why", *columns], labels=2)
-        for attempt in selection.attempts:
+        for attempt in selection.attempts[:LISTED]:
             answers = [shown(read(attempt.group, attempt.sample)) for read in columns.values()]
             table.add_row(shown(self._name_of(attempt)), self._reason(attempt), *answers)
         self._console.print(table)
+        self._say_rest(len(selection.attempts), "attempts")
 
     def corrections(self) -> None:
         """Verdicts, shaped rewards and advantages of each chosen attempt's corrections."""
@@ -124,9 +126,11 @@ class _Explanation:
             return
         size = decision.correct.shape[1]
         self._say(f"Each attempt got {size} corrections, and each is compared with the others of its attempt.")
-        if risk.penalty:
+        if risk.rule != "broken":
+            self._say(f"The rule {risk.rule} takes the penalty from the reward.")
+        elif risk.penalty:
             cost = risk.penalty * risk.reward_scale
-            self._say(f"Breaking a correct attempt costs {cost:g} beside the reward (risk.rule={risk.rule}).")
+            self._say(f"Breaking a correct attempt costs {cost:g} beside the reward.")
         self._say(
             f"advantage.scale={advantage.scale.name}: {_SCALES[advantage.scale]}{_BASELINES[advantage.baseline]}."
         )
@@ -134,12 +138,13 @@ class _Explanation:
             self._say("The run did not choose some of these attempts: they were never corrected.")
         table = make_table(["attempt", "corrections", "shaped reward", "advantage", "push"], labels=2)
         row_of = {int(k): row for row, k in enumerate(decision.known)}
-        for k, attempt in enumerate(decision.selection.attempts):
+        for k, attempt in enumerate(decision.selection.attempts[:LISTED]):
             name = shown(self._name_of(attempt))
             for cells, style in _corrected(decision, row_of.get(k)):
                 table.add_row(name, *cells, style=style)
                 name = shown("")
         self._console.print(table)
+        self._say_rest(len(decision.selection.attempts), "attempts")
 
     def pull(self) -> None:
         """How hard each kind of correction pulls."""
@@ -182,6 +187,10 @@ class _Explanation:
     def _say(self, words: str) -> None:
         self._console.print(shown(words))
 
+    def _say_rest(self, count: int, what: str) -> None:
+        if count > LISTED:
+            self._say(f"{count - LISTED:,} more {what} are not listed.")
+
     def _is_medium(self, group: PromptGroup) -> bool:
         """Whether a problem is in the band, over all its groups in the pool."""
         same = [other for other in self._recorded.pool if other.key == group.key]
@@ -189,7 +198,7 @@ class _Explanation:
 
     def _name(self, group: PromptGroup) -> str:
         number = group.attempts[0].group
-        return f"{number}: {self._texts.problem(number) or group.key}"
+        return f"{number}: {self._texts.problem(number) or shortened(group.key)}"
 
     def _name_of(self, attempt: Attempt) -> str:
         return f"{attempt.group}.{attempt.sample} ({'correct' if attempt.correct else 'failed'})"
@@ -223,14 +232,14 @@ def _corrected(decision: Decision, row: int | None) -> Iterator[tuple[tuple[str,
         for name, rows in transitions_of(decision).items():
             of = rows[row]
             if of.any():
-                values = _range(shaped[of], ".3g"), _range(advantage[of], "+.2f")
+                values = _range(shaped[of], ".2f"), _range(advantage[of], "+.2f")
                 yield (f"{of.sum()} {name}", *values, _push(advantage[of])), CONSOLE_COLORS[name]
 
 
 def _push(advantage: NDArray) -> str:
     if not advantage.any():
         return "none: all alike"
-    return "more" if advantage.min() > 0 else "less" if advantage.max() < 0 else "more of the better"
+    return "more" if advantage.min() > 0 else "less" if advantage.max() < 0 else "more of the best"
 
 
 def _range(values: NDArray, form: str) -> str:

@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from fail2fix.method.config import CorrectionConfig
 from fail2fix.method.errors import InputError
 from fail2fix.replay.__main__ import SAMPLE, main
 from fail2fix.replay.decide import differences, replayed
@@ -28,6 +27,7 @@ from fail2fix.replay.decisions import (
     write_decisions,
 )
 from fail2fix.replay.texts import WIDTH
+from fail2fix.run.config import Fail2FixConfig
 from tests.replay import made_up
 
 SAMPLE_STEPS = read_decisions(SAMPLE)
@@ -157,13 +157,26 @@ def test_a_step_that_did_not_finish_is_left_out(run: Path) -> None:
     assert [step.step for step in read_decisions(run)] == [1, 2]
 
 
-def test_a_step_of_the_papers_sizes_is_a_small_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def papers_sizes(monkeypatch: pytest.MonkeyPatch) -> Fail2FixConfig:
     """1,024 base rollouts and 1,024 corrections."""
     for name, size in (("PROBLEMS", 128), ("ROLLOUTS", 8), ("ATTEMPTS", 128), ("CORRECTIONS", 8)):
         monkeypatch.setattr(made_up, name, size)
-    config = replace(made_up.settings(), correction=CorrectionConfig(attempts=128, rollouts=8))
-    write_decisions(tmp_path, made_up.recorded_run(config, 1)[0])
+    return made_up.settings()
+
+
+def test_a_step_of_the_papers_sizes_is_a_small_file(tmp_path: Path, papers_sizes: Fail2FixConfig) -> None:
+    write_decisions(tmp_path, made_up.recorded_run(papers_sizes, 1)[0])
     assert decisions_file(tmp_path, 1).stat().st_size < 250_000
+
+
+def test_a_step_of_the_papers_sizes_is_explained_in_short_tables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], papers_sizes: Fail2FixConfig
+) -> None:
+    write_decisions(tmp_path, made_up.recorded_run(papers_sizes, 1)[0])
+    told = output(capsys, tmp_path, "--explain")
+    assert "116 more problems are not listed" in told
+    assert told.count("\n") < 150
 
 
 # ---------------------------------------------------------------------------------------------- command
