@@ -200,10 +200,10 @@ def _taken(rows: RewardedRows, recorded: RiskConfig, risk: RiskConfig, verdicts:
 def differences(step: ReplayedStep) -> Iterator[str]:
     """Where a replay with the recorded settings differs from the run, one line each; nothing: it reproduces the run."""
     number, run, replay = step.recorded.step, step.run, step.replay
-    if run.selection.attempts != replay.selection.attempts:
-        yield f"step {number}: other attempts or another order"
     if run.selection.wanted_correct != replay.selection.wanted_correct:
         wanted = run.selection.wanted_correct, replay.selection.wanted_correct
-        yield f"step {number}: {wanted[0]} correct attempts wanted by the run, {wanted[1]} by the replay"
+        yield f"step {number}: the run wanted {wanted[0]} correct attempts, the replay {wanted[1]}"
+    if run.selection.attempts != replay.selection.attempts:
+        yield f"step {number}: other attempts, or another order"
     elif run.advantage.tobytes() != replay.advantage.tobytes():
         yield f"step {number}: other advantages"
