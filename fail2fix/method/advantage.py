@@ -26,7 +26,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fail2fix.method.config import AdvantageConfig, Baseline, Scale
+from fail2fix.method.config import AdvantageConfig, Baseline, RiskConfig, Scale
 from fail2fix.method.doors import resolve
 
 ESTIMATORS = {"group_relative": "fail2fix.method.advantage.correction_advantages"}
@@ -97,6 +97,11 @@ class AdvantageRule:
     penalty: float = 1.0
     reward_scale: float = 1.0
     leave_one_out: bool = False
+
+    @classmethod
+    def of(cls, advantage: AdvantageConfig, risk: RiskConfig, leave_one_out: bool) -> AdvantageRule:
+        """The rule of the sections ``advantage`` and ``risk``."""
+        return cls(advantage.scale, advantage.baseline, risk.penalty, risk.reward_scale, leave_one_out)
 
 
 @dataclass(frozen=True)

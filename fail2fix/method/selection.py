@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor
@@ -35,7 +35,8 @@ class Attempt:
         group: index of its problem's group in the step.
         sample: index among the group's rollouts.
         correct: its verdict v(y).
-        content: what was written (text or token bytes); equal content of one problem is one attempt.
+        content: what was written, or a digest of it (a run's: of the token ids); equal content of one problem is one
+            attempt.
         cut_off: it ended at the length limit.
         replayable: False keeps it out (its check timed out, so it cannot be read, or its prompt has no room for an
             attempt).
@@ -197,6 +198,29 @@ def select_attempts(
     attempts = sorted(chosen.attempts, key=lambda a: (a.group, luck[id(a)]))
     counts["cut_off"] = sum(a.cut_off for a in attempts)
     return Selection(attempts, n_correct, counts)
+
+
+def select_fitting(
+    groups: Sequence[PromptGroup],
+    wanted: int,
+    fits: Callable[[int], int],
+    rule: SelectionRule,
+    rho: float,
+    config: ReplayConfig,
+    seed: int,
+    step: int,
+) -> Selection:
+    """A rule's attempts, as many as the batch has places for.
+
+    Args:
+        wanted: the configured K.
+        fits: the largest number of attempts, at most its argument, whose rows divide.
+    """
+    available = min(wanted, len(distinct_candidates(groups)[0]))
+    k = fits(available)
+    chosen = rule(groups, k, rho, config, seed, step)
+    chosen.counts["trimmed"] = available - k
+    return chosen.first(fits(min(len(chosen.attempts), k)))
 
 
 def _medium_problems(groups: Sequence[PromptGroup], config: ReplayConfig) -> set[str]:

@@ -37,9 +37,13 @@ class Replay:
 
 @dataclass(frozen=True)
 class Replays:
-    """What a step replays, one entry a correction group. Arrays are in that order, (K,)."""
+    """What a step replays, one entry a correction group. Arrays are in that order, (K,).
+
+    ``groups``: the attempts that were chosen from; those that turned out to have no prompt are not replayable.
+    """
 
     replays: Sequence[Replay] = ()
+    groups: Sequence[PromptGroup] = ()
 
     def __len__(self) -> int:
         return len(self.replays)
@@ -84,7 +88,7 @@ def choose_replays(pool: Stream, builder: CorrectionPromptBuilder, choose: Choos
         skipped += counts.pop("skipped")
         if len(replays) == len(selection.attempts):
             selection.counts.update(counts, skipped=skipped)
-            return Replays(replays), selection
+            return Replays(replays, groups), selection
         unfit = {_place(a) for a in selection.attempts} - {_place(replay.attempt) for replay in replays}
         if unfit & refused:
             raise InputError("fail2fix.replay.rule chose an attempt with replayable=False, which has no prompt")

@@ -101,7 +101,7 @@ class Stream:
                     group=group,
                     sample=row - group * size,
                     correct=bool(read.correct[row]),
-                    content=responses[row, : int(read.response_tokens[row])].tobytes(),
+                    content=_content(responses[row, : int(read.response_tokens[row])]),
                     cut_off=bool(read.cut_off[row]),
                     replayable=has_room and not timed_out[row],
                 )
@@ -166,6 +166,11 @@ def _cut_off(rows: DataProto, response_tokens: Ints, end_of_turn: Collection[int
     """Rows (N,) that fill the response width and do not end with an end-of-turn token."""
     responses = rows.batch["responses"]
     return (response_tokens == responses.shape[1]) & ~np.isin(responses[:, -1].numpy(), list(end_of_turn))
+
+
+def _content(response: Ints) -> bytes:
+    """What identifies an attempt among those of its problem: a digest of its token ids."""
+    return hashlib.blake2b(response.tobytes(), digest_size=16).digest()
 
 
 def _digest(rows: DataProto, row: int, prompt_tokens: int) -> str:

@@ -31,9 +31,11 @@ from fail2fix.method.metrics import correction_metrics, group_metrics, replay_me
 from fail2fix.method.objective import feasible_attempts
 from fail2fix.method.ratio import ReplayRatio
 from fail2fix.method.rollouts import BASE, CORRECTION, Bools, Floats, Ints
-from fail2fix.method.selection import PromptGroup, Selection, distinct_candidates, selection_rule
+from fail2fix.method.selection import PromptGroup, Selection, select_fitting, selection_rule
+from fail2fix.replay.decisions import write_decisions
 from fail2fix.run.faults import check_verified, verification_failure
 from fail2fix.run.step_sizes import batch_split, mini_batches
+from fail2fix.verl_ext.decisions import recorded_step
 from fail2fix.verl_ext.dynamic_sampling import discarded, refilled, solve_others
 from fail2fix.verl_ext.generation import Generation
 from fail2fix.verl_ext.held_out import load_held_out
@@ -59,13 +61,15 @@ class Fail2FixTrainer(TrainingLoop):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        settings, rollout = self.settings, self.config.actor_rollout_ref.rollout
+        settings, rollout, algorithm = self.settings, self.config.actor_rollout_ref.rollout, self.config.algorithm
         end_of_turn = end_of_turn_ids(self.tokenizer, self.config.actor_rollout_ref.model.path)
         self.reading = Reading(end_of_turn, settings.verifier.correct_threshold)
         self.generation = Generation(self, self.reading, rollout.n, settings.correction.rollouts)
         self.ratio = ReplayRatio(settings.ratio)
         self.select_attempts = selection_rule(settings.replay)
         self.estimate = advantage_estimator(settings.advantage)
+        leave_one_out = algorithm.adv_estimator in LEAVE_ONE_OUT
+        self.advantage_rule = AdvantageRule.of(settings.advantage, settings.risk, leave_one_out)
         self.source = source_class(settings.replay.source)(self.config)
         self.source.end_of_turn = end_of_turn
         if settings.correction.enabled or settings.held_out.enabled:
@@ -78,6 +82,7 @@ class Fail2FixTrainer(TrainingLoop):
         self.set_loss(partial(joint_loss, config=actor, weights=weights))
         self.split = batch_split(self.config, self.data_parallel_ranks())
         self.update_gives_log_probs = update_gives_log_probs(self.config)
+        self.base_rows = self.config.data.train_batch_size * self.config.actor_rollout_ref.rollout.n
 
     # ------------------------------------------------------------------------------------------- the method
 
@@ -96,6 +101,7 @@ class Fail2FixTrainer(TrainingLoop):
         self.log_probs(joint, step)
         self.rewards(joint, step)
         self.advantages(joint, replays, step)  # 5
+        self.record_decisions(joint, replays, step)
         self.update_policy(joint, step)  # 6
         self.update_replay_ratio(joint, replays, step)  # 7
         self.source.end_step(joint.base)
@@ -221,6 +227,12 @@ class Fail2FixTrainer(TrainingLoop):
         for stream in joint.streams:
             step.metrics |= group_metrics(stream.name, flat[stream.name], stream.rollouts.excluded)
 
+    def record_decisions(self, joint: JointBatch, replays: Replays, step: Step) -> None:
+        """Write what was chosen and which advantages it got, for `fail2fix.replay`."""
+        if self.settings.correction.enabled:
+            own = self.settings, self.advantage_rule, self.ratio.state, self.split, self.base_rows
+            write_decisions(self.run_folder, recorded_step(joint, replays, step, *own))
+
     def update_policy(self, joint: JointBatch, step: Step) -> None:
         """M optimizer steps on J_base + lambda * J_corr."""
         actor = self.config.actor_rollout_ref.actor
@@ -254,14 +266,9 @@ class Fail2FixTrainer(TrainingLoop):
 
     def _choose(self, groups: list[PromptGroup], step: Step) -> Selection:
         """The step's attempts from what may be replayed."""
-        wanted = self.settings.correction
-        base_rows = self.config.data.train_batch_size * self.config.actor_rollout_ref.rollout.n
-        fits = partial(feasible_attempts, rollouts=wanted.rollouts, base_rows=base_rows, split=self.split)
-        available = min(wanted.attempts, len(distinct_candidates(groups)[0]))
-        k, settings = fits(available), self.settings
-        chosen = self.select_attempts(groups, k, self.ratio.rho, settings.replay, settings.seed, step.number)
-        chosen.counts["trimmed"] = available - k
-        return chosen.first(fits(min(len(chosen.attempts), k)))
+        wanted, chance = self.settings.correction, (self.settings.replay, self.settings.seed, step.number)
+        fits = partial(feasible_attempts, rollouts=wanted.rollouts, base_rows=self.base_rows, split=self.split)
+        return select_fitting(groups, wanted.attempts, fits, self.select_attempts, self.ratio.rho, *chance)
 
     def _policy_metrics(self, rows: DataProto, places: Ints, joint: JointBatch) -> dict[str, float]:
         """Entropies (nats, as the loss aggregates) and agreement with the engines; the rows are at these ``places``."""
@@ -301,7 +308,7 @@ class Fail2FixTrainer(TrainingLoop):
 
         ``rewards``: R~ of each stream's rows in natural order.
         """
-        read, rule = correction.rollouts, self._advantage_rule
+        read, rule = correction.rollouts, self.advantage_rule
         groups = CorrectionGroups(
             plain=read.by_group(rewards[1] + read.taken),
             correct=read.by_group(read.correct),
@@ -314,12 +321,6 @@ class Fail2FixTrainer(TrainingLoop):
         step.metrics["fail2fix/risk/effect"] = risk_effect(groups.kept(kept), rule, self.estimate)
         joint.replace_advantages(1, result.values.ravel())
         return result.zero_variance
-
-    @property
-    def _advantage_rule(self) -> AdvantageRule:
-        advantage, risk = self.settings.advantage, self.settings.risk
-        leave_one_out = self.config.algorithm.adv_estimator in LEAVE_ONE_OUT
-        return AdvantageRule(advantage.scale, advantage.baseline, risk.penalty, risk.reward_scale, leave_one_out)
 
     # ------------------------------------------------------------------------------------------- around training
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
+from functools import partial
 
 import pytest
 
 from fail2fix.method.config import ReplayConfig
-from fail2fix.method.objective import BatchSplit
-from fail2fix.method.selection import Attempt, PromptGroup, Selection, distinct_candidates, selection_rule
+from fail2fix.method.objective import BatchSplit, feasible_attempts
+from fail2fix.method.selection import (
+    Attempt,
+    PromptGroup,
+    Selection,
+    distinct_candidates,
+    select_fitting,
+    selection_rule,
+)
 from tests.doors.settings import settings_of
 
 
@@ -35,19 +42,10 @@ def test_what_your_own_rule_chooses_divides_into_ranks_and_mini_batches(
     ranks: int, mini_batches: int, chosen: int
 ) -> None:
     """Three failures among six attempts: of k = 6 or 4 wanted the rule finds three, and 3 x 3 rows do not divide."""
-    from fail2fix.verl_ext.trainer import Fail2FixTrainer
-
-    trainer = SimpleNamespace(
-        settings=settings_of(correction={"attempts": 6, "rollouts": 3}),
-        config=SimpleNamespace(
-            data=SimpleNamespace(train_batch_size=4),
-            actor_rollout_ref=SimpleNamespace(rollout=SimpleNamespace(n=4)),
-        ),
-        split=BatchSplit(ranks=ranks, mini_batches=mini_batches),
-        select_attempts=failures,
-        ratio=SimpleNamespace(rho=0.5),
+    fits = partial(
+        feasible_attempts, rollouts=3, base_rows=16, split=BatchSplit(ranks=ranks, mini_batches=mini_batches)
     )
     group = PromptGroup("7 + 5?", tuple(Attempt(0, place, place % 2 == 0, b"%d" % place) for place in range(6)))
-    selection = Fail2FixTrainer._choose(trainer, [group], SimpleNamespace(number=1))  # type: ignore[arg-type]
+    selection = select_fitting([group], 6, fits, failures, 0.5, ReplayConfig(), seed=0, step=1)
     assert len(selection.attempts) == chosen
     assert selection.counts["trimmed"] == (0 if mini_batches == 1 else 2) + 3 - chosen

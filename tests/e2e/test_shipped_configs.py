@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.e2e.conftest import MATCHED, SETUP, Bench, Run
+from tests.e2e.support.replaying import check_replay
 
 pytestmark = pytest.mark.e2e
 
@@ -59,6 +60,8 @@ def check_closed_form(run: Run, config: str, steps: int = 2) -> None:
         lines = sum(ledger(last, f"{stream}/{kind}") for stream in ("base", "correction", "initial"))
         assert ledger(last, f"total/{kind}") == lines
     assert ledger(last, "initial/prompt_tokens") >= initial
+    if config.startswith("cipo"):
+        check_replay(run, steps)
 
 
 def corrections(run: Run, step: int) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.conftest import PLANTED, Bench, Run, holding
 from tests.e2e.support.held import HELD, STEP
 from tests.e2e.support.killing import Started, await_file
+from tests.e2e.support.replaying import check_replay
 from tests.e2e.support.same_run import differences
 
 pytestmark = pytest.mark.e2e
@@ -147,6 +148,10 @@ def test_the_ratio_can_be_followed_from_the_metrics_alone(run: Run) -> None:
         if row["fail2fix/replay/retention_n"]:
             state = next_state(state, row["fail2fix/replay/retention"], RatioConfig())
         assert row["fail2fix/replay/rho_next"] == pytest.approx(state.rho)
+
+
+def test_a_replay_of_the_run_chooses_and_rewards_exactly_what_the_run_did(run: Run) -> None:
+    check_replay(run, steps=4)
 
 
 def test_the_run_folder_explains_the_run(run: Run) -> None:

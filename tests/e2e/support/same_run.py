@@ -52,8 +52,8 @@ def _metrics(folder: Path) -> dict[int, dict[str, Any]]:
 
 
 def _different_dumps(one: Path, other: Path) -> Iterator[str]:
-    for kind in ("rollouts", "validation", "held_out_corrections"):
-        files = [{path.name: path for path in (folder / kind).glob("*.jsonl")} for folder in (one, other)]
+    for kind in ("rollouts", "validation", "held_out_corrections", "decisions"):
+        files = [{path.name: path for path in (folder / kind).glob("*.json*")} for folder in (one, other)]
         if files[0].keys() != files[1].keys():
             yield f"{kind}: {sorted(files[0])} and {sorted(files[1])}"
         for name in sorted(files[0].keys() & files[1].keys()):
