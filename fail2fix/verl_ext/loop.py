@@ -19,6 +19,7 @@ from verl.utils.checkpoint.checkpoint_manager import should_save_ckpt_esi
 from verl.utils.skip import SkipManager
 
 from fail2fix.method.ledger import Ledger
+from fail2fix.replay.decisions import write_decisions
 from fail2fix.run.best import Best
 from fail2fix.run.checkpoint_state import load_state
 from fail2fix.run.checkpoints import Checkpoints
@@ -168,14 +169,15 @@ class TrainingLoop(TrainerPort):
                 joint = self.train_step(prompts, step)
             self.ledger.seconds += step.timing["train"]
             step.metrics |= data_metrics(joint, step)
-            loader = self.train_dataloader.state_dict()
-            state = self.ledger.state_dict(), self.kl_coefficient
-            self.finished_step = FinishedStep(step.number, as_json(step.metrics), loader, *state)
+            state = self.train_dataloader.state_dict(), self.ledger.state_dict(), self.kl_coefficient
+            self.finished_step = FinishedStep(step.number, as_json(step.metrics), *state)
             step.last = step.last or not self._affords_a_step()
             self.stop_reason = self.stop.reason or self.updates.too_many
             if folder := self.config.trainer.get("rollout_data_dir", None):
                 extras = extract_reward(joint.rows)[1] | {"uid": joint.rows.non_tensor_batch["uid"]}
                 self.dump_rollouts(joint.rows, extras, step.timing, folder)
+            if step.decisions:
+                write_decisions(self.run_folder, step.decisions())
             self._save_if_due(step)
             with step.timer("update_weights"):
                 self.sync_weights()
@@ -184,7 +186,9 @@ class TrainingLoop(TrainerPort):
             self.switch_profilers(off=step.profile.stop, finish=step.profile.finish)
         self.max_steps_duration = max(self.max_steps_duration, step.timing["step"])
         self.ledger.seconds += step.timing["update_weights"]
-        self._log_step(joint, step)
+        step.metrics |= timing_metrics(joint, step, self.resource_pool_manager.get_n_gpus())
+        self._record(step.metrics, step.number)
+        self.progress.update(1)
         if hasattr(self.train_dataset, "on_batch_end"):
             self.train_dataset.on_batch_end(batch=joint.rows)
 
@@ -226,11 +230,6 @@ class TrainingLoop(TrainerPort):
         step.metrics |= metrics
         self.last_val_metrics = metrics if step.last else self.last_val_metrics
         self._note_best(step.number, metrics)
-
-    def _log_step(self, joint: JointBatch, step: Step) -> None:
-        step.metrics |= timing_metrics(joint, step, self.resource_pool_manager.get_n_gpus())
-        self._record(step.metrics, step.number)
-        self.progress.update(1)
 
     def _record(self, metrics: dict[str, Any], step: int) -> None:
         """Trackers first: a step with a line has reached them."""

@@ -12,6 +12,7 @@ from verl.utils.debug import marked_timer
 from fail2fix.method.accounting import Account
 from fail2fix.method.ledger import Ledger
 from fail2fix.method.rollouts import BASE, CORRECTION
+from fail2fix.replay.decisions import RecordedStep
 from fail2fix.run.profiling import ProfilePlan
 
 
@@ -26,6 +27,7 @@ class Step:
         accounts: each stream's account of the step.
         phase: tells the watchdog which part is running.
         timing: seconds of each part.
+        decisions: what the step chose and which advantages it gave, for its dump; None without corrections.
     """
 
     number: int
@@ -37,6 +39,7 @@ class Step:
     accounts: dict[str, Account] = field(default_factory=lambda: {name: Account(name) for name in (BASE, CORRECTION)})
     metrics: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, float] = field(default_factory=dict)
+    decisions: Callable[[], RecordedStep] | None = None
 
     @classmethod
     def outside(cls) -> Step:

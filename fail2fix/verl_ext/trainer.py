@@ -32,7 +32,6 @@ from fail2fix.method.objective import feasible_attempts
 from fail2fix.method.ratio import ReplayRatio
 from fail2fix.method.rollouts import BASE, CORRECTION, Bools, Floats, Ints
 from fail2fix.method.selection import PromptGroup, Selection, select_fitting, selection_rule
-from fail2fix.replay.decisions import write_decisions
 from fail2fix.run.faults import check_verified, verification_failure
 from fail2fix.run.step_sizes import batch_split, mini_batches
 from fail2fix.verl_ext.decisions import recorded_step
@@ -101,7 +100,7 @@ class Fail2FixTrainer(TrainingLoop):
         self.log_probs(joint, step)
         self.rewards(joint, step)
         self.advantages(joint, replays, step)  # 5
-        self.record_decisions(joint, replays, step)
+        self.note_decisions(joint, replays, step)
         self.update_policy(joint, step)  # 6
         self.update_replay_ratio(joint, replays, step)  # 7
         self.source.end_step(joint.base)
@@ -227,11 +226,11 @@ class Fail2FixTrainer(TrainingLoop):
         for stream in joint.streams:
             step.metrics |= group_metrics(stream.name, flat[stream.name], stream.rollouts.excluded)
 
-    def record_decisions(self, joint: JointBatch, replays: Replays, step: Step) -> None:
-        """Write what was chosen and which advantages it got, for `fail2fix.replay`."""
+    def note_decisions(self, joint: JointBatch, replays: Replays, step: Step) -> None:
+        """Keep what was chosen and which advantages it got, for the dump that `fail2fix.replay` reads."""
         if self.settings.correction.enabled:
             own = self.settings, self.advantage_rule, self.ratio.state, self.split, self.base_rows
-            write_decisions(self.run_folder, recorded_step(joint, replays, step, *own))
+            step.decisions = partial(recorded_step, joint, replays, step, *own)
 
     def update_policy(self, joint: JointBatch, step: Step) -> None:
         """M optimizer steps on J_base + lambda * J_corr."""
