@@ -14,16 +14,16 @@ python -m fail2fix.prepare NAME --out data                    # from the hub
 python -m fail2fix.prepare NAME --out data --from FOLDER      # from local copies
 ```
 
-The `.jsonl` files are sample rows in the hub's columns. Rows of gsm8k (MIT), deepscaler (MIT), mbpp (CC BY 4.0, Austin et
-al. 2021), humaneval and humanevalfix (MIT) are real. The others are written for this project, because the set's card names
-no license, somebody else owns the statements, or no row was available.
+The `.jsonl` files are sample rows in the hub's columns. Rows of gsm8k (MIT), deepscaler (MIT), mbpp (CC BY 4.0, Austin
+et al. 2021), humaneval and humanevalfix (MIT) are real. The others are written for this project, because the set's card
+names no license, somebody else owns the statements, or no row was available.
 
 | set | use | hub id, config | revision | license | rows | known traps |
 |---|---|---|---|---|---|---|
 """
 END = """
-Revisions are from public text and were not fetched, because no hub was available. If a revision no longer exists, or has
-another number of rows than above, the command stops with one line.
+Revisions are from public text and were not fetched, because no hub was available. If a revision no longer exists, or
+has another number of rows than above, the command stops with one line.
 """
 
 
