@@ -14,9 +14,9 @@
 # `train` are enough, or train_setup.sh alone.
 #
 # Every machine needs this folder at the same path with the same packages, and a shared disk for outputs/ and
-# data/. Export secrets (WANDB_API_KEY, HF_TOKEN) before `head` and `join`: trainings inherit the node's environment,
-# and nothing of it is printed or stored. Ray accepts commands from anyone who reaches its ports: keep them inside your network, or share
-# a token (RAY_AUTH_MODE=token).
+# data/. Export secrets (WANDB_API_KEY, HF_TOKEN) before `head` and `join`: training runs inherit the node's
+# environment, and nothing of it is printed or stored. Ray accepts commands from anyone who reaches its ports: keep them
+# inside your network, or share a token (RAY_AUTH_MODE=token).
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Make what a setup names (configs/setup/NAME.yaml): its data, and for a CPU the model too. Existing files are kept.
+# Make the data that a setup names (configs/setup/NAME.yaml), and for a CPU setup its model. Existing files are kept.
 #
 #   scripts/prepare_setup.sh arithmetic|two_digit|chain|sorting|programs|gsm8k|deepscaler|leetcode
 #
-# The warm-up teaches the form of an answer and of a correction, hardly the task, so that right and wrong answers are both
-# common. PYTHON is an environment of your own; without it .venv is built and used, on a CPU.
+# The warm-up teaches the form of an answer and of a correction, hardly the task, so that both correct and wrong answers
+# are common. PYTHON names your own environment's Python; without it .venv is built and used, on a CPU.
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole method on a CPU, in minutes: a 135 M model learns single-digit arithmetic from its own answers and from
 # corrections of its own mistakes. Builds its environment, model and data on the first call; ends with a table of
-# the results, also if LIMIT stops it.
+# the results, also if LIMIT stops it. Other scripts: scripts/README.md.
 #
 #   scripts/quickstart.sh [--dry-run] [any Hydra override]
 #   SEED=1 LIMIT=3600 scripts/quickstart.sh trainer.total_training_steps=100

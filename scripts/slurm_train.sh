@@ -15,7 +15,8 @@
 # step and saves; the job is requeued and the run resumes (--signal=B:USR1@SECONDS if a step takes longer). The job is
 # also requeued after a kill, or a fault that a restart can help, at most REQUEUES times. Preemption sends the same
 # signal if the cluster's slurm.conf has PreemptParameters=send_user_signal and a GraceTime; otherwise the run resumes
-# from its last checkpoint (trainer.save_freq). --dry-run prints the job's script and the composed config, for --nodes=N --gpus-per-node=N.
+# from its last checkpoint (trainer.save_freq). --dry-run prints the job's script and the composed config, for
+# --nodes=N --gpus-per-node=N.
 #
 # All nodes need this folder and its packages at the same path, on a shared disk. Exported secrets
 # (WANDB_API_KEY, HF_TOKEN) reach the job as sbatch passes the environment on; nothing of it is printed.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # CIPO on GSM8K with Qwen2.5-0.5B-Instruct, on one GPU of 24 GB or more.
 #
-#   pip install --no-deps --require-hashes -r scripts/locks/gpu-py312.txt && pip install --no-deps -e .   (3.12)
+#   pip install --no-deps --require-hashes -r scripts/locks/gpu-py312.txt && pip install --no-deps -e .   (Python 3.12)
 #   pip install flash-attn==2.8.3 --no-build-isolation   (optional: faster attention; sdpa without it)
 #   scripts/train_gsm8k_1gpu.sh [--retry N] [--dry-run] [any Hydra override]
 #

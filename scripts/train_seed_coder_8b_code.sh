@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# CIPO on LeetCodeDataset with Seed-Coder-8B-Instruct, on a node of eight 80 GB GPUs.
+# CIPO on LeetCodeDataset with Seed-Coder-8B-Instruct, on one node of eight 80 GB GPUs.
 #
-#   pip install --no-deps --require-hashes -r scripts/locks/gpu-py312.txt && pip install --no-deps -e .   (3.12)
+#   pip install --no-deps --require-hashes -r scripts/locks/gpu-py312.txt && pip install --no-deps -e .   (Python 3.12)
 #   pip install flash-attn==2.8.3 --no-build-isolation   (optional: faster attention; sdpa without it)
 #   scripts/train_seed_coder_8b_code.sh [--retry N] [--dry-run] [any Hydra override]
 #

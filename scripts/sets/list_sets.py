@@ -7,17 +7,23 @@ from fail2fix.data.sets import all_sets
 
 INTRODUCTION = """# Public sets
 
-Sets that `python -m fail2fix.prepare NAME --out data` knows (`fail2fix/data/sets/`). The `.jsonl` files are sample rows
-in the hub's columns. Rows of gsm8k (MIT), deepscaler (MIT), mbpp (CC BY 4.0, Austin et al. 2021), humaneval and
-humanevalfix (MIT) are real. The others are written for this project: the set's card names no license, the statements
-belong to somebody else, or no row was available.
+This folder lists the public sets that can be prepared (`fail2fix/data/sets/`), with sample rows.
+
+```bash
+python -m fail2fix.prepare NAME --out data                    # from the hub
+python -m fail2fix.prepare NAME --out data --from FOLDER      # from local copies
+```
+
+The `.jsonl` files are sample rows in the hub's columns. Rows of gsm8k (MIT), deepscaler (MIT), mbpp (CC BY 4.0, Austin
+et al. 2021), humaneval and humanevalfix (MIT) are real. The others are written for this project, because the set's card
+names no license, somebody else owns the statements, or no row was available.
 
 | set | use | hub id, config | revision | license | rows | known traps |
 |---|---|---|---|---|---|---|
 """
 END = """
-Revisions were read in public text, not fetched, since no hub was available. If a revision is gone, or has another
-number of rows than above, the command stops with one line.
+Revisions are from public text and were not fetched, because no hub was available. If a revision no longer exists, or
+has another number of rows than above, the command stops with one line.
 """
 
 
