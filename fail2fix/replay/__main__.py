@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 from fail2fix.console.command_line import OneLineParser
-from fail2fix.console.printable import errors_in_one_line
+from fail2fix.console.printable import input_errors_in_one_line
 from fail2fix.method.errors import InputError
 from fail2fix.replay.decide import ReplayedStep, replayed
 from fail2fix.replay.decisions import read_decisions
@@ -34,7 +34,7 @@ SAMPLE = Path(__file__).with_name("tour")
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line."""
     arguments = parse(argv)
-    with errors_in_one_line("replay"):
+    with input_errors_in_one_line("replay"):
         overrides = [word for word in arguments.words if "=" in word]
         runs = [Path(word) for word in arguments.words if word not in overrides]
         if len(runs) > 1:
