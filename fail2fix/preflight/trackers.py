@@ -19,6 +19,7 @@ from huggingface_hub import get_token
 from omegaconf import DictConfig
 
 from fail2fix.method.errors import InputError, reading
+from fail2fix.verl_ext.names import LOGGERS
 from fail2fix.verl_ext.trackers import file_logger_path, loggers
 
 Environment = Mapping[str, str]
@@ -26,19 +27,9 @@ Get = Callable[[str], str]
 """The value of an environment's variable; "" if it is not set."""
 MIN_WANDB_KEY = 40
 
-# verl's name of a tracker -> its module, and its package where that has another name. `console` needs nothing.
-MODULES = {
-    "wandb": ("wandb", ""),
-    "tracking": ("wandb", "wandb"),
-    "mlflow": ("mlflow", ""),
-    "swanlab": ("swanlab", ""),
-    "vemlp_wandb": ("volcengine_ml_platform", "volcengine-ml-platform"),
-    "tensorboard": ("tensorboard", ""),
-    "clearml": ("clearml", ""),
-    "trackio": ("trackio", ""),
-    "rl_insight": ("rl_insight", "rl-insight"),
-    "file": ("orjson", "orjson"),
-}
+# verl's name of a tracker -> its module, where that has another name. `console` needs nothing.
+MODULES = {name: name for name in LOGGERS if name != "console"}
+MODULES |= {"tracking": "wandb", "vemlp_wandb": "volcengine_ml_platform", "file": "orjson"}
 
 
 def _exists(folder: str, name: str = "") -> bool:
@@ -142,9 +133,10 @@ def check_trackers(config: DictConfig, environment: Environment = os.environ) ->
         InputError: the tracker, what it lacks, and what to do.
     """
     for name in (name for name in loggers(config) if name in MODULES):
-        module, package = MODULES[name]
+        module = MODULES[name]
         if importlib.util.find_spec(module) is None:
-            raise InputError(f"trainer.logger: {name} is not installed; pip install {package or name}, or leave it out")
+            package = module.replace("_", "-")
+            raise InputError(f"trainer.logger: {name} is not installed; pip install {package}, or leave it out")
         if missing := missing_login(module, environment):
             raise InputError(f"trainer.logger: {name} {missing}, or leave it out")
         if module == "wandb":
