@@ -22,7 +22,6 @@ from fail2fix.method.errors import InputError, reading
 from fail2fix.verl_ext.names import LOGGERS
 from fail2fix.verl_ext.trackers import file_logger_path, loggers
 
-Environment = Mapping[str, str]
 Get = Callable[[str], str]
 """The value of an environment's variable; "" if it is not set."""
 MIN_WANDB_KEY = 40
@@ -116,7 +115,7 @@ LOGINS: tuple[tuple[str, Callable[[Get], object], str], ...] = (
 )
 
 
-def missing_login(module: str, environment: Environment) -> str:
+def missing_login(module: str, environment: Mapping[str, str]) -> str:
     """What the login of a tracker's module lacks in an environment, and what to do; "" if nothing."""
 
     def get(name: str) -> str:
@@ -126,7 +125,7 @@ def missing_login(module: str, environment: Environment) -> str:
     return remedy.format(length=len(get("WANDB_API_KEY")), path=get("VERL_FILE_LOGGER_PATH"))
 
 
-def check_trackers(config: DictConfig, environment: Environment = os.environ) -> list[str]:
+def check_trackers(config: DictConfig) -> list[str]:
     """Refuse a tracker that is not installed or cannot log in; warn of one whose file would be overwritten.
 
     Raises:
@@ -137,11 +136,11 @@ def check_trackers(config: DictConfig, environment: Environment = os.environ) ->
         if importlib.util.find_spec(module) is None:
             package = module.replace("_", "-")
             raise InputError(f"trainer.logger: {name} is not installed; pip install {package}, or leave it out")
-        if missing := missing_login(module, environment):
+        if missing := missing_login(module, os.environ):
             raise InputError(f"trainer.logger: {name} {missing}, or leave it out")
         if module == "wandb":
             _check_project(config.trainer.project_name)
-    file = file_logger_path(config, environment)
+    file = file_logger_path(config, os.environ)
     if "file" not in loggers(config) or not file.exists():
         return []
     return [f"trainer.logger: verl's file tracker empties {file} first; set VERL_FILE_LOGGER_PATH to a new name"]
