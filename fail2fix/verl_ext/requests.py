@@ -73,10 +73,12 @@ def problem_requests(prompts: DataProto, uids: Sequence[str], split: Callable[[D
 
 
 def joined_requests(parts: Sequence[Requests]) -> Requests:
-    """Requests one after the other."""
-    if len(parts) == 1:
-        return parts[0]
-    return Requests(DataProto.concat([part.head for part in parts]), DataProto.concat([part.request for part in parts]))
+    """Requests one after the other, each with an ``extra_info``."""
+    joined = parts[0]
+    if len(parts) > 1:
+        joined = Requests(*(DataProto.concat([getattr(part, half) for part in parts]) for half in ("head", "request")))
+    fill_extra_info(joined.head)
+    return joined
 
 
 def fill_extra_info(rows: DataProto) -> None:
