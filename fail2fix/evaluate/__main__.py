@@ -29,7 +29,7 @@ from fail2fix.evaluate.settings import Settings, check, parse
 from fail2fix.evaluate.store import RESULT, Store, write_json
 from fail2fix.evaluate.table import print_table
 from fail2fix.method.errors import InputError, reading
-from fail2fix.run.versions import versions
+from fail2fix.run.provenance import versions
 from fail2fix.verify.config import Channel, VerifierConfig
 
 FORMAT = 1

@@ -14,7 +14,6 @@ from fail2fix.method.errors import InputError
 from fail2fix.method.prompts import AttemptContext, CorrectionPrompt, CorrectionPromptBuilder
 from fail2fix.method.rollouts import CORRECTION, Bools, Floats
 from fail2fix.method.selection import Attempt, PromptGroup, Selection
-from fail2fix.verl_ext.extra_info import fill_extra_info
 from fail2fix.verl_ext.requests import GROUP, PROMPT_IDS, PROMPT_IDS_AGENT, Requests, joined_requests, objects
 from fail2fix.verl_ext.stream import Stream
 
@@ -138,7 +137,6 @@ def correction_requests(replays: Sequence[Replay]) -> Requests:
     """
     runs = [list(run) for _, run in groupby(replays, key=lambda replay: id(replay.pool))]
     requests = joined_requests([run[0].pool.requests.rows(np.array([r.row for r in run])) for run in runs])
-    fill_extra_info(requests.head)
     head = requests.head.non_tensor_batch
     uids = [f"f2f-{u}-{r.attempt.sample}" for u, r in zip(head["uid"], replays, strict=True)]
     infos = [

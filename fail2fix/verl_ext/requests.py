@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from verl import DataProto
 
 from fail2fix.method.rollouts import Ints
-from fail2fix.verl_ext.extra_info import fill_extra_info
 
 PROMPT_IDS_AGENT = "fail2fix_prompt_ids"
 PROMPT_IDS = "fail2fix_prompt_ids"
@@ -74,10 +73,19 @@ def problem_requests(prompts: DataProto, uids: Sequence[str], split: Callable[[D
 
 
 def joined_requests(parts: Sequence[Requests]) -> Requests:
-    """Requests one after the other."""
-    if len(parts) == 1:
-        return parts[0]
-    return Requests(DataProto.concat([part.head for part in parts]), DataProto.concat([part.request for part in parts]))
+    """Requests one after the other, each with an ``extra_info``."""
+    joined = parts[0]
+    if len(parts) > 1:
+        joined = Requests(*(DataProto.concat([getattr(part, half) for part in parts]) for half in ("head", "request")))
+    fill_extra_info(joined.head)
+    return joined
+
+
+def fill_extra_info(rows: DataProto) -> None:
+    """Give every row an ``extra_info``, in place: a data set class may leave it out, also for some rows only."""
+    given = rows.non_tensor_batch.get("extra_info", [None] * len(rows))
+    if any(info is None for info in given):
+        rows.non_tensor_batch["extra_info"] = objects([{} if info is None else info for info in given])
 
 
 def objects(values: Sequence) -> NDArray:

@@ -53,7 +53,7 @@ from fail2fix.verify.backoff import ErrorKind, kind_of, retry_policy
 from fail2fix.verify.reward_calls import MACHINE_ERRORS, Score, VerifierScore, bounded_score
 from fail2fix.verify.reward_errors import REWARD_ERROR, FirstVerdicts, error_line, error_place, reward_name
 from fail2fix.verify.reward_result import RewardError, ThresholdWatch, with_verdict
-from fail2fix.verl_ext.extra_info import fill_extra_info
+from fail2fix.verl_ext.requests import fill_extra_info
 
 logger = logging.getLogger(__name__)
 

@@ -33,9 +33,8 @@ from fail2fix.method.seeds import rollout_seeds
 from fail2fix.run.settings import seeds_rollouts
 from fail2fix.verify.reward_errors import REWARD_ERROR, FirstVerdicts, failed_under_verl, refuse_no_number, reward_name
 from fail2fix.verl_ext.batches import same_reward_extras
-from fail2fix.verl_ext.extra_info import fill_extra_info
 from fail2fix.verl_ext.port import EnginesPort, RequestsPort
-from fail2fix.verl_ext.requests import GROUP, PROMPT_IDS, PROMPT_IDS_AGENT, PURPOSE, objects
+from fail2fix.verl_ext.requests import GROUP, PROMPT_IDS, PROMPT_IDS_AGENT, PURPOSE, fill_extra_info, objects
 from fail2fix.verl_ext.reward_extras import ROW_EXTRAS, extra_columns, plain_values
 
 SEED = "fail2fix_seed"

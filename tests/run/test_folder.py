@@ -14,7 +14,7 @@ from fail2fix.method.errors import InputError
 from fail2fix.run.checkpoints import STATE, Checkpoints, load_state
 from fail2fix.run.folder import FINISHED, TRACKER, MetricsFile, hold, name_run, open_run
 from fail2fix.run.owner import Owner
-from fail2fix.run.versions import versions
+from fail2fix.run.provenance import versions
 
 
 def config(root: Path, name: str | None = None, **trainer: Any) -> DictConfig:

@@ -162,6 +162,7 @@ def routed(groups: list[str], router: GlobalRequestLoadBalancer, draw: random.Ra
 
 def engine_loads(form: str, draw: random.Random) -> Counter[str]:
     """Corrections of 8 engines: 128 attempts of 96 of the step's 128 problems, 8 corrections each."""
+    random.seed(draw.random())  # the router breaks ties by chance
     router, rollouts = GlobalRequestLoadBalancer(dict.fromkeys("abcdefgh")), 8
     base = stream(128, rollouts)
     for engine in routed(list(base.rows.non_tensor_batch["uid"]), router, draw):
