@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import fail2fix
 from tests import wheel as wheels
@@ -82,18 +83,29 @@ def test_the_package_alone_brings_no_engine_and_names_no_verl(requirements: list
     assert {"math-verify", "pebble", "matplotlib", "openai"} <= base
 
 
-def test_the_training_extra_is_the_verl_that_start_up_and_the_locks_require(requirements: list[Requirement]) -> None:
-    train = {
-        needed.name: str(needed.specifier)
-        for needed in requirements
-        if needed.marker and needed.marker.evaluate({"extra": "train"})
-    }
+@pytest.mark.parametrize(
+    ("lock", "extras"), [("gpu-py312", {"", "train", "dev"}), ("cpu-py311", {"", "dev", "fusion"})]
+)
+def test_the_locks_hold_what_the_extras_require(requirements: list[Requirement], lock: str, extras: set[str]) -> None:
+    text = (ROOT / "scripts" / "locks" / f"{lock}.txt").read_text()
+    pins = {canonicalize_name(name): pin for name, pin in re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE)}
+    for extra in extras:
+        asked = [needed for needed in requirements if of_extra(needed, extra)]
+        assert asked
+        for needed in asked:
+            assert needed.specifier.contains(pins[canonicalize_name(needed.name)]), f"{lock}: {needed}"
+    assert pins["verl"] == VERL
+
+
+def test_the_training_extra_is_the_verl_that_start_up_requires(requirements: list[Requirement]) -> None:
+    train = {needed.name: str(needed.specifier) for needed in requirements if of_extra(needed, "train")}
     assert train.keys() >= ENGINES
     assert train["verl"] == f"=={VERL}"
-    for lock in ("cpu-py311", "gpu-py312"):
-        pins = dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / "scripts" / "locks" / f"{lock}.txt").read_text(), re.M))
-        assert pins["verl"] == VERL
-        assert train["tensordict"] == f"=={pins['tensordict']}"
+
+
+def of_extra(needed: Requirement, extra: str) -> bool:
+    """Whether an extra asks for it; "" is the package alone."""
+    return needed.marker.evaluate({"extra": extra}) and bool(extra) if needed.marker else not extra
 
 
 def test_the_changelog_begins_with_the_version() -> None:
