@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fail2fix.console.command_line import OneLineParser
+from fail2fix.console.printable import input_errors_in_one_line
 from fail2fix.method.errors import reading
 
 GIB = 1 << 30
@@ -93,24 +94,17 @@ class Plan:
     lora: int = 0
 
 
-@dataclass(frozen=True)
-class Setup:
-    """One of configs/setup."""
-
-    model: Model
-    plan: Plan
-
-
+# Those of configs/setup.
 SETUPS = {
-    "gsm8k": Setup(  # Qwen2.5-0.5B-Instruct
+    "gsm8k": (  # Qwen2.5-0.5B-Instruct
         Model(24, 896, 4864, 14, 2, 64, 151936, tied=True, qkv_bias=True),
         Plan(tokens=8192, context=2048 + 1024, utilization=0.5),
     ),
-    "deepscaler": Setup(  # Qwen3-4B
+    "deepscaler": (  # Qwen3-4B
         Model(36, 2560, 9728, 32, 8, 128, 151936, tied=True, qk_norm=True),
         Plan(tokens=24576, context=5632 + 4096, utilization=0.7),
     ),
-    "leetcode": Setup(  # Seed-Coder-8B-Instruct
+    "leetcode": (  # Seed-Coder-8B-Instruct
         Model(32, 4096, 14336, 32, 8, 128, 155136, tied=False),
         Plan(tokens=24576, context=6144 + 4096, utilization=0.6),
     ),
@@ -145,7 +139,9 @@ def sizes(model: Model, plan: Plan, gpus: int) -> Sizes:
     weights, gradients, optimizer = FP32 * held / gpus, FP32 * trained / gpus, ADAM * trained / gpus
     # Two layers (the running and the prefetched one), embedding and head.
     gathered = BF16 * float(2 * model.layer + model.embeddings)
-    activations = float(BF16 * plan.tokens * (model.layers * model.hidden + _within_a_layer(model)))
+    # Numbers a token leaves inside the one layer that is recomputed: norms, attention, MLP.
+    recomputed = 4 * model.hidden + 2 * model.queries + 2 * model.keys + 3 * model.intermediate
+    activations = float(BF16 * plan.tokens * (model.layers * model.hidden + recomputed))
     logits = float(LOGIT * plan.tokens * model.vocabulary)
     resting = 0.0 if plan.offload else weights + optimizer
     engine = BF16 * model.parameters / plan.tensor_parallel
@@ -164,11 +160,6 @@ def sizes(model: Model, plan: Plan, gpus: int) -> Sizes:
 def token_bytes(model: Model) -> int:
     """A token's keys and values in the engine's cache."""
     return 2 * BF16 * model.layers * model.keys
-
-
-def _within_a_layer(model: Model) -> int:
-    """Numbers a token leaves inside the one layer that is recomputed: norms, attention, MLP."""
-    return 4 * model.hidden + 2 * model.queries + 2 * model.keys + 3 * model.intermediate
 
 
 COLUMNS = [field.name for field in fields(Sizes) if field.name != "contexts"]
@@ -200,11 +191,6 @@ def read_model(folder: Path) -> Model:
         )  # fmt: skip
 
 
-def find(name: str) -> Setup:
-    """The setup or model of that name. Raises ``InputError`` where there is none."""
-    return SETUPS.get(name) or Setup(read_model(Path(name)), Plan())
-
-
 def _parser() -> OneLineParser:
     parser = OneLineParser(
         "python -m fail2fix.sizes", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -229,11 +215,10 @@ def main(arguments: list[str] | None = None) -> None:
     wrong = [name for name, value in changed.items() if value < (0 if name == "lora" else 1e-9)]
     if wrong or min(given.gpus) < 1:
         parser.error(f"--{(wrong or ['gpus'])[0].replace('_', '-')}: must be above 0")
-    try:
-        setups = {name: find(name) for name in given.models}
-    except ValueError as error:
-        parser.error(str(error))
-    for line in table((n, s.model, replace(s.plan, **changed), gpus) for n, s in setups.items() for gpus in given.gpus):
+    with input_errors_in_one_line("sizes"):
+        setups = {name: SETUPS.get(name) or (read_model(Path(name)), Plan()) for name in given.models}
+    rows = ((name, model, replace(plan, **changed), n) for name, (model, plan) in setups.items() for n in given.gpus)
+    for line in table(rows):
         print(line)
 
 

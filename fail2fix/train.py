@@ -166,19 +166,19 @@ def main(task_runner: type[Fail2FixTaskRunner] | None = None) -> None:
     sys.argv = [argument for argument in sys.argv if argument != DRY_RUN]
     wants_trace = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises errors instead of printing them itself
-    with errors_in_one_line(wants_trace):
+    with every_error_in_one_line(wants_trace):
         refuse_secret_words(sys.argv[1:], os.environ)  # before Hydra, whose errors repeat the command line
         configs = compose()
     for config in configs:
         with ExitStack() as held:
-            with errors_in_one_line(wants_trace):
+            with every_error_in_one_line(wants_trace):
                 ready = prepare(config, dry_run, held)
             if ready:
                 train(config, task_runner)
 
 
 @contextmanager
-def errors_in_one_line(wants_trace: bool) -> Iterator[None]:
+def every_error_in_one_line(wants_trace: bool) -> Iterator[None]:
     """End the process with one line and exit status 2 on any error; with ``wants_trace``, raise it."""
     try:
         yield

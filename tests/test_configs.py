@@ -68,7 +68,7 @@ def test_correction_prompts_follow_the_lengths_of_problems_and_responses(setup: 
 
     shipped = lengths()[0]
     if setup:
-        assert SETUPS[setup].plan.context == shipped + config(f"setup={setup}", name="cipo").data.max_response_length
+        assert SETUPS[setup][1].context == shipped + config(f"setup={setup}", name="cipo").data.max_response_length
     assert lengths("data.max_response_length=16384", "data.max_prompt_length=300") == (300 + 16384 + 512,) * 2
     assert lengths("fail2fix.correction.max_prompt_length=777") == (777, 777)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ SMALL = Model(2, 8, 16, 4, 2, 2, 100, tied=False)  # A = 8, K = 4; a layer: 2*8*
     ("name", "parameters"), [("gsm8k", 494_032_768), ("deepscaler", 4_022_468_096), ("leetcode", 8_250_462_208)]
 )
 def test_parameters_are_those_of_the_published_models(name: str, parameters: int) -> None:
-    assert SETUPS[name].model.parameters == parameters
+    assert SETUPS[name][0].parameters == parameters
 
 
 def test_a_small_model_by_hand() -> None:
@@ -35,7 +36,7 @@ def test_a_small_model_by_hand() -> None:
 
 
 def test_four_billion_parameters_on_eight_gpus_by_hand() -> None:
-    found = sizes(*(SETUPS["deepscaler"].model, SETUPS["deepscaler"].plan), gpus=8)
+    found = sizes(*SETUPS["deepscaler"], gpus=8)
     assert found.weights / GIB == pytest.approx(4 * 4.022468096e9 / 8 / 2**30)
     assert found.logits / GIB == pytest.approx(8 * 24576 * 151936 / 2**30)  # 27.8
     # .7 x 80 - 7.49 of weights - 2, at 147,456 bytes a token and 9,728 tokens a context.
@@ -45,7 +46,7 @@ def test_four_billion_parameters_on_eight_gpus_by_hand() -> None:
 
 
 def test_more_gpus_share_what_fsdp_shards_and_nothing_else() -> None:
-    one, eight = (sizes(SETUPS["leetcode"].model, SETUPS["leetcode"].plan, gpus) for gpus in (1, 8))
+    one, eight = (sizes(*SETUPS["leetcode"], gpus) for gpus in (1, 8))
     for name in ("weights", "gradients", "optimizer"):
         assert getattr(eight, name) == getattr(one, name) / 8
     for name in ("gathered", "activations", "logits", "cache", "contexts"):
@@ -53,14 +54,14 @@ def test_more_gpus_share_what_fsdp_shards_and_nothing_else() -> None:
 
 
 def test_offload_empties_the_gpu_for_the_engine_but_not_for_the_update() -> None:
-    model = SETUPS["leetcode"].model
+    model = SETUPS["leetcode"][0]
     kept, offloaded = sizes(model, Plan(), 8), sizes(model, Plan(offload=True), 8)
     assert kept.generate - offloaded.generate == pytest.approx(12 * model.parameters / 8)
     assert kept.update == offloaded.update
 
 
 def test_lora_has_no_gradients_and_optimizer_for_the_models_own_weights() -> None:
-    model = SETUPS["leetcode"].model
+    model = SETUPS["leetcode"][0]
     found = sizes(model, Plan(lora=32), 8)
     assert found.optimizer == 8 * model.adapters(32) / 8
     assert found.weights == 4 * (model.parameters + model.adapters(32)) / 8
@@ -68,7 +69,7 @@ def test_lora_has_no_gradients_and_optimizer_for_the_models_own_weights() -> Non
 
 @pytest.mark.parametrize("name", SETUPS)
 def test_the_setups_are_those_of_the_configs(name: str) -> None:
-    given, plan = config(f"setup={name}"), SETUPS[name].plan
+    given, plan = config(f"setup={name}"), SETUPS[name][1]
     rollout = given.actor_rollout_ref.rollout
     assert plan.tokens == given.actor_rollout_ref.actor.ppo_max_token_len_per_gpu
     assert plan.context == rollout.prompt_length + rollout.response_length
@@ -80,9 +81,9 @@ def test_the_setups_are_those_of_the_configs(name: str) -> None:
 
 def test_each_setup_fits_the_gpus_that_its_script_names() -> None:
     for name, gpus, gib in (("gsm8k", 1, 24), ("deepscaler", 8, 80), ("leetcode", 8, 80)):
-        setup = SETUPS[name]
-        plan = Plan(setup.plan.tokens, setup.plan.context, setup.plan.utilization, gpu_gib=gib)
-        assert sizes(setup.model, plan, gpus).fits(plan), name
+        model, plan = SETUPS[name]
+        plan = replace(plan, gpu_gib=gib)
+        assert sizes(model, plan, gpus).fits(plan), name
 
 
 def test_the_document_has_the_table_that_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,6 +119,6 @@ def test_bad_arguments_end_in_one_line(arguments: list[str], words: str, capsys:
 
 
 def test_the_table_says_what_does_not_fit() -> None:
-    lines = list(table([("x", SETUPS["leetcode"].model, Plan(), gpus) for gpus in (1, 8)]))
+    lines = list(table([("x", SETUPS["leetcode"][0], Plan(), gpus) for gpus in (1, 8)]))
     assert lines[2].endswith("| no |")
     assert lines[3].endswith("| yes |")

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from fail2fix.console.printable import errors_in_one_line, one_line
+from fail2fix.console.printable import input_errors_in_one_line, one_line
 from fail2fix.console.secret_text import refuse_secret_words
 
 
@@ -17,7 +17,7 @@ class OneLineParser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> Any:
         """Parse as argparse does; refuse words that hold a secret, because commands write their arguments to files."""
-        with errors_in_one_line(self.prog.rpartition(".")[2]):
+        with input_errors_in_one_line(self.prog.rpartition(".")[2]):
             refuse_secret_words(sys.argv[1:] if args is None else args, os.environ)
         return super().parse_known_args(args, namespace)
 

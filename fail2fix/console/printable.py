@@ -32,7 +32,7 @@ def one_line(text: str) -> str:
 
 
 @contextmanager
-def errors_in_one_line(program: str) -> Iterator[None]:
+def input_errors_in_one_line(program: str) -> Iterator[None]:
     """End the process with one line on stderr and exit status 2 on an `InputError`."""
     try:
         yield

@@ -15,7 +15,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
-from fail2fix.console.printable import errors_in_one_line
+from fail2fix.console.printable import input_errors_in_one_line
 from fail2fix.method.errors import InputError
 
 _SHAPES = {
@@ -107,7 +107,7 @@ def _readable(name: str) -> str:
 
 def main() -> None:
     """Check the command line."""
-    with errors_in_one_line("fail2fix"):
+    with input_errors_in_one_line("fail2fix"):
         refuse_secret_words(sys.argv[1:], os.environ)
 
 

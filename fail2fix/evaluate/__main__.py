@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fail2fix.console.printable import errors_in_one_line
+from fail2fix.console.printable import input_errors_in_one_line
 from fail2fix.data.files import MODEL_FILES, model_files, refuse_unmerged, require_writable, sha256
 from fail2fix.evaluate.benchmarks import BENCHMARKS
 from fail2fix.evaluate.engine import Engine
@@ -29,7 +29,7 @@ from fail2fix.evaluate.settings import Settings, check, parse
 from fail2fix.evaluate.store import RESULT, Store, write_json
 from fail2fix.evaluate.table import print_table
 from fail2fix.method.errors import InputError, reading
-from fail2fix.run.versions import versions
+from fail2fix.run.provenance import versions
 from fail2fix.verify.config import Channel, VerifierConfig
 
 FORMAT = 1
@@ -38,7 +38,7 @@ FORMAT = 1
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    with errors_in_one_line("evaluate"):
+    with input_errors_in_one_line("evaluate"):
         if arguments[:1] == ["compare"]:
             from fail2fix.evaluate.compare_command import main as compare  # draws with matplotlib
 

@@ -77,7 +77,7 @@ def check_inputs(config: DictConfig) -> list[str]:
     verifiers = GroundTruths(fail2fix_settings(config).verifier) if judged_by_us(config) else None
     notes += DataCheck(config, chat, verifiers).notes()
     if verifiers:
-        for line in [*verifiers.judges(), *verifiers.check_they_run(config.reward.num_workers)]:
+        for line in verifiers.describe(config.reward.num_workers):
             print(f"fail2fix: {line}", flush=True)
     notes += check_correction_prompts(config, chat.tokenizer)
     check_rollout_files(config, chat.tokenizer)

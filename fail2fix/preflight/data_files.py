@@ -18,6 +18,7 @@ from typing import Any
 import datasets
 import pyarrow
 import pyarrow.parquet as parquet
+from datasets.features.features import require_decoding
 from omegaconf import DictConfig, ListConfig
 
 from fail2fix.method.errors import InputError, reason_of
@@ -195,22 +196,11 @@ def _parquet_rows(file: Path, prompt_key: str, media: Sequence[str], given: str)
 def _check_storable(file: Path, given: str) -> None:
     """Refuse columns that no file of rollouts can hold; verl reads them as objects (images, sound)."""
     for column, feature in datasets.Features.from_arrow_schema(parquet.read_schema(file)).items():
-        if kind := _object_kind(feature):
+        if require_decoding(feature, ignore_decode_attribute=True):
             raise InputError(
-                f"{given}: column {column!r} holds {kind} objects, which no file of rollouts can store; drop the "
+                f"{given}: column {column!r} holds objects ({feature}), which no file of rollouts can store; drop the "
                 "column, or use fail2fix.replay.source=online without fail2fix.held_out"
             )
-
-
-def _object_kind(feature: Any) -> str:
-    """The name of a feature that `datasets` decodes to an object, at any depth; "" if there is none."""
-    if isinstance(feature, dict):
-        feature = list(feature.values())
-    if isinstance(feature, list | tuple):
-        return next((kind for each in feature if (kind := _object_kind(each))), "")
-    if (inner := getattr(feature, "feature", None)) is not None:  # of a list
-        return _object_kind(inner)
-    return type(feature).__name__ if hasattr(feature, "decode_example") else ""
 
 
 def _json_rows(file: Path) -> Iterator[Any]:

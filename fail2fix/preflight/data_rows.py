@@ -83,13 +83,13 @@ class Repeats:
     def __init__(self) -> None:
         self.repeated = 0
         self.contradictory = 0
-        self._truths: dict[int, int] = {}
-        self._seen: set[int] = set()
+        self._truths: dict[int, int] = {}  # of each problem, its first ground truth; both as hashes
 
     def add(self, row: dict[str, Any], prompt_key: str) -> None:
         """Count a row."""
-        content = hash((repr(row[prompt_key]), repr(row["reward_model"].get("ground_truth"))))
-        first = self._truths.setdefault(prompt := hash(repr(row[prompt_key])), content)
-        self.contradictory += first != content
-        self.repeated += first == content and prompt in self._seen
-        self._seen.add(prompt)
+        prompt, truth = hash(repr(row[prompt_key])), hash(repr(row["reward_model"].get("ground_truth")))
+        if prompt in self._truths:
+            self.repeated += self._truths[prompt] == truth
+            self.contradictory += self._truths[prompt] != truth
+        else:
+            self._truths[prompt] = truth

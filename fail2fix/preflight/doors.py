@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from fail2fix.method.advantage import advantage_estimator
 from fail2fix.method.errors import InputError
 from fail2fix.method.selection import selection_rule
@@ -22,7 +19,7 @@ def check_doors(settings: Fail2FixConfig) -> None:
     Raises:
         InputError: the key, its value, the shipped names, and what the object lacks.
     """
-    with _old_names_explained():
+    try:
         source_class(settings.replay.source)
         selection_rule(settings.replay)
         prompt_template(settings.correction)
@@ -30,13 +27,6 @@ def check_doors(settings: Fail2FixConfig) -> None:
         advantage_estimator(settings.advantage)
         for data_source in settings.verifier.sources:
             verifier_of(data_source, settings.verifier)
-
-
-@contextmanager
-def _old_names_explained() -> Iterator[None]:
-    """Say what is new where a module is imported under an old name."""
-    try:
-        yield
     except InputError as error:
-        line = renamed_in(str(error))
-        raise InputError(f"{error}; {line}" if line else str(error)) from error
+        old = renamed_in(str(error))  # of a module that is imported under an old name
+        raise InputError(f"{error}; {old}" if old else str(error)) from error

@@ -36,21 +36,18 @@ class GroundTruths:
         self._valid.add(key)
         return ""
 
-    def judges(self) -> list[str]:
-        """The verifier of each data source, one line each."""
-        return [
-            f"data_source {source!r}: {rows} rows, judged by the {verifier_of(source, self._settings)} verifier"
-            for source, rows in sorted(self._sources.items())
-        ]
-
-    def check_they_run(self, reward_workers: int = 1) -> list[str]:
-        """Open and close each verifier; one line for each that runs programs, on how they are isolated.
+    def describe(self, reward_workers: int) -> list[str]:
+        """The verifier of each data source, one line each; and how each verifier that runs programs isolates them.
 
         Raises:
             InputError: a verifier cannot run here; what to install or set.
         """
-        lines = []
-        for name in sorted({verifier_of(source, self._settings) for source in self._sources}):
+        names = {source: verifier_of(source, self._settings) for source in sorted(self._sources)}
+        lines = [
+            f"data_source {source!r}: {self._sources[source]} rows, judged by the {name} verifier"
+            for source, name in names.items()
+        ]
+        for name in sorted(set(names.values())):
             verifier: Any = open_verifier(name, self._settings)
             if hasattr(verifier, "describe"):
                 lines.append(verifier.describe(reward_workers))

@@ -28,11 +28,10 @@ LONGER = "VLLM_ALLOW_LONG_MAX_MODEL_LEN"  # set by users to let vLLM exceed the 
 
 @dataclass(frozen=True)
 class ModelSize:
-    """Numbers in all tensors of a model, numbers in the largest one, and bytes of the files."""
+    """Numbers in all tensors of a model, and in the largest one."""
 
     parameters: int
     largest: int
-    bytes: int
 
 
 def check_model(config: DictConfig) -> Any:
@@ -97,7 +96,7 @@ def check_weights(config: DictConfig) -> ModelSize | None:
             return None
         raise InputError(f"{KEY}={path}: the folder has no weights ({SINGLE}, {INDEX} or *.bin); {AGAIN}")
     sizes = [size for file in files for size in _tensor_sizes(file)]
-    return ModelSize(sum(sizes), max(sizes, default=0), sum(file.stat().st_size for file in files))
+    return ModelSize(sum(sizes), max(sizes, default=0))
 
 
 def _weight_files(folder: Path, path: str) -> list[Path]:

@@ -9,8 +9,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from fail2fix.method.errors import InputError
-from fail2fix.run.checkpoint_state import FILE as STATE
-from fail2fix.run.checkpoints import UNFINISHED, Checkpoints
+from fail2fix.run.checkpoints import STATE, UNFINISHED, Checkpoints
 from fail2fix.run.folder import folder_of
 
 

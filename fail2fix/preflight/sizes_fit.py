@@ -110,11 +110,8 @@ def _check_batches(config: DictConfig, settings: Fail2FixConfig) -> None:
         raise InputError(
             f"data.train_batch_size={batch} is not a multiple of actor_rollout_ref.actor.ppo_mini_batch_size={mini}"
         )
-    rollouts, estimator, correction = (
-        config.actor_rollout_ref.rollout.n,
-        config.algorithm.adv_estimator,
-        settings.correction,
-    )
+    rollouts, estimator = config.actor_rollout_ref.rollout.n, config.algorithm.adv_estimator
+    correction = settings.correction
     if rollouts < 2 and (correction.enabled or estimator in COMPARE_WITHIN_GROUPS):
         raise InputError(f"{ROLLOUT}.n={rollouts}: {estimator} compares the rollouts of a group; use at least 2")
     rows, split = batch * rollouts, batch_split(config, data_parallel_ranks(config))

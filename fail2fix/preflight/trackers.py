@@ -19,26 +19,16 @@ from huggingface_hub import get_token
 from omegaconf import DictConfig
 
 from fail2fix.method.errors import InputError, reading
+from fail2fix.verl_ext.names import LOGGERS
 from fail2fix.verl_ext.trackers import file_logger_path, loggers
 
-Environment = Mapping[str, str]
 Get = Callable[[str], str]
 """The value of an environment's variable; "" if it is not set."""
 MIN_WANDB_KEY = 40
 
-# verl's name of a tracker -> its module, and its package where that has another name. `console` needs nothing.
-MODULES = {
-    "wandb": ("wandb", ""),
-    "tracking": ("wandb", "wandb"),
-    "mlflow": ("mlflow", ""),
-    "swanlab": ("swanlab", ""),
-    "vemlp_wandb": ("volcengine_ml_platform", "volcengine-ml-platform"),
-    "tensorboard": ("tensorboard", ""),
-    "clearml": ("clearml", ""),
-    "trackio": ("trackio", ""),
-    "rl_insight": ("rl_insight", "rl-insight"),
-    "file": ("orjson", "orjson"),
-}
+# verl's name of a tracker -> its module, where that has another name. `console` needs nothing.
+MODULES = {name: name for name in LOGGERS if name != "console"}
+MODULES |= {"tracking": "wandb", "vemlp_wandb": "volcengine_ml_platform", "file": "orjson"}
 
 
 def _exists(folder: str, name: str = "") -> bool:
@@ -125,7 +115,7 @@ LOGINS: tuple[tuple[str, Callable[[Get], object], str], ...] = (
 )
 
 
-def missing_login(module: str, environment: Environment) -> str:
+def missing_login(module: str, environment: Mapping[str, str]) -> str:
     """What the login of a tracker's module lacks in an environment, and what to do; "" if nothing."""
 
     def get(name: str) -> str:
@@ -135,21 +125,22 @@ def missing_login(module: str, environment: Environment) -> str:
     return remedy.format(length=len(get("WANDB_API_KEY")), path=get("VERL_FILE_LOGGER_PATH"))
 
 
-def check_trackers(config: DictConfig, environment: Environment = os.environ) -> list[str]:
+def check_trackers(config: DictConfig) -> list[str]:
     """Refuse a tracker that is not installed or cannot log in; warn of one whose file would be overwritten.
 
     Raises:
         InputError: the tracker, what it lacks, and what to do.
     """
     for name in (name for name in loggers(config) if name in MODULES):
-        module, package = MODULES[name]
+        module = MODULES[name]
         if importlib.util.find_spec(module) is None:
-            raise InputError(f"trainer.logger: {name} is not installed; pip install {package or name}, or leave it out")
-        if missing := missing_login(module, environment):
+            package = module.replace("_", "-")
+            raise InputError(f"trainer.logger: {name} is not installed; pip install {package}, or leave it out")
+        if missing := missing_login(module, os.environ):
             raise InputError(f"trainer.logger: {name} {missing}, or leave it out")
         if module == "wandb":
             _check_project(config.trainer.project_name)
-    file = file_logger_path(config, environment)
+    file = file_logger_path(config, os.environ)
     if "file" not in loggers(config) or not file.exists():
         return []
     return [f"trainer.logger: verl's file tracker empties {file} first; set VERL_FILE_LOGGER_PATH to a new name"]

@@ -76,9 +76,9 @@ ALWAYS = (
         "verl cannot make a KL controller of it; set type to fixed, or to adaptive with a horizon above 0",
         lambda section, c: c.algorithm.use_kl_in_reward and not names.knows_kl_controller(section),
     ),
-    Refusal(f"{ACTOR}.fsdp_config.model_dtype", PRECISIONS, lambda name, c: not names.knows_precision(name)),
-    Refusal(
-        "actor_rollout_ref.ref.fsdp_config.model_dtype", PRECISIONS, lambda name, c: not names.knows_precision(name)
+    *(
+        Refusal(f"{worker}.fsdp_config.model_dtype", PRECISIONS, lambda name, c: not names.knows_precision(name))
+        for worker in (ACTOR, "actor_rollout_ref.ref")
     ),
     Refusal(
         f"{ROLLOUT}.val_kwargs.n",

@@ -13,11 +13,11 @@ from fail2fix.run.config import CheckpointConfig
 
 @dataclass
 class Best:
-    """Step and value of the best validated checkpoint; ``step`` is None before the first."""
+    """Step and value of the best validated checkpoint; both are None before the first."""
 
     config: CheckpointConfig
     step: int | None = None
-    value: float = math.nan
+    value: float | None = None
 
     def note(self, step: int, metrics: Mapping[str, Any]) -> bool:
         """Whether a checkpoint's validation is the best so far; of two equal ones the earlier stays best.
@@ -34,14 +34,13 @@ class Best:
         value = metrics[name]
         if value is None or math.isnan(value):
             return False
-        if self.step is not None and not (value < self.value if self.config.best_is_lowest else value > self.value):
+        if self.value is not None and not (value < self.value if self.config.best_is_lowest else value > self.value):
             return False
         self.step, self.value = step, float(value)
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        return {"step": self.step, "value": None if self.step is None else self.value}
+        return {"step": self.step, "value": self.value}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.step = state["step"]
-        self.value = math.nan if self.step is None else state["value"]
+        self.step, self.value = state["step"], state["value"]

@@ -1,14 +1,15 @@
 """Write, list and delete a run's checkpoints, ``global_step_N``; after a kill each is complete or marked unfinished.
 
 verl writes its files and then names the step in ``latest_checkpointed_iteration.txt``, which a kill can leave empty.
-Here a checkpoint is complete when it contains ``fail2fix_state.json``, which is written last and atomically. Until
-then it contains ``fail2fix_unfinished``. A folder with neither file is a stock verl run's, and complete if verl's file
-names it.
+Here a checkpoint is complete when it contains ``fail2fix_state.json``, our part of it, which is written last and
+atomically. Until then it contains ``fail2fix_unfinished``. A folder with neither file is a stock verl run's, and
+complete if verl's file names it.
 """
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import time
@@ -20,11 +21,12 @@ from typing import Any
 from omegaconf import DictConfig
 
 from fail2fix.data.atomic import sync, write_whole
-from fail2fix.run.checkpoint_state import FILE, save_state
+from fail2fix.method.errors import reading
 from fail2fix.run.exit_status import Exit, TrainingError
 from fail2fix.run.folder import TRACKER, folder_of, named_step
 from fail2fix.run.owner import Owner, owns, read_owner, steps_in, write_owner
 
+STATE, SCHEMA = "fail2fix_state.json", 2
 UNFINISHED = "fail2fix_unfinished"
 BEST = "best_checkpointed_iteration.txt"
 DOOMED = ".deleted-"
@@ -109,7 +111,7 @@ class Checkpoints:
         """Mark the step's folder complete, once its files are on the disk."""
         folder = self.folder(step)
         sync(folder)
-        save_state(folder, state)
+        write_whole(folder / STATE, json.dumps({"schema": SCHEMA} | state, indent=2))
         (folder / UNFINISHED).unlink(missing_ok=True)
 
     def complete(self) -> list[int]:
@@ -163,7 +165,7 @@ class Checkpoints:
 
     def _is_complete(self, step: int, named: int | None) -> bool:
         folder = self.folder(step)
-        if (folder / FILE).exists():
+        if (folder / STATE).exists():
             return True
         return step == named and not (folder / UNFINISHED).exists()
 
@@ -182,3 +184,20 @@ class Checkpoints:
     @property
     def _doom(self) -> str:
         return f"{DOOMED}{self._owner.id}-"
+
+
+def load_state(checkpoint: str | Path) -> dict[str, Any] | None:
+    """Our part of a checkpoint; None if it has none (of a stock verl run).
+
+    Raises:
+        InputError: the file is damaged.
+        ValueError: the file has another schema.
+    """
+    path = Path(checkpoint) / STATE
+    if not path.exists():
+        return None
+    with reading(f"{path}: not valid JSON", ValueError, hint="resume from another checkpoint or delete the file"):
+        state = json.loads(path.read_text())
+    if state.pop("schema", None) != SCHEMA:
+        raise ValueError(f"{path}: unknown schema; this version reads schema {SCHEMA}")
+    return state

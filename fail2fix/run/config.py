@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from fail2fix.method.config import (
@@ -27,7 +29,7 @@ from fail2fix.method.config import (
     RiskConfig,
 )
 from fail2fix.method.errors import InputError
-from fail2fix.verify.config import CodeBackendName, CodeConfig, VerifierConfig
+from fail2fix.verify.config import CodeBackendName, VerifierConfig
 
 
 @dataclass
@@ -128,86 +130,62 @@ class Fail2FixConfig:
     run: RunConfig = field(default_factory=RunConfig)
 
 
-def _check_correction(correction: CorrectionConfig) -> None:
-    attempts, rollouts, marks = correction.attempts, correction.rollouts, correction.thinking_marks
-    _require(attempts >= 1, "correction.attempts", attempts, "at least 1 (correction.enabled=false turns it off)")
-    _require(rollouts >= 2, "correction.rollouts", rollouts, "at least 2: one rollout has no group to compare with")
-    _require(correction.weight >= 0, "correction.weight", correction.weight, "0 or more")
-    longest = correction.max_prompt_length
-    _require(longest >= 1, "correction.max_prompt_length", longest, "a number of tokens")
-    _require(
-        all(len(pair) == 2 and all(mark.strip() for mark in pair) for pair in marks),
-        "correction.thinking_marks",
-        marks,
-        "a list of pairs, an opening and a closing mark each, like [[<a>,</a>]]",
-    )
-    for key in ("header", "instruction"):
-        words = getattr(correction, key)
-        _require(words is None or words.strip(), f"correction.{key}", words, "words, or null for the template's")
+def _at_least(least: float) -> Callable[[Any], bool]:
+    """Whether a number reaches ``least``; null passes where the schema allows it."""
+    return lambda value: value is None or value >= least
 
 
-def _check_replay(replay: ReplayConfig) -> None:
-    low, high, limit = replay.band_low, replay.band_high, replay.max_attempts_per_prompt
-    _require(0 <= low <= high <= 1, "replay.band_low", low, "0 <= band_low <= band_high <= 1")
-    _require(limit >= 1, "replay.max_attempts_per_prompt", limit, "1 or more")
+def _above_zero(value: float | None) -> bool:
+    return value is None or value > 0
 
 
-def _check_ratio(ratio: RatioConfig) -> None:
-    low, first, high = ratio.minimum, ratio.initial, ratio.maximum
-    _require(0 <= low <= high <= 1, "ratio.minimum", low, "0 <= minimum <= maximum <= 1")
-    _require(low <= first <= high or not ratio.adaptive, "ratio.initial", first, "in [minimum, maximum]")
-    for key in ("initial", "target_retention"):
-        share = getattr(ratio, key)
-        _require(0 <= share <= 1, f"ratio.{key}", share, "a share in [0, 1]")
-    _require(0 <= ratio.retention_ema < 1, "ratio.retention_ema", ratio.retention_ema, "in [0, 1)")
+def _is_share(value: float) -> bool:
+    return 0 <= value <= 1
 
 
-def _check_risk(risk: RiskConfig) -> None:
-    _require(risk.penalty >= 0, "risk.penalty", risk.penalty, "0 or more")
-    scale = risk.reward_scale
-    _require(0 < scale < math.inf, "risk.reward_scale", scale, "a number above 0: what right is worth above wrong")
+def _are_pairs(marks: Any) -> bool:
+    return all(len(pair) == 2 and all(mark.strip() for mark in pair) for pair in marks)
 
 
-def _check_verifier(verifier: VerifierConfig) -> None:
-    _require(verifier.workers >= 1, "verifier.workers", verifier.workers, "at least 1")
-    for key in ("deadline_s", "call_s"):
-        seconds = getattr(verifier, key)
-        _require(seconds > 0, f"verifier.{key}", seconds, "a number of seconds above 0")
-    retry_s, retries = verifier.retry_s, verifier.retries
-    _require(retry_s >= 0, "verifier.retry_s", retry_s, "0 or more seconds (0: never ask a service again)")
-    _require(retries >= 0, "verifier.retries", retries, "0 or more")
-    _check_code(verifier.code)
-
-
-def _check_code(code: CodeConfig) -> None:
-    http = code.endpoint.startswith(("http://", "https://"))
-    wanted = "http://host:port of the service" if code.backend is CodeBackendName.sandbox_fusion else "empty for local"
-    _require(http == (code.backend is CodeBackendName.sandbox_fusion), "verifier.code.endpoint", code.endpoint, wanted)
-    _require(code.workers >= 1, "verifier.code.workers", code.workers, "at least 1")
-    _require(code.total_s > 0, "verifier.code.total_s", code.total_s, "a number of seconds above 0")
-    _require(0 < code.test_s <= code.total_s, "verifier.code.test_s", code.test_s, "above 0, at most code.total_s")
-    _require(code.memory_mb >= 64, "verifier.code.memory_mb", code.memory_mb, "at least 64")
-
-
-def _check_faults(faults: FaultsConfig) -> None:
-    skipped = faults.max_skipped_updates
-    _require(skipped >= 0, "faults.max_skipped_updates", skipped, "0 or more (0: any number)")
-    for key in ("max_excluded_groups", "max_timeouts"):
-        share = getattr(faults, key)
-        _require(0 <= share <= 1, f"faults.{key}", share, "a share in [0, 1] (1: never stop)")
-    _require(faults.min_failures >= 1, "faults.min_failures", faults.min_failures, "at least 1")
-
-
-def _check_doors(config: Fail2FixConfig) -> None:
-    for key, value in (
-        ("replay.source", config.replay.source),
-        ("replay.rule", config.replay.rule),
-        ("correction.template", config.correction.template),
-        ("risk.rule", config.risk.rule),
-        ("advantage.estimator", config.advantage.estimator),
-    ):
-        named = re.fullmatch(r"[\w.]+", value)
-        _require(named, key, value, "a shipped name, or the dotted path of your own (fail2fix/README.md)")
+# The allowed values of single keys: in words, as a test, and the keys.
+ALLOWED: tuple[tuple[str, Callable[[Any], object], str], ...] = (
+    ("auto, true or false", lambda value: isinstance(value, bool) or value == "auto", "seeded_rollouts"),
+    ("at least 1 (correction.enabled=false turns it off)", _at_least(1), "correction.attempts"),
+    ("at least 2: one rollout has no group to compare with", _at_least(2), "correction.rollouts"),
+    (
+        "at least 1",
+        _at_least(1),
+        "correction.max_prompt_length replay.max_attempts_per_prompt offline.prompts held_out.problems "
+        "held_out.samples budget.rollouts budget.matched_prompts checkpoint.keep_last faults.min_failures "
+        "verifier.workers verifier.code.workers",
+    ),
+    ("at least 64", _at_least(64), "verifier.code.memory_mb"),
+    ("0 or more", _at_least(0), "correction.weight risk.penalty verifier.retries"),
+    ("0 or more (0: any number)", _at_least(0), "faults.max_skipped_updates"),
+    ("0 or more seconds (0: never ask a service again)", _at_least(0), "verifier.retry_s"),
+    ("a number of seconds above 0", _above_zero, "verifier.deadline_s verifier.call_s verifier.code.total_s"),
+    ("a number of seconds above 0, or null", _above_zero, "watchdog.start_s watchdog.limit_s"),
+    ("a share in [0, 1]", _is_share, "ratio.initial ratio.target_retention"),
+    ("a share in [0, 1] (1: never stop)", _is_share, "faults.max_excluded_groups faults.max_timeouts"),
+    ("in [0, 1)", lambda value: 0 <= value < 1, "ratio.retention_ema"),
+    ("a number above 0: what right is worth above wrong", lambda value: 0 < value < math.inf, "risk.reward_scale"),
+    ("a list of pairs, an opening and a closing mark each, like [[<a>,</a>]]", _are_pairs, "correction.thinking_marks"),
+    (
+        "words, or null for the template's",
+        lambda value: value is None or value.strip(),
+        "correction.header correction.instruction",
+    ),
+    (
+        "a shipped name, or the dotted path of your own (fail2fix/README.md)",
+        lambda value: re.fullmatch(r"[\w.]+", value),
+        "replay.source replay.rule correction.template risk.rule advantage.estimator",
+    ),
+    (
+        "one folder name of letters, digits, '.', '_' and '-'",
+        lambda value: value is None or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", value),
+        "run.name",
+    ),
+)
 
 
 def check(config: Fail2FixConfig) -> None:
@@ -216,28 +194,19 @@ def check(config: Fail2FixConfig) -> None:
     Raises:
         InputError: naming the key, its value and what is allowed.
     """
-    seeded, name = config.seeded_rollouts, config.run.name
-    _require(isinstance(seeded, bool) or seeded == "auto", "seeded_rollouts", seeded, "auto, true or false")
-    _check_correction(config.correction)
-    _check_replay(config.replay)
-    _check_ratio(config.ratio)
-    _check_risk(config.risk)
-    _check_verifier(config.verifier)
-    _check_faults(config.faults)
-    _check_doors(config)
-    for key, limit_s in (("start_s", config.watchdog.start_s), ("limit_s", config.watchdog.limit_s)):
-        _require(limit_s is None or limit_s > 0, f"watchdog.{key}", limit_s, "a number of seconds above 0, or null")
-    for key, count in (
-        ("offline.prompts", config.offline.prompts),
-        ("held_out.problems", config.held_out.problems),
-        ("held_out.samples", config.held_out.samples),
-        ("budget.rollouts", config.budget.rollouts),
-        ("budget.matched_prompts", config.budget.matched_prompts),
-        ("checkpoint.keep_last", config.checkpoint.keep_last),
-    ):
-        _require(count is None or count >= 1, key, count, "at least 1")
-    fits = name is None or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)
-    _require(fits, "run.name", name, "one folder name of letters, digits, '.', '_' and '-'")
+    for allowed, holds, keys in ALLOWED:
+        for key in keys.split():
+            _require(holds(value := attrgetter(key)(config)), key, value, allowed)
+    replay, ratio, code = config.replay, config.ratio, config.verifier.code
+    low, high = replay.band_low, replay.band_high
+    _require(0 <= low <= high <= 1, "replay.band_low", low, "0 <= band_low <= band_high <= 1")
+    low, first, high = ratio.minimum, ratio.initial, ratio.maximum
+    _require(0 <= low <= high <= 1, "ratio.minimum", low, "0 <= minimum <= maximum <= 1")
+    _require(low <= first <= high or not ratio.adaptive, "ratio.initial", first, "in [minimum, maximum]")
+    http, fusion = code.endpoint.startswith(("http://", "https://")), code.backend is CodeBackendName.sandbox_fusion
+    wanted = "http://host:port of the service" if fusion else "empty for local"
+    _require(http == fusion, "verifier.code.endpoint", code.endpoint, wanted)
+    _require(0 < code.test_s <= code.total_s, "verifier.code.test_s", code.test_s, "above 0, at most code.total_s")
 
 
 def _require(holds: object, key: str, value: object, allowed: str) -> None:

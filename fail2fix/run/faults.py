@@ -11,8 +11,6 @@ from fail2fix.method.rollouts import Rollouts
 from fail2fix.run.config import FaultsConfig
 from fail2fix.run.exit_status import Exit, TrainingError
 
-__all__ = ["SkippedUpdates", "TrainingError", "VerifierError", "check_verified", "most_common", "verification_failure"]
-
 
 class VerifierError(TrainingError):
     """Too little of a step could be verified: the verifier or its machine is down or overloaded."""

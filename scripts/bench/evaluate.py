@@ -21,7 +21,7 @@ from fail2fix.evaluate.run import Evaluation, all_slots
 from fail2fix.evaluate.settings import Settings, request_seed
 from fail2fix.evaluate.store import Store
 from fail2fix.evaluate.vllm_engine import VllmEngine
-from fail2fix.run.versions import versions
+from fail2fix.run.provenance import versions
 from fail2fix.verify.config import VerifierConfig
 
 NAME = "gsm8k"  # any name the settings know; the problems are generated

@@ -133,7 +133,7 @@ def keep(place: Place) -> None:
 
 def origin(place: Place, cpu: bool) -> dict[str, Any]:
     """What every report says of its origin: commit, machine, versions."""
-    from fail2fix.run.versions import versions
+    from fail2fix.run.provenance import versions
 
     found = {name: value for name, value in versions().items() if name != "command"}
     carried = place.carried and place.carried / "commit"

@@ -9,8 +9,7 @@ import pytest
 
 from fail2fix.method.errors import InputError
 from fail2fix.run.best import Best
-from fail2fix.run.checkpoint_state import load_state
-from fail2fix.run.checkpoints import BEST, CheckpointError, Checkpoints
+from fail2fix.run.checkpoints import BEST, CheckpointError, Checkpoints, load_state
 from fail2fix.run.config import CheckpointConfig
 from fail2fix.run.folder import TRACKER
 from fail2fix.run.owner import FILE as OWNER

@@ -21,7 +21,7 @@ DRIVE = """
 import json, os, signal, subprocess, sys, time
 from pathlib import Path
 from omegaconf import OmegaConf
-from fail2fix.run.faults import TrainingError
+from fail2fix.run.exit_status import TrainingError
 from fail2fix.run.driver import Driver, end_process
 
 folder = Path({folder!r})

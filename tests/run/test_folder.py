@@ -11,9 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from fail2fix.cluster.weight_sync import hold_weight_sync
 from fail2fix.method.errors import InputError
-from fail2fix.run.checkpoint_state import FILE, load_state, save_state
+from fail2fix.run.checkpoints import STATE, Checkpoints, load_state
 from fail2fix.run.folder import FINISHED, TRACKER, MetricsFile, hold, name_run, open_run
-from fail2fix.run.versions import versions
+from fail2fix.run.owner import Owner
+from fail2fix.run.provenance import versions
 
 
 def config(root: Path, name: str | None = None, **trainer: Any) -> DictConfig:
@@ -108,15 +109,17 @@ def test_numbers_json_does_not_have_become_null(tmp_path: Path) -> None:
 
 
 def test_checkpoint_state_comes_back_and_damage_is_named(tmp_path: Path) -> None:
-    assert load_state(tmp_path) is None
-    save_state(tmp_path, {"ratio": {"rho": 0.3}})
-    assert load_state(tmp_path) == {"ratio": {"rho": 0.3}}
-    (tmp_path / FILE).write_text('{"schema": 99}')
+    checkpoints = Checkpoints(tmp_path, Owner.new("run"))
+    with checkpoints.writing(1) as folder:
+        assert load_state(folder) is None
+    checkpoints.commit(1, {"ratio": {"rho": 0.3}})
+    assert load_state(folder) == {"ratio": {"rho": 0.3}}
+    (folder / STATE).write_text('{"schema": 99}')
     with pytest.raises(ValueError, match="schema"):
-        load_state(tmp_path)
-    (tmp_path / FILE).write_text("{")
-    with pytest.raises(ValueError, match=FILE):
-        load_state(tmp_path)
+        load_state(folder)
+    (folder / STATE).write_text("{")
+    with pytest.raises(ValueError, match=STATE):
+        load_state(folder)
 
 
 def test_versions_name_what_the_run_stood_on() -> None:

@@ -13,8 +13,7 @@ import pytest
 from omegaconf import DictConfig
 
 from fail2fix.method.errors import InputError
-from fail2fix.run.checkpoint_state import FILE as STATE
-from fail2fix.run.checkpoints import Checkpoints
+from fail2fix.run.checkpoints import STATE, Checkpoints
 from fail2fix.run.folder import NAME_OF_STARTS, hold, hold_checkpoints, name_run, open_run
 from fail2fix.run.owner import FILE, read_owner
 from tests.run.test_folder import config as config_of

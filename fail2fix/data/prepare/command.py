@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from fail2fix.console.command_line import OneLineParser
-from fail2fix.console.printable import errors_in_one_line
+from fail2fix.console.printable import input_errors_in_one_line
 from fail2fix.data.files import require_writable, sha256
 from fail2fix.data.prepare.card import Made, write_card
 from fail2fix.data.prepare.cleaning import (
@@ -145,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="each set gets a folder in it")
     parser.add_argument("--from", type=Path, dest="folder", metavar="FOLDER", help="local copies instead of the hub")
     arguments = parser.parse_intermixed_args(argv)
-    with errors_in_one_line("prepare"):
+    with input_errors_in_one_line("prepare"):
         for chosen in [find_set(name) for name in arguments.names]:
             out = arguments.out / chosen.name
             require_writable(out, "--out")

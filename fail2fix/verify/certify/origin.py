@@ -7,10 +7,10 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
 
-from fail2fix.run.versions import versions
+from fail2fix.run.provenance import versions
 
 LIBRARIES = ("latex2sympy2_extended", "sympy", "pebble")
-"""Packages behind the verdicts, beside those of `fail2fix.run.versions`."""
+"""Packages behind the verdicts, beside those of `fail2fix.run.provenance`."""
 
 
 def origin() -> dict[str, Any]:
