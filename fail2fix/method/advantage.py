@@ -185,7 +185,8 @@ def _with_attempt(values_KG: Array, attempt_K: Array, rule: AdvantageRule) -> Ar
 def _centered(values_Kn: Array, rule: AdvantageRule) -> Array:
     """Each value less the mean: of all n, or of the n - 1 others, which is n / (n - 1) times as far away."""
     size = values_Kn.shape[1]
-    return (values_Kn - values_Kn.mean(axis=1, keepdims=True)) * (size / (size - 1) if rule.leave_one_out else 1.0)
+    less_mean_Kn: Array = values_Kn - values_Kn.mean(axis=1, keepdims=True)
+    return less_mean_Kn * (size / (size - 1) if rule.leave_one_out else 1.0)
 
 
 def _scaled(values_Kn: Array, by_Kn: Array, rule: AdvantageRule) -> Array:

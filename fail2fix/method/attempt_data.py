@@ -117,10 +117,12 @@ class AttemptData:
         return None
 
     def _encode_one(self, text: str) -> list[int]:
-        return self._data.encode(text, add_special_tokens=False).ids
+        ids: list[int] = self._data.encode(text, add_special_tokens=False).ids
+        return ids
 
     def _decode_all(self, batch: list[list[int]]) -> list[str]:
-        return self._data.decode_batch(batch, skip_special_tokens=False)
+        texts: list[str] = self._data.decode_batch(batch, skip_special_tokens=False)
+        return texts
 
 
 def _splits_character(offsets: Sequence[tuple[int, int]], cut: int) -> bool:

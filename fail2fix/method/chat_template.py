@@ -44,7 +44,8 @@ class ChatTemplate:
     @property
     def source(self) -> str:
         """The template's own text."""
-        return self._tokenizer.get_chat_template()
+        text: str = self._tokenizer.get_chat_template()
+        return text
 
     def render(self, messages: Messages) -> str:
         """The text of `messages` and the generation prompt. ValueError if the template refuses them."""

@@ -208,7 +208,8 @@ class CorrectionPromptBuilder:
             return_attention_mask=False,
             verbose=False,
         )
-        return encoded["input_ids"]
+        ids: list[list[int]] = encoded["input_ids"]
+        return ids
 
     def _measure_fixed_words(self) -> None:
         """Set what no problem changes: the length of our words."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,7 @@ class Rollouts:
     def groups(self) -> int:
         return len(self) // self.group_size
 
-    def by_group(self, values: NDArray) -> NDArray:
+    def by_group(self, values: NDArray[Any]) -> NDArray[Any]:
         """Rearrange (N,) values as (N / G, G)."""
         return values.reshape(-1, self.group_size)
 

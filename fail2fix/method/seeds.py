@@ -14,7 +14,7 @@ SEED_BITS = 31
 def derived_seed(*purpose: object) -> int:
     """Derive a seed in [0, 2^31) from the names and numbers that identify its use."""
     words = json.dumps(purpose)
-    return int.from_bytes(hashlib.blake2b(words.encode(), digest_size=8).digest(), "big") % 2**SEED_BITS
+    return int.from_bytes(hashlib.blake2b(words.encode(), digest_size=8).digest(), "big") % (1 << SEED_BITS)
 
 
 def rollout_seeds(

@@ -181,7 +181,8 @@ def _resampled(measure: Measure) -> np.ndarray:
 
 
 def _ratio(num: np.ndarray, den: np.ndarray) -> np.ndarray:
-    return np.divide(num, den, out=np.full(num.shape, np.nan), where=den > 0)
+    ratio: np.ndarray = np.divide(num, den, out=np.full(num.shape, np.nan), where=den > 0)
+    return ratio
 
 
 def _estimate(values_S: np.ndarray, resampled_RS: np.ndarray) -> Estimate | None:

@@ -17,7 +17,7 @@ from pkgutil import resolve_name
 
 from fail2fix.method.errors import InputError
 
-SUPPORTED_VERL = "0.9.1"
+SUPPORTED_VERL = (Path(__file__).parents[1] / "REQUIRED_VERL.txt").read_text().strip()
 PORT = "port.py"
 OBJECTS = {
     "async_rollout_manager": "verl.experimental.agent_loop.agent_loop.AgentLoopManager",

@@ -115,7 +115,9 @@ class Bench:
             "trainer.save_freq=-1",
         ]
 
-    def python(self, arguments: list[str], folder: Path, env: dict[str, str] | None = None) -> Run:
+    def python(
+        self, arguments: list[str], folder: Path, env: dict[str, str] | None = None, python: str = sys.executable
+    ) -> Run:
         """Run Python to its end or its time-out; nothing that it started survives."""
         # Ray's sockets need a short path.
         scratch = tempfile.mkdtemp(prefix="f2f", dir="/tmp")
@@ -125,7 +127,7 @@ class Bench:
         try:
             with log.open("w") as output:
                 process = subprocess.Popen(
-                    [sys.executable, *arguments],
+                    [python, *arguments],
                     cwd=self.root,
                     env=environment,
                     stdout=output,

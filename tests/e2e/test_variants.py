@@ -7,12 +7,14 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow
 import pyarrow.parquet as parquet
 import pytest
 
 from fail2fix.report.live import OUTPUT
+from tests import wheel
 from tests.e2e.conftest import Bench, Run, saved_steps
 
 pytestmark = pytest.mark.e2e
@@ -171,23 +173,16 @@ def mixed_data(bench: Bench) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    "use_v1",
-    [pytest.param(True, marks=pytest.mark.slow, id="verl's default trainer"), pytest.param(False, id="RayPPOTrainer")],
-)
-def test_stock_verl_trains_with_our_reward_manager_by_configuration(
-    bench: Bench, mixed_data: Path, use_v1: bool
-) -> None:
-    name = f"stock-{'v1' if use_v1 else 'v0'}"
-    folder = bench.root / "outputs" / name
-    arguments = [
+def stock_arguments(bench: Bench, data: Path, folder: Path, use_v1: bool, steps: int) -> list[str]:
+    """Stock verl's command with our reward manager: no key of ours."""
+    return [
         "-m", "verl.trainer.main_ppo",
         # The three lines of README.md:
         "reward.reward_manager.source=importlib",
         "reward.reward_manager.name=RiskAverseRewardManager",
         "reward.reward_manager.module.path=pkg://fail2fix.verl_ext.reward_manager",
         *(argument for argument in bench.small() if not argument.startswith("fail2fix.")),
-        f"data.train_files={mixed_data}",
+        f"data.train_files={data}",
         f"trainer.use_v1={use_v1}",
         "data.train_batch_size=8", "data.max_response_length=16", "data.dataloader_num_workers=0",
         "algorithm.adv_estimator=grpo", "algorithm.use_kl_in_reward=false",
@@ -203,19 +198,46 @@ def test_stock_verl_trains_with_our_reward_manager_by_configuration(
         "actor_rollout_ref.rollout.agent.num_workers=1",
         "actor_rollout_ref.rollout.checkpoint_engine.update_weights_bucket_megabytes=64", "reward.num_workers=1",
         "trainer.device=cpu", "trainer.n_gpus_per_node=1", "trainer.nnodes=1", "trainer.logger=[console]",
-        "trainer.total_training_steps=1", f"trainer.rollout_data_dir={folder}/rollouts",
+        f"trainer.total_training_steps={steps}", f"trainer.rollout_data_dir={folder}/rollouts",
         "transfer_queue.backend.SimpleStorage.num_data_storage_units=1",
         "ray_kwargs.ray_init.num_cpus=16", "+ray_kwargs.ray_init.num_gpus=1",
         "+ray_kwargs.ray_init.include_dashboard=false",
     ]  # fmt: skip
-    run = bench.python(arguments, folder).ok()
+
+
+@pytest.mark.parametrize(
+    "use_v1",
+    [pytest.param(True, marks=pytest.mark.slow, id="verl's default trainer"), pytest.param(False, id="RayPPOTrainer")],
+)
+def test_stock_verl_trains_with_our_reward_manager_by_configuration(
+    bench: Bench, mixed_data: Path, use_v1: bool
+) -> None:
+    folder = bench.root / "outputs" / f"stock-{'v1' if use_v1 else 'v0'}"
+    run = bench.python(stock_arguments(bench, mixed_data, folder, use_v1, steps=1), folder).ok()
     assert "has no effect on the gradient" in run.output
-    rows = run.rollouts(1)
-    assert rows
     if use_v1:  # verl's default trainer dumps no reward extras; the score is what the manager gave
-        assert {row["score"] for row in rows} <= {-1.0, 0.0, 1.0}
-        assert any(row["score"] == -1.0 for row in rows)
-        return
+        scores = {row["score"] for row in run.rollouts(1)}
+        assert -1.0 in scores
+        assert scores <= {-1.0, 0.0, 1.0}
+    else:
+        check_stock_rows(run.rollouts(1))
+
+
+@pytest.mark.slow
+def test_stock_verl_trains_with_the_wheel_outside_the_clone(bench: Bench, mixed_data: Path, tmp_path: Path) -> None:
+    """The verifiers of the wheel judge: neither a file nor a path of the clone takes part."""
+    python = wheel.environment(tmp_path / "env", wheel.build(tmp_path / "wheel"))
+    folder = bench.root / "outputs" / "stock-wheel"
+    arguments = stock_arguments(bench, mixed_data, folder, use_v1=False, steps=2)
+    arguments.append("reward.custom_reward_function.path=null")
+    run = bench.python(arguments, folder, {"PYTHONPATH": ""}, python=str(python)).ok()
+    assert str(wheel.ROOT / "fail2fix") not in run.output
+    for step in (1, 2):
+        check_stock_rows(run.rollouts(step))
+
+
+def check_stock_rows(rows: list[dict[str, Any]]) -> None:
+    """A step's rows: half of them corrections; what breaks a correct attempt costs 1."""
     assert Counter(row["stream"] for row in rows) == {"base": 16, "correction": 16}
     for row in rows:
         broke = row["attempt_correct"] == 1 and row["verdict"] == 0

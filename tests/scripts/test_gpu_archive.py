@@ -52,7 +52,7 @@ def requirements() -> list[str]:
     from setuptools.config.pyprojecttoml import read_configuration
 
     project = read_configuration(ROOT / "pyproject.toml", expand=False)["project"]
-    return [Requirement(line).name for line in [*project["dependencies"], *project["optional-dependencies"]["gpu"]]]
+    return [Requirement(line).name for line in [*project["dependencies"], *project["optional-dependencies"]["train"]]]
 
 
 @pytest.mark.parametrize(
