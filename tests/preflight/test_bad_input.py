@@ -309,8 +309,9 @@ def on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def composed(folder: Path, *overrides: str) -> DictConfig:
-    """The quickstart on the tiny model, whose tokenizer needs more tokens for the same words."""
+    """The quickstart on the tiny model, whose tokenizer needs more tokens for the same words and has a template."""
     return config(
+        "fail2fix.held_out.enabled=false", "actor_rollout_ref.model.custom_chat_template=null",
         f"data.train_files={folder}/train.parquet", f"data.val_files={folder}/test.parquet",
         f"actor_rollout_ref.model.path={folder}/model", f"fail2fix.run.root={folder}/outputs",
         "fail2fix.correction.max_prompt_length=1024", "actor_rollout_ref.rollout.max_model_len=null", *overrides,
