@@ -109,6 +109,8 @@ class Bench:
             "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=1024",
             "actor_rollout_ref.actor.optim.lr=1e-3",
             "trainer.logger=[console]",  # verl's own output, which tests read
+            "fail2fix.held_out.enabled=false",
+            "actor_rollout_ref.model.custom_chat_template=null",
             "trainer.total_training_steps=2",
             "trainer.val_before_train=false",
             "trainer.test_freq=-1",
