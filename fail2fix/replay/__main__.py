@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command line."""
     arguments = parse(argv)
     with input_errors_in_one_line("replay"):
-        overrides = [word for word in arguments.words if "=" in word]
+        overrides = [word for word in arguments.words if "=" in word and not Path(word).is_dir()]
         runs = [Path(word) for word in arguments.words if word not in overrides]
         if len(runs) > 1:
             raise InputError(f"{runs[1]}: one run at a time; an override is written key=value")

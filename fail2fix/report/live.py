@@ -152,7 +152,7 @@ def step_line(row: Metrics, steps: int, left_s: float | None) -> Text:
     line.append(f" ({', '.join(parts)})" if parts else "")
     if (tokens := row.get("perf/total_num_tokens")) is not None:  # perf/throughput is of one device
         line.append(f"  {tokens / row['timing_s/step']:,.0f} tokens/s")
-    if left_s is not None:
+    if left_s:
         line.append(f"  {clock(left_s)} left")
     return line
 

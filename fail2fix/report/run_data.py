@@ -121,7 +121,7 @@ def _read_config(path: Path) -> Mapping[str, Any]:
     """The config as written: interpolations stay text, so that no environment variable gets into a page."""
     if not path.exists():
         return {}
-    with reading(f"{path}: cannot be read", OSError, yaml.YAMLError, UnicodeDecodeError):
+    with reading(f"{path}: cannot be read", OSError, yaml.YAMLError, ValueError, RecursionError):
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(config, Mapping):
         raise InputError(f"{path}: not a mapping of keys to values")

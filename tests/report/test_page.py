@@ -211,7 +211,7 @@ WRONG: dict[str, tuple[Callable[[Path], None], str]] = {
     "no folder": (shutil.rmtree, "no such run folder"),
     "no metrics": (only("config.yaml"), "metrics.jsonl: cannot be read"),
     "empty metrics": (holding("metrics.jsonl", ""), "metrics.jsonl: empty"),
-    "broken metrics": (holding("metrics.jsonl", '{"step": 1}\n{"st'), "metrics.jsonl, line 2: not JSON"),
+    "broken metrics": (holding("metrics.jsonl", '{"step": 1}\n{"st\n'), "metrics.jsonl, line 2: not JSON"),
     "broken config": (holding("config.yaml", "a: ["), "config.yaml: cannot be read"),
     "a config of text": (holding("config.yaml", "words"), "config.yaml: not a mapping"),
     "broken versions": (holding("versions.json", "[]"), "versions.json: not an object"),
