@@ -86,6 +86,12 @@ def _parse_line(where: str, line: str, wanted: dict[str, FieldType]) -> Row:
     return row
 
 
+def of_last_start(path: Path) -> Path:
+    """The file that the run's last start wrote: a resumption adds ``config.resume-2.yaml`` beside ``config.yaml``."""
+    resumed = path.parent.glob(f"{path.stem}.resume-*{path.suffix}")
+    return max(resumed, key=lambda file: (len(file.name), file.name), default=path)
+
+
 def read_object(path: Path) -> Row:
     """The JSON object in a file. Raises ``InputError``."""
     with reading(f"{path}: cannot be read", OSError, ValueError, RecursionError):
