@@ -258,6 +258,11 @@ def test_a_run_s_folder_may_have_an_equals_sign(run: Path, capsys: pytest.Captur
     assert "reproduce 3 steps" in output(capsys, sweep, "fail2fix.risk.penalty=2")
 
 
+@pytest.mark.parametrize("words", [["--step", "2"], ["--step", "2", "--json"], ["--explain", "--json"]])
+def test_options_without_an_effect_are_refused(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    assert refused(capsys, *words).startswith("replay: error: ")
+
+
 def test_other_rollouts_than_the_recorded_ones_are_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second, _ = read_decisions(run)
     dump_texts(run, first, "x")
