@@ -47,7 +47,9 @@ class LiveReport:
         self._file = folder / "metrics.jsonl"
         self._state: tuple[int, int] | None = None
         self._steps = int(config.trainer.total_training_steps or 0)
+        self._test_freq = int(config.trainer.test_freq)
         self._seconds: list[float] = []
+        self._validation_s = 0.0
         self._validated: dict[str, float] = {}
         self._where, self._since = "", time.monotonic()
         self._seen = {row["step"] for row in self._rows()}
@@ -105,11 +107,19 @@ class LiveReport:
     def _show(self, row: Metrics) -> None:
         if row["step"] > 0 and "timing_s/step" in row:
             self._seconds.append(row["timing_s/step"])
-            left = (self._steps - row["step"]) * median(self._seconds[-RECENT:]) if self._steps else None
-            self._print(step_line(row, self._steps, left))
+            self._validation_s = row.get("timing_s/testing") or self._validation_s
+            self._print(step_line(row, self._steps, self._left_s(row["step"])))
         if accuracies := validated(row):
             self._print(validation_line(row, accuracies, self._validated))
             self._validated = accuracies
+
+    def _left_s(self, step: int) -> float | None:
+        """Seconds until the end, by the last few steps and the last validation; None without a number of steps."""
+        if not self._steps:
+            return None
+        left, every = range(step + 1, self._steps + 1), self._test_freq
+        validations = sum(number % every == 0 or number == self._steps for number in left) if every > 0 else 0
+        return len(left) * median(self._seconds[-RECENT:]) + validations * self._validation_s
 
 
 def header(config: DictConfig, folder: Path) -> list[str]:

@@ -32,7 +32,7 @@ CONFIG: dict[str, Any] = {
     "fail2fix": {"seed": 0, "correction": {"enabled": True, "attempts": 6, "rollouts": 6}},
     "data": {"train_files": ["train.parquet"], "train_batch_size": 6},
     "actor_rollout_ref": {"model": {"path": "a/model"}, "rollout": {"n": 6}},
-    "trainer": {"total_training_steps": 10, "logger": []},
+    "trainer": {"total_training_steps": 10, "test_freq": 4, "logger": []},
 }
 
 
@@ -85,6 +85,15 @@ def test_every_step_is_shown_once_and_a_half_written_line_waits(shown: Shown) ->
     shown.write(first, second)
     assert [line.split("  solved")[0] for line in shown.look()] == ["step  2/10"]
     assert shown.look() == []
+
+
+def test_the_remaining_time_includes_validations(shown: Shown) -> None:
+    """After step 4 six steps of 10 s are left, and the validations after steps 8 and 10, of 100 s each."""
+    shown.write(*({"step": step} | STEP | {"timing_s/step": 10.0} for step in (1, 2, 3)))
+    assert shown.look()[0].endswith("1:30 left")
+    with shown.file.open("a") as file:
+        file.write(json.dumps({"step": 4} | STEP | {"timing_s/step": 10.0, "timing_s/testing": 100.0}) + "\n")
+    assert shown.look()[0].endswith("4:20 left")
 
 
 def test_a_damaged_line_ends_no_run(shown: Shown) -> None:
