@@ -89,6 +89,7 @@ def prepare(config: DictConfig, dry_run: bool, held: ExitStack) -> bool:
     folder = name_run(config)
     warn(preflight.config_warnings(config))
     if dry_run:
+        preflight.check_reward_function(config)
         print(OmegaConf.to_yaml(config, resolve=True))
         print("\n".join(f"# not checked: {note}" for note in preflight.missing_inputs(config)))
         return False

@@ -23,6 +23,7 @@ from fail2fix.report.reading import (
     FieldType,
     Row,
     is_right,
+    of_last_start,
     read_lines,
     read_metrics,
     read_object,
@@ -181,8 +182,7 @@ def _rate(attempts: Mapping[Attempt, tuple[int, int]] | None, of_correct: bool) 
 
 def _versions(folder: Path) -> dict[str, Any]:
     """The run's last ``versions.json`` without its command, whose paths belong to one machine."""
-    resumed = sorted(folder.glob("versions.resume-*.json"), key=lambda path: (len(path.name), path.name))
-    versions = read_object([folder / "versions.json", *resumed][-1])
+    versions = read_object(of_last_start(folder / "versions.json"))
     return {name: value for name, value in versions.items() if name != "command"}
 
 

@@ -31,7 +31,14 @@ from fail2fix.preflight.warnings import config_warnings
 from fail2fix.run.settings import fail2fix_settings, overlong_buffer, refuse_legacy_reward_keys
 from fail2fix.verl_ext import names
 
-__all__ = ["check_config", "check_inputs", "config_warnings", "missing_inputs", "settle_attention"]
+__all__ = [
+    "check_config",
+    "check_inputs",
+    "check_reward_function",
+    "config_warnings",
+    "missing_inputs",
+    "settle_attention",
+]
 
 
 def check_config(config: DictConfig) -> None:

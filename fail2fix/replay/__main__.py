@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command line."""
     arguments = parse(argv)
     with input_errors_in_one_line("replay"):
-        overrides = [word for word in arguments.words if "=" in word]
+        overrides = [word for word in arguments.words if "=" in word and not Path(word).is_dir()]
         runs = [Path(word) for word in arguments.words if word not in overrides]
         if len(runs) > 1:
             raise InputError(f"{runs[1]}: one run at a time; an override is written key=value")
@@ -63,10 +63,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         epilog=__doc__.split("\n\n", 2)[2],
     )
     parser.add_argument("words", nargs="*", metavar="RUN | key=value", help="a run's folder, and overrides")
-    parser.add_argument("--explain", action="store_true", help="walk through one step in words and tables")
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--explain", action="store_true", help="walk through one step in words and tables")
+    shape.add_argument("--json", action="store_true", help="print the figures of every step as JSON instead")
     parser.add_argument("--step", type=int, metavar="N", help="the step to explain (default: one with much to see)")
-    parser.add_argument("--json", action="store_true", help="print the figures of every step as JSON instead")
-    return parser.parse_intermixed_args(argv)
+    arguments = parser.parse_intermixed_args(argv)
+    if arguments.step is not None and not arguments.explain:
+        parser.error(f"--step {arguments.step}: only --explain walks through one step; add it")
+    return arguments
 
 
 def chosen_step(steps: list[ReplayedStep], asked: int | None) -> ReplayedStep:

@@ -150,11 +150,11 @@ def read_decisions(run: Path) -> list[RecordedStep]:
 
 
 def _finished_steps(metrics: Path) -> set[int] | None:
-    """The steps with a line; None without the file."""
+    """The steps with a whole line; None without the file."""
     if not metrics.exists():
         return None
     with reading(f"{metrics}: cannot be read"):
-        return {int(json.loads(line)["step"]) for line in metrics.read_text(encoding="utf-8").split("\n") if line}
+        return {int(json.loads(line)["step"]) for line in metrics.read_text(encoding="utf-8").split("\n")[:-1]}
 
 
 def read_step(path: Path) -> RecordedStep:

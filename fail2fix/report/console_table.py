@@ -31,11 +31,13 @@ class Section:
 
 
 def make_table(captions: Sequence[str], labels: int = 1) -> Table:
-    """An empty table; its first ``labels`` columns are left-aligned and never wrapped. Without captions no header."""
+    """An empty table; its first ``labels`` columns are left-aligned. Without captions no header.
+
+    In a narrow terminal all columns wrap, the widest first: with labels that do not wrap, numbers would vanish.
+    """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_header=any(captions))
     for place, caption in enumerate(captions):
-        label = place < labels
-        table.add_column(shown(caption), justify="left" if label else "right", no_wrap=label, overflow="fold")
+        table.add_column(shown(caption), justify="left" if place < labels else "right", overflow="fold")
     return table
 
 

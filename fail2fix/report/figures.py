@@ -22,6 +22,7 @@ from fail2fix.report.reading import (
     tally,
     validated_steps,
 )
+from fail2fix.report.run_data import number
 from fail2fix.report.statistics import bootstrap_interval
 from fail2fix.report.transitions import TRANSITIONS
 
@@ -153,8 +154,8 @@ def accuracy(step: int, rows: Sequence[Row]) -> Accuracy:
 
 
 def measured(rows: Sequence[Row], name: str) -> list[float]:
-    """Values of a metric in the rows that have it."""
-    return [row[name] for row in rows if row.get(name) is not None]
+    """Finite values of a metric in the rows that have one."""
+    return [value for row in rows if (value := number(row, name)) is not None]
 
 
 def total(rows: Sequence[Row], name: str) -> float:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TextIO
 
 from omegaconf import DictConfig
 from rich.console import Console
@@ -47,7 +47,9 @@ class LiveReport:
         self._file = folder / "metrics.jsonl"
         self._state: tuple[int, int] | None = None
         self._steps = int(config.trainer.total_training_steps or 0)
+        self._test_freq = int(config.trainer.test_freq)
         self._seconds: list[float] = []
+        self._validation_s = 0.0
         self._validated: dict[str, float] = {}
         self._where, self._since = "", time.monotonic()
         self._seen = {row["step"] for row in self._rows()}
@@ -57,20 +59,24 @@ class LiveReport:
         for line in header(self._config, self._file.parent):
             self._print(Text(printable(line)))
         if self._phase:
-            self._phase.start()
+            with _reader_may_leave(self._console):
+                self._phase.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.look(self._where)
         if self._phase:
-            self._phase.stop()
+            with _reader_may_leave(self._console):
+                self._phase.stop()
 
     def say(self, line: str) -> None:
         """Print a message on stderr."""
-        self._errors.print(Text(printable(line)), soft_wrap=True, highlight=False)
+        with _reader_may_leave(self._errors):
+            self._errors.print(Text(printable(line)), soft_wrap=True, highlight=False)
 
     def _print(self, line: Text) -> None:
-        self._console.print(line, soft_wrap=True, highlight=False)
+        with _reader_may_leave(self._console):
+            self._console.print(line, soft_wrap=True, highlight=False)
 
     def look(self, where: str) -> None:
         """Show the steps that have a line since the last look; ``where``: the step and phase that the run is in."""
@@ -83,11 +89,15 @@ class LiveReport:
         if where != self._where:
             self._where, self._since = where, time.monotonic()
         if self._phase:
-            self._phase.update(f"{where or 'starting'}, {time.monotonic() - self._since:.0f} s")
+            with _reader_may_leave(self._console):
+                self._phase.update(f"{where or 'starting'}, {time.monotonic() - self._since:.0f} s")
 
     def _rows(self) -> list[dict[str, Any]]:
-        """The whole lines of the metrics file, if it has changed; a resumed run may have taken lines out."""
-        with suppress(OSError):
+        """The whole lines of the metrics file, if it has changed; a resumed run may have taken lines out.
+
+        None if a line is damaged: the trainer sets it aside, and what is shown must not end a run.
+        """
+        with suppress(OSError, ValueError):
             stat = self._file.stat()
             if (state := (stat.st_mtime_ns, stat.st_size)) != self._state:
                 self._state = state
@@ -97,11 +107,19 @@ class LiveReport:
     def _show(self, row: Metrics) -> None:
         if row["step"] > 0 and "timing_s/step" in row:
             self._seconds.append(row["timing_s/step"])
-            left = (self._steps - row["step"]) * median(self._seconds[-RECENT:]) if self._steps else None
-            self._print(step_line(row, self._steps, left))
+            self._validation_s = row.get("timing_s/testing") or self._validation_s
+            self._print(step_line(row, self._steps, self._left_s(row["step"])))
         if accuracies := validated(row):
             self._print(validation_line(row, accuracies, self._validated))
             self._validated = accuracies
+
+    def _left_s(self, step: int) -> float | None:
+        """Seconds until the end, by the last few steps and the last validation; None without a number of steps."""
+        if not self._steps:
+            return None
+        left, every = range(step + 1, self._steps + 1), self._test_freq
+        validations = sum(number % every == 0 or number == self._steps for number in left) if every > 0 else 0
+        return len(left) * median(self._seconds[-RECENT:]) + validations * self._validation_s
 
 
 def header(config: DictConfig, folder: Path) -> list[str]:
@@ -142,9 +160,9 @@ def step_line(row: Metrics, steps: int, left_s: float | None) -> Text:
     line.append(f"  {row['timing_s/step']:.1f} s", style="bold")
     parts = [f"{name} {row[f'timing_s/{key}']:.1f}" for key, name in PHASES.items() if f"timing_s/{key}" in row]
     line.append(f" ({', '.join(parts)})" if parts else "")
-    if (speed := row.get("perf/throughput")) is not None:
-        line.append(f"  {speed:,.0f} tokens/s")
-    if left_s is not None:
+    if (tokens := row.get("perf/total_num_tokens")) is not None:  # perf/throughput is of one device
+        line.append(f"  {tokens / row['timing_s/step']:,.0f} tokens/s")
+    if left_s:
         line.append(f"  {clock(left_s)} left")
     return line
 
@@ -180,12 +198,38 @@ def _percent(share: float | None) -> str:
 
 @contextmanager
 def shown(config: DictConfig, folder: Path) -> Iterator[LiveReport | None]:
-    """Show a run as it trains, its processes' output in a file; nothing where verl's console logger is asked for."""
-    if "console" in config.trainer.logger:
+    """Show a run as it trains, its processes' output in a file.
+
+    Nothing where verl's console logger is asked for, or where stdout or stderr is closed or has no descriptor.
+    """
+    if "console" in config.trainer.logger or not all(map(_has_descriptor, (sys.stdout, sys.stderr))):
         yield None
         return
     with _output_in(folder / OUTPUT) as (console, errors), LiveReport(config, folder, console, errors) as live:
         yield live
+
+
+def _has_descriptor(stream: TextIO | None) -> bool:
+    with suppress(AttributeError, OSError, ValueError):
+        return stream.fileno() >= 0  # type: ignore[union-attr]
+    return False
+
+
+class _Screen(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the error pass; rich would discard this process's stdout, which is a file by now, and end the run."""
+        raise BrokenPipeError
+
+
+@contextmanager
+def _reader_may_leave(console: Console) -> Iterator[None]:
+    """Silence a console whose pipe is closed, whose terminal is gone or whose file is full: the run must go on."""
+    try:
+        yield
+    except OSError:
+        console.quiet = True
+        with open(os.devnull, "w") as nowhere:  # what is still buffered is lost
+            os.dup2(nowhere.fileno(), console.file.fileno())
 
 
 @contextmanager
@@ -199,5 +243,5 @@ def _output_in(path: Path) -> Iterator[tuple[Console, Console]]:
             undo.callback(os.dup2, before.fileno(), stream.fileno())
             undo.callback(stream.flush)
             os.dup2(file.fileno(), stream.fileno())
-            consoles.append(Console(file=before))
+            consoles.append(_Screen(file=before))
         yield consoles[0], consoles[1]

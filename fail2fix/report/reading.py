@@ -32,10 +32,10 @@ TEXT: FieldType = ("a text", lambda value: isinstance(value, str))
 
 
 def read_metrics(run: Path) -> list[Row]:
-    """Lines of ``metrics.jsonl`` by step, under today's names. Raises ``InputError`` as ``read_lines``."""
+    """Whole lines of ``metrics.jsonl`` by step, under today's names. Raises ``InputError`` as ``read_lines``."""
     if not run.is_dir():
         raise InputError(f"{run}: no such run folder: give <root>/<experiment>/<run>")
-    rows = read_lines(run / "metrics.jsonl", {"step": STEP})
+    rows = read_lines(run / "metrics.jsonl", {"step": STEP}, growing=True)
     return sorted(map(with_new_metrics, rows), key=lambda row: row["step"])
 
 
@@ -56,21 +56,26 @@ def read_validation(run: Path, step: int) -> list[Row]:
     return read_lines(run / "validation" / f"{step}.jsonl", {"input": TEXT, "score": NUMBER})
 
 
-def read_lines(path: Path, wanted: dict[str, FieldType]) -> list[Row]:
+def read_lines(path: Path, wanted: dict[str, FieldType], growing: bool = False) -> list[Row]:
     """Objects of a JSON-lines file, at least one, each with the ``wanted`` fields.
+
+    ``growing``: leave out a last line without its end, which is being written or was truncated by a kill.
 
     Raises ``InputError``: an unreadable file, or a malformed line or field.
     """
     with reading(f"{path}: cannot be read", OSError, UnicodeDecodeError):
         # Not splitlines: answers may hold other line separators, which JSON leaves as they are.
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    if lines == [""]:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    last = lines.pop()
+    if last and not growing:
+        lines.append(last)
+    if not lines or lines == [""]:
         raise InputError(f"{path}: empty")
     return [_parse_line(f"{path}, line {number}", line, wanted) for number, line in enumerate(lines, 1)]
 
 
 def _parse_line(where: str, line: str, wanted: dict[str, FieldType]) -> Row:
-    with reading(f"{where}: not JSON", ValueError):
+    with reading(f"{where}: not JSON", ValueError, RecursionError):
         row = json.loads(line)
     if not isinstance(row, dict):
         raise InputError(f"{where}: not an object")
@@ -81,9 +86,15 @@ def _parse_line(where: str, line: str, wanted: dict[str, FieldType]) -> Row:
     return row
 
 
+def of_last_start(path: Path) -> Path:
+    """The file that the run's last start wrote: a resumption adds ``config.resume-2.yaml`` beside ``config.yaml``."""
+    resumed = path.parent.glob(f"{path.stem}.resume-*{path.suffix}")
+    return max(resumed, key=lambda file: (len(file.name), file.name), default=path)
+
+
 def read_object(path: Path) -> Row:
     """The JSON object in a file. Raises ``InputError``."""
-    with reading(f"{path}: cannot be read", OSError, ValueError):
+    with reading(f"{path}: cannot be read", OSError, ValueError, RecursionError):
         found = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(found, dict):
         raise InputError(f"{path}: not an object")

@@ -21,7 +21,7 @@ import yaml
 
 from fail2fix.console.printable import printable
 from fail2fix.method.errors import InputError, reading
-from fail2fix.report.reading import Row, read_metrics, read_object
+from fail2fix.report.reading import Row, of_last_start, read_metrics, read_object
 
 LARGEST = 1e300  # beyond it JSON may hold an integer that no float can
 
@@ -49,7 +49,7 @@ class RunData:
         letter: names the run in pictures of several; empty in a report of one.
         lines: its metrics by step, finite values only.
         not_finite: metric -> the number of training steps where it was null or not finite.
-        config, versions: empty where the file is missing.
+        config, versions: of the last start; empty where the file is missing.
         starts: how often the run was started.
     """
 
@@ -110,9 +110,9 @@ def read_run(folder: Path, letter: str = "") -> RunData:
             not_finite.update(name for name in lost if row[name] is None or isinstance(row[name], float))
         lines.append(line)
     configs = list(folder.glob("config*.yaml"))
-    versions = folder / "versions.json"
+    versions = of_last_start(folder / "versions.json")
     return RunData(
-        folder, letter, lines, not_finite, _read_config(folder / "config.yaml"),
+        folder, letter, lines, not_finite, _read_config(of_last_start(folder / "config.yaml")),
         read_object(versions) if versions.exists() else {}, max(1, len(configs)),
     )  # fmt: skip
 
@@ -121,7 +121,7 @@ def _read_config(path: Path) -> Mapping[str, Any]:
     """The config as written: interpolations stay text, so that no environment variable gets into a page."""
     if not path.exists():
         return {}
-    with reading(f"{path}: cannot be read", OSError, yaml.YAMLError, UnicodeDecodeError):
+    with reading(f"{path}: cannot be read", OSError, yaml.YAMLError, ValueError, RecursionError):
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(config, Mapping):
         raise InputError(f"{path}: not a mapping of keys to values")

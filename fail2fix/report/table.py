@@ -13,7 +13,7 @@ def print_report(report: Report, console: Console) -> None:
     """Print the table and, below it, the paths of the run's files."""
     console.print(section_table(("", "", ""), sections(report)))
     for name, path in report.files.items():
-        console.print(shown(f"{name:<14}"), shown(path or "not written"), soft_wrap=True)
+        console.print(f"{name:<14}", shown(path or "not written"), soft_wrap=True, highlight=False)
 
 
 def sections(report: Report) -> list[Section]:

@@ -123,7 +123,8 @@ class Driver:
         if self._screen:
             self._screen.say(line)
         else:
-            print(line, file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError):  # whoever read stderr has left
+                print(line, file=sys.stderr, flush=True)
 
     def _train(self) -> None:
         """Train, and leave Ray when told: its servers, and their last output, end with the thread that started them."""
@@ -177,7 +178,8 @@ class Driver:
             return Failure("", 128 + self._signals[0] if self._signals else Exit.FINISHED)
         failure = failure_of(self._error)
         if failure.status != Exit.BAD_INPUT:  # which needs no traceback
-            traceback.print_exception(self._error)
+            with contextlib.suppress(OSError):  # the status counts more, also where the disk is full
+                traceback.print_exception(self._error)
         return self._failure(failure.line, failure.status)
 
     def _failure(self, what: str, status: int) -> Failure:
@@ -214,6 +216,7 @@ class Driver:
 
 def end_process(status: int) -> None:
     """End without the exit handlers of libraries whose processes are gone: some wait for an answer."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # closed, or nobody reads it
+            stream.flush()
     os._exit(status)

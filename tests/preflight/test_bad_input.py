@@ -691,6 +691,34 @@ def test_a_reward_file_that_fails_without_a_message_is_named(folder: Path, tmp_p
     assert "cannot be loaded (IndexError)" in refusal(preflight.check_inputs, composed(folder, path))
 
 
+@pytest.mark.parametrize(
+    ("code", "named"),
+    [
+        (None, "cannot be loaded"),
+        ("def compute_score(answer): ...", "does not take the arguments"),
+        ("def compute_score(data_source, solution_str, ground_truth): ...", "unexpected keyword argument 'extra_info'"),
+        ("def compute_score(solution_str, ground_truth, bonus, **_): ...", "'bonus'"),
+        ("def compute_score(data_source, solution_str, ground_truth, extra_info=None): ...", None),
+        ("async def compute_score(solution_str, ground_truth, **_): ...", None),
+    ],
+)
+def test_a_dry_run_checks_the_reward_function(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], code: str | None, named: str | None
+) -> None:
+    if code:
+        (tmp_path / "reward.py").write_text(code)
+    given = composed(folder, f"reward.custom_reward_function.path={tmp_path}/reward.py")
+
+    def dry_run(given: DictConfig) -> bool:
+        return train.prepare(given, dry_run=True, held=ExitStack())
+
+    if named is None:
+        assert dry_run(given) is False
+        return
+    assert named in refusal(dry_run, given)
+    assert capsys.readouterr().out == ""
+
+
 def same_model(folder: Path, out: Path, **changes: object) -> str:
     """The override for a copy of the tiny model whose config says something else."""
     shutil.copytree(folder / "model", out)

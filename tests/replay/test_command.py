@@ -246,6 +246,23 @@ def test_hostile_texts_stay_texts(run: Path, capsys: pytest.CaptureFixture[str],
     assert told.count("\n1. ") == told.count("\n6. ") == 1
 
 
+def test_a_line_that_is_being_written_is_no_finished_step(run: Path) -> None:
+    (run / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"step": 3, "fail2f')
+    assert [step.step for step in read_decisions(run)] == [1, 2]
+
+
+def test_a_run_s_folder_may_have_an_equals_sign(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As folders of sweeps do."""
+    sweep = run.with_name("lr=1e-6")
+    run.rename(sweep)
+    assert "reproduce 3 steps" in output(capsys, sweep, "fail2fix.risk.penalty=2")
+
+
+@pytest.mark.parametrize("words", [["--step", "2"], ["--step", "2", "--json"], ["--explain", "--json"]])
+def test_options_without_an_effect_are_refused(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    assert refused(capsys, *words).startswith("replay: error: ")
+
+
 def test_other_rollouts_than_the_recorded_ones_are_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second, _ = read_decisions(run)
     dump_texts(run, first, "x")

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from fail2fix.report.live import OUTPUT, LiveReport, clock, step_line, validated
+from fail2fix.report.live import shown as live_view
 from tests.forked import run_code
 
 STEP = {
@@ -23,14 +24,15 @@ STEP = {
     "timing_s/step": 43.72,
     "timing_s/gen": 9.1,
     "timing_s/update_actor": 26.8,
-    "perf/throughput": 132.6,
+    "perf/total_num_tokens": 5797,
+    "perf/throughput": 66.3,  # of one of two devices
 }
 VALIDATION = {"val-core/fail2fix/arithmetic/acc/mean@4": 0.242, "fail2fix/held_out/fix_rate": 0.3}
 CONFIG: dict[str, Any] = {
     "fail2fix": {"seed": 0, "correction": {"enabled": True, "attempts": 6, "rollouts": 6}},
     "data": {"train_files": ["train.parquet"], "train_batch_size": 6},
     "actor_rollout_ref": {"model": {"path": "a/model"}, "rollout": {"n": 6}},
-    "trainer": {"total_training_steps": 10, "logger": []},
+    "trainer": {"total_training_steps": 10, "test_freq": 4, "logger": []},
 }
 
 
@@ -83,6 +85,23 @@ def test_every_step_is_shown_once_and_a_half_written_line_waits(shown: Shown) ->
     shown.write(first, second)
     assert [line.split("  solved")[0] for line in shown.look()] == ["step  2/10"]
     assert shown.look() == []
+
+
+def test_the_remaining_time_includes_validations(shown: Shown) -> None:
+    """After step 4 six steps of 10 s are left, and the validations after steps 8 and 10, of 100 s each."""
+    shown.write(*({"step": step} | STEP | {"timing_s/step": 10.0} for step in (1, 2, 3)))
+    assert shown.look()[0].endswith("1:30 left")
+    with shown.file.open("a") as file:
+        file.write(json.dumps({"step": 4} | STEP | {"timing_s/step": 10.0, "timing_s/testing": 100.0}) + "\n")
+    assert shown.look()[0].endswith("4:20 left")
+
+
+def test_a_damaged_line_ends_no_run(shown: Shown) -> None:
+    """A resumption starts with the lines of a killed run; the trainer sets damaged ones aside later."""
+    shown.file.write_bytes(b'{"step": 1, "a": \n\xff\n')
+    assert Shown(shown.file.parent).look() == []
+    shown.write({"step": 1} | STEP)
+    assert len(shown.look()) == 1
 
 
 def test_a_resumed_run_shows_only_what_it_trains(tmp_path: Path) -> None:
@@ -164,4 +183,47 @@ def test_verl_s_console_logger_keeps_its_output(tmp_path: Path) -> None:
     out, err = run_shown(tmp_path, ["console"])
     assert set(out) == {"before", "library", "child", "after"}
     assert err == ["warning"]
+    assert not (tmp_path / OUTPUT).exists()
+
+
+LEFT = """
+import json, os, sys
+from pathlib import Path
+from omegaconf import OmegaConf
+from fail2fix.report.live import shown
+from tests.report.test_live import STEP
+
+config, folder = OmegaConf.create({config!r}), Path({folder!r})
+reader, writer = os.pipe()
+os.dup2(writer, {stream})
+os.close(writer)
+with shown(config, folder) as screen:
+    os.close(reader)
+    for step in (1, 2):
+        with (folder / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(dict(STEP, step=step)) + chr(10))
+        screen.look("")
+        screen.say("a message")
+    print("library")
+"""
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_a_run_goes_on_where_its_reader_leaves(tmp_path: Path, stream: int) -> None:
+    """As in `... | head`; the file still gets all output."""
+    done = run_code(LEFT.format(config=CONFIG, folder=str(tmp_path), stream=stream), preload=["fail2fix.report.live"])
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / OUTPUT).read_text() == "library\n"
+    assert ("step  2/10" in done.stdout) == (stream == 2)
+    assert done.stderr.count("a message") == (2 if stream == 1 else 0)
+
+
+@pytest.mark.parametrize("stdout", [io.StringIO(), None])
+def test_without_a_descriptor_there_is_only_the_process_s_own_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stdout: io.StringIO | None
+) -> None:
+    """A notebook's stdout has none; a closed one is None."""
+    monkeypatch.setattr("sys.stdout", stdout)
+    with live_view(OmegaConf.create(CONFIG), tmp_path) as screen:
+        assert screen is None
     assert not (tmp_path / OUTPUT).exists()

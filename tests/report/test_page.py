@@ -16,7 +16,7 @@ from fail2fix.report.__main__ import main
 from fail2fix.report.at_end import PAGE, draw_at_end
 from fail2fix.report.examples import ANSWER_CHARS, PROBLEM_CHARS
 from fail2fix.report.page import make_page
-from fail2fix.report.run_data import shortened
+from fail2fix.report.run_data import read_run, shortened
 from tests.report.made_up import Page, metrics, write_lines, write_run
 
 TEXTS = 10_000
@@ -211,7 +211,7 @@ WRONG: dict[str, tuple[Callable[[Path], None], str]] = {
     "no folder": (shutil.rmtree, "no such run folder"),
     "no metrics": (only("config.yaml"), "metrics.jsonl: cannot be read"),
     "empty metrics": (holding("metrics.jsonl", ""), "metrics.jsonl: empty"),
-    "broken metrics": (holding("metrics.jsonl", '{"step": 1}\n{"st'), "metrics.jsonl, line 2: not JSON"),
+    "broken metrics": (holding("metrics.jsonl", '{"step": 1}\n{"st\n'), "metrics.jsonl, line 2: not JSON"),
     "broken config": (holding("config.yaml", "a: ["), "config.yaml: cannot be read"),
     "a config of text": (holding("config.yaml", "words"), "config.yaml: not a mapping"),
     "broken versions": (holding("versions.json", "[]"), "versions.json: not an object"),
@@ -230,6 +230,16 @@ def test_a_damaged_file_is_one_line(run: Path, capsys: pytest.CaptureFixture[str
     assert message in errors
     assert errors.count("\n") == 1
     assert not (run.parent / "page.html").exists()
+
+
+def test_a_resumed_run_shows_the_settings_of_its_last_start(run: Path) -> None:
+    for start in (2, 9, 10):
+        (run / f"config.resume-{start}.yaml").write_text(f"fail2fix: {{risk: {{penalty: {start}.5}}}}\n")
+        (run / f"versions.resume-{start}.json").write_text(f'{{"python": "3.11.{start}"}}')
+    read = read_run(run)
+    assert read.setting("fail2fix.risk.penalty") == 10.5
+    assert read.versions == {"python": "3.11.10"}
+    assert read.starts == 4
 
 
 # ------------------------------------------------------------------------------------------- command line and hook

@@ -237,6 +237,7 @@ MALFORMED = [
     ("metrics.jsonl", "{}", "metrics.jsonl, line 2: 'step' is None, not a step"),
     ("metrics.jsonl", '{"step": 2, "timing_s/step": "3"}', "line 2: 'timing_s/step' is '3', not a number"),
     ("metrics.jsonl", "", "metrics.jsonl, line 2: not JSON"),
+    ("metrics.jsonl", "[" * 100_000, "metrics.jsonl, line 2: not JSON (RecursionError: maximum recursion depth"),
     ("validation/10.jsonl", '{"score": 1}', "10.jsonl, line 2: 'input' is None, not a text"),
     ("validation/10.jsonl", '{"input": "a"}', "10.jsonl, line 2: 'score' is None, not a number"),
 ]
@@ -252,6 +253,33 @@ def test_a_malformed_line_is_named(
     errors = capsys.readouterr().err
     assert message in errors
     assert errors.count("\n") == 1
+
+
+def test_metrics_are_read_while_a_line_is_written(run: Path) -> None:
+    before = make_report(run)
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(step_row(6))[:100])
+    assert make_report(run) == before
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "9" * 400])
+def test_a_metric_that_is_no_finite_number_counts_as_not_measured(run: Path, value: str) -> None:
+    path = run / "metrics.jsonl"
+    for name in ("fail2fix/transition/fixed", "timing_s/step", "fail2fix/base/rollouts"):
+        path.write_text(re.sub(f'("{name}": )[0-9.]+', rf"\g<1>{value}", path.read_text(), count=1))
+    report = make_report(run)
+    assert report.first_quarter.counts["fixed"] == 2
+    assert report.phases["step"].total_s == 30.0
+    assert report.streams["base"]["rollouts"] == 64
+
+
+def test_a_narrow_terminal_shows_every_number(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert main([str(run)]) == 0
+    words = capsys.readouterr().out.split()
+    assert {"37.5", "100.0", "(18.8", "(56.2", "5,000", "3,000", "1.00", "33.3", "0.9400"} <= set(words)
 
 
 def test_missing_files_are_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,6 +55,17 @@ def test_a_training_that_ends_is_finished_and_silent(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+FULL = "for stream in (1, 2): os.dup2(os.open('/dev/full', os.O_WRONLY), stream)"
+LEFT = "for stream in (1, 2): reader, writer = os.pipe(); os.dup2(writer, stream); os.close(writer); os.close(reader)"
+
+
+@pytest.mark.parametrize("outputs", [FULL, LEFT], ids=["full", "left"])
+def test_an_error_that_cannot_be_printed_keeps_its_status(tmp_path: Path, outputs: str) -> None:
+    """On a full disk, and as in `... 2>&1 | head`."""
+    done = drive(tmp_path, f"sys.stdout.write('x')\n{outputs}\nraise ConnectionError('gone')")
+    assert done.returncode == 75
+
+
 @pytest.mark.parametrize(
     ("raised", "status", "words"),
     [
