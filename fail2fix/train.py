@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,9 @@ class VerlConfigs(SearchPathPlugin):
     """Adds verl's configs to Hydra's search path, which Hydra otherwise allows in a primary config only."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        search_path.append("verl", "pkg://verl.trainer.config")
+        spec = find_spec("verl")  # by path: Hydra imports a package it is given, and verl's import takes seconds
+        folder = Path(spec.origin).parent / "trainer" / "config" if spec and spec.origin else None
+        search_path.append("verl", f"file://{folder}" if folder else "pkg://verl.trainer.config")
 
 
 @cache

@@ -4,7 +4,7 @@
 #   scripts/test.sh [--fast | --e2e | --types | --all] [--official] [any pytest argument]
 #
 #   (none)      lint, types, the tests that start no engine, in parallel, then those that do, one after another
-#   --fast      lint and the tests that start no engine, nor import verl in a process of their own
+#   --fast      lint and the tests that start no engine and are not marked heavy, within two minutes on two cores
 #   --e2e       the tests that start an engine or a worker of verl
 #   --types     types alone
 #   --all       everything, the slow tests too
@@ -57,7 +57,7 @@ lint() { ruff check . && ruff format --check .; }
 left_out() {
   case $TIER in
     all) ;;
-    fast) echo " and not slow and not verl_process" ;;
+    fast) echo " and not slow and not heavy" ;;
     *) echo " and not slow" ;;
   esac
 }

@@ -80,7 +80,7 @@ def test_correction_prompts_of_a_cpu_setup_grow_with_its_responses(setup: str) -
     assert grown == 500 - shipped.data.max_response_length
 
 
-@pytest.mark.verl_process
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", ["cipo", "quickstart"])
 def test_the_command_line_prints_what_is_composed(name: str) -> None:
     cpu = name == "quickstart"

@@ -113,7 +113,7 @@ def test_the_changelog_begins_with_the_version() -> None:
     assert headings[0] == fail2fix.__version__
 
 
-@pytest.mark.verl_process
+@pytest.mark.heavy
 @pytest.mark.parametrize("release", [VERL, *(pytest.param(other, marks=pytest.mark.slow) for other in OTHER_RELEASES)])
 def test_stock_verl_loads_the_reward_manager_of_the_wheel(wheel: Path, release: str, tmp_path: Path) -> None:
     """By the three lines of its docstring, through verl's own loader, without the clone on the path."""

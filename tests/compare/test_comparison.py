@@ -24,6 +24,17 @@ Call = Callable[..., int]
 
 
 @pytest.fixture
+def picture() -> None:
+    """Draw the picture of a comparison, which takes a second."""
+
+
+@pytest.fixture(autouse=True)
+def pictures_are_drawn_where_they_differ(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "picture" not in request.fixturenames:
+        monkeypatch.setattr("fail2fix.compare.picture.draw_picture", lambda comparison, path: path.touch())
+
+
+@pytest.fixture
 def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
@@ -55,6 +66,7 @@ def logs(out: Path) -> dict[str, int]:
     return {path.stem: path.read_text().count("training ") for path in (out / "logs").glob("*.log")}
 
 
+@pytest.mark.usefixtures("picture")
 def test_a_comparison_leaves_records_numbers_and_a_picture(
     call: Call, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -210,6 +222,7 @@ def test_a_training_that_outlives_its_call_is_not_joined_by_another(error: Calla
         os.killpg(training, signal.SIGKILL)
 
 
+@pytest.mark.usefixtures("picture")
 def test_unequal_rollouts_are_refused_unless_allowed(call: Call, error: Callable[..., str], out: Path) -> None:
     line = error(2, "+fake.cipo.rollouts=102")
     assert "not equal: grpo-seed0 spent 400 rollouts and cipo-seed0 408, 2 % more" in line
@@ -223,6 +236,7 @@ def test_one_percent_is_equal(call: Call) -> None:
     assert call("+fake.cipo.rollouts=101") == 0
 
 
+@pytest.mark.usefixtures("picture")
 def test_one_seed_says_what_it_cannot_say(call: Call, out: Path) -> None:
     assert call(seeds=1) == 0
     (warning,) = json.loads((out / "comparison.json").read_text())["warnings"]
@@ -274,6 +288,7 @@ def test_runs_of_different_machines_are_said_to_be(call: Call, out: Path) -> Non
     assert warning == "the runs differ in platform, torch: neither their code nor their seconds may compare"
 
 
+@pytest.mark.usefixtures("picture")
 def test_without_held_out_corrections_the_rest_is_compared(call: Call, out: Path) -> None:
     assert call() == 0
     for path in (out / "runs").iterdir():

@@ -182,7 +182,7 @@ def test_bad_input_ends_in_one_clear_line(main: Main, case: str) -> None:
     assert all(part in line for part in named), line
 
 
-@pytest.mark.verl_process
+@pytest.mark.heavy
 @pytest.mark.parametrize("case", ["unknown key", "missing file"], ids=lambda case: case.replace(" ", "-"))
 def test_a_process_of_its_own_ends_in_the_same_line(folder: Path, main: Main, case: str) -> None:
     overrides, _ = CASES[case]

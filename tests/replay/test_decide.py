@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from fail2fix.method.config import AdvantageConfig, Baseline, RatioConfig, ReplayConfig, RiskConfig, Scale
 from fail2fix.method.errors import InputError
+from fail2fix.replay import decide
 from fail2fix.replay.decide import ReplayedStep, differences, replayed
 from fail2fix.replay.figures import base_pull, changes, figures_of, transitions_of
 from fail2fix.run.config import Fail2FixConfig
@@ -24,6 +27,23 @@ SETTINGS = {
     "own rule": made_up.settings(risk=RiskConfig(rule="tests.replay.made_up.stubborn")),
     "no band": made_up.settings(replay=ReplayConfig(difficulty=False, max_attempts_per_prompt=1)),
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def settings_are_checked_once() -> Iterator[None]:
+    """Overridden settings are a pure function, and most of the time of a replay."""
+    compute = decide.overridden
+    found: dict[tuple[str, ...], Fail2FixConfig] = {}
+
+    def overridden(settings: Fail2FixConfig, words: Sequence[str]) -> Fail2FixConfig:
+        key = repr(settings), *words
+        if key not in found:
+            found[key] = compute(settings, words)
+        return deepcopy(found[key])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decide, "overridden", overridden)
+        yield
 
 
 def lines(steps: list[ReplayedStep]) -> list[str]:

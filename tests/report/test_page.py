@@ -19,7 +19,6 @@ from fail2fix.report.page import make_page
 from fail2fix.report.run_data import read_run, shortened
 from tests.report.made_up import Page, metrics, write_lines, write_run
 
-TEXTS = 10_000
 TITLES = ("Summary", "Findings", "Curves", "Attempts and corrections", "Accounting", "Settings and versions")
 
 
@@ -28,8 +27,14 @@ def run(tmp_path: Path) -> Path:
     return write_run(tmp_path / "quickstart" / "first")
 
 
-def test_one_page_holds_everything_about_a_run(run: Path) -> None:
-    page = Page(make_page([run]))
+@pytest.fixture(scope="module")
+def html(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of ``run``."""
+    return make_page([write_run(tmp_path_factory.mktemp("runs") / "quickstart" / "first")])
+
+
+def test_one_page_holds_everything_about_a_run(html: str) -> None:
+    page = Page(html)
     words = " ".join(page.text.split())
     for expected in (
         "quickstart/first",
@@ -61,8 +66,7 @@ def test_two_runs_stand_beside_each_other(run: Path, tmp_path: Path) -> None:
     assert differing == [("start", "tr", (("class", "differs"),))]
 
 
-def test_the_page_asks_for_nothing_outside(run: Path) -> None:
-    html = make_page([run])
+def test_the_page_asks_for_nothing_outside(html: str) -> None:
     page = Page(html)
     tags = {element[1] for element in page.elements if element[0] == "start"}
     assert tags.isdisjoint(
@@ -87,8 +91,8 @@ def test_names_in_a_page_are_unique(run: Path, tmp_path: Path) -> None:
     assert len(names) == len(set(names))
 
 
-def test_the_same_files_give_the_same_page(run: Path) -> None:
-    assert make_page([run]) == make_page([run])
+def test_the_same_files_give_the_same_page(run: Path, html: str) -> None:
+    assert make_page([run]) == html
 
 
 # ------------------------------------------------------------------------------------------------ hostile texts
@@ -111,10 +115,11 @@ def page_of(folder: Path, texts: Sequence[str]) -> Page:
     return Page(make_page([run]))
 
 
-def test_hostile_texts_stay_texts(tmp_path: Path) -> None:
-    """Ten thousand texts: the elements are those of harmless ones, and problems and answers are quoted whole."""
+@pytest.mark.parametrize("number", [300, pytest.param(10_000, marks=pytest.mark.heavy)])
+def test_hostile_texts_stay_texts(tmp_path: Path, number: int) -> None:
+    """The elements are those of harmless ones, and problems and answers are quoted whole."""
     plain = page_of(tmp_path, [HARMLESS] * EACH)
-    texts = list(hostile_texts(TEXTS + EACH - TEXTS % EACH, seed=21))
+    texts = list(hostile_texts(number + EACH - number % EACH, seed=21))
     for start in range(0, len(texts), EACH):
         batch = json.loads(json.dumps(texts[start : start + EACH]))  # two halves of a character become one
         page = page_of(tmp_path, batch)
@@ -128,8 +133,8 @@ NAMES = ("<script>alert(1)<", "{{ 7 * 7 }}{% raw %}", "a & b &lt;", "' onload='x
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_hostile_name_of_a_run_stays_text(tmp_path: Path, name: str) -> None:
-    plain = Page(make_page([write_run(tmp_path / "runs" / "plain")]))
+def test_a_hostile_name_of_a_run_stays_text(tmp_path: Path, html: str, name: str) -> None:
+    plain = Page(html)
     page = Page(make_page([write_run(tmp_path / "runs" / name)]))
     assert page.elements == plain.elements
     assert f"runs/{printable(name)}" in page.text

@@ -11,7 +11,7 @@ from tests.e2e.support.tiny import make_tokenizer
 from tests.forked import run_script
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "bench" / "driver.py"
-pytestmark = pytest.mark.verl_process
+pytestmark = pytest.mark.heavy
 VERL = ["verl.trainer.ppo.ray_trainer"]  # its imports take most of the time
 
 

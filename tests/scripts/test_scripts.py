@@ -172,7 +172,7 @@ LINT = [".venv ruff check .", ".venv ruff format --check ."]
 TYPES = [".venv mypy"]
 PARALLEL = ".venv pytest -n auto --maxprocesses 8 --dist worksteal"
 THOROUGH = "--hypothesis-profile thorough"
-FAST = "not e2e and not slow and not verl_process"
+FAST = "not e2e and not slow and not heavy"
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ assert transformer_impl.logprobs_from_logits(logits, labels).tolist() == [7, 8, 
 """
 
 
-@pytest.mark.verl_process
+@pytest.mark.heavy
 def test_a_worker_that_is_given_our_loss_uses_ours_and_flash_attn_where_it_is() -> None:
     """A process of its own, as ``set_loss_fn`` reaches it: with a pickled loss."""
     from functools import partial
@@ -122,7 +122,7 @@ def test_a_worker_that_is_given_our_loss_uses_ours_and_flash_attn_where_it_is() 
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-@pytest.mark.verl_process
+@pytest.mark.heavy
 def test_the_benchmark_runs_on_this_device() -> None:
     sizes = ["--tokens", "32", "--vocabulary", "500", "700", "--repeats", "1"]
     said = run_script(ROOT / "scripts" / "bench" / "log_probs.py", *sizes, preload=["verl.workers.engine_workers"])

@@ -4,7 +4,7 @@ import pytest
 
 from tests.forked import run_code
 
-pytestmark = pytest.mark.verl_process
+pytestmark = pytest.mark.heavy
 MANY = 2000  # looks in half a second, or in what a busy machine makes of it; asleep they are 250
 
 SHARED = ["fail2fix.verl_ext.cpu.vllm_plugin", "vllm.distributed.device_communicators.shm_broadcast", "zmq"]

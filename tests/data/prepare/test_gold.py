@@ -18,8 +18,8 @@ from fail2fix.method.errors import InputError
 from fail2fix.verify.config import CodeConfig, VerifierConfig
 from fail2fix.verify.gold import parse_gold
 from fail2fix.verify.registry import open_verifier, verifier_of
-from tests.data.prepare.sets import samples
-from tests.data.prepare.test_sets import WRITTEN
+from tests.data.prepare.sets import heavy_where, samples
+from tests.data.prepare.test_sets import LARGE, WRITTEN
 from tests.shared import DATA
 
 EXCEPTIONS = json.loads(Path(__file__).with_name("gold_exceptions.json").read_text())
@@ -83,14 +83,14 @@ def test_the_samples_own_solutions_are_right(name: str) -> None:
 
 
 @pytest.mark.needs_shared
-@pytest.mark.parametrize("name", MATH)
+@pytest.mark.parametrize("name", heavy_where(MATH, LARGE))
 def test_every_own_solution_is_right_in_mathematics(name: str) -> None:
     chosen = find_set(name)
     assert refused(chosen, local_problems(chosen)) == set(EXCEPTIONS.get(name, {}))
 
 
 @pytest.mark.needs_shared
-@pytest.mark.parametrize("name", CODE)
+@pytest.mark.parametrize("name", heavy_where(CODE, LARGE))
 def test_the_first_programs_pass_their_tests(name: str) -> None:
     chosen = find_set(name)
     first = local_problems(chosen)[:10]

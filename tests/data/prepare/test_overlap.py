@@ -20,6 +20,8 @@ from fail2fix.data.prepare.overlap import (
 from fail2fix.data.prepare.sources import is_at_hand, rows_of
 from fail2fix.data.sets import all_sets, find_set
 from fail2fix.data.sets.spec import Problem
+from tests.data.prepare.sets import heavy_where
+from tests.data.prepare.test_sets import LARGE
 from tests.shared import DATA
 
 FOUND = {
@@ -38,13 +40,14 @@ def problems(name: str, split: str, folder: Path = DATA) -> list[Problem]:
 
 
 @pytest.mark.needs_shared
-@pytest.mark.parametrize("name", FOUND)
+@pytest.mark.parametrize("name", heavy_where(FOUND, [name for name in LARGE if name != "math"]))
 def test_the_overlaps_that_are_known(name: str) -> None:
     found = exact_overlaps(problems(name, "train"), shipped_hashes())
     assert FOUND[name].items() <= found.items()
 
 
 @pytest.mark.needs_shared
+@pytest.mark.heavy
 def test_the_shipped_hashes_are_of_the_evaluation_sets() -> None:
     shipped = shipped_hashes()
     evaluated = {name: each for name, each in all_sets().items() if each.use == "evaluation"}

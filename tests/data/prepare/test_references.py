@@ -87,6 +87,7 @@ def test_distilled_programs_that_fail_are_left_out(backend: LocalBackend, tmp_pa
 
 
 @pytest.mark.needs_shared
+@pytest.mark.heavy
 def test_bugs_that_slip_through_debugbenchs_tests_are_left_out(backend: LocalBackend, tmp_path: Path) -> None:
     (tmp_path / "debugbench").mkdir()
     (tmp_path / "leetcode_dataset").symlink_to(DATA / "leetcode_dataset")

@@ -21,7 +21,7 @@ from fail2fix.data.sets.evaluation_code import in_window, unpacked
 from fail2fix.data.sets.spec import CODE, INSTRUCTIONS, MATH, SourceRow, UnusableRowError
 from fail2fix.method.errors import InputError
 from fail2fix.verify.code.ground_truth import AssertionTests, CallTests, StdioTests, Tests, parse_ground_truth
-from tests.data.prepare.sets import SAMPLES, sample_problems, samples
+from tests.data.prepare.sets import SAMPLES, heavy_where, sample_problems, samples
 from tests.shared import DATA
 
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -57,6 +57,9 @@ WRITTEN = {
     "debugbench": (1_414, 0, 1_119),
 }
 """Rows of the local copies, and of them those for training and those held out; DebugBench's before programs are run."""
+
+LARGE = ("deepscaler", "dapo", "leetcode", "math")
+"""Sets that take two to ten CPU seconds to prepare."""
 
 HAND_CHECKED = {
     "deepscaler": ("level3_train.json.gz, row 3929", "For how many three-digit numbers can you subtract 297", "60"),
@@ -337,7 +340,7 @@ def test_a_pickle_that_is_more_than_a_text_is_not_run() -> None:
 
 
 @pytest.mark.needs_shared
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", heavy_where(WRITTEN, LARGE))
 def test_every_local_row_is_written_or_counted(name: str, tmp_path: Path) -> None:
     read, train, test = WRITTEN[name]
     prepare(replace(find_set(name), runs_references=False), tmp_path, DATA)
