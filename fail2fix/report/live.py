@@ -95,7 +95,7 @@ class LiveReport:
     def _rows(self) -> list[dict[str, Any]]:
         """The whole lines of the metrics file, if it has changed; a resumed run may have taken lines out.
 
-        None if a line is damaged: the trainer sets it aside, and what is shown must not end a run.
+        No line if one is damaged: the trainer sets it aside, and what is shown must not end a run.
         """
         with suppress(OSError, ValueError):
             stat = self._file.stat()
