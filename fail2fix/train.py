@@ -95,6 +95,7 @@ def prepare(config: DictConfig, dry_run: bool, held: ExitStack) -> bool:
         preflight.check_reward_function(config)
         print(OmegaConf.to_yaml(config, resolve=True))
         print("\n".join(f"# not checked: {note}" for note in preflight.missing_inputs(config)))
+        print("# everything else is checked; nothing was started")
         return False
     start(config, folder, held)
     return True
