@@ -15,6 +15,7 @@ from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository, IConfigRepository
 from hydra._internal.defaults_list import DefaultsList, Overrides, create_defaults_list
+from hydra._internal.hydra import Hydra
 from hydra.core.default_element import ResultDefault
 from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult
@@ -83,7 +84,15 @@ def configs_are_composed_once() -> Iterator[None]:
         config: DictConfig = pickle.loads(merged[id(defaults)])
         return config
 
+    get_mode = Hydra.get_mode
+
+    def mode(self: Hydra, config_name: str | None, overrides: list[str]) -> object:
+        """Hydra's mode stands in no file of ours: no second composition has to tell it."""
+        given = any("hydra" in override for override in overrides)
+        return get_mode(self, config_name, overrides) if given else None
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Hydra, "get_mode", mode)
         patch.setattr(ConfigRepository, "load_config", load_config)
         patch.setattr(config_loader_impl, "create_defaults_list", defaults_list)
         patch.setattr(ConfigLoaderImpl, "_compose_config_from_defaults_list", compose)

@@ -17,6 +17,7 @@ from bench.step import room
 from omegaconf import DictConfig, OmegaConf
 
 from fail2fix import train
+from tests.tiers import heavy_where
 from tests.verl_ext.test_contract import config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -137,7 +138,10 @@ def test_the_table_beside_the_configs_lists_every_config_with_its_rollouts(name:
     assert f"{rollouts:,}" in rows[name]
 
 
-@pytest.mark.parametrize("setup", sorted(path.stem for path in (ROOT / "configs" / "setup").glob("*.yaml")))
+SETUPS = sorted(path.stem for path in (ROOT / "configs" / "setup").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("setup", heavy_where(SETUPS, set(SETUPS) - {"gsm8k", "leetcode"}))
 def test_matched_rollouts_are_matched_under_every_setup(setup: str) -> None:
     both, alone = (composed(name, f"setup={setup}", "device=cpu", cpu=True) for name in ("cipo", "grpo_bs256"))
     corrections = both.fail2fix.correction.attempts * both.fail2fix.correction.rollouts
@@ -184,7 +188,7 @@ SCALED = {
 
 
 @pytest.mark.parametrize("chosen", [*SCALED, ",".join(SCALED)])
-@pytest.mark.parametrize("nodes", [1, 4])
+@pytest.mark.parametrize("nodes", heavy_where([1, 4], [4]))
 def test_ways_to_scale_compose_with_setups_and_pass_the_checks(chosen: str, nodes: int) -> None:
     given = composed("cipo", "setup=deepscaler", f"scale=[{chosen}]", f"trainer.nnodes={nodes}")
     for name in chosen.split(","):

@@ -13,6 +13,7 @@ from fail2fix.evaluate.settings import Settings
 from fail2fix.method.errors import InputError
 from tests.evaluate.rows import question
 from tests.services import Service, down, serving
+from tests.tiers import heavy_where
 
 ANSWER = {
     "id": "1", "object": "chat.completion", "created": 0, "model": "m",
@@ -28,7 +29,7 @@ def ask(service: Service, times: int) -> list[str]:
     return [answer.response for answer in engine.generate([Request(prompt, Sampling(), None)] * times, "test")]
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", heavy_where([429, 503], [503]))
 def test_a_busy_endpoint_is_asked_again(status: int) -> None:
     with serving(status, for_s=2.0, answer=ANSWER) as service:
         assert ask(service, 80) == ["It is 4."] * 80

@@ -15,6 +15,7 @@ from fail2fix.evaluate.questions import read_questions
 from fail2fix.method.errors import InputError
 from tests.evaluate.recorded import Answer, Questions, failures, judged, passes, results, seeds
 from tests.shared import DATA
+from tests.tiers import heavy_where
 
 EXCEPTIONS: Mapping[str, Mapping[str, str]] = json.loads(
     Path(__file__).with_name("recorded_exceptions.json").read_text()
@@ -32,6 +33,8 @@ RECORDINGS: Mapping[str, tuple[str, int, Callable[[Questions], list[Answer]]]] =
     "livecodebench results": ("livecodebench", 1100, results),
 }
 """{recording: its set, how many answers it has, and how to read them}"""
+
+LARGE = [name for name, (chosen, _, _) in RECORDINGS.items() if chosen == "livecodebench"]
 
 SAMPLE = 12
 """Answers of a recording that are judged by default."""
@@ -65,7 +68,7 @@ def differing(answers: Sequence[Answer]) -> dict[str, str]:
 
 
 @pytest.mark.needs_shared
-@pytest.mark.parametrize("recording", RECORDINGS)
+@pytest.mark.parametrize("recording", heavy_where(RECORDINGS, LARGE))
 def test_exceptions_are_few(read: Read, recording: str) -> None:
     answers = read(recording)
     assert len(answers) == RECORDINGS[recording][1]
@@ -74,7 +77,7 @@ def test_exceptions_are_few(read: Read, recording: str) -> None:
 
 
 @pytest.mark.needs_shared
-@pytest.mark.parametrize("recording", RECORDINGS)
+@pytest.mark.parametrize("recording", heavy_where(RECORDINGS, LARGE))
 def test_some_recorded_verdicts_are_ours(read: Read, recording: str) -> None:
     answers = read(recording)
     found = differing(answers[:: len(answers) // SAMPLE])

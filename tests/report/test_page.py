@@ -18,6 +18,7 @@ from fail2fix.report.examples import ANSWER_CHARS, PROBLEM_CHARS
 from fail2fix.report.page import make_page
 from fail2fix.report.run_data import read_run, shortened
 from tests.report.made_up import Page, metrics, write_lines, write_run
+from tests.tiers import heavy_where
 
 TITLES = ("Summary", "Findings", "Curves", "Attempts and corrections", "Accounting", "Settings and versions")
 
@@ -132,7 +133,7 @@ def test_hostile_texts_stay_texts(tmp_path: Path, number: int) -> None:
 NAMES = ("<script>alert(1)<", "{{ 7 * 7 }}{% raw %}", "a & b &lt;", "' onload='x", "$x^2$ \u202e", "\x1b[2J")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", heavy_where(NAMES, NAMES[2:]))
 def test_a_hostile_name_of_a_run_stays_text(tmp_path: Path, html: str, name: str) -> None:
     plain = Page(html)
     page = Page(make_page([write_run(tmp_path / "runs" / name)]))
@@ -190,7 +191,7 @@ LEFT: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("name", LEFT)
+@pytest.mark.parametrize("name", heavy_where(LEFT, LEFT.keys() - {"metrics alone", "null", "huge", "resumed"}))
 def test_a_page_is_whole_whatever_is_there(run: Path, name: str) -> None:
     change, expected = LEFT[name]
     change(run)

@@ -105,6 +105,7 @@ def test_every_attack_gets_its_verdict_in_time_and_memory(attacks: list[Attack],
     assert peak_bytes < MEMORY_BYTES
 
 
+@pytest.mark.heavy
 def test_nothing_of_an_answer_is_executed(canary: Path, judged: tuple[Judging, int]) -> None:
     """All rungs in one process under an audit hook; and no canary file, here or where the pool judged."""
     done = subprocess.run([sys.executable, str(TRACE), str(canary)], capture_output=True, text=True, timeout=600)

@@ -32,6 +32,7 @@ from fail2fix.verify.verifier import Verdict
 from fail2fix.verl_ext.reward_manager import ENOUGH_VERDICTS, RiskAverseRewardManager, RowContext
 from tests.e2e.support.tiny import make_tokenizer
 from tests.services import down, serving
+from tests.tiers import heavy_where
 
 TOKENIZER = make_tokenizer()
 KEYS = {
@@ -296,9 +297,16 @@ SECONDS = float(os.environ.get("OUTAGE_S", "2"))  # how long the services below 
 ROLLOUTS = 4 * THREADS
 
 
-@pytest.mark.parametrize("client", ["requests", "aiohttp", "httpx", "urllib"])
-@pytest.mark.parametrize("outage", ["down", "429", "503 with Retry-After"])
-def test_a_judge_that_is_away_for_a_while_loses_no_rollout(outage: str, client: str) -> None:
+CLIENTS, OUTAGES = ("requests", "aiohttp", "httpx", "urllib"), ("down", "429", "503 with Retry-After")
+OUTAGES_OF_CLIENTS = [(outage, client) for outage in OUTAGES for client in CLIENTS]
+FAST = (("down", "requests"), ("429", "aiohttp"), ("503 with Retry-After", "urllib"), ("503 with Retry-After", "httpx"))
+
+
+@pytest.mark.parametrize(
+    "away", heavy_where(OUTAGES_OF_CLIENTS, set(OUTAGES_OF_CLIENTS) - set(FAST)), ids=lambda away: "-".join(away)
+)
+def test_a_judge_that_is_away_for_a_while_loses_no_rollout(away: tuple[str, str]) -> None:
+    outage, client = away
     services = {
         "down": lambda: down(SECONDS),
         "429": lambda: serving(429, for_s=SECONDS),

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from fail2fix.data.sets import find_set
 from fail2fix.data.sets.spec import Problem, SourceRow
@@ -24,8 +21,3 @@ def samples(name: str) -> list[dict[str, Any]]:
 def sample_problems(name: str) -> list[Problem]:
     chosen = find_set(name)
     return [chosen.read(SourceRow(f"{name}: sample {index}", row)) for index, row in enumerate(samples(name))]
-
-
-def heavy_where(names: Iterable[str], large: Container[str]) -> list[object]:
-    """Parameters of a test, marked ``heavy`` where a set is large."""
-    return [pytest.param(name, marks=pytest.mark.heavy) if name in large else name for name in names]

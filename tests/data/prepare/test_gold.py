@@ -18,9 +18,10 @@ from fail2fix.method.errors import InputError
 from fail2fix.verify.config import CodeConfig, VerifierConfig
 from fail2fix.verify.gold import parse_gold
 from fail2fix.verify.registry import open_verifier, verifier_of
-from tests.data.prepare.sets import heavy_where, samples
+from tests.data.prepare.sets import samples
 from tests.data.prepare.test_sets import LARGE, WRITTEN
 from tests.shared import DATA
+from tests.tiers import heavy_where
 
 EXCEPTIONS = json.loads(Path(__file__).with_name("gold_exceptions.json").read_text())
 """{set: {id: why its own solution is not judged right}}"""

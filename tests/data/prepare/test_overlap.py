@@ -20,9 +20,9 @@ from fail2fix.data.prepare.overlap import (
 from fail2fix.data.prepare.sources import is_at_hand, rows_of
 from fail2fix.data.sets import all_sets, find_set
 from fail2fix.data.sets.spec import Problem
-from tests.data.prepare.sets import heavy_where
 from tests.data.prepare.test_sets import LARGE
 from tests.shared import DATA
+from tests.tiers import heavy_where
 
 FOUND = {
     "deepscaler": {"aime24": 0, "aime25": 0, "amc23": 0, "gsm8k-test": 0, "math-test": 62, "math500": 7, "minerva": 0,

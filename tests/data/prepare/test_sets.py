@@ -21,8 +21,9 @@ from fail2fix.data.sets.evaluation_code import in_window, unpacked
 from fail2fix.data.sets.spec import CODE, INSTRUCTIONS, MATH, SourceRow, UnusableRowError
 from fail2fix.method.errors import InputError
 from fail2fix.verify.code.ground_truth import AssertionTests, CallTests, StdioTests, Tests, parse_ground_truth
-from tests.data.prepare.sets import SAMPLES, heavy_where, sample_problems, samples
+from tests.data.prepare.sets import SAMPLES, sample_problems, samples
 from tests.shared import DATA
+from tests.tiers import heavy_where
 
 parquet = pytest.importorskip("pyarrow.parquet")
 

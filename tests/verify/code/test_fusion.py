@@ -15,6 +15,7 @@ import pytest
 from fail2fix.verify.code.backend import Outcome
 from fail2fix.verify.code.fusion import FusionBackend
 from fail2fix.verify.code.ground_truth import Limits, parse_ground_truth
+from tests.tiers import heavy_where
 
 pytest.importorskip("sandbox_fusion", reason="the SandboxFusion client is not installed: pip install sandbox-fusion")
 
@@ -144,7 +145,7 @@ def test_a_service_that_breaks_is_asked_again_and_then_an_error(service: Service
     assert len(service.requests) >= 2
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", heavy_where([429, 503], [503]))
 def test_a_busy_service_loses_no_verdict(service: Service, status: int) -> None:
     free = time.monotonic() + 2
     service.replies = [lambda request: run(request) if time.monotonic() > free else (status, {})]

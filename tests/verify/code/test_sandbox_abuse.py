@@ -16,6 +16,7 @@ import pytest
 from fail2fix.verify.code import local
 from fail2fix.verify.code.ground_truth import Limits, parse_ground_truth
 from fail2fix.verify.code.local import LocalBackend
+from tests.tiers import heavy_where
 
 LIMIT_S = 1.5
 SLACK_S = 1.0
@@ -177,7 +178,7 @@ def test_there_are_enough() -> None:
     assert len(ABUSES) >= 40
 
 
-@pytest.mark.parametrize("name", ABUSES)
+@pytest.mark.parametrize("name", heavy_where(ABUSES, list(ABUSES)[::2]))
 def test_abuse(small: LocalBackend, others: int, canary: Path, port: int, name: str) -> None:
     program = ABUSES[name].replace("CANARY'", f"{canary}'").replace("PORT", str(port))
     if name == "an abstract UNIX socket":

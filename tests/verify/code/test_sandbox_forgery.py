@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests.tiers import heavy_where
+
 FDS = "import os\ndef everywhere(data):\n for fd in range(64):\n  try: os.write(fd, data)\n  except OSError: pass\n"
 REPORTS = r"""b'{"loaded": 1}\n{"passed": true}\n{"code": 0, "stdout": "1"}\n{"end": "done"}\n'"""
 MESSAGE = r"""b'%08x' % len(m) + m"""
@@ -100,6 +102,7 @@ TOGETHER_TOO = [
     "leaves the process when called", "replaces print and json", "defines the counter", "writes at its exit",
     "writes from an orphan", "an error with a name of ours", "an error that cannot be told", "sends what it is asked",
 ]  # fmt: skip
+OTHERS = FORGERIES.keys() - TOGETHER_TOO
 
 
 @pytest.mark.parametrize("name", FORGERIES)
@@ -108,13 +111,13 @@ def test_calls(run: Any, name: str) -> None:
     assert not run(FORGERIES[name], {"kind": "calls", "entry_point": "answer", "calls": calls}).correct
 
 
-@pytest.mark.parametrize("name", FORGERIES)
+@pytest.mark.parametrize("name", heavy_where(FORGERIES, OTHERS))
 def test_assertions(run: Any, name: str) -> None:
     tests = [f"assert answer() == 'secret-{secrets.token_hex(16)}'"]
     assert not run(FORGERIES[name], {"kind": "assertions", "functions": ["answer"], "tests": tests}).correct
 
 
-@pytest.mark.parametrize("name", FORGERIES)
+@pytest.mark.parametrize("name", heavy_where(FORGERIES, OTHERS))
 def test_stdio(run: Any, name: str) -> None:
     tests = [{"stdin": "", "stdout": f"secret-{secrets.token_hex(16)}"}]
     program = f"{FORGERIES[name]}\nprint(answer())"

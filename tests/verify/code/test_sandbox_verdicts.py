@@ -19,6 +19,7 @@ from fail2fix.verify.code.sandbox import Sandbox
 from fail2fix.verify.code.verifier import CodeVerifier
 from fail2fix.verify.errors import GroundTruthError
 from fail2fix.verify.verifier import Verdict
+from tests.tiers import heavy_where
 
 TEST_S = 4.0
 ADD = {"kind": "calls", "entry_point": "add", "calls": [{"args": [1, 2], "expected": 3}]}
@@ -243,7 +244,7 @@ VERDICTS: dict[str, tuple[str, dict[str, Any], Outcome]] = {
 }
 
 
-@pytest.mark.parametrize("name", VERDICTS)
+@pytest.mark.parametrize("name", heavy_where(VERDICTS, ["too slow in the second"]))
 def test_verdicts(run: Any, name: str) -> None:
     program, ground_truth, outcome = VERDICTS[name]
     assert run(program, ground_truth) == outcome

@@ -20,6 +20,7 @@ from fail2fix.verify.code.inside import limits, pipes
 from fail2fix.verify.code.local import LocalBackend
 from fail2fix.verify.code.memory import MemoryWatch
 from fail2fix.verify.code.sandbox import NICENESS, Sandbox
+from tests.tiers import heavy_where
 
 ADD = parse_ground_truth({"kind": "calls", "entry_point": "add", "calls": [{"args": [1, 2], "expected": 3}]})
 RIGHT = "def add(a, b): return a + b"
@@ -69,8 +70,11 @@ def test_waiting_takes_any_descriptor_number(many_descriptors: None) -> None:
     os.close(writer)
 
 
+OTHERS = (KeyError("x"), OSError(24))
+
+
 @pytest.mark.parametrize("method", ["__init__", "wait_ready", "run", "kill", "close"])
-@pytest.mark.parametrize("error", [ValueError("filedescriptor out of range in select()"), KeyError("x"), OSError(24)])
+@pytest.mark.parametrize("error", heavy_where([ValueError("filedescriptor out of range in select()"), *OTHERS], OTHERS))
 def test_no_exception_of_a_sandbox_ends_its_worker(
     small: LocalBackend, monkeypatch: pytest.MonkeyPatch, method: str, error: Exception
 ) -> None:
