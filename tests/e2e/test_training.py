@@ -26,6 +26,7 @@ MAIN = (
     "trainer.save_freq=2",
     "trainer.logger=[console,wandb,file]",
     "trainer.log_val_generations=2",
+    "fail2fix.skip_old_log_probs=false",  # as on a GPU
     "actor_rollout_ref.actor.use_kl_loss=true",
     "actor_rollout_ref.actor.kl_loss_coef=0.05",
     "actor_rollout_ref.actor.entropy_coeff=0.001",

@@ -98,6 +98,14 @@ def test_grpo_is_the_same_loop_with_the_correction_stream_off(grpo: Run) -> None
         assert row["fail2fix/base/verifier_timeouts"] == statuses.count("timeout")
 
 
+def test_the_update_gives_old_log_probs_and_what_their_pass_measures(grpo: Run) -> None:
+    """One optimizer step a step: no pass of its own, and the engines' probabilities are the trainer's."""
+    for row in grpo.metrics().values():
+        assert "timing_s/old_log_prob" not in row
+        assert {"actor/entropy", "fail2fix/base/entropy", "rollout_corr/kl"} <= row.keys()
+        assert row["training/rollout_actor_probs_pearson_corr"] > 0.99
+
+
 def test_the_terminal_shows_a_header_and_a_line_a_step(grpo: Run) -> None:
     """All other output is in the run's folder, and no process writes a numpy number as numpy shows it."""
     lines = grpo.output.splitlines()
