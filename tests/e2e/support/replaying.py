@@ -11,7 +11,8 @@ from tests.e2e.conftest import Run
 def check_replay(run: Run, steps: int) -> None:
     """The same attempts in the same order, the same advantages, and the figures of the metrics."""
     found, metrics = replayed(read_decisions(run.folder), []), run.metrics()
-    assert [step.recorded.step for step in found] == list(range(1, steps + 1))
+    # Another test may have resumed the run already, and then it has more.
+    assert [step.recorded.step for step in found][:steps] == list(range(1, steps + 1))
     assert [line for step in found for line in differences(step)] == []
     for step in found:
         row, figures = metrics[step.recorded.step], figures_of(step.replay)
