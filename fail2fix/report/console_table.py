@@ -30,20 +30,22 @@ class Section:
     captions: tuple[str, ...] = ()
 
 
-def make_table(captions: Sequence[str], labels: int = 1) -> Table:
+def make_table(captions: Sequence[str], labels: int = 1, wrap_labels: bool = False) -> Table:
     """An empty table; its first ``labels`` columns are left-aligned. Without captions no header.
 
-    In a narrow terminal all columns wrap, the widest first: with labels that do not wrap, numbers would vanish.
+    ``wrap_labels``: long labels wrap in a narrow terminal, where numbers would vanish; short ones should stay whole.
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_header=any(captions))
     for place, caption in enumerate(captions):
-        table.add_column(shown(caption), justify="left" if place < labels else "right", overflow="fold")
+        label = place < labels
+        whole = label and not wrap_labels
+        table.add_column(shown(caption), justify="left" if label else "right", no_wrap=whole, overflow="fold")
     return table
 
 
 def section_table(captions: Sequence[str], sections: Iterable[Section]) -> Table:
     """A table of titled sections. A line labeled with a transition has its color."""
-    table = make_table(captions)
+    table = make_table(captions, wrap_labels=True)
     for section in sections:
         table.add_row(shown(section.title), *section.captions, style="bold")
         for label, *texts in section.lines:
