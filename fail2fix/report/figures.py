@@ -16,6 +16,7 @@ from fail2fix.report.reading import (
     Row,
     dumped_steps,
     is_right,
+    quarters,
     read_lines,
     read_metrics,
     read_validation,
@@ -113,15 +114,15 @@ def make_report(run: Path) -> Report:
         raise InputError(f"{run / 'metrics.jsonl'}: no training step in it: nothing to report yet")
     steps = validated_steps(run)
     fixed, broken = (held_out_rates(run, attempt_correct) for attempt_correct in (False, True))
-    quarter = -(-len(training) // 4)
+    first, last = quarters(training)
     return Report(
         steps=len(training),
         before=accuracy(steps[0], read_validation(run, steps[0])),
         after=accuracy(steps[-1], read_validation(run, steps[-1])) if len(steps) > 1 else None,
         fixed=fixed,
         broken=broken,
-        first_quarter=transitions(training[:quarter]),
-        last_quarter=transitions(training[-quarter:]),
+        first_quarter=transitions(first),
+        last_quarter=transitions(last),
         streams={s: {name: round(total(training, f"fail2fix/{s}/{name}")) for name in LEDGER} for s in STREAMS},
         phases=phases(rows),
         facts=facts(training),

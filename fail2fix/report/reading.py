@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -99,6 +99,12 @@ def read_object(path: Path) -> Row:
     if not isinstance(found, dict):
         raise InputError(f"{path}: not an object")
     return found
+
+
+def quarters(rows: Sequence[Row]) -> tuple[Sequence[Row], Sequence[Row]]:
+    """The first and the last quarter of training steps, rounded up; empty without steps."""
+    size = -(-len(rows) // 4)
+    return rows[:size], rows[len(rows) - size :]
 
 
 def tally(entries: Iterable[tuple[Key, int, int]]) -> dict[Key, tuple[int, int]]:

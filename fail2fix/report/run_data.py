@@ -21,7 +21,7 @@ import yaml
 
 from fail2fix.console.printable import printable
 from fail2fix.method.errors import InputError, reading
-from fail2fix.report.reading import Row, of_last_start, read_metrics, read_object
+from fail2fix.report.reading import Row, of_last_start, quarters, read_metrics, read_object
 
 LARGEST = 1e300  # beyond it JSON may hold an integer that no float can
 
@@ -73,14 +73,14 @@ class RunData:
         return [row for row in self.lines if row["step"] > 0]
 
     @property
-    def first_quarter(self) -> list[Row]:
+    def first_quarter(self) -> Sequence[Row]:
         """The first quarter of the training steps, rounded up."""
-        return self.steps[: -(-len(self.steps) // 4)]
+        return quarters(self.steps)[0]
 
     @property
-    def last_quarter(self) -> list[Row]:
+    def last_quarter(self) -> Sequence[Row]:
         """The last quarter of the training steps, rounded up."""
-        return self.steps[-max(1, -(-len(self.steps) // 4)) :]
+        return quarters(self.steps)[1]
 
     def values(self, name: str) -> dict[int, float]:
         """A metric by training step, where it was measured."""
