@@ -27,9 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fail2fix.method.config import AdvantageConfig, Baseline, RiskConfig, Scale
-from fail2fix.method.doors import resolve
+from fail2fix.method.doors import Door
 
-ESTIMATORS = {"group_relative": "fail2fix.method.advantage.correction_advantages"}
 EPSILON = 1e-6  # verl's, added to every scale
 ZERO_VARIANCE = 1e-4  # a term whose scale is below this is zero
 
@@ -130,14 +129,9 @@ class Estimator(Protocol):
         """One advantage a rollout, (K, G); each group by itself, zero where ``zero_variance``."""
 
 
-def advantage_estimator(config: AdvantageConfig) -> Estimator:
-    """The function that ``fail2fix.advantage.estimator`` names.
-
-    Raises:
-        InputError: it does not load, or takes other arguments.
-    """
-    found: Estimator = resolve("fail2fix.advantage.estimator", config.estimator, ESTIMATORS, Estimator)
-    return found
+advantage_estimator: Door[Estimator] = Door(
+    "fail2fix.advantage.estimator", Estimator, group_relative="fail2fix.method.advantage.correction_advantages"
+)
 
 
 def correction_advantages(groups: CorrectionGroups, rule: AdvantageRule) -> Advantages:

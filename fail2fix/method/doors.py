@@ -13,9 +13,26 @@ import inspect
 import re
 from collections.abc import Mapping
 from pkgutil import resolve_name
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from fail2fix.method.errors import InputError
+
+Offer = TypeVar("Offer")
+
+
+class Door(Generic[Offer]):
+    """The door of one config key. Called with the key's section, it returns the object that the key names there.
+
+    ``protocol`` and ``shipped`` are those of `resolve`, which also says what is refused.
+    """
+
+    def __init__(self, key: str, protocol: type, **shipped: str) -> None:
+        self.key, self.protocol, self.shipped = key, protocol, shipped
+
+    def __call__(self, section: object) -> Offer:
+        value = getattr(section, self.key.rpartition(".")[2])
+        found: Offer = resolve(self.key, value, self.shipped, self.protocol)
+        return found
 
 
 def resolve(key: str, value: str, shipped: Mapping[str, str], protocol: type) -> Any:

@@ -22,9 +22,7 @@ from math import floor
 from typing import Protocol
 
 from fail2fix.method.config import ReplayConfig
-from fail2fix.method.doors import resolve
-
-RULES = {"quotas": "fail2fix.method.selection.select_attempts"}
+from fail2fix.method.doors import Door
 
 
 @dataclass(frozen=True)
@@ -113,14 +111,9 @@ class SelectionRule(Protocol):
         """
 
 
-def selection_rule(config: ReplayConfig) -> SelectionRule:
-    """The function that ``fail2fix.replay.rule`` names.
-
-    Raises:
-        InputError: it does not load, or takes other arguments.
-    """
-    rule: SelectionRule = resolve("fail2fix.replay.rule", config.rule, RULES, SelectionRule)
-    return rule
+selection_rule: Door[SelectionRule] = Door(
+    "fail2fix.replay.rule", SelectionRule, quotas="fail2fix.method.selection.select_attempts"
+)
 
 
 def in_band(solved: int, rollouts: int, config: ReplayConfig) -> bool:

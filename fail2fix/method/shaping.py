@@ -10,9 +10,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from fail2fix.method.config import RiskConfig
-from fail2fix.method.doors import resolve
-
-PENALTIES = {"broken": "fail2fix.method.shaping.shape_reward"}
+from fail2fix.method.doors import Door
 
 
 class PenaltyRule(Protocol):
@@ -29,14 +27,7 @@ class PenaltyRule(Protocol):
         """
 
 
-def penalty_rule(risk: RiskConfig) -> PenaltyRule:
-    """The function that ``fail2fix.risk.rule`` names.
-
-    Raises:
-        InputError: it does not load, or takes other arguments.
-    """
-    rule: PenaltyRule = resolve("fail2fix.risk.rule", risk.rule, PENALTIES, PenaltyRule)
-    return rule
+penalty_rule: Door[PenaltyRule] = Door("fail2fix.risk.rule", PenaltyRule, broken="fail2fix.method.shaping.shape_reward")
 
 
 def shape_reward(reward: float, attempt_correct: bool, correct: bool, risk: RiskConfig) -> float:

@@ -69,7 +69,7 @@ class Fail2FixTrainer(TrainingLoop):
         self.estimate = advantage_estimator(settings.advantage)
         leave_one_out = algorithm.adv_estimator in LEAVE_ONE_OUT
         self.advantage_rule = AdvantageRule.of(settings.advantage, settings.risk, leave_one_out)
-        self.source = source_class(settings.replay.source)(self.config)
+        self.source = source_class(settings.replay)(self.config)
         self.source.end_of_turn = end_of_turn
         if settings.correction.enabled or settings.held_out.enabled:
             self.prompt_builder = correction_prompt_builder(self.config, self.tokenizer)

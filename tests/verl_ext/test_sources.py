@@ -266,14 +266,17 @@ def test_offline_pools_can_be_shared_and_sized(tmp_path: Path) -> None:
 
 
 def test_a_source_of_ones_own_is_one_dotted_path() -> None:
-    assert source_class("online") is OnlineAttempts
-    assert source_class("fail2fix.verl_ext.sources.lagged.LaggedAttempts") is LaggedAttempts
+    assert source_class(ReplayConfig(source="online")) is OnlineAttempts
+    own = ReplayConfig(source="fail2fix.verl_ext.sources.lagged.LaggedAttempts")
+    assert source_class(own) is LaggedAttempts
 
 
-@pytest.mark.parametrize("name", ["onlin", "fail2fix.nowhere.X", "fail2fix.verl_ext.sources.SOURCES", "math.floor"])
+@pytest.mark.parametrize(
+    "name", ["onlin", "fail2fix.nowhere.X", "fail2fix.verl_ext.sources.source_class", "math.floor"]
+)
 def test_an_unknown_source_is_refused_in_one_line(name: str) -> None:
     with pytest.raises(InputError, match=f"fail2fix.replay.source={name}: ") as refused:
-        source_class(name)
+        source_class(ReplayConfig(source=name))
     assert "\n" not in str(refused.value)
 
 

@@ -1,6 +1,6 @@
 """Where a step's attempts come from (METHOD.md, item 2): one small file a source, chosen by one config line.
 
-``fail2fix.replay.source`` names one of ``SOURCES``, or a class of your own by its dotted path::
+``fail2fix.replay.source`` names a shipped source (`source_class`), or your own class by its dotted path::
 
     fail2fix.replay.source=my_package.hardest.HardestAttempts
 """
@@ -14,16 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from omegaconf import DictConfig
 
-from fail2fix.method.doors import resolve
+from fail2fix.method.doors import Door
 
 if TYPE_CHECKING:
     from fail2fix.verl_ext.stream import Stream
-
-SOURCES = {
-    "online": "fail2fix.verl_ext.sources.online.OnlineAttempts",
-    "offline": "fail2fix.verl_ext.sources.offline.OfflineAttempts",
-    "lagged": "fail2fix.verl_ext.sources.lagged.LaggedAttempts",
-}
 
 
 class StartingPolicy(Protocol):
@@ -79,11 +73,10 @@ class AttemptSource(ABC):
         """Read it back."""
 
 
-def source_class(name: str) -> type[AttemptSource]:
-    """The class that ``fail2fix.replay.source`` names.
-
-    Raises:
-        InputError: it does not load, or is not an ``AttemptSource``.
-    """
-    found: type[AttemptSource] = resolve("fail2fix.replay.source", name, SOURCES, AttemptSource)
-    return found
+source_class: Door[type[AttemptSource]] = Door(
+    "fail2fix.replay.source",
+    AttemptSource,
+    online="fail2fix.verl_ext.sources.online.OnlineAttempts",
+    offline="fail2fix.verl_ext.sources.offline.OfflineAttempts",
+    lagged="fail2fix.verl_ext.sources.lagged.LaggedAttempts",
+)
