@@ -105,19 +105,21 @@ def _any_of(texts: set[str]) -> str:
     """A regex for any of `texts`, branching character by character: cost does not grow with their number."""
     if "" in texts:
         return ""
-    tails: dict[str, set[str]] = {}
-    for text in texts:
-        tails.setdefault(text[0], set()).add(text[1:])
-    branches = [re.escape(first) + _any_of(rest) for first, rest in sorted(tails.items())]
+    branches = [re.escape(first) + _any_of(rest) for first, rest in _tails(texts)]
     return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
 
 
-def _exactly(texts: Iterable[str]) -> re.Pattern[str]:
-    """A pattern whose every match is the first character of one of `texts`, which a space behind it breaks."""
+def _tails(texts: Iterable[str]) -> list[tuple[str, set[str]]]:
+    """Each first character of `texts`, and what follows it in them."""
     tails: dict[str, set[str]] = {}
     for text in texts:
         tails.setdefault(text[0], set()).add(text[1:MAX_MARKER_CHARS])
-    return re.compile("|".join(f"{re.escape(c)}(?={_any_of(t)})" for c, t in sorted(tails.items())) or "(?!)")
+    return sorted(tails.items())
+
+
+def _exactly(texts: Iterable[str]) -> re.Pattern[str]:
+    """A pattern whose every match is the first character of one of `texts`; a space after it breaks the marker."""
+    return re.compile("|".join(f"{re.escape(c)}(?={_any_of(t)})" for c, t in _tails(texts)) or "(?!)")
 
 
 def _however_spaced(text: str, *, own_word: bool = False) -> str | None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import floor
 from typing import Protocol
@@ -78,14 +78,6 @@ class Selection:
     @property
     def correct(self) -> int:
         return sum(attempt.correct for attempt in self.attempts)
-
-    def first(self, k: int) -> Selection:
-        """The first ``k`` attempts; the others count as ``trimmed``: a rule of your own may choose any number."""
-        if k == len(self.attempts):
-            return self
-        counts = Counter(self.counts)
-        counts["trimmed"] += len(self.attempts) - k
-        return Selection(self.attempts[:k], self.wanted_correct, counts)
 
     @property
     def rho_effective(self) -> float:
@@ -212,8 +204,10 @@ def select_fitting(
     available = min(wanted, len(distinct_candidates(groups)[0]))
     k = fits(available)
     chosen = rule(groups, k, rho, config, seed, step)
-    chosen.counts["trimmed"] = available - k
-    return chosen.first(fits(min(len(chosen.attempts), k)))
+    # A rule of your own may choose any number.
+    kept = fits(min(len(chosen.attempts), k))
+    chosen.counts["trimmed"] = available - k + len(chosen.attempts) - kept
+    return replace(chosen, attempts=chosen.attempts[:kept])
 
 
 def _medium_problems(groups: Sequence[PromptGroup], config: ReplayConfig) -> set[str]:

@@ -14,9 +14,9 @@ from fail2fix.method.advantage import ZERO_VARIANCE
 from fail2fix.method.rollouts import Bools
 from fail2fix.verl_ext.generation import Generation
 from fail2fix.verl_ext.loop import TrainingLoop
+from fail2fix.verl_ext.requests import drawn_prompts
 from fail2fix.verl_ext.step import Step
 from fail2fix.verl_ext.stream import Stream, concatenated
-from fail2fix.verl_ext.training_prompts import drawn_prompts
 
 # filter_groups.metric -> what a group's spread is taken of: its rewards or its verdicts.
 REWARD_METRICS = ("reward", "score", "seq_reward", "seq_final_reward")

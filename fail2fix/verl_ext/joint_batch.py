@@ -18,7 +18,7 @@ from verl.utils.seqlen_balancing import get_seqlen_balanced_partitions
 
 from fail2fix.method.objective import BatchSplit, joint_layout, rows_to_update, stream_sizes
 from fail2fix.method.rollouts import Bools, Floats, Ints
-from fail2fix.verl_ext.batches import interleaved
+from fail2fix.verl_ext.reward_extras import same_reward_extras
 from fail2fix.verl_ext.stream import Stream
 
 ROW = "fail2fix_row"  # a row's place in the update's batch
@@ -145,6 +145,32 @@ def join(streams: Sequence[Stream], split: BatchSplit, balance: bool) -> JointBa
     rows.meta_info["global_token_num"] = rows.batch["attention_mask"].sum(-1).tolist()
     rows.meta_info["images_seqlens"] = []
     return JointBatch(rows, streams, stream_of[order], included, order, mini_batch)
+
+
+def interleaved(parts: Sequence[DataProto], order: Ints) -> DataProto:
+    """The rows of ``parts``, one after the other, in a new order; every tensor is copied once.
+
+    Raises:
+        ValueError: the parts differ in their columns.
+    """
+    same_reward_extras(parts)
+    first = parts[0]
+    for part in parts[1:]:
+        differing = set(part.batch.keys()) ^ set(first.batch.keys())
+        differing |= part.non_tensor_batch.keys() ^ first.non_tensor_batch.keys()
+        if differing:
+            raise ValueError(f"the streams differ in their columns: {sorted(differing)}")
+    place = torch.empty(len(order), dtype=torch.long)
+    place[torch.from_numpy(order)] = torch.arange(len(order))
+    places = place.split([len(part) for part in parts])
+    tensors = {}
+    for key, example in first.batch.items():
+        tensors[key] = example.new_empty((len(order), *example.shape[1:]))
+        for where, part in zip(places, parts, strict=True):
+            tensors[key][where] = part.batch[key]
+    columns = {k: np.concatenate([part.non_tensor_batch[k] for part in parts])[order] for k in first.non_tensor_batch}
+    keys = first.meta_info.get("reward_extra_keys", [])
+    return DataProto.from_dict(tensors=tensors, non_tensors=columns, meta_info={"reward_extra_keys": keys})
 
 
 def balanced(lengths: Sequence[int], ranks: int) -> list[list[int]]:

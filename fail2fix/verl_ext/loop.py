@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,13 +36,13 @@ from fail2fix.verl_ext.held_out import DUMPS, HeldOutCorrections
 from fail2fix.verl_ext.joint_batch import JointBatch
 from fail2fix.verl_ext.port import Summarize, TrainerPort
 from fail2fix.verl_ext.requests import Requests
-from fail2fix.verl_ext.reward_extras import extras_by_name
+from fail2fix.verl_ext.reward_extras import Extras
 from fail2fix.verl_ext.run_length import bound_by_epochs
 from fail2fix.verl_ext.step import Step
 from fail2fix.verl_ext.step_metrics import data_metrics, timing_metrics
 from fail2fix.verl_ext.stream import Stream
 from fail2fix.verl_ext.trackers import open_trackers
-from fail2fix.verl_ext.validation import read_validation
+from fail2fix.verl_ext.validation import check_counts, validated_accuracy, validated_extras, validated_verdicts
 
 
 class TrainingLoop(TrainerPort):
@@ -194,7 +194,7 @@ class TrainingLoop(TrainerPort):
 
     def _affords_a_step(self) -> bool:
         """Whether another step stays within the budget of rollouts."""
-        return self.ledger.affords(rollouts_a_step(self.config, self.settings), self.settings.budget.rollouts)
+        return rollouts_a_step(self.config, self.settings) <= self.ledger.left(self.settings.budget.rollouts)
 
     def _require_room(self) -> None:
         """A budget that a stored pool has used up would end the run before it trained anything."""
@@ -260,16 +260,13 @@ class TrainingLoop(TrainerPort):
         self.flush_dumps()
         return metrics
 
-    def summarize(self, uids: Sequence[str], extras: Mapping[str, list[Any]], summary_of: Summarize) -> dict[str, Any]:
+    def summarize(self, uids: Sequence[str], extras: Extras, summary_of: Summarize) -> dict[str, Any]:
         """verl's summary of what a user reads; each problem's accuracy is also that of the re-solve policy."""
         majority = "/maj@" in (self.settings.checkpoint.best_metric or "")
-        read = read_validation(uids, extras_by_name(extras), self.settings.verifier.correct_threshold, majority)
-        self._resolve_accuracy = read.accuracy
-        return summary_of(read.shown) | read.counts
-
-    def dumped_extras(self, extras: Mapping[str, list[Any]]) -> Mapping[str, list[Any]]:
-        """Every reward extra of every row."""
-        return extras_by_name(extras)
+        verdicts = validated_verdicts(extras, self.settings.verifier.correct_threshold)
+        statuses = extras.get("verify_status")
+        self._resolve_accuracy = validated_accuracy(uids, verdicts, statuses)
+        return summary_of(validated_extras(extras, majority)) | check_counts(statuses)
 
     # ------------------------------------------------------------------------------------------- checkpoints
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from verl import DataProto
+from verl.utils.dataset.rl_dataset import collate_fn
 
 from fail2fix.method.rollouts import Ints
 
@@ -55,6 +58,24 @@ class Requests:
         """Head and output as one batch; the head stays as it is, corrections are built from it."""
         head = DataProto(self.head.batch.copy(), dict(self.head.non_tensor_batch), dict(self.head.meta_info))
         return head.union(output)
+
+
+def drawn_prompts(dataset: Any, problems: int, *purpose: object) -> DataProto:
+    """``problems`` different rows of a map-style data set, or all it has, as verl's loader gives them.
+
+    A pure function of the purpose: neither a resumption nor the data loader's state changes what is drawn.
+    """
+    generator = random.Random(":".join(map(str, purpose)))
+    return _loaded(dataset, generator.sample(range(len(dataset)), min(problems, len(dataset))))
+
+
+def first_prompts(dataset: Any, problems: int | None) -> DataProto:
+    """The first ``problems`` rows in order; all of them for None."""
+    return _loaded(dataset, range(len(dataset))[:problems])
+
+
+def _loaded(dataset: Any, index: Iterable[int]) -> DataProto:
+    return DataProto.from_single_dict(collate_fn([dataset[i] for i in index]))
 
 
 def problem_requests(prompts: DataProto, uids: Sequence[str], split: Callable[[DataProto], DataProto]) -> Requests:

@@ -15,14 +15,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 import ray
 from omegaconf import DictConfig
-from ray.exceptions import RayTaskError
 from verl import DataProto
 from verl.experimental.agent_loop.agent_loop import AgentLoopOutput, auto_await, register
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
@@ -31,11 +30,10 @@ from verl.workers.rollout.llm_server import LLMServerClient
 
 from fail2fix.method.seeds import rollout_seeds
 from fail2fix.run.settings import seeds_rollouts
-from fail2fix.verify.reward_errors import REWARD_ERROR, FirstVerdicts, failed_under_verl, refuse_no_number, reward_name
-from fail2fix.verl_ext.batches import same_reward_extras
+from fail2fix.verify.reward_errors import REWARD_ERROR, FirstVerdicts, refuse_no_number, reward_name
 from fail2fix.verl_ext.port import EnginesPort, RequestsPort
 from fail2fix.verl_ext.requests import GROUP, PROMPT_IDS, PROMPT_IDS_AGENT, PURPOSE, fill_extra_info, objects
-from fail2fix.verl_ext.reward_extras import ROW_EXTRAS, extra_columns, plain_values
+from fail2fix.verl_ext.reward_extras import ROW_EXTRAS, extra_columns, plain_values, same_reward_extras
 
 SEED = "fail2fix_seed"
 ENOUGH_VERDICTS = 8  # of a run, to say that its reward function fails on everything
@@ -92,18 +90,13 @@ class PromptIdsAgentLoopWorker(RequestsPort):
         if seed is not None:
             sampling_params |= {"seed": int(seed)}
 
-    def explained(self, error: RayTaskError) -> Exception | None:
-        """An error in the reward function's code is the user's to correct, under verl's own managers too."""
-        return failed_under_verl(self.config, error)
-
-    def extras_of(self, row: AgentLoopOutput) -> dict[str, Any]:
-        """Check the row's reward, and take its extras: verl asks every row for the first row's keys."""
-        given = plain_values(row.extra_fields.get(ROW_EXTRAS) or {})
-        refuse_no_number(reward_name(self.config), row.reward_score, given)
-        row.extra_fields[ROW_EXTRAS] = {}
-        return given
-
-    def columns_of(self, extras: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def take_extras(self, rows: Sequence[AgentLoopOutput]) -> dict[str, Any]:
+        """Check every row's reward, and take its extras: verl asks every row for the first row's keys."""
+        extras = []
+        for row in rows:
+            extras.append(plain_values(row.extra_fields.get(ROW_EXTRAS) or {}))
+            refuse_no_number(reward_name(self.config), row.reward_score, extras[-1])
+            row.extra_fields[ROW_EXTRAS] = {}
         return extra_columns(extras) | {ROW_EXTRAS: objects(extras)}
 
 

@@ -18,8 +18,8 @@ from fail2fix.method.rollouts import Bools, Floats, Ints, Rollouts
 from fail2fix.method.selection import Attempt, PromptGroup
 from fail2fix.method.verdict import reaches
 from fail2fix.verify.reward_errors import REWARD_ERROR
-from fail2fix.verl_ext.batches import same_reward_extras
 from fail2fix.verl_ext.requests import Requests, joined_requests
+from fail2fix.verl_ext.reward_extras import same_reward_extras
 
 
 @dataclass(frozen=True)

@@ -325,7 +325,7 @@ class Fail2FixTrainer(TrainingLoop):
 
     def before_training(self) -> None:
         """Write what needs the starting model: an offline pool, held-out attempts."""
-        starting = StartingRollouts(self, self.generation)
+        starting = StartingRollouts(self, self.generation, self.ledger)
         if self.settings.correction.enabled and not self.config.trainer.get("val_only", False):
             self.source.begin(starting)
         if self.settings.held_out.enabled:

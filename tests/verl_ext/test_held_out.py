@@ -13,8 +13,9 @@ from fail2fix.method.errors import InputError
 from fail2fix.method.metrics import held_out_metrics
 from fail2fix.method.prompts import CorrectionPromptBuilder
 from fail2fix.method.selection import Attempt, PromptGroup
-from fail2fix.verl_ext.held_out import HeldOutCorrections, Messages, frozen_attempts, load_held_out
+from fail2fix.verl_ext.held_out import HeldOutCorrections, frozen_attempts, load_held_out
 from fail2fix.verl_ext.requests import Requests
+from fail2fix.verl_ext.starting_policy import Messages
 from fail2fix.verl_ext.stream import Reading, Stream
 from fail2fix.verl_ext.validation import validated_accuracy
 from tests.verl_ext.test_sources import TOKENIZER, pool

@@ -21,14 +21,13 @@ from fail2fix.method.prompts import CorrectionPromptBuilder
 from fail2fix.method.selection import select_attempts
 from fail2fix.run.provenance import check_provenance
 from fail2fix.verl_ext.replays import build_replays, correction_requests
-from fail2fix.verl_ext.requests import Requests, objects
+from fail2fix.verl_ext.requests import Requests, drawn_prompts, objects
 from fail2fix.verl_ext.sources import source_class
 from fail2fix.verl_ext.sources.lagged import LaggedAttempts
 from fail2fix.verl_ext.sources.offline import OfflineAttempts
 from fail2fix.verl_ext.sources.online import OnlineAttempts
 from fail2fix.verl_ext.stream import Reading, Stream
 from fail2fix.verl_ext.stream_file import check_storable, read_provenance, read_stream, write_stream
-from fail2fix.verl_ext.training_prompts import drawn_prompts
 from tests.e2e.support.tiny import make_tokenizer
 
 TOKENIZER = make_tokenizer()
