@@ -1,8 +1,8 @@
 """Advantages of correction groups (METHOD.md, "The penalty that does nothing").
 
-All G' rollouts of a group share one attempt, so the risk term is an affine map of a group's verdicts, and dividing the
+All G' rollouts of a group share one attempt, so the risk term is an affine map of a group's verdicts. Dividing the
 shaped rewards by their own std removes it. ``raw_std`` therefore divides the plain reward and the risk term each by its
-own spread, and the baseline ``with_attempt`` makes a group visible in which every rollout broke its attempt.
+own spread. The baseline ``with_attempt`` gives a gradient to a group in which every rollout broke its attempt.
 
 Shapes: K groups, G rollouts in each (G' in METHOD.md).
 
@@ -73,10 +73,7 @@ class CorrectionGroups:
 
     def kept(self, which: Bools) -> CorrectionGroups:
         """The groups that ``which`` (K,) selects."""
-        taken = None if self.taken is None else self.taken[which]
-        return CorrectionGroups(
-            self.plain[which], self.correct[which], self.attempt_plain[which], self.attempt_correct[which], taken
-        )
+        return CorrectionGroups(**{name: rows if rows is None else rows[which] for name, rows in vars(self).items()})
 
 
 @dataclass(frozen=True)
@@ -126,7 +123,19 @@ class Estimator(Protocol):
     """Turns the rewards of correction groups into advantages: a pure function (``fail2fix.advantage.estimator``)."""
 
     def __call__(self, groups: CorrectionGroups, rule: AdvantageRule, /) -> Advantages:
-        """One advantage a rollout, (K, G); each group by itself, zero where ``zero_variance``."""
+        """One advantage per rollout; each group by itself.
+
+        Args:
+            groups: K groups of G rollouts, at least 2 each; rewards in the reward function's units.
+            rule: the sections ``fail2fix.advantage`` and ``fail2fix.risk``, and the base stream's estimator.
+
+        Returns:
+            ``values`` (K, G), float, without units: they multiply the policy gradient. ``zero_variance`` (K,) bool:
+            groups whose values are all zero.
+
+        Raises:
+            Exception: any; it ends the run.
+        """
 
 
 advantage_estimator: Door[Estimator] = Door(
@@ -137,10 +146,10 @@ advantage_estimator: Door[Estimator] = Door(
 def correction_advantages(groups: CorrectionGroups, rule: AdvantageRule) -> Advantages:
     """The estimator ``group_relative``: one advantage a rollout (METHOD.md, "The penalty that does nothing").
 
-    With ``raw_std`` it does not change when all rewards, the attempt's included, are multiplied by a positive number or
-    shifted, as long as their std stays at or above ``ZERO_VARIANCE``. Under the penalty rule ``broken`` its absolute
-    value is at most (1 + penalty) (n - 1) / sqrt(n), times n / (n - 1) with ``leave_one_out``, where n is G, or G + 1
-    ``with_attempt``.
+    With ``raw_std``, multiplying all rewards by a positive number or shifting them, the attempt's included, changes
+    nothing. That holds while their std stays at or above ``ZERO_VARIANCE``. Under the penalty rule ``broken`` the
+    absolute value is at most (1 + penalty) (n - 1) / sqrt(n); ``leave_one_out`` multiplies it by n / (n - 1). Here n is
+    G, or G + 1 ``with_attempt``.
     """
     plain = _with_attempt(groups.plain, groups.attempt_plain, rule)
     taken = _with_attempt(penalties(groups, rule), np.zeros(len(plain)), rule)
@@ -177,7 +186,7 @@ def _with_attempt(values_KG: Array, attempt_K: Array, rule: AdvantageRule) -> Ar
 
 
 def _centered(values_Kn: Array, rule: AdvantageRule) -> Array:
-    """Each value less the mean: of all n, or of the n - 1 others, which is n / (n - 1) times as far away."""
+    """Each value less the mean of all n, or of the n - 1 others, which is n / (n - 1) times as far away."""
     size = values_Kn.shape[1]
     less_mean_Kn: Array = values_Kn - values_Kn.mean(axis=1, keepdims=True)
     return less_mean_Kn * (size / (size - 1) if rule.leave_one_out else 1.0)
@@ -186,8 +195,8 @@ def _centered(values_Kn: Array, rule: AdvantageRule) -> Array:
 def _scaled(values_Kn: Array, by_Kn: Array, rule: AdvantageRule) -> Array:
     """``values_Kn`` less their mean over the std of ``by_Kn``; zero where their own std is below ``ZERO_VARIANCE``.
 
-    The epsilon is in units of the group's range, so that it does not depend on the scale of the rewards; the range of
-    0/1 rewards is 1. A std of ``by_Kn`` below ``ZERO_VARIANCE`` counts as 1.
+    The epsilon is in units of the group's range, so it does not depend on the scale of the rewards. The range of 0/1
+    rewards is 1. A std of ``by_Kn`` below ``ZERO_VARIANCE`` counts as 1.
     """
     std_K1 = by_Kn.std(axis=1, ddof=1, keepdims=True)
     scale_K1 = np.where(std_K1 < ZERO_VARIANCE, 1.0, std_K1 + EPSILON * np.ptp(by_Kn, axis=1, keepdims=True))

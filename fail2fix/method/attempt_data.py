@@ -2,9 +2,9 @@
 
 Knows: texts, token ids, one fast tokenizer. Must not know: chat messages, the prompt's words, verdicts.
 
-Every marker in an attempt (our delimiters and sentences, special and added tokens' texts, the template's plain-text
-role lines) is broken up by a space, and the result is checked on the ids that the engine receives. An attempt that does
-not pass the check is not used.
+A space breaks up every marker in an attempt: our delimiters and sentences, texts of special and added tokens, and the
+template's plain-text role lines. The result is checked on the ids that the engine receives. An attempt that fails the
+check is not used.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ class AttemptData:
     def quote(self, texts: list[str]) -> list[Encoding | None]:
         """Texts encoded as data; None where a marker survives.
 
-        A tokenizer that normalizes can turn look-alikes into special tokens' texts (full-width under NFKC), so the
-        second round starts from what the first one's ids say.
+        A tokenizer that normalizes can turn look-alikes into special tokens' texts (full-width under NFKC). The second
+        round therefore starts from the decoded ids of the first.
         """
         quotes: list[Encoding | None] = [None] * len(texts)
         pending = dict(enumerate(texts))

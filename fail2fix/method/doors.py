@@ -68,7 +68,8 @@ def _lack(found: object, protocol: type) -> str:
     """What ``found`` lacks of a protocol; "" if nothing."""
     if "__call__" in vars(protocol):
         return _misfit(found, _parameters(protocol.__call__)[1:])
-    if getattr(protocol, "__abstractmethods__", ()) and not _is_subclass(found, protocol):
+    is_abstract = bool(getattr(protocol, "__abstractmethods__", ()))
+    if is_abstract and not (isinstance(found, type) and issubclass(found, protocol)):
         return f"must be a subclass of {protocol.__name__}"
     attributes = {*dir(protocol), *getattr(protocol, "__annotations__", ())}
     wanted = sorted(name for name in attributes if not name.startswith("_"))
@@ -77,10 +78,6 @@ def _lack(found: object, protocol: type) -> str:
         return f"lacks {', '.join(sorted(missing))}"
     misfits = {name: _misfit_of_method(found, protocol, name) for name in wanted}
     return "; ".join(f"{name} {misfit}" for name, misfit in misfits.items() if misfit)
-
-
-def _is_subclass(found: object, protocol: type) -> bool:
-    return isinstance(found, type) and issubclass(found, protocol)
 
 
 def _misfit_of_method(found: object, protocol: type, name: str) -> str:

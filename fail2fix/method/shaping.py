@@ -24,6 +24,9 @@ class PenaltyRule(Protocol):
             attempt_correct: v(y), the verdict of the attempt.
             correct: v(y-hat), the verdict of the correction.
             risk: the section ``fail2fix.risk``.
+
+        Raises:
+            Exception: any; it ends the run. So does a reward that is not a finite number.
         """
 
 
@@ -31,7 +34,7 @@ penalty_rule: Door[PenaltyRule] = Door("fail2fix.risk.rule", PenaltyRule, broken
 
 
 def shape_reward(reward: float, attempt_correct: bool, correct: bool, risk: RiskConfig) -> float:
-    """R~ = R - lambda_risk * s * 1[v(y) = 1 and v(y-hat) = 0]: the rule ``broken`` (CIPO; METHOD.md, item 4)."""
+    """The rule ``broken``: R~ = R - lambda_risk * s * 1[v(y) = 1, v(y-hat) = 0] (CIPO; METHOD.md, item 4)."""
     return reward - (risk.penalty * risk.reward_scale if attempt_correct and not correct else 0.0)
 
 

@@ -1,8 +1,12 @@
 """Check at start-up that the installed verl is the one this package was written for.
 
-The seams are read from the sources of this package: every name imported from verl with the way it is called, every
-method of verl that a class here overrides, and every method that the port calls by a private name or on an object of
-verl's trainer. Another version or a changed copy of verl ends in one clear line.
+The seams are read from the sources of this package:
+
+- every name imported from verl, with the way it is called;
+- every method of verl that a class here overrides;
+- every method that the port calls by a private name or on an object of verl's trainer.
+
+Another version or a changed copy of verl ends in one clear line.
 """
 
 from __future__ import annotations

@@ -12,9 +12,8 @@ import numpy as np
 
 from fail2fix.method.advantage import ZERO_VARIANCE
 from fail2fix.method.rollouts import Bools
-from fail2fix.verl_ext.generation import Generation
+from fail2fix.verl_ext.generation import Generation, drawn_prompts
 from fail2fix.verl_ext.loop import TrainingLoop
-from fail2fix.verl_ext.requests import drawn_prompts
 from fail2fix.verl_ext.step import Step
 from fail2fix.verl_ext.stream import Stream, concatenated
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from verl import DataProto
+from verl.utils.dataset.rl_dataset import collate_fn
 
 from fail2fix.method.ledger import Cost
 from fail2fix.method.rollouts import BASE, CORRECTION
@@ -87,3 +91,21 @@ class Generation:
         started = time.perf_counter()
         output = self._policy.generate(requests.asked(first, step.number, f"{purpose}:{first}"))
         return Answers(requests, output, time.perf_counter() - started)
+
+
+def drawn_prompts(dataset: Any, problems: int, *purpose: object) -> DataProto:
+    """``problems`` different rows of a map-style data set, or all it has, as verl's loader gives them.
+
+    A pure function of the purpose: neither a resumption nor the data loader's state changes what is drawn.
+    """
+    generator = random.Random(":".join(map(str, purpose)))
+    return _loaded(dataset, generator.sample(range(len(dataset)), min(problems, len(dataset))))
+
+
+def first_prompts(dataset: Any, problems: int | None) -> DataProto:
+    """The first ``problems`` rows in order; all of them for None."""
+    return _loaded(dataset, range(len(dataset))[:problems])
+
+
+def _loaded(dataset: Any, index: Iterable[int]) -> DataProto:
+    return DataProto.from_single_dict(collate_fn([dataset[i] for i in index]))

@@ -86,8 +86,9 @@ class JointBatch:
     def for_update(
         self, split: BatchSplit, only_advantage: bool, skip: bool
     ) -> tuple[DataProto, Ints, dict[str, float]]:
-        """The rows that the update has to see, rank by rank, their places in the joint batch, and how many it can do
-        without (METHOD.md, item 6; ours).
+        """The rows that the update needs, rank by rank, their places in the joint batch, and counts of the others.
+
+        METHOD.md, item 6; ours.
 
         Every row gets what the loss divides by: its stream's sequences and tokens in its mini-batch. A row without
         gradient stays in these denominators; its passes through the model are left out.

@@ -67,8 +67,8 @@ class Replays:
         """The attempts' own unshaped rewards.
 
         Args:
-            base, base_rewards: this step's rollouts (N,), whose rewards may hold more than the manager gave them (KL
-                in the reward); an attempt of other rollouts has the reward they are stored with.
+            base: this step's rollouts. An attempt of other rollouts has the reward that they are stored with.
+            base_rewards: (N,) their rewards, which may include KL in the reward.
         """
         return np.array([(base_rewards if r.pool is base else r.pool.rollouts.reward)[r.row] for r in self.replays])
 

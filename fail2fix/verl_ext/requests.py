@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from verl import DataProto
-from verl.utils.dataset.rl_dataset import collate_fn
 
 from fail2fix.method.rollouts import Ints
 
@@ -60,24 +57,6 @@ class Requests:
         return head.union(output)
 
 
-def drawn_prompts(dataset: Any, problems: int, *purpose: object) -> DataProto:
-    """``problems`` different rows of a map-style data set, or all it has, as verl's loader gives them.
-
-    A pure function of the purpose: neither a resumption nor the data loader's state changes what is drawn.
-    """
-    generator = random.Random(":".join(map(str, purpose)))
-    return _loaded(dataset, generator.sample(range(len(dataset)), min(problems, len(dataset))))
-
-
-def first_prompts(dataset: Any, problems: int | None) -> DataProto:
-    """The first ``problems`` rows in order; all of them for None."""
-    return _loaded(dataset, range(len(dataset))[:problems])
-
-
-def _loaded(dataset: Any, index: Iterable[int]) -> DataProto:
-    return DataProto.from_single_dict(collate_fn([dataset[i] for i in index]))
-
-
 def problem_requests(prompts: DataProto, uids: Sequence[str], split: Callable[[DataProto], DataProto]) -> Requests:
     """One row a problem.
 
@@ -111,7 +90,4 @@ def fill_extra_info(rows: DataProto) -> None:
 
 def objects(values: Sequence) -> NDArray:
     """An object array of the values themselves; numpy would stack equal-sized ones."""
-    array = np.empty(len(values), dtype=object)
-    for i, value in enumerate(values):
-        array[i] = value
-    return array
+    return np.fromiter(values, dtype=object, count=len(values))

@@ -1,4 +1,4 @@
-"""Risk-averse reward manager on verl's reward loop, for any trainer. Its tests pass under verl 0.9.1, 0.9.0 and 0.8.0::
+"""Risk-averse reward manager on verl's reward loop, for any trainer. Its tests pass under verl 0.8.0, 0.9.0 and 0.9.1::
 
     reward.reward_manager.source=importlib
     reward.reward_manager.name=RiskAverseRewardManager

@@ -1,13 +1,13 @@
 """Rollouts through verl's agent loop: every request with its own seed where asked for, corrections as token ids.
 
 verl builds a prompt by rendering messages. A correction prompt must reach the engine as the ids we built, or text
-in the attempt could become chat markup. ``PromptIdsAgentLoop`` takes the ids from the row; the worker class here is
-imported in every agent-loop process, which registers the loop there and leaves
-``rollout.agent.agent_loop_config_path`` to the user.
+in the attempt could become chat markup. ``PromptIdsAgentLoop`` takes the ids from the row. Every agent-loop process
+imports this module for its worker class, which registers the loop. ``rollout.agent.agent_loop_config_path`` stays the
+user's.
 
-A rollout's seed names the rollout (`method.seeds`), so neither the order in which requests finish nor a resumption
-changes what is sampled. verl's ``rollout.full_determinism`` alone gives all requests of a replica one seed, and the
-samples of a group are then alike.
+A rollout's seed names the rollout (`method.seeds`). Neither the order in which requests finish nor a resumption changes
+what is sampled. With verl's ``rollout.full_determinism`` alone, all requests of a replica have one seed, and the
+samples of a group are alike.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ class PromptIdsAgentLoopWorker(RequestsPort):
 
     def prepare_request(self, sampling_params: dict[str, Any], step: Any, row: dict[str, Any]) -> None:
         """Set the row's seed and its group's engine."""
-        # Each row is a task with variables of its own. An engine forgets all prefixes with every weight sync: a group
-        # that is older than the step has none to return to, and goes where the load is lowest.
+        # Each row is a task with its own variables. Every weight sync empties an engine's prefix cache. A group that is
+        # older than the step has no prefix there, and goes where the load is lowest.
         group = row.pop(GROUP, None)
         _group.set(group and f"{step}:{group}")
         seed = row.pop(SEED, None)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from fail2fix.method.ledger import INITIAL, Cost, Ledger
 from fail2fix.run.provenance import provenance
 from fail2fix.run.settings import fail2fix_settings
-from fail2fix.verl_ext.generation import Generation
+from fail2fix.verl_ext.generation import Generation, drawn_prompts, first_prompts
 from fail2fix.verl_ext.port import TrainerPort
-from fail2fix.verl_ext.requests import drawn_prompts, first_prompts
 from fail2fix.verl_ext.step import Step
 from fail2fix.verl_ext.stream import Stream
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,16 +85,16 @@ class Stream:
     def response_ids(self, row: int) -> list[int]:
         return self.rows.batch["responses"][row, : int(self.rollouts.response_tokens[row])].tolist()
 
-    def prompt_groups(self, fits: Callable[[list[Any], int], bool]) -> list[PromptGroup]:
+    def prompt_groups(self, fits: Callable[[int], bool]) -> list[PromptGroup]:
         """The problems and their attempts, as selection reads them; groups whose verifier failed are not among them.
 
-        ``fits``: (messages of a problem, tokens of its prompt) -> whether a correction prompt has room for an attempt.
+        ``fits``: tokens of a problem's prompt -> whether its correction prompt has room for an attempt.
         """
         read, size = self.rollouts, self.rollouts.group_size
         timed_out, responses = read.ended_in("timeout"), self.rows.batch["responses"].numpy()
-        messages, groups = self.rows.non_tensor_batch["raw_prompt"], []
+        groups = []
         for group in map(int, np.flatnonzero(~read.excluded)):
-            has_room = fits(list(messages[group * size]), int(read.prompt_tokens[group * size]))
+            has_room = fits(int(read.prompt_tokens[group * size]))
             attempts = tuple(
                 Attempt(
                     group=group,

@@ -51,7 +51,6 @@ CODECS = {
 """By the type's name: what a data file's columns may hold beside plain data."""
 SCHEMA = 1
 KEY = b"fail2fix"
-TENSORS = ("prompts", "responses", "attention_mask", "rm_scores")
 # Columns that verdicts and rewards are read from (`stream.read_rollouts`).
 VERDICTS = (
     "verdict", "acc", "score", "plain_reward", "shaped_reward", "pred", "verify_status", "verifier_calls",

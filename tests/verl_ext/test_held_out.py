@@ -116,7 +116,7 @@ def test_a_sample_without_a_verdict_counts_for_neither_side() -> None:
 
 def test_every_frozen_prompt_is_answered_and_dumped(tmp_path: Path) -> None:
     stream = pool()
-    groups = stream.prompt_groups(lambda messages, tokens: True)
+    groups = stream.prompt_groups(lambda tokens: True)
     held_out = HeldOutCorrections(stream, groups, CorrectionPromptBuilder(TOKENIZER, max_tokens=512), samples=2)
     asked: list[Requests] = []
 

@@ -75,7 +75,7 @@ def pool(problems: int = 6, rollouts: int = 4, first: int = 0) -> Stream:
 
 def replayed(stream: Stream, step: int = 3, order: random.Random | None = None) -> list[tuple[Any, ...]]:
     """What a step replays of a pool: attempts, prompts, and the rows their corrections are asked for."""
-    groups = stream.prompt_groups(lambda messages, tokens: True)
+    groups = stream.prompt_groups(lambda tokens: True)
     if order:
         order.shuffle(groups)
     selection = select_attempts(groups, 5, 0.4, ReplayConfig(), seed=0, step=step)

@@ -16,11 +16,15 @@ from fail2fix.method.errors import InputError
 
 
 class PromptTemplate(Protocol):
-    """The words of a correction prompt; a class with two texts. They must not tell whether the attempt is correct."""
+    """The words of a correction prompt: a class with two texts, neither of them empty.
+
+    They must not tell whether the attempt is correct. Their tokens count towards
+    ``fail2fix.correction.max_prompt_length``. An empty text, or no text, is refused before the run starts.
+    """
 
     @property
     def header(self) -> str:
-        """The words between the problem and the quoted attempt."""
+        """The words between the problem and the quoted attempt; form ``block`` only."""
 
     @property
     def instruction(self) -> str:
