@@ -20,8 +20,9 @@ from fail2fix.method.errors import InputError
 from fail2fix.method.prompts import CorrectionPromptBuilder
 from fail2fix.method.selection import select_attempts
 from fail2fix.run.provenance import check_provenance
+from fail2fix.verl_ext.generation import drawn_prompts
 from fail2fix.verl_ext.replays import build_replays, correction_requests
-from fail2fix.verl_ext.requests import Requests, drawn_prompts, objects
+from fail2fix.verl_ext.requests import Requests, objects
 from fail2fix.verl_ext.sources import source_class
 from fail2fix.verl_ext.sources.lagged import LaggedAttempts
 from fail2fix.verl_ext.sources.offline import OfflineAttempts
