@@ -73,7 +73,10 @@ class CorrectionGroups:
 
     def kept(self, which: Bools) -> CorrectionGroups:
         """The groups that ``which`` (K,) selects."""
-        return CorrectionGroups(**{name: rows if rows is None else rows[which] for name, rows in vars(self).items()})
+        taken = None if self.taken is None else self.taken[which]
+        return CorrectionGroups(
+            self.plain[which], self.correct[which], self.attempt_plain[which], self.attempt_correct[which], taken
+        )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from verl import DataProto
 from verl.utils.dataset.rl_dataset import collate_fn
 
@@ -15,7 +16,7 @@ from fail2fix.method.ledger import Cost
 from fail2fix.method.rollouts import BASE, CORRECTION
 from fail2fix.verl_ext.port import TrainerPort
 from fail2fix.verl_ext.replays import Replays, correction_requests
-from fail2fix.verl_ext.requests import Requests, problem_requests
+from fail2fix.verl_ext.requests import GROUP, Requests, fill_extra_info
 from fail2fix.verl_ext.step import Step
 from fail2fix.verl_ext.stream import Reading, Stream
 
@@ -50,14 +51,19 @@ class Generation:
         """G verified rollouts of each problem.
 
         Args:
-            prompts: rows of the data set.
+            prompts: rows of the data set; they keep what is not requested.
             first: number of the step's first request here; no two requests of a step may have the same.
             purpose: names the rollouts to the seeds.
         """
         rollouts = self._group_size[BASE]
         step.accounts[BASE].enter(prompts=len(prompts))
-        uids = [f"{step.number}-{first // rollouts + place}" for place in range(len(prompts))]
-        requests = problem_requests(prompts, uids, self._policy.request_half).repeat(rollouts)
+        numbers = range(first // rollouts, first // rollouts + len(prompts))
+        uids = np.array([f"{step.number}-{number}" for number in numbers], dtype=object)
+        prompts.non_tensor_batch["uid"] = uids
+        fill_extra_info(prompts)
+        request = self._policy.request_half(prompts)
+        request.non_tensor_batch[GROUP] = uids
+        requests = Requests(prompts, request).repeat(rollouts)
         return self.enter(BASE, self._ask(requests, first, purpose, step), step)
 
     def ask_corrections(self, replays: Replays, step: Step) -> Answers:

@@ -19,6 +19,7 @@ from verl.utils.checkpoint.checkpoint_manager import should_save_ckpt_esi
 from verl.utils.skip import SkipManager
 
 from fail2fix.method.ledger import Ledger
+from fail2fix.method.ratio import ReplayRatio
 from fail2fix.replay.decisions import write_decisions
 from fail2fix.run.best import Best
 from fail2fix.run.checkpoints import Checkpoints, load_state
@@ -38,6 +39,7 @@ from fail2fix.verl_ext.port import Summarize, TrainerPort
 from fail2fix.verl_ext.requests import Requests
 from fail2fix.verl_ext.reward_extras import Extras
 from fail2fix.verl_ext.run_length import bound_by_epochs
+from fail2fix.verl_ext.sources import AttemptSource
 from fail2fix.verl_ext.step import Step
 from fail2fix.verl_ext.step_metrics import data_metrics, timing_metrics
 from fail2fix.verl_ext.stream import Stream
@@ -48,6 +50,8 @@ from fail2fix.verl_ext.validation import check_counts, validated_accuracy, valid
 class TrainingLoop(TrainerPort):
     """verl's trainer with a loop of ours around ``train_step``."""
 
+    ratio: ReplayRatio
+    source: AttemptSource
     held_out: HeldOutCorrections | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -71,18 +75,6 @@ class TrainingLoop(TrainerPort):
     @abstractmethod
     def before_training(self) -> None:
         """Write what needs the starting model's rollouts; the engines are awake."""
-
-    @abstractmethod
-    def state_dict(self) -> dict[str, Any]:
-        """What a resumption needs beside verl's checkpoint and the ledger, as JSON values."""
-
-    @abstractmethod
-    def save_files(self, checkpoint: Path) -> None:
-        """What a resumption needs and JSON does not hold."""
-
-    @abstractmethod
-    def load_state_dict(self, state: dict[str, Any], checkpoint: Path) -> None:
-        """Take it back; ``checkpoint`` is the folder it came from."""
 
     @abstractmethod
     def held_out_answers(self, requests: Requests, samples: int) -> tuple[Stream, list[str]]:
@@ -305,15 +297,19 @@ class TrainingLoop(TrainerPort):
         if step in self.checkpoints.complete() and self.best.note(step, metrics):
             self.checkpoints.name_best(step)
 
-    @property
-    def kl_coefficient(self) -> float | None:
-        """Of KL in the reward, which an adaptive controller moves; verl does not save it. None without such KL."""
-        return self.kl_ctrl_in_reward.value if self.config.algorithm.use_kl_in_reward else None
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumption needs beside verl's checkpoint and the ledger, as JSON values."""
+        return {"ratio": self.ratio.state_dict()}
 
-    @kl_coefficient.setter
-    def kl_coefficient(self, value: float | None) -> None:
-        if value is not None and self.config.algorithm.use_kl_in_reward:
-            self.kl_ctrl_in_reward.value = value
+    def save_files(self, checkpoint: Path) -> None:
+        """Write what a resumption needs and JSON does not hold."""
+        self.source.save(checkpoint)
+
+    def load_state_dict(self, state: dict[str, Any], checkpoint: Path) -> None:
+        """Read both; ``checkpoint`` is the folder they came from."""
+        self.ratio.load_state_dict(state["ratio"])
+        if self.settings.correction.enabled:
+            self.source.load(checkpoint)
 
     def load_checkpoint(self) -> None:
         """Resume from the checkpoint that ``trainer.resume_mode`` names, if any."""

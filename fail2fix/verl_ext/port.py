@@ -116,6 +116,16 @@ class TrainerPort(RayPPOTrainer):
         """Read verl's files as ``trainer.resume_mode`` says; ``global_steps`` is then the checkpoint's step."""
         self._load_checkpoint()
 
+    @property
+    def kl_coefficient(self) -> float | None:
+        """Of KL in the reward, which an adaptive controller moves; verl does not save it. None without such KL."""
+        return self.kl_ctrl_in_reward.value if self.config.algorithm.use_kl_in_reward else None
+
+    @kl_coefficient.setter
+    def kl_coefficient(self, value: float | None) -> None:
+        if value is not None and self.config.algorithm.use_kl_in_reward:
+            self.kl_ctrl_in_reward.value = value
+
     # ------------------------------------------------------------------------------------------------- profiling
 
     def switch_profilers(self, on: bool = False, off: bool = False, finish: bool = False) -> None:

@@ -97,7 +97,8 @@ def build_replays(
     pool: Stream, attempts: Sequence[Attempt], builder: CorrectionPromptBuilder
 ) -> tuple[list[Replay], Counter[str]]:
     """The attempts whose correction prompt fits, and how the others and the shortened ones count."""
-    contexts = [_context(pool, attempt) for attempt in attempts]
+    messages, rows = pool.rows.non_tensor_batch["raw_prompt"], [pool.row_of(attempt) for attempt in attempts]
+    contexts = [AttemptContext(list(messages[row]), pool.prompt_ids(row), pool.response_ids(row)) for row in rows]
     prompts = builder.build(contexts)
     replays = [Replay(a, pool, p) for a, p in zip(attempts, prompts, strict=True) if p is not None]
     counts = Counter(
@@ -112,15 +113,6 @@ def build_replays(
 def _without(group: PromptGroup, unfit: set[Attempt]) -> PromptGroup:
     attempts = tuple(replace(a, replayable=False) if a in unfit else a for a in group.attempts)
     return PromptGroup(group.key, attempts)
-
-
-def _context(pool: Stream, attempt: Attempt) -> AttemptContext:
-    row = pool.row_of(attempt)
-    return AttemptContext(
-        messages=list(pool.rows.non_tensor_batch["raw_prompt"][row]),
-        prompt_ids=pool.prompt_ids(row),
-        response_ids=pool.response_ids(row),
-    )
 
 
 def correction_requests(replays: Sequence[Replay]) -> Requests:

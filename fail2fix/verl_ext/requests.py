@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,21 +55,6 @@ class Requests:
         """Head and output as one batch; the head stays as it is, corrections are built from it."""
         head = DataProto(self.head.batch.copy(), dict(self.head.non_tensor_batch), dict(self.head.meta_info))
         return head.union(output)
-
-
-def problem_requests(prompts: DataProto, uids: Sequence[str], split: Callable[[DataProto], DataProto]) -> Requests:
-    """One row a problem.
-
-    Args:
-        prompts: rows of the data set; they keep what is not requested.
-        uids: the problems' names in the step.
-        split: takes the request's half out of the rows (verl's).
-    """
-    prompts.non_tensor_batch["uid"] = np.array(uids, dtype=object)
-    fill_extra_info(prompts)
-    request = split(prompts)
-    request.non_tensor_batch[GROUP] = np.array(uids, dtype=object)
-    return Requests(prompts, request)
 
 
 def joined_requests(parts: Sequence[Requests]) -> Requests:

@@ -130,10 +130,19 @@ class Fail2FixAgentLoopManager(EnginesPort):
         return output
 
     def _seed(self, prompts: DataProto) -> None:
-        """Give every row its own seed, where seeds are asked for."""
-        if seeds_rollouts(self.config):
-            samples = self._validated(prompts.meta_info) if prompts.meta_info.get("validate") else None
-            prompts.non_tensor_batch[SEED] = request_seeds(prompts, self.config.fail2fix.seed, samples)
+        """Give every row a seed of its stream, step, prompt and sample, where seeds are asked for."""
+        if not seeds_rollouts(self.config):
+            return
+        about, columns = prompts.meta_info, prompts.non_tensor_batch
+        validates = about.get("validate")
+        stream = about.get(PURPOSE) or ("validation" if validates else "rollout")
+        if PROMPT_IDS in columns:
+            texts = [np.asarray(row, dtype=np.int64).tobytes().hex() for row in columns[PROMPT_IDS]]
+        else:
+            texts = [json.dumps(messages, default=str) for messages in columns["raw_prompt"]]
+        samples = self._validated(about) if validates else None
+        seeds = rollout_seeds(self.config.fail2fix.seed, stream, about.get("global_steps", -1), texts, samples)
+        columns[SEED] = np.array(seeds, dtype=np.int64)
 
     def _collected(self, outputs: list[DataProto]) -> DataProto:
         """Workers' outputs as one batch, in this order."""
@@ -154,15 +163,3 @@ class Fail2FixAgentLoopManager(EnginesPort):
         if self._validation[0] != validation:
             self._validation = (validation, Counter())
         return self._validation[1]
-
-
-def request_seeds(prompts: DataProto, run_seed: int, samples: Counter[str] | None = None) -> np.ndarray:
-    """One seed a row (N,), of its stream, step, prompt and sample; ``samples`` as in ``rollout_seeds``."""
-    about, columns = prompts.meta_info, prompts.non_tensor_batch
-    stream = about.get(PURPOSE) or ("validation" if about.get("validate") else "rollout")
-    ids = columns.get(PROMPT_IDS)
-    if ids is not None:
-        texts = [np.asarray(row, dtype=np.int64).tobytes().hex() for row in ids]
-    else:
-        texts = [json.dumps(messages, default=str) for messages in columns["raw_prompt"]]
-    return np.array(rollout_seeds(run_seed, stream, about.get("global_steps", -1), texts, samples), dtype=np.int64)

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -335,14 +334,3 @@ class Fail2FixTrainer(TrainingLoop):
         do_sample = self.config.actor_rollout_ref.rollout.val_kwargs.do_sample
         answers = self.generation.ask_held_out(requests, samples, self.global_steps, do_sample)
         return answers, self.tokenizer.batch_decode(answers.rows.batch["responses"], skip_special_tokens=True)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"ratio": self.ratio.state_dict()}
-
-    def save_files(self, checkpoint: Path) -> None:
-        self.source.save(checkpoint)
-
-    def load_state_dict(self, state: dict[str, Any], checkpoint: Path) -> None:
-        self.ratio.load_state_dict(state["ratio"])
-        if self.settings.correction.enabled:
-            self.source.load(checkpoint)
