@@ -67,7 +67,7 @@ def resolve(key: str, value: str, shipped: Mapping[str, str], protocol: type) ->
 def _lack(found: object, protocol: type) -> str:
     """What ``found`` lacks of a protocol; "" if nothing."""
     if "__call__" in vars(protocol):
-        return _misfit(found, _parameters(protocol.__call__)[1:])
+        return _misfit(found, protocol.__call__, bound=True)
     is_abstract = bool(getattr(protocol, "__abstractmethods__", ()))
     if is_abstract and not (isinstance(found, type) and issubclass(found, protocol)):
         return f"must be a subclass of {protocol.__name__}"
@@ -76,23 +76,15 @@ def _lack(found: object, protocol: type) -> str:
     missing = {name for name in wanted if not hasattr(found, name)} | set(getattr(found, "__abstractmethods__", ()))
     if missing:
         return f"lacks {', '.join(sorted(missing))}"
-    misfits = {name: _misfit_of_method(found, protocol, name) for name in wanted}
+    # What a class defines takes the instance first; a module's function and a bound method do not.
+    bound, functions = not isinstance(found, type), {name: getattr(protocol, name, None) for name in wanted}
+    misfits = {n: _misfit(getattr(found, n), f, bound) for n, f in functions.items() if inspect.isfunction(f)}
     return "; ".join(f"{name} {misfit}" for name, misfit in misfits.items() if misfit)
 
 
-def _misfit_of_method(found: object, protocol: type, name: str) -> str:
-    method = getattr(protocol, name, None)
-    if not inspect.isfunction(method):
-        return ""
-    # What a class defines takes the instance first; a module's function and a bound method do not.
-    return _misfit(getattr(found, name), _parameters(method)[0 if isinstance(found, type) else 1 :])
-
-
-def _parameters(function: Any) -> list[str]:
-    return list(inspect.signature(function).parameters)
-
-
-def _misfit(found: object, parameters: list[str]) -> str:
+def _misfit(found: object, function: Any, bound: bool) -> str:
+    """How ``found`` differs from a function of a protocol; ``bound``: it takes no instance; "" if it fits."""
+    parameters = list(inspect.signature(function).parameters)[1 if bound else 0 :]
     called = f"must be a function of ({', '.join(parameters)})"
     if not callable(found):
         return called

@@ -126,7 +126,7 @@ class CorrectionPromptBuilder:
         special = parsed_texts(tokenizer)
         self.thinking_marks = ThinkingMarks.of(
             thinking_marks,
-            template=self._template.source,
+            template=tokenizer.get_chat_template(),
             tokens=special,
             generation_prompt=self._template.glue(["user"])[1],
         )
@@ -181,10 +181,8 @@ class CorrectionPromptBuilder:
     def _frames(self, contexts: Sequence[AttemptContext]) -> list[_Frame]:
         """One frame a context; each problem is rendered once, and each distinct text tokenized once."""
         keys = [repr(context.messages) for context in contexts]
-        texts: dict[str, tuple[str, str, str]] = {}
-        for key, context in zip(keys, contexts, strict=True):
-            if key not in texts:
-                texts[key] = self._frame_texts(context.messages)
+        messages = {key: context.messages for key, context in zip(keys, contexts, strict=True)}
+        texts = {key: self._frame_texts(given) for key, given in messages.items()}
         distinct = list(dict.fromkeys(text for triple in texts.values() for text in triple))
         ids = dict(zip(distinct, self._tokenize(distinct), strict=True))
         frames = {

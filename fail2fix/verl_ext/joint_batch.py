@@ -68,10 +68,6 @@ class JointBatch:
         """R~ of every row, one natural array a stream."""
         return self.per_stream(self.rows.batch["token_level_rewards"].sum(-1).double().numpy())
 
-    def trained_groups(self, stream: int) -> int:
-        """Groups of a stream in the update, by their ids in the batch itself."""
-        return len(set(self.rows.non_tensor_batch["uid"][(self.stream_of == stream) & self.included]))
-
     def replace_advantages(self, stream: int, values: Floats) -> None:
         """Give a stream's rows one advantage each, ``values`` (rows of the stream,) in natural order."""
         natural = np.zeros(len(self.order))

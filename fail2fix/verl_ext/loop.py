@@ -96,7 +96,6 @@ class TrainingLoop(TrainerPort):
 
     def _begin_run(self) -> None:
         """Checkpoint, first weight sync, trackers, validation before training."""
-        self.open_dumps()
         trains = not self.config.trainer.get("val_only", False)
         self.held_folder = hold(self.run_folder)
         self.held_checkpoints = hold_checkpoints(self.config, self.run_folder)

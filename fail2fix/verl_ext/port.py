@@ -157,11 +157,6 @@ class TrainerPort(RayPPOTrainer):
         """Wait for the writer of dumps and end it."""
         self._shutdown_dump_executor()
 
-    def open_dumps(self) -> None:
-        """Start the writer of dumps unless it runs."""
-        if self._dump_executor._shutdown:
-            self._init_dump_executor()
-
     def flush_dumps(self) -> None:
         """Wait for the writer of dumps: what a checkpoint or a metrics line follows must be on disk before it."""
         self.close_dumps()

@@ -100,7 +100,7 @@ class Stream:
                     group=group,
                     sample=row - group * size,
                     correct=bool(read.correct[row]),
-                    content=_content(responses[row, : int(read.response_tokens[row])]),
+                    content=_digest(responses[row, : int(read.response_tokens[row])], 16),
                     cut_off=bool(read.cut_off[row]),
                     replayable=has_room and not timed_out[row],
                 )
@@ -123,7 +123,8 @@ def concatenated(streams: Sequence[Stream]) -> Stream:
 
 def read_rollouts(rows: DataProto, group_size: int, reading: Reading) -> Rollouts:
     """Rows (N,) of verl's batch as plain values."""
-    width, mask = rows.batch["prompts"].shape[1], rows.batch["attention_mask"]
+    prompts, mask = rows.batch["prompts"].numpy(), rows.batch["attention_mask"]
+    width = prompts.shape[1]
     prompt_tokens, response_tokens = mask[:, :width].sum(-1).numpy(), mask[:, width:].sum(-1).numpy()
     reward = rows.batch["rm_scores"].sum(-1).double().numpy()
     columns = rows.non_tensor_batch
@@ -137,7 +138,9 @@ def read_rollouts(rows: DataProto, group_size: int, reading: Reading) -> Rollout
         response_tokens=response_tokens,
         cut_off=_cut_off(rows, response_tokens, reading.end_of_turn),
         answers=[str(answer) for answer in columns.get("pred", [""] * len(rows))],
-        problems=[_digest(rows, row, int(prompt_tokens[row])) for row in range(0, len(rows), group_size)],
+        problems=[
+            _digest(prompts[row, width - prompt_tokens[row] :], 8).hex() for row in range(0, len(rows), group_size)
+        ],
         statuses=None if (statuses := columns.get("verify_status")) is None else list(statuses),
         # A reward manager that does not count its calls made one a rollout.
         verifier_calls=len(rows) if calls is None else int(calls.astype(int).sum()),
@@ -167,11 +170,6 @@ def _cut_off(rows: DataProto, response_tokens: Ints, end_of_turn: Collection[int
     return (response_tokens == responses.shape[1]) & ~np.isin(responses[:, -1].numpy(), list(end_of_turn))
 
 
-def _content(response: Ints) -> bytes:
-    """What identifies an attempt among those of its problem: a digest of its token ids."""
-    return hashlib.blake2b(response.tobytes(), digest_size=16).digest()
-
-
-def _digest(rows: DataProto, row: int, prompt_tokens: int) -> str:
-    """What identifies a problem: a digest of its prompt's token ids."""
-    return hashlib.blake2b(rows.batch["prompts"][row].numpy()[-prompt_tokens:].tobytes(), digest_size=8).hexdigest()
+def _digest(tokens: Ints, size: int) -> bytes:
+    """What identifies a problem, or an attempt at it: ``size`` bytes that its token ids decide."""
+    return hashlib.blake2b(tokens.tobytes(), digest_size=size).digest()

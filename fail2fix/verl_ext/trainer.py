@@ -166,10 +166,12 @@ class Fail2FixTrainer(TrainingLoop):
 
     def check_accounting(self, joint: JointBatch, step: Step) -> None:
         """Every prompt and rollout that entered the step is in the update or counted as left out."""
+        uids = joint.rows.non_tensor_batch["uid"]  # counted in the batch itself, not in the streams
         for place, stream in enumerate(joint.streams):
+            its = joint.stream_of == place
             step.accounts[stream.name].leave(
-                recorded=int((joint.stream_of == place).sum()),
-                trained=joint.trained_groups(place),
+                recorded=int(its.sum()),
+                trained=len(set(uids[its & joint.included])),
                 failed=int(stream.rollouts.excluded.sum()),
             )
         for name in (BASE, CORRECTION):
