@@ -108,7 +108,7 @@ class SelectionRule(Protocol):
             the attempts, in the order of their correction groups. ``wanted_correct`` and ``counts`` become metrics.
 
         Raises:
-            Exception: any; it ends the run. So does choosing an attempt that has no prompt.
+            Exception: any; it ends the run. So does the choice of an attempt that is not replayable and has no prompt.
         """
 
 
