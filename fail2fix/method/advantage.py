@@ -151,7 +151,7 @@ def correction_advantages(groups: CorrectionGroups, rule: AdvantageRule) -> Adva
 
     With ``raw_std``, multiplying all rewards by a positive number or shifting them, the attempt's included, changes
     nothing. That holds while their std stays at or above ``ZERO_VARIANCE``. Under the penalty rule ``broken`` the
-    absolute value is at most (1 + penalty) (n - 1) / sqrt(n); ``leave_one_out`` multiplies it by n / (n - 1). Here n is
+    absolute value is at most (1 + penalty) (n - 1) / sqrt(n). With ``leave_one_out``, n / (n - 1) times that. Here n is
     G, or G + 1 ``with_attempt``.
     """
     plain = _with_attempt(groups.plain, groups.attempt_plain, rule)
@@ -189,7 +189,10 @@ def _with_attempt(values_KG: Array, attempt_K: Array, rule: AdvantageRule) -> Ar
 
 
 def _centered(values_Kn: Array, rule: AdvantageRule) -> Array:
-    """Each value less the mean of all n, or of the n - 1 others, which is n / (n - 1) times as far away."""
+    """Each value less the mean of all n values in its group.
+
+    ``leave_one_out``: less the mean of the n - 1 others, which is n / (n - 1) times as far away.
+    """
     size = values_Kn.shape[1]
     less_mean_Kn: Array = values_Kn - values_Kn.mean(axis=1, keepdims=True)
     return less_mean_Kn * (size / (size - 1) if rule.leave_one_out else 1.0)

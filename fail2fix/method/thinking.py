@@ -75,8 +75,8 @@ class ThinkingMarks:
             tokens: texts that the tokenizer parses as tokens of their own.
             generation_prompt: the text before every response.
 
-        A closing mark without its opening mark counts if it is in `extra` or `template`, if one of `tokens` is part of
-        it, or if the template is unknown.
+        A closing mark without its opening mark counts if it is in `extra` or `template`, or if one of `tokens` is part
+        of it. Every closing mark counts if the template is unknown.
         """
         given = {pair[0]: pair[1] for pair in extra}
         closings = dict(KNOWN_MARKS) | given
