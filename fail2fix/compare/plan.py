@@ -8,8 +8,6 @@
 Pure: reads and writes no file.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from dataclasses import dataclass
@@ -44,7 +42,7 @@ class Fingerprint:
     overrides: tuple[str, ...]
     fail2fix: str
 
-    def difference(self, other: Fingerprint) -> str:
+    def difference(self, other: "Fingerprint") -> str:
         """The fields that differ, as ``name: mine, not other's``; empty if none does."""
         pairs = {name: (mine, getattr(other, name)) for name, mine in vars(self).items()}
         return "; ".join(f"{name}: {_shown(a)}, not {_shown(b)}" for name, (a, b) in pairs.items() if a != b)

@@ -56,21 +56,15 @@ class OpenAIEngine:
 
     async def _all(self, requests: Sequence[Request], label: str) -> list[Completion]:
         from openai import AsyncOpenAI
-        from tqdm import tqdm
+        from tqdm.asyncio import tqdm
 
         gate = asyncio.Semaphore(CONCURRENT)
         key = os.environ.get(KEY, "none")  # a service without keys takes any
         endpoint = self._settings.endpoint
         async with AsyncOpenAI(base_url=endpoint, api_key=key, max_retries=0, timeout=TIMEOUT_S) as client:
-
-            async def one(request: Request) -> Completion:
-                # The pauses are outside the gate, so that they hold no other request back.
-                completion: Completion = await AsyncRetrying(**retry_policy(LIMIT_S))(self._ask, client, gate, request)
-                bar.update()
-                return completion
-
-            with tqdm(total=len(requests), desc=label) as bar:
-                return await asyncio.gather(*map(one, requests))
+            # The pauses are outside the gate, so that they hold no other request back.
+            calls = [AsyncRetrying(**retry_policy(LIMIT_S))(self._ask, client, gate, each) for each in requests]
+            return list(await tqdm.gather(*calls, desc=label))
 
     async def _ask(self, client: Any, gate: asyncio.Semaphore, request: Request) -> Completion:
         import openai

