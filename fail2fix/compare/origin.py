@@ -1,9 +1,9 @@
 """Origin of a run: its settings, data and model, as digests that a record can hold.
 
-Runs of one config must have the same settings, all runs the same data, and runs of one seed the same model, whatever
-was edited between two calls (`records.require_same_origin`). Two seeds may start from different weights, for a warm-up
-gives other last bits on another kind of CPU; the comparison then says so. Reads the ``config.yaml`` files of a run
-folder, one for each start.
+Runs of one config must have the same settings, all runs the same data, and runs of one seed the same model
+(`records.require_same_origin`). Files may be edited between two calls. Two seeds may start from different weights,
+because a warm-up gives other last bits on another kind of CPU; the comparison then warns. Reads the ``config.yaml``
+files of a run folder, one for each start.
 """
 
 import hashlib

@@ -71,8 +71,10 @@ class Point:
 
 @dataclass(frozen=True)
 class ValidatedStep:
-    """Counts of a validated step, (right samples, samples): ``problems`` {hash: counts}, and ``attempts`` {attempt:
-    counts of its corrections that have a verdict}, None where none were held out.
+    """Counts of a validated step, each (right samples, samples).
+
+    ``problems``: {hash: counts}. ``attempts``: {attempt: counts of its corrections that have a verdict}, None where
+    none were held out.
     """
 
     step: int

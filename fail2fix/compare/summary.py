@@ -102,7 +102,8 @@ def summarize(records: Sequence[RunRecord], warnings: Sequence[str] = ()) -> Com
     problems = _shared(records, lambda step: step.problems, "problems were validated", "data.val_files")
     held_out_file = "fail2fix.held_out.file"
     attempts = _shared(records, lambda step: step.attempts, "held-out attempts were corrected", held_out_file)
-    ks = powers_of_two(min(n for record in records for _, n in record.last.problems.values()))
+    samples = min(n for record in records for _, n in record.last.problems.values())
+    ks = sorted({2**power for power in range(samples.bit_length())} | {samples})
     by_config: dict[str, list[RunRecord]] = {}
     for record in records:
         by_config.setdefault(record.fingerprint.config, []).append(record)
@@ -169,11 +170,6 @@ def unequal(rollouts: Mapping[str, float]) -> str:
         return ""
     share = f", {100 * excess / rollouts[least]:.3g} % more" if rollouts[least] else ""
     return f"{least} spent {rollouts[least]:,.0f} rollouts and {most} {rollouts[most]:,.0f}{share}"
-
-
-def powers_of_two(n: int) -> list[int]:
-    """1, 2, 4, ... up to ``n``, and ``n`` itself."""
-    return sorted({2**power for power in range(n.bit_length())} | {n})
 
 
 def _seed_curves(record: RunRecord) -> SeedCurves:
@@ -258,11 +254,7 @@ def _warnings(records: Sequence[RunRecord], costs: Mapping[str, Cost], seeds: in
         yield f"the same rollouts, not the same optimizer steps ({said}): batches of other sizes"
     if models := different_models(records):
         yield f"the seeds did not all start from one model ({models}): compare configs within a seed"
-    if differing := _differing_versions([record.versions for record in records]):
-        yield f"the runs differ in {', '.join(differing)}: neither their code nor their seconds may compare"
-
-
-def _differing_versions(versions: Sequence[dict[str, Any]]) -> list[str]:
-    flat = [{**version, "packages": None} | version["packages"] for version in versions]
+    flat = [{**record.versions, "packages": None} | record.versions["packages"] for record in records]
     names = sorted({name for version in flat for name in version})
-    return [name for name in names if len({str(version.get(name)) for version in flat}) > 1]
+    if differing := [name for name in names if len({str(version.get(name)) for version in flat}) > 1]:
+        yield f"the runs differ in {', '.join(differing)}: neither their code nor their seconds may compare"

@@ -6,14 +6,13 @@ The key comes from OPENAI_API_KEY and is never printed. A request to a busy serv
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from importlib.util import find_spec
 from typing import Any
 
 from tenacity import AsyncRetrying
 
-from fail2fix.evaluate.engine import Completion, Finish, Request
-from fail2fix.evaluate.prompts import ChatPrompts
+from fail2fix.evaluate.prompts import ChatPrompts, Completion, Finish, Request
 from fail2fix.evaluate.settings import Settings
 from fail2fix.method.errors import InputError
 from fail2fix.verify.backoff import LIMIT_S, retry_policy
@@ -63,7 +62,9 @@ class OpenAIEngine:
         endpoint = self._settings.endpoint
         async with AsyncOpenAI(base_url=endpoint, api_key=key, max_retries=0, timeout=TIMEOUT_S) as client:
             # The pauses are outside the gate, so that they hold no other request back.
-            calls = [AsyncRetrying(**retry_policy(LIMIT_S))(self._ask, client, gate, each) for each in requests]
+            calls: list[Awaitable[Completion]] = [
+                AsyncRetrying(**retry_policy(LIMIT_S))(self._ask, client, gate, each) for each in requests
+            ]
             return list(await tqdm.gather(*calls, desc=label))
 
     async def _ask(self, client: Any, gate: asyncio.Semaphore, request: Request) -> Completion:

@@ -3,8 +3,6 @@
 Shards are read as weights only, so no pickled code runs, and memory-mapped: a tensor of one rank is not copied.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import pickle

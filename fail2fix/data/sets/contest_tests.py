@@ -29,8 +29,8 @@ def json_lines(entry_point: str, pairs: Sequence[Pair]) -> dict[str, object]:
 def argument_lists(entry_point: str, pairs: Sequence[Pair]) -> dict[str, object]:
     """Calls: the input is the list of arguments, the output is the result or a list that holds only the result.
 
-    Scorers of these sets accept both readings. One is chosen here for all tests of a problem: the result is taken out
-    of its list if every test's output is a list of one.
+    Scorers of these sets accept both readings. Here all tests of a problem have one reading: the result is taken out of
+    its list if every output is a list of one.
     """
     wrapped = all(isinstance(wanted, list) and len(wanted) == 1 for _, wanted in pairs)
     calls = []

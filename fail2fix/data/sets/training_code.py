@@ -71,8 +71,7 @@ def deepcoder_problem(row: SourceRow) -> Problem:
 def am_distilled_problem(row: SourceRow) -> Problem:
     """The reference is the last fenced block of R1's answer, which must be Python.
 
-    `test_case` is JSON of `{"inputs": [...], "outputs": [...], "fn_name": ...}` (APPS), of a list of
-    `{"input": ..., "output": ...}`, of a list of assertions, or of `{"assert_case": [...]}`.
+    `test_case` is JSON of tests as `contest_tests` reads them, of a list of assertions, or of `{"assert_case": [...]}`.
     """
     reference = find_program(row.text("answer"))
     if not reference:

@@ -5,7 +5,7 @@ command line each; your own is named by its dotted path, which is the ``data_sou
 
     python -m fail2fix.data.tasks.family my_package.parity OUT --seed 0 --train 512 --held-out 128
 
-Problems that give each other away (7 + 5 and 5 + 7) have the same `key`, and a set holds one of them: no held-out
+Problems that give each other away (7 + 5 and 5 + 7) have the same `key`, and a set holds one of them. So no held-out
 problem can be known from a training problem. For one seed and one setting of the dials the held-out problems do not
 depend on the number of training problems.
 

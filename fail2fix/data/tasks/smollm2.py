@@ -76,7 +76,7 @@ def convert_gguf(gguf: Path, out: Path) -> None:
     disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, trust_remote_code=False)
     repair_tokenizer(tokenizer)
-    # De-quantising happens in fp32; only the result is rounded to bf16.
+    # Dequantization happens in fp32; only the result is rounded to bf16.
     model = AutoModelForCausalLM.from_pretrained(
         gguf.parent, gguf_file=gguf.name, dtype=torch.float32, trust_remote_code=False
     )
@@ -91,8 +91,8 @@ def convert_gguf(gguf: Path, out: Path) -> None:
 def repair_tokenizer(tokenizer: Any) -> None:
     """Repair faults of transformers' GGUF reader for this model.
 
-    It takes <|im_start|> as the end token, loses the pad token, replaces the "smollm" pre-tokenizer (single digits,
-    then bytes) by bytes alone, and leaves a sentencepiece stage in the decoder.
+    It takes <|im_start|> as the end token, and loses the pad token. It replaces the "smollm" pre-tokenizer (single
+    digits, then bytes) by bytes alone, and leaves a sentencepiece stage in the decoder.
     """
     from tokenizers import decoders, pre_tokenizers
 
