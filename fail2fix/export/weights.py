@@ -123,24 +123,24 @@ def _merged(base: PreTrainedModel, adapter: LoraConfig, checkpoint: Checkpoint) 
 
 def _empty_model(checkpoint: Checkpoint) -> PreTrainedModel:
     """The model of the checkpoint's config, without memory for its weights."""
-    folder, trusted = checkpoint.actor / "huggingface", checkpoint.trust_remote_code
-    code = "" if trusted else "; a model with its own code needs --trust-remote-code"
+    folder, trust_remote_code = checkpoint.actor / "huggingface", checkpoint.trust_remote_code
+    code = "" if trust_remote_code else "; a model with its own code needs --trust-remote-code"
     # Any exception: transformers and a model's own code may raise anything.
     with reading(f"{folder}: its config.json cannot be used{code}", Exception), torch.device("meta"):
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=trusted)
-        return _auto_class(config).from_config(config, trust_remote_code=trusted)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        return _auto_class(config).from_config(config, trust_remote_code=trust_remote_code)
 
 
 def _base_model(checkpoint: Checkpoint) -> PreTrainedModel:
     """The starting model, for a checkpoint that holds the adapter alone (verl's save_lora_only)."""
     only_adapter = f"{checkpoint.actor}: holds the adapter alone, and the base model is needed too"
-    path, trusted = checkpoint.setting("path"), checkpoint.trust_remote_code
+    path, trust_remote_code = checkpoint.setting("path"), checkpoint.trust_remote_code
     if path is None:
         raise InputError(f"{only_adapter}: name the run's folder with --run")
     # Any exception: the hub's client and transformers have one for each cause.
     with reading(f"{only_adapter}: {path} cannot be loaded", Exception):
-        kind = _auto_class(AutoConfig.from_pretrained(path, trust_remote_code=trusted))
-        return kind.from_pretrained(path, dtype=torch.float32, trust_remote_code=trusted)
+        kind = _auto_class(AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code))
+        return kind.from_pretrained(path, dtype=torch.float32, trust_remote_code=trust_remote_code)
 
 
 def _auto_class(config: Any) -> Any:
