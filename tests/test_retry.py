@@ -20,7 +20,7 @@ import sys
 sys.path.insert(0, {root!r})
 from fail2fix import retry
 retry.pause_s = lambda restart: 0.0
-sys.exit(retry.Retry([sys.executable, "-c", {child!r}], {restarts}).run())
+sys.exit(retry.retry([sys.executable, "-c", {child!r}], {restarts}))
 """
 ROOT = str(Path(__file__).parents[1])
 

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from fail2fix.evaluate.benchmarks import Sampling
-from fail2fix.evaluate.engine import Request
 from fail2fix.evaluate.openai_engine import OpenAIEngine
+from fail2fix.evaluate.prompts import Request
 from fail2fix.evaluate.settings import Settings
 from fail2fix.method.errors import InputError
 from tests.evaluate.rows import question
