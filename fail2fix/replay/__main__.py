@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fail2fix.console.command_line import OneLineParser
+from fail2fix.console.command_line import OneLineParser, run_command
 from fail2fix.console.printable import input_errors_in_one_line
 from fail2fix.method.errors import InputError
 from fail2fix.replay.decide import ReplayedStep, replayed
@@ -112,4 +112,4 @@ def as_json(steps: Sequence[ReplayedStep], wrong: Sequence[str]) -> dict[str, ob
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)
