@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -193,6 +194,33 @@ def test_half_correct_attempts_are_compared_in_one_table(capsys: pytest.CaptureF
     assert "recorded settings reproduce" in told
     for words in ("correct among them", "chosen by both", "fixed", "broken", "idle groups", "broken : fixed"):
         assert words in told
+
+
+@pytest.mark.parametrize("columns", [30, 40, 80])
+def test_a_narrow_terminal_splits_no_number(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    wide = output(capsys, "fail2fix.ratio.initial=.5")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    narrow = output(capsys, "fail2fix.ratio.initial=.5")
+    numbers = [
+        set(re.findall(r"(?<!\S)[\d./]+(?!\S)", told[told.index("step ") : told.index("Attempts")]))
+        for told in (wide, narrow)
+    ]
+    assert {"0.30", "0.06", "3/6", "5/6"} < numbers[0] == numbers[1]
+
+
+@pytest.mark.parametrize("rule", ["nothing", "a_list", "foreign_attempts", "plain_counts", "fails"])
+def test_a_rule_of_one_s_own_that_returns_a_wrong_value_is_one_line(
+    run: Path, capsys: pytest.CaptureFixture[str], rule: str
+) -> None:
+    word = f"fail2fix.replay.rule=tests.replay.made_up.{rule}"
+    if rule == "plain_counts":  # this one can be used
+        assert "The rule" in output(capsys, run, "--explain", word)
+        return
+    line = refused(capsys, run, word)
+    assert line.startswith(f"replay: error: step 1: {word} fails, or returns a wrong value (")
 
 
 def test_the_sample_is_explained_from_attempts_to_the_next_ratio(capsys: pytest.CaptureFixture[str]) -> None:
