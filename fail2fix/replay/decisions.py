@@ -249,7 +249,7 @@ def _row_values(rows: RewardedRows) -> dict[str, Any]:
 
 
 def _rows_of(values: dict[str, Any]) -> RewardedRows:
-    columns = {
+    columns: dict[str, Any] = {
         name: _bools(values[name]) if kind is bool else np.array(values[name], dtype=kind)
         for name, kind in COLUMNS.items()
     }

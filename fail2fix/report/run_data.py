@@ -127,11 +127,11 @@ class RunData:
         return value if default is None or isinstance(value, wanted) else default
 
 
-class _WithoutAliases(yaml.SafeLoader):
+class _WithoutAliases(yaml.SafeLoader):  # type: ignore[misc]
     """Refuses aliases, by which a few lines can stand for billions of values; a run's own config has none."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):  # type: ignore[no-untyped-call]
+        if self.check_event(yaml.AliasEvent):
             raise ValueError("it holds a YAML alias (*name); write the value itself")
         return super().compose_node(parent, index)
 

@@ -71,9 +71,10 @@ def recorded_step(
     shape, n = (len(right), CORRECTIONS), PROBLEMS * ROLLOUTS
     correct = draw.random(shape) < 0.6
     plain = correct + draw.normal(0, 0.1, shape)
+    shape_reward = penalty_rule(config.risk)
     shaped = np.array(
         [
-            [penalty_rule(config.risk)(float(r), bool(a), bool(v), config.risk) for r, v in zip(rs, vs, strict=True)]
+            [shape_reward(float(r), bool(a), bool(v), config.risk) for r, v in zip(rs, vs, strict=True)]
             for rs, vs, a in zip(plain, correct, right, strict=True)
         ]
     )

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fail2fix.method.errors import InputError
@@ -83,16 +82,22 @@ def test_a_step_without_corrections_is_read_and_replayed(tmp_path: Path) -> None
     assert again.replay.next_state == again.run.state
 
 
-@examples(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.fixture(scope="module")
+def one_step(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A run of one step, and the text of its file."""
+    folder = tmp_path_factory.mktemp("one")
+    write_decisions(folder, made_up.recorded_run(made_up.settings(), 1)[0])
+    return folder, decisions_file(folder, 1).read_text()
+
+
 @given(data=st.data())
-def test_a_changed_digit_is_refused(tmp_path: Path, data: st.DataObject) -> None:
-    path = decisions_file(tmp_path, 1)
-    write_decisions(tmp_path, made_up.recorded_run(made_up.settings(), 1)[0])
-    text = path.read_text()
+def test_a_changed_digit_is_refused(one_step: tuple[Path, str], data: st.DataObject) -> None:
+    folder, text = one_step
     place = data.draw(st.sampled_from([i for i, c in enumerate(text) if c.isdigit()]))
-    path.write_text(text[:place] + str((int(text[place]) + 1) % 10) + text[place + 1 :])
+    changed_text = text[:place] + str((int(text[place]) + 1) % 10) + text[place + 1 :]
+    decisions_file(folder, 1).write_text(changed_text)
     with pytest.raises(InputError, match=r"1\.json"):
-        read_decisions(tmp_path)
+        read_decisions(folder)
 
 
 @pytest.mark.parametrize(
