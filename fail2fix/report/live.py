@@ -139,8 +139,9 @@ def header(config: DictConfig, folder: Path) -> list[str]:
     if correction.enabled:
         sizes += f" + {correction.attempts} attempts x {correction.rollouts} corrections"
     steps = config.trainer.total_training_steps
-    earlier = (section.get("budget") or {}).get("rollouts") or config.trainer.get("total_epochs", steps) != steps
-    at_most = "at most " if steps and earlier else ""
+    budget = (section.get("budget") or {}).get("rollouts")
+    # An epoch has at least one step.
+    at_most = "at most " if steps and (budget or config.trainer.get("total_epochs", steps) < steps) else ""
     return [
         f"model  {config.actor_rollout_ref.model.path}",
         f"data   {_listed(config.data.train_files)}",

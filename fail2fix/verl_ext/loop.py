@@ -195,12 +195,12 @@ class TrainingLoop(TrainerPort):
     @property
     def last_step(self) -> int:
         """The step that the run ends with: the configured one, or an earlier one that uses up the rollout budget."""
-        left = self.ledger.left(self.settings.budget.rollouts) / rollouts_a_step(self.config, self.settings)
+        left = max(0, self.ledger.left(self.settings.budget.rollouts)) / rollouts_a_step(self.config, self.settings)
         return int(min(self.total_training_steps, self.global_steps + left))
 
     def _require_room(self) -> None:
         """A budget that a stored pool has used up would end the run before it trained anything."""
-        if self.global_steps == 0 and self.last_step <= 0:
+        if self.global_steps == 0 and self.last_step == 0:
             raise RuntimeError(
                 f"fail2fix.budget.rollouts={self.settings.budget.rollouts}: no step fits after the "
                 f"{self.ledger.total.rollouts:,} rollouts spent before the first; raise it"
