@@ -76,10 +76,6 @@ class Ledger:
         self.lines[stream] = self.lines.get(stream, Cost()) + cost
         self.problems.update(problems)
 
-    def affords(self, rollouts: int, budget: int | None) -> bool:
-        """Whether ``rollouts`` more stay within ``budget``; always, without a budget."""
-        return rollouts <= self.left(budget)
-
     def left(self, budget: int | None) -> float:
         """Rollouts left of ``budget``; infinite without one."""
         return math.inf if budget is None else budget - self.total.rollouts

@@ -41,8 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise InputError(f"{runs[1]}: one run at a time; an override is written key=value")
         run = runs[0] if runs else SAMPLE
         recorded = read_decisions(run)
-        wrong = [line for step in replayed(recorded, []) for line in differences(step)]
-        steps = replayed(recorded, overrides)
+        again = replayed(recorded, [])
+        wrong = [line for step in again for line in differences(step)]
+        steps = replayed(recorded, overrides) if overrides else again
         if arguments.json:
             print(json.dumps(as_json(steps, wrong), indent=1))
         elif arguments.explain:
