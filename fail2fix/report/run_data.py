@@ -93,7 +93,7 @@ class RunData:
         if not path.exists():
             return {}
         with reading(f"{path}: cannot be read", OSError, yaml.YAMLError, ValueError, RecursionError):
-            config = yaml.load(path.read_text(encoding="utf-8"), _WithoutAliases)  # noqa: S506  # a SafeLoader
+            config = _WithoutAliases(path.read_text(encoding="utf-8")).get_single_data()
         if not isinstance(config, Mapping):
             raise InputError(f"{path}: not a mapping of keys to values")
         return config
