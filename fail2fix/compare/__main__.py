@@ -22,7 +22,7 @@ from fail2fix.compare.records import read_record
 from fail2fix.compare.run import RunError, remaining, train_remaining
 from fail2fix.compare.summary import summarize, unequal
 from fail2fix.compare.table import print_comparison
-from fail2fix.console.command_line import OneLineParser
+from fail2fix.console.command_line import OneLineParser, run_command
 from fail2fix.console.printable import one_line
 from fail2fix.data.atomic import write_json
 from fail2fix.method.errors import InputError
@@ -115,4 +115,4 @@ def report(plan: ComparisonPlan, allow_unequal: bool) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main())
+    run_command(main)

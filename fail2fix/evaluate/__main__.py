@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from fail2fix.console.command_line import run_command
 from fail2fix.console.printable import input_errors_in_one_line
 from fail2fix.data.atomic import write_json
 from fail2fix.data.files import MODEL_FILES, model_files, refuse_unmerged, require_writable, sha256
@@ -115,4 +116,4 @@ def find_model(model: str) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fail2fix.console.command_line import OneLineParser
+from fail2fix.console.command_line import OneLineParser, run_command
 from fail2fix.console.printable import one_line
 from fail2fix.data.atomic import is_free, new_folder, write_whole
 from fail2fix.data.files import require_writable
@@ -86,4 +86,4 @@ def export(given: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -123,13 +123,12 @@ class TrainingLoop(TrainerPort):
     def _finish_resumed_step(self, metrics: dict[str, Any]) -> None:
         """Finish the validation and the metrics line of the step that the checkpoint was saved in."""
         step, line = self.global_steps, self.metrics_file.line(self.global_steps)
-        last = step >= self.total_training_steps or not self._affords_a_step()
         if line is not None:
             # The schedule may be another one now: what the line holds tells whether the step was validated.
             if self.best.config.best_metric in line:
                 self._note_best(step, line)
             return
-        if self._validation_is_due(step, last):
+        if self._validation_is_due(step, step >= self.last_step):
             self.last_val_metrics = self.validate()
             self._note_best(step, self.last_val_metrics)
             metrics = metrics | self.last_val_metrics
@@ -140,7 +139,8 @@ class TrainingLoop(TrainerPort):
         done = self.global_steps // len(self.train_dataloader)
         for epoch in range(done, self.config.trainer.total_epochs):
             for rows in self.train_dataloader:
-                if self.global_steps >= self.total_training_steps or not self._affords_a_step() or self.stop_reason:
+                self.watchdog.steps = self.last_step
+                if self.global_steps >= self.last_step or self.stop_reason:
                     return
                 self.global_steps += 1
                 SkipManager.set_step(self.global_steps)
@@ -162,7 +162,7 @@ class TrainingLoop(TrainerPort):
             step.metrics |= data_metrics(joint, step)
             state = self.train_dataloader.state_dict(), self.ledger.state_dict(), self.kl_coefficient
             self.finished_step = FinishedStep(step.number, as_json(step.metrics), *state)
-            step.last = step.last or not self._affords_a_step()
+            step.last = step.last or step.number >= self.last_step
             self.stop_reason = self.stop.reason or self.updates.too_many
             if folder := self.config.trainer.get("rollout_data_dir", None):
                 extras = extract_reward(joint.rows)[1] | {"uid": joint.rows.non_tensor_batch["uid"]}
@@ -183,13 +183,15 @@ class TrainingLoop(TrainerPort):
         if hasattr(self.train_dataset, "on_batch_end"):
             self.train_dataset.on_batch_end(batch=joint.rows)
 
-    def _affords_a_step(self) -> bool:
-        """Whether another step stays within the budget of rollouts."""
-        return rollouts_a_step(self.config, self.settings) <= self.ledger.left(self.settings.budget.rollouts)
+    @property
+    def last_step(self) -> int:
+        """The step that the run ends with: the configured one, or an earlier one that uses up the rollout budget."""
+        left = max(0, self.ledger.left(self.settings.budget.rollouts)) / rollouts_a_step(self.config, self.settings)
+        return int(min(self.total_training_steps, self.global_steps + left))
 
     def _require_room(self) -> None:
         """A budget that a stored pool has used up would end the run before it trained anything."""
-        if self.global_steps == 0 and not self._affords_a_step():
+        if self.global_steps == 0 and self.last_step == 0:
             raise RuntimeError(
                 f"fail2fix.budget.rollouts={self.settings.budget.rollouts}: no step fits after the "
                 f"{self.ledger.total.rollouts:,} rollouts spent before the first; raise it"

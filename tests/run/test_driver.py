@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from fail2fix.run.config import WatchdogConfig
+from fail2fix.run.driver import Alive
 from fail2fix.run.watchdog import ALIVE, Watchdog, newest_checkpoint
 from tests.forked import run_code
 
@@ -209,6 +210,13 @@ def test_a_phase_beyond_its_limit_gets_a_verdict_and_every_threads_stack(tmp_pat
     (stacks,) = tmp_path.glob("stacks-*.txt")
     assert str(stacks) in verdict
     assert "test_a_phase_beyond_its_limit" in stacks.read_text()
+
+
+def test_the_driver_reads_which_step_ends_the_run(tmp_path: Path) -> None:
+    watchdog = watched(tmp_path, None)
+    watchdog.steps = 7
+    with watchdog:
+        assert Alive.read(tmp_path / ALIVE).steps == 7
 
 
 def test_without_a_limit_there_is_no_verdict(tmp_path: Path) -> None:
