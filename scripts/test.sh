@@ -40,6 +40,8 @@ done
 scripts/setup_env.sh "${ENVIRONMENT[@]}"
 export PATH=$PWD/$VENV/bin:$PATH
 export VERL_PLATFORM=cpu
+# Every process of a training would compile the package again.
+unset PYTHONDONTWRITEBYTECODE
 
 # Programs are judged in bubblewrap sandboxes only: without it their tests are skipped, as where nobody may install it.
 if [[ $TIER != types ]] && ! command -v bwrap > /dev/null; then

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
@@ -10,12 +11,16 @@ from fail2fix.report.console_table import NOTHING, Section, percent, section_tab
 from fail2fix.report.figures import LEDGER, STREAMS, Accuracy, Report
 from fail2fix.report.transitions import TRANSITIONS
 
+SHORT_S = 0.05  # a phase that took less in all would show as 0.0 s; the JSON has it
+
 
 def print_report(report: Report, console: Console) -> None:
-    """Print the table and, below it, the paths of the run's files."""
+    """Print the table and, below it, the names of the run's files and of those that are missing."""
     console.print(section_table(("", "", ""), sections(report)))
-    for name, path in report.files.items():
-        console.print(f"{name:<14}", shown(path or "not written"), soft_wrap=True, highlight=False)
+    folder = Path(report.files["metrics.jsonl"] or "").parent
+    for title, exists in ((f"in {folder}:", True), ("not written:", False)):
+        if names := [name for name, path in report.files.items() if bool(path) is exists]:
+            console.print(shown(f"{title} {', '.join(names)}"), soft_wrap=True)
 
 
 def sections(report: Report) -> list[Section]:
@@ -32,7 +37,11 @@ def sections(report: Report) -> list[Section]:
         (name, *(share_of(q.counts[name], sum(q.counts.values())) for q in quarters)) for name in TRANSITIONS
     ]
     tokens = [(name.replace("_", " "), *(f"{streams[s][name]:,}" for s in STREAMS)) for name in LEDGER]
-    seconds = [(name, f"{each.total_s:,.1f}", f"{each.mean_s:,.2f}") for name, each in report.phases.items()]
+    seconds = [
+        (name, f"{each.total_s:,.1f}", f"{each.mean_s:,.2f}")
+        for name, each in report.phases.items()
+        if each.total_s >= SHORT_S
+    ]
     share, correlation, of = facts.correction_share, facts.min_probability_correlation, f"of {report.steps:,}"
     checks = [
         ("rollouts that are corrections", NOTHING if share is None else percent(share), ""),

@@ -37,6 +37,7 @@ def step_row(step: int, **changes: Any) -> dict[str, Any]:
         "fail2fix/replay/correct_attempts": 1.0,
         "fail2fix/replay/failed_attempts": 1.0,
         "timing_s/gen_base": 2.0,
+        "timing_s/select": 0.001,
         "timing_s/gen_correction": 1.0,
         "timing_s/step": 4.0 + step,
         CORRELATION: 0.99 - 0.01 * step,
@@ -149,7 +150,7 @@ def test_streams_phases_and_facts(run: Path) -> None:
         "base": {"rollouts": 80, "prompt_tokens": 800, "generated_tokens": 5000},
         "correction": {"rollouts": 40, "prompt_tokens": 2000, "generated_tokens": 3000},
     }
-    assert list(report.phases) == ["gen_base", "gen_correction", "testing", "step"]
+    assert list(report.phases) == ["gen_base", "select", "gen_correction", "testing", "step"]
     assert (report.phases["step"].total_s, report.phases["step"].mean_s) == (35, 7)
     assert (report.phases["testing"].total_s, report.phases["testing"].steps) == (8, 2)
     assert report.facts.correction_share == pytest.approx(1 / 3)
@@ -223,10 +224,11 @@ def test_the_table_names_every_number(run: Path, capsys: pytest.CaptureFixture[s
         "steps where both streams learn 4 of 5",
         "steps with right and wrong attempts 4 of 5",
         "lowest probability correlation 0.9400",
-        f"config.yaml {run / 'config.yaml'}",
-        "rollouts not written",
+        f"in {run}: metrics.jsonl, config.yaml, validation",
+        "not written: versions.json, rollouts",
     ):
         assert expected in words
+    assert "select" not in words, "a phase of no seconds"
 
 
 def test_json_has_the_same_numbers(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
