@@ -85,13 +85,13 @@ def export(given: argparse.Namespace) -> None:
 
 def _actor_folder(checkpoint: Path) -> Path:
     """The folder of the policy's files in a checkpoint. Raises `InputError`: it is missing or incomplete."""
-    from fail2fix.export.shards import shard_files
-
     if not checkpoint.is_dir():
         raise InputError(f"{checkpoint}: no such folder: give .../global_step_N")
     actor = checkpoint / "actor" if (checkpoint / "actor").is_dir() else checkpoint
     if (actor.resolve().parent / UNFINISHED).exists():
         raise InputError(f"{checkpoint}: this checkpoint was never completed: give another one")
+    from fail2fix.export.shards import shard_files  # imports torch, which takes seconds
+
     shard_files(actor)
     if not (actor / "huggingface" / "config.json").is_file():
         raise InputError(f"{actor}: no huggingface/config.json in it: the checkpoint is incomplete")

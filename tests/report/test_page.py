@@ -53,17 +53,23 @@ def test_one_page_holds_everything_about_a_run(html: str) -> None:
     assert page.text.count("wanted") == page.text.count("effective") == 1  # legends are text
 
 
-def test_two_runs_stand_beside_each_other(run: Path, tmp_path: Path) -> None:
-    other = write_run(tmp_path / "other" / "second", fail2fix__replay__rho=0.8)
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """The page of ``run`` and of a run with other settings."""
+    folder = tmp_path_factory.mktemp("two")
+    other = write_run(folder / "other" / "second", fail2fix__replay__rho=0.8)
     (other / "config.yaml").write_text("data: {train_batch_size: 16}\nfail2fix: {seed: 0}\n")
-    page = Page(make_page([run, other]))
-    words = " ".join(page.text.split())
+    return Page(make_page([write_run(folder / "quickstart" / "first"), other]))
+
+
+def test_two_runs_stand_beside_each_other(two: Page) -> None:
+    words = " ".join(two.text.split())
     assert "A: quickstart/first" in words
     assert "B: other/second" in words
     assert "data.train_batch_size 8 16" in words
     assert words.count("at its upper bound") == 1
-    assert len(page.quoted) == 2 * 3 * 3 * 10
-    differing = [element for element in page.elements if element[:2] == ("start", "tr") and element[2]]
+    assert len(two.quoted) == 2 * 3 * 3 * 10
+    differing = [element for element in two.elements if element[:2] == ("start", "tr") and element[2]]
     assert differing == [("start", "tr", (("class", "differs"),))]
 
 
@@ -85,15 +91,10 @@ def test_the_page_asks_for_nothing_outside(html: str) -> None:
     assert policy.startswith("default-src 'none'")
 
 
-def test_names_in_a_page_are_unique(run: Path, tmp_path: Path) -> None:
+def test_names_in_a_page_are_unique(two: Page) -> None:
     """Two elements of one name would take each other's marks and clips."""
-    page = Page(make_page([run, write_run(tmp_path / "b" / "b")]))
-    names = [value for e in page.elements if e[0] == "start" for name, value in e[2] if name == "id"]
+    names = [value for e in two.elements if e[0] == "start" for name, value in e[2] if name == "id"]
     assert len(names) == len(set(names))
-
-
-def test_the_same_files_give_the_same_page(run: Path, html: str) -> None:
-    assert make_page([run]) == html
 
 
 # ------------------------------------------------------------------------------------------------ hostile texts
@@ -278,10 +279,11 @@ def test_too_many_runs_and_an_unwritable_page_are_one_line(run: Path, capsys: py
     assert "cannot be written" in capsys.readouterr().err
 
 
-def test_a_run_that_ends_leaves_its_page(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_ends_leaves_its_page(run: Path, html: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same files give the same page."""
     draw_at_end(run)
     assert capsys.readouterr().out == f"fail2fix: report: {run / PAGE}\n"
-    assert "Attempts and corrections" in (run / PAGE).read_text()
+    assert (run / PAGE).read_text() == html
 
 
 @pytest.mark.parametrize("name", WRONG)

@@ -250,10 +250,10 @@ def test_no_worker_outlives_a_killed_process() -> None:
 
 
 def busy_family(owner: psutil.Process) -> list[psutil.Process]:
-    """The descendants of `owner` once one of its workers has been computing for a second."""
+    """The descendants of `owner` once one of its workers has been computing for half a second."""
     family = owner.children(recursive=True)
     grandchildren = [worker for child in owner.children() for worker in child.children()]
-    busy = [worker for worker in grandchildren if sum(worker.cpu_times()[:2]) > 1]
+    busy = [worker for worker in grandchildren if sum(worker.cpu_times()[:2]) > 0.5]
     return family if busy else []
 
 
