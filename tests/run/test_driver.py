@@ -218,7 +218,8 @@ def test_a_phase_ends_also_when_it_raises(tmp_path: Path) -> None:
 
 
 def test_a_phase_beyond_its_limit_gets_a_verdict_and_every_threads_stack(tmp_path: Path, quick_beats: None) -> None:
-    with watched(tmp_path, 0.01) as watching, watching.phase("gen", step=2):
+    watching = watched(tmp_path, 0.01)
+    with watching.phase("gen", step=2), watching:
         while "verdict" not in said(tmp_path):
             time.sleep(0.01)
     verdict = str(said(tmp_path)["verdict"])
