@@ -21,7 +21,9 @@ from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult
 from hypothesis import settings
 from omegaconf import DictConfig, grammar_parser
+from tenacity.wait import wait_random_exponential
 
+from fail2fix.verify import backoff
 from fail2fix.verl_ext import compat
 from tests.shared import SHARED, is_at_hand
 
@@ -42,6 +44,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Keep what collection imported, verl among it, out of garbage collections: each takes half a second otherwise."""
     gc.freeze()
+
+
+@pytest.fixture
+def quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses between tries are a tenth of ours: services of tests are away for tenths of a second."""
+    monkeypatch.setattr(backoff, "PAUSE", wait_random_exponential(multiplier=0.05, max=3.0))
 
 
 @pytest.fixture(scope="session", autouse=True)

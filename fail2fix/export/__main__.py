@@ -58,6 +58,9 @@ def export(given: argparse.Namespace) -> None:
         InputError: wrong input.
         OSError: OUT could not be written.
     """
+    checkpoint, out = given.checkpoint, given.out
+    if not checkpoint.is_dir():
+        raise InputError(f"{checkpoint}: no such folder: give .../global_step_N")
     # torch and transformers take seconds to load, which --help and bad arguments do not need.
     from fail2fix.export.card import model_card
     from fail2fix.export.correction import FILE, correction_prompt
@@ -65,7 +68,6 @@ def export(given: argparse.Namespace) -> None:
     from fail2fix.export.shards import actor_folder, read_state
     from fail2fix.export.weights import Checkpoint, save_policy
 
-    checkpoint, out = given.checkpoint, given.out
     actor = actor_folder(checkpoint)
     if not is_free(out):
         raise InputError(f"{out}: exists and is not empty: choose another folder or remove it")
