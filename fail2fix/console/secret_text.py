@@ -28,6 +28,7 @@ _SHAPES = {
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
     "an address with a password in it": r"://[^/\s:@]*:[^/\s@]+@",
 }
+# Any of them; a group each, so none has one of its own.
 _SHAPE = re.compile("|".join(f"({shape})" for shape in _SHAPES.values()))
 # Names of settings that hold secrets only; not `key` alone (`data.prompt_key`).
 _SECRET_SETTING = re.compile(
@@ -46,7 +47,7 @@ MIN_SECRET_CHARS = 8
 def kind_of_secret(name: str, value: str, environment: Mapping[str, str]) -> str:
     """The kind of secret in the setting `name`, without repeating it; "" if none."""
     if match := _SHAPE.search(value):
-        return list(_SHAPES)[match.lastindex - 1]
+        return next(kind for kind, found in zip(_SHAPES, match.groups(), strict=True) if found)
     for variable in _INTERPOLATED.findall(value):
         if _SECRET_VARIABLE.search(variable):
             return f"the environment's {variable}"
