@@ -63,8 +63,10 @@ left_out() {
     *) echo " and not slow" ;;
   esac
 }
-# A worker imports torch and verl, which takes seconds and 0.7 GB: more than eight do not pay.
-without_engines() { pytest -n auto --maxprocesses 8 --dist worksteal "${EXAMPLES[@]}" -m "not e2e$(left_out)"; }
+# One more than cores, as many tests wait. A worker imports torch and verl, which takes seconds and 0.7 GB: more than
+# eight do not pay.
+WORKERS=$(($(nproc) < 8 ? $(nproc) + 1 : 8))
+without_engines() { pytest -n "$WORKERS" --dist worksteal "${EXAMPLES[@]}" -m "not e2e$(left_out)"; }
 # Two trainings at once on a machine would refuse each other: one process.
 with_engines() {
   if [[ $VENV == .venv-official && $TIER == default ]]; then

@@ -29,6 +29,8 @@ from fail2fix.verify import backoff
 from fail2fix.verl_ext import compat
 from tests.shared import SHARED, is_at_hand
 
+gc.set_threshold(100_000, 20, 20)  # composing and checking configs makes many objects: a fifth of its time otherwise
+
 settings.register_profile("quick", max_examples=25, deadline=None)
 settings.register_profile("thorough", max_examples=500, deadline=None)  # scripts/test.sh --all
 settings.load_profile("quick")
