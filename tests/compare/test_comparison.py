@@ -222,7 +222,6 @@ def test_a_training_that_outlives_its_call_is_not_joined_by_another(error: Calla
         os.killpg(training, signal.SIGKILL)
 
 
-@pytest.mark.usefixtures("picture")
 def test_unequal_rollouts_are_refused_unless_allowed(call: Call, error: Callable[..., str], out: Path) -> None:
     line = error(2, "+fake.cipo.rollouts=102")
     assert "not equal: grpo-seed0 spent 400 rollouts and cipo-seed0 408, 2 % more" in line

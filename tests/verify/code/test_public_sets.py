@@ -12,7 +12,6 @@ from fail2fix.verify.code.ground_truth import parse_ground_truth
 from fail2fix.verify.code.local import LocalBackend
 from fail2fix.verify.code.public_sets import assertions, criticbench, leetcode, mbpp
 from tests.data.prepare.sets import sample_problems
-from tests.tiers import heavy_where
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
@@ -40,7 +39,8 @@ def disagreements(bench: Any, backend: LocalBackend, name: str, start: int = 0, 
 
 
 @pytest.mark.needs_shared
-@pytest.mark.parametrize("name", heavy_where(SETS, ["leetcode-v0.2.0-train"]))
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", SETS)
 def test_the_sandbox_agrees_with_a_plain_run_on_the_first_rows(bench: Any, backend: LocalBackend, name: str) -> None:
     assert disagreements(bench, backend, name, limit=5) == set()
 
