@@ -187,7 +187,7 @@ SCALED = {
 }
 
 
-@pytest.mark.parametrize("chosen", [*SCALED, ",".join(SCALED)])
+@pytest.mark.parametrize("chosen", heavy_where([*SCALED, ",".join(SCALED)], [*SCALED][:2]))
 @pytest.mark.parametrize("nodes", heavy_where([1, 4], [4]))
 def test_ways_to_scale_compose_with_setups_and_pass_the_checks(chosen: str, nodes: int) -> None:
     given = composed("cipo", "setup=deepscaler", f"scale=[{chosen}]", f"trainer.nnodes={nodes}")

@@ -345,6 +345,7 @@ WRONG_VALUES = [
 ]  # fmt: skip
 
 
+@pytest.mark.heavy
 def test_a_run_without_flash_attn_shows_in_its_config_what_runs(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
