@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import psutil
 import pytest
@@ -34,22 +35,25 @@ def fresh(count: int) -> list[tuple[str, str]]:
     return [(rf"\boxed{{y+{number}}}", f"{number}+y") for number in range(count)]
 
 
+@contextmanager
+def started(deadline_s: float) -> Iterator[VerifierPool]:
+    """A pool whose workers run: no test below means to measure their start."""
+    with closing(VerifierPool(check=bounded, max_workers=2, deadline_s=deadline_s)) as pool:
+        assert judge(pool, *RIGHT).correct
+        yield pool
+
+
 @pytest.fixture(scope="module")
 def pool() -> Iterator[VerifierPool]:
-    pool = VerifierPool(check=bounded, max_workers=2, deadline_s=DEADLINE_S)
-    # Start the workers here: no test below means to measure that.
-    assert judge(pool, *RIGHT).correct
-    yield pool
-    pool.close()
+    with started(DEADLINE_S) as pool:
+        yield pool
 
 
 @pytest.fixture(scope="module")
 def quick() -> Iterator[VerifierPool]:
     """As ``pool``, with the deadline of checks that hang."""
-    quick = VerifierPool(check=bounded, max_workers=2, deadline_s=SHORT_S)
-    assert judge(quick, *RIGHT).correct
-    yield quick
-    quick.close()
+    with started(SHORT_S) as quick:
+        yield quick
 
 
 def judge(pool: VerifierPool, response: str, gold: str = "7") -> Verdict:
