@@ -17,11 +17,11 @@ order have the same total, so a set holds one order. `compute_score` grades only
 
 import random
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import accumulate
 
-from fail2fix.data.tasks.family import PREFIX, TaskProblem, command_line, matched
+from fail2fix.data.tasks.family import PREFIX, TaskProblem, command_line, matched, near_number
 from fail2fix.data.tasks.final_answer import compute_score as compute_score
 from fail2fix.method.errors import InputError
 
@@ -51,10 +51,29 @@ def sample(dials: Dials, generator: random.Random) -> TaskProblem:
 
 def worked_solution(question: str) -> str:
     """The correct sums for a question of this family, one per line."""
-    match = matched(QUESTION, question, DATA_SOURCE)
-    numbers = [int(number) for number in match[1].split(" + ")]
-    totals = list(accumulate(numbers))
-    return "\n".join(f"{total} + {n} = {total + n}" for total, n in zip(totals, numbers[1:], strict=False))
+    return _sums(numbers_of(question), lambda step, total: total)
+
+
+def corrupt(question: str, generator: random.Random) -> str:
+    """The sums with one wrong total, from which the later ones go on."""
+    numbers = numbers_of(question)
+    wrong = generator.randrange(len(numbers) - 1)
+    return _sums(numbers, lambda step, total: near_number(total, generator) if step == wrong else total)
+
+
+def numbers_of(question: str) -> list[int]:
+    """The numbers to be added."""
+    return [int(number) for number in matched(QUESTION, question, DATA_SOURCE)[1].split(" + ")]
+
+
+def _sums(numbers: Sequence[int], claim: Callable[[int, int], int]) -> str:
+    """One sum a line; `claim` turns a step and its right total into the total that is written."""
+    total, lines = numbers[0], []
+    for step, number in enumerate(numbers[1:]):
+        claimed = claim(step, total + number)
+        lines.append(f"{total} + {number} = {claimed}")
+        total = claimed
+    return "\n".join(lines)
 
 
 main = partial(command_line, DATA_SOURCE, "math", str(__doc__), Dials, sample)

@@ -55,6 +55,9 @@ Sample = Callable[[Any, random.Random], TaskProblem | None]
 class Family(Protocol):
     """A generated task; its docstring's first line is the description of its command line.
 
+    Correction prompts of a warm-up need one more function, which the shipped families have: ``corrupt(question,
+    generator)``, a near miss. That is the worked solution with one wrong step, the error carried on.
+
     Attributes:
         ABILITY: the kind of skill, a column of verl's rows.
         Dials: a frozen dataclass of what makes its problems harder. Each field has a default and
@@ -92,6 +95,24 @@ def family_of(data_source: str) -> Family | ModuleType:
         return importlib.import_module(shipped[data_source])
     family: Family = resolve("data_source", data_source, shipped, Family)
     return family
+
+
+def near_miss(data_source: str, question: str, generator: random.Random) -> str:
+    """A wrong solution with one wrong step, by the family of these rows.
+
+    Raises:
+        InputError: the family cannot make one.
+    """
+    corrupt = getattr(family_of(data_source), "corrupt", None)
+    if corrupt is None:
+        raise InputError(f"data_source={data_source}: has no corrupt(question, generator), which wrong attempts need")
+    return str(corrupt(question, generator))
+
+
+def near_number(number: int, generator: random.Random) -> int:
+    """Another number of at least 0: one place is off by one, as after a forgotten carry."""
+    steps = [sign * 10**place for place in range(len(str(number))) for sign in (1, -1)]
+    return number + generator.choice([step for step in steps if number + step >= 0])
 
 
 def matched(pattern: re.Pattern[str], question: str, data_source: str) -> re.Match[str]:

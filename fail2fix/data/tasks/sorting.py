@@ -58,6 +58,14 @@ def worked_solution(question: str) -> str:
     return ", ".join(sorted(match[1].split(", ")))
 
 
+def corrupt(question: str, generator: random.Random) -> str:
+    """The sorted list with one item in a wrong place."""
+    items = worked_solution(question).split(", ")
+    taken, place = generator.sample(range(len(items)), 2)
+    items.insert(place, items.pop(taken))
+    return ", ".join(items)
+
+
 def listed(text: str) -> str:
     """The words of the last line, after its last colon, in lower case: "Sorted: B and A." is "b, a"."""
     words = WORD.findall(last_line(text).rpartition(":")[2].casefold())
