@@ -42,7 +42,7 @@ class Baseline(Enum):
 class CorrectionConfig:
     """The correction stream: ``attempts`` (K) prompts with ``rollouts`` (G') rollouts each, ``weight`` (lambda).
 
-    ``template``: default, or the dotted path of your own `fail2fix.method.templates.PromptTemplate`. ``header`` and
+    ``template``: default, diagnosis, verdict, or the dotted path of your own `fail2fix.method.templates.PromptTemplate`. ``header`` and
     ``instruction`` replace its words.
     """
 
