@@ -6,20 +6,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal
 
-from fail2fix.console.command_line import OneLineParser
+from fail2fix.console.command_line import OneLineParser, add_fields
 from fail2fix.evaluate.benchmarks import BENCHMARKS, Sampling
 from fail2fix.method.errors import InputError
 from fail2fix.method.seeds import derived_seed
 
 
 def _option(default: Any, text: str, **options: Any) -> Any:
-    """A field that is an option of the command line, called like the field or `flag`; `options` are argparse's."""
+    """A field that is an option of the command line (`add_fields`)."""
     if isinstance(default, dict):
         return field(default_factory=dict, metadata={"type": _json_object, "metavar": "JSON", "help": text} | options)
-    text = text if default in ("", None, ()) else f"{text} ({default})"
-    return field(default=default, metadata={"type": type(default), "help": text} | options)
+    return field(default=default, metadata={"help": text} | options)
 
 
 def _json_object(text: str) -> dict[str, Any]:
@@ -72,21 +71,14 @@ def parse(arguments: Sequence[str], description: str | None) -> tuple[Settings, 
     add("--out", type=Path, required=True, metavar="DIR", help="a new folder, or an unfinished evaluation")
     add("--data", type=Path, default=Path("data"), metavar="DIR", help="prepared sets, DIR/NAME/test.parquet (data)")
     add("--from", type=Path, dest="folder", metavar="FOLDER", help="local copies to prepare missing sets from")
-    add("--samples", type=int, help="answers a problem")
-    add("--temperature", type=float, help="0 is greedy")
-    add("--top-p", type=float)
-    add("--max-tokens", type=int, help="new tokens of an answer")
-    for each in fields(Settings):
-        if each.metadata:
-            options = dict(each.metadata)
-            flag = options.pop("flag", each.name.replace("_", "-"))
-            choices = get_args(each.type) if get_origin(each.type) is Literal else None
-            add(f"--{flag}", dest=each.name, default=argparse.SUPPRESS, choices=choices, **options)
+    add_fields(parser, Sampling, show_defaults=False)  # each benchmark has its own
+    add_fields(parser, Settings)
     given = parser.parse_args(arguments)
-    changed = {each.name: getattr(given, each.name) for each in fields(Sampling)}
-    changed = {name: value for name, value in changed.items() if value is not None}
-    values: dict[str, Any] = {each.name: getattr(given, each.name) for each in fields(Settings) if each.name in given}
-    values["sampling"] = {name: replace(BENCHMARKS[name].sampling, **changed) for name in given.benchmarks}
+    sampled, values = (
+        {each.name: getattr(given, each.name) for each in fields(kind) if each.name in given}
+        for kind in (Sampling, Settings)
+    )
+    values["sampling"] = {name: replace(BENCHMARKS[name].sampling, **sampled) for name in given.benchmarks}
     values["thinking_marks"] = tuple(map(tuple, values.get("thinking_marks", ())))
     return Settings(engine="openai" if values.get("endpoint") else "vllm", **values), given
 
