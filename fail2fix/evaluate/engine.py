@@ -1,6 +1,6 @@
 """Interface of the engines that write answers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -31,6 +31,9 @@ class Completion:
     prompt_tokens: int
     finish: Finish
     response_ids: list[int] | None = None
+
+
+Note = Callable[[Request, Completion], None]
 
 
 class Engine(Protocol):

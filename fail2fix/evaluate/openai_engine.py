@@ -7,12 +7,15 @@ The key comes from OPENAI_API_KEY and is never printed. A request to a busy serv
 import asyncio
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
 from tenacity import AsyncRetrying
 
-from fail2fix.evaluate.engine import Completion, Finish, Request
+from fail2fix.console.printable import one_line
+from fail2fix.console.secret_text import MIN_SECRET_CHARS
+from fail2fix.evaluate.engine import Completion, Finish, Note, Request
 from fail2fix.evaluate.prompts import ChatPrompts
 from fail2fix.evaluate.settings import Settings
 from fail2fix.method.errors import InputError
@@ -21,6 +24,7 @@ from fail2fix.verify.backoff import LIMIT_S, retry_policy
 CONCURRENT = 64
 TIMEOUT_S = 3600.0
 KEY = "OPENAI_API_KEY"
+MOST_TOKENS = 2**31 - 1  # a service may claim any number
 
 
 def well_formed(text: str) -> str:
@@ -29,17 +33,30 @@ def well_formed(text: str) -> str:
 
 
 def without_key(text: str) -> str:
-    """A service's message in one line, without the key that some services repeat."""
-    return " ".join(text.split()).replace(os.environ.get(KEY) or "\0", "***")
+    """A service's text without the key that some services repeat; a short key is none (`MIN_SECRET_CHARS`)."""
+    key = os.environ.get(KEY, "")
+    return text.replace(key, "***") if len(key) >= MIN_SECRET_CHARS else text
+
+
+def completion_of(answer: Any) -> Completion:
+    """What a service answered; "refused" if that is no chat completion: a service may send anything."""
+    found = Completion("", 0, 0, "refused")
+    with suppress(AttributeError, LookupError, TypeError, ValueError, OverflowError):
+        choice, usage = answer.choices[0], answer.usage
+        finish: Finish = "length" if choice.finish_reason == "length" else "stop"
+        tokens = [int(n or 0) for n in (usage.completion_tokens, usage.prompt_tokens)] if usage else [0, 0]
+        text = without_key(well_formed(choice.message.content or ""))
+        found = Completion(text, *(min(max(n, 0), MOST_TOKENS) for n in tokens), finish)
+    return found
 
 
 class OpenAIEngine:
-    """Client of an endpoint. Raises `InputError` where the client package is missing."""
+    """Client of an endpoint; `note` is called after each answer. Raises `InputError`: the client package is missing."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, note: Note = lambda request, completion: None) -> None:
         if find_spec("openai") is None:
             raise InputError("--endpoint: its client is missing: pip install openai")
-        self._settings = settings
+        self._settings, self._note = settings, note
         self.prompts = ChatPrompts(settings)
 
     def generate(self, requests: Sequence[Request], label: str) -> list[Completion]:
@@ -50,7 +67,7 @@ class OpenAIEngine:
             return asyncio.run(self._all(requests, label))
         except openai.OpenAIError as error:
             raise InputError(
-                f"--endpoint {self._settings.endpoint}: {type(error).__name__}: {without_key(str(error))[:300]}; "
+                f"--endpoint {self._settings.endpoint}: {type(error).__name__}: {one_line(without_key(str(error)))[:300]}; "
                 f"check the address, --model and {KEY}; the same command resumes the evaluation"
             ) from error
 
@@ -67,6 +84,7 @@ class OpenAIEngine:
                 # The pauses are outside the gate, so that they hold no other request back.
                 completion: Completion = await AsyncRetrying(**retry_policy(LIMIT_S))(self._ask, client, gate, request)
                 bar.update()
+                self._note(request, completion)
                 return completion
 
             with tqdm(total=len(requests), desc=label) as bar:
@@ -90,10 +108,7 @@ class OpenAIEngine:
                 )
         except openai.BadRequestError:
             return Completion("", 0, 0, "refused")
-        choice, usage = answer.choices[0], answer.usage
-        finish: Finish = "length" if choice.finish_reason == "length" else "stop"
-        tokens, prompt_tokens = (usage.completion_tokens, usage.prompt_tokens) if usage else (0, 0)
-        return Completion(well_formed(choice.message.content or ""), tokens, prompt_tokens, finish)
+        return completion_of(answer)
 
     def describe(self) -> dict[str, Any]:
         return {"name": "openai", "endpoint": self._settings.endpoint}

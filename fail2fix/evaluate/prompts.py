@@ -13,6 +13,7 @@ from fail2fix.evaluate.settings import Settings
 from fail2fix.method.chat_template import ChatTemplate
 from fail2fix.method.markers import Markers
 from fail2fix.method.prompts import AttemptContext, CorrectionPromptBuilder, block_text
+from fail2fix.method.templates import words_of
 from fail2fix.method.templates.default import Default
 from fail2fix.method.thinking import ThinkingMarks
 
@@ -37,6 +38,14 @@ WORDS = {
     "critique": (Default.header, CRITIQUE_INSTRUCTION),
 }
 """{kind of request: the text before an attempt, and after it}."""
+
+
+def request_words(settings: Settings) -> dict[str, tuple[str, str]]:
+    """`WORDS`, with those of the evaluation's own template for every request to correct."""
+    if settings.correction is None:
+        return WORDS
+    own = words_of(settings.correction)
+    return WORDS | dict.fromkeys(("correct", "correct a program"), (own.header, own.instruction))
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,7 @@ class TokenPrompts:
                 instruction=instruction,
                 chat_template_kwargs=settings.template,
             )
-            for asked, (header, instruction) in WORDS.items()
+            for asked, (header, instruction) in request_words(settings).items()
         }
 
     def solve(self, question: Question) -> Prompt | None:
@@ -110,7 +119,8 @@ class ChatPrompts:
     def __init__(self, settings: Settings) -> None:
         self._thinking = settings.thinking
         self._marks = ThinkingMarks.of(settings.thinking_marks)
-        self._markers = {asked: Markers.of([], phrases=words) for asked, words in WORDS.items()}
+        self._words = request_words(settings)
+        self._markers = {asked: Markers.of([], phrases=words) for asked, words in self._words.items()}
 
     def solve(self, question: Question) -> Prompt | None:
         return Prompt(messages=question.messages)
@@ -128,7 +138,7 @@ class ChatPrompts:
         if attempt is None or not attempt.strip():
             return None
         *earlier, last = question.messages
-        content = block_text(last["content"], attempt, *WORDS[asked])
+        content = block_text(last["content"], attempt, *self._words[asked])
         return Prompt(messages=[*earlier, {**last, "content": content}])
 
 

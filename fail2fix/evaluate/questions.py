@@ -3,7 +3,7 @@
 import hashlib
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -54,12 +54,17 @@ def load_questions(
 
 
 def read_questions(path: Path) -> list[Question]:
-    """Every row of a prepared file.
+    """Every row of a prepared file. Raises `InputError`: it cannot be read, or as `questions_of`."""
+    return questions_of(read_parquet(path, str(path), "prepare it again"), path)
+
+
+def questions_of(rows: Sequence[Mapping[str, Any]], path: Path) -> list[Question]:
+    """The questions of a file's rows.
 
     Raises `InputError`: the file, and the row and column that are not as `fail2fix.prepare` writes them; equal ids.
     """
     questions: dict[str, Question] = {}
-    for index, row in enumerate(read_parquet(path, str(path), "prepare it again")):
+    for index, row in enumerate(rows):
         place = f"{path}, row {index}"
         damaged = (KeyError, TypeError, AttributeError, InputError)
         with reading(f"{place}: not as fail2fix.prepare writes it", *damaged, hint="prepare it again"):
@@ -70,7 +75,7 @@ def read_questions(path: Path) -> list[Question]:
     return list(questions.values())
 
 
-def _question(row: dict[str, Any]) -> Question:
+def _question(row: Mapping[str, Any]) -> Question:
     info = row["extra_info"]
     attempt = info.get("attempt")
     return Question(

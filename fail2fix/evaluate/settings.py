@@ -12,16 +12,18 @@ from fail2fix.console.command_line import OneLineParser, add_fields
 from fail2fix.evaluate.benchmarks import BENCHMARKS, Sampling
 from fail2fix.method.errors import InputError
 from fail2fix.method.seeds import derived_seed
+from fail2fix.method.templates import words_of
 
 
 def _option(default: Any, text: str, **options: Any) -> Any:
     """A field that is an option of the command line (`add_fields`)."""
     if isinstance(default, dict):
-        return field(default_factory=dict, metadata={"type": _json_object, "metavar": "JSON", "help": text} | options)
+        return field(default_factory=dict, metadata={"type": json_object, "metavar": "JSON", "help": text} | options)
     return field(default=default, metadata={"help": text} | options)
 
 
-def _json_object(text: str) -> dict[str, Any]:
+def json_object(text: str) -> dict[str, Any]:
+    """The value of an option, as argparse's `type`."""
     found = None
     with suppress(ValueError):
         found = json.loads(text)
@@ -46,6 +48,9 @@ class Settings:
     limit: int | None = _option(None, "problems a benchmark, drawn by --seed", type=int, metavar="N")
     rounds: int = _option(0, "rounds that correct own answers", flag="self-correction", metavar="K")
     batch: int = _option(1024, "answers written together", metavar="N")
+    correction: dict[str, str] | None = _option(
+        None, "template, header and instruction of corrections, as in training", type=json_object, metavar="JSON"
+    )
     form: Literal["block", "turn"] = _option("block", "place of attempts in correction prompts")
     thinking: Literal["strip", "keep"] = _option("strip", "thinking blocks in attempts")
     thinking_marks: tuple[tuple[str, str], ...] = _option(
@@ -74,13 +79,18 @@ def parse(arguments: Sequence[str], description: str | None) -> tuple[Settings, 
     add_fields(parser, Sampling, show_defaults=False)  # each benchmark has its own
     add_fields(parser, Settings)
     given = parser.parse_args(arguments)
+    return settings_of(given, {name: BENCHMARKS[name].sampling for name in given.benchmarks}), given
+
+
+def settings_of(given: argparse.Namespace, sampling: dict[str, Sampling]) -> Settings:
+    """The settings of parsed options (`add_fields` of `Sampling` and `Settings`); `sampling`: what they change."""
     sampled, values = (
-        {each.name: getattr(given, each.name) for each in fields(kind) if each.name in given}
+        {each.name: getattr(given, each.name) for each in fields(kind) if each.metadata and each.name in given}
         for kind in (Sampling, Settings)
     )
-    values["sampling"] = {name: replace(BENCHMARKS[name].sampling, **sampled) for name in given.benchmarks}
+    values["sampling"] = {name: replace(each, **sampled) for name, each in sampling.items()}
     values["thinking_marks"] = tuple(map(tuple, values.get("thinking_marks", ())))
-    return Settings(engine="openai" if values.get("endpoint") else "vllm", **values), given
+    return Settings(given.model, engine="openai" if values.get("endpoint") else "vllm", **values)
 
 
 def check(settings: Settings) -> None:
@@ -97,7 +107,11 @@ def check(settings: Settings) -> None:
         value, default = getattr(settings, name), getattr(Settings(settings.model, {}), name)
         wanted = "left out: the endpoint's service decides it"
         _require(settings.engine == "vllm" or value == default, name.replace("_", "-"), value, wanted)
-    critiques = [name for name in settings.sampling if BENCHMARKS[name].task == "critique"]
+    if settings.correction is not None:
+        known = settings.correction.keys() <= {"template", "header", "instruction"}
+        _require(known, "correction", settings.correction, "an object of template, header and instruction")
+        words_of(settings.correction)
+    critiques = [name for name in settings.sampling if name in BENCHMARKS and BENCHMARKS[name].task == "critique"]
     wanted = f"0 with {', '.join(critiques)}: a critique is no answer to be corrected"
     _require(not (critiques and settings.rounds), "self-correction", settings.rounds, wanted)
     for name, each in settings.sampling.items():

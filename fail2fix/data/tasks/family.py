@@ -97,6 +97,11 @@ def family_of(data_source: str) -> Family | ModuleType:
     return family
 
 
+def is_family(data_source: str) -> bool:
+    """Whether a family with a reward of its own wrote the rows of this data source: a shipped one, or a dotted path."""
+    return data_source in {PREFIX + name for name in FAMILIES} or bool(re.fullmatch(r"\w+(\.\w+)+", data_source))
+
+
 def near_miss(data_source: str, question: str, generator: random.Random) -> str:
     """A wrong solution with one wrong step, by the family of these rows.
 

@@ -7,7 +7,7 @@ only. A template also says which part of a response holds the answer, and how a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,3 +66,8 @@ def prompt_template(correction: CorrectionConfig) -> Words:
             raise InputError(f"fail2fix.correction.template={correction.template}: its {name} must be a text")
     methods = {name: getattr(template, name, getattr(Default(), name)) for name in ("judged", "written")}
     return Words(**texts, **methods)
+
+
+def words_of(correction: Mapping[str, str]) -> Words:
+    """`prompt_template` of `template`, `header` and `instruction`, those that are set."""
+    return prompt_template(CorrectionConfig(**correction))  # type: ignore[arg-type]

@@ -1,0 +1,90 @@
+"""Write verified rollouts of a model over a training file, for `fail2fix.teach`.
+
+    python -m fail2fix.collect --model MODEL --data data/gsm8k/train.parquet --samples 4 --out outputs/guided/attempts
+
+Answers come from vLLM, or from any OpenAI-compatible endpoint, as in `fail2fix.evaluate`. They are judged as in
+training: by the reward of the task family that wrote the rows, else by the verifier of their data_source. OUT gets
+attempts.parquet. The same command resumes an interrupted collection: a crash loses at most the running batch. Exit
+status: 0 done, 2 bad input.
+"""
+
+import argparse
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from fail2fix.console.command_line import OneLineParser, add_fields
+from fail2fix.console.printable import input_errors_in_one_line
+from fail2fix.data.files import refuse_unmerged, require_writable
+from fail2fix.data.rows import Row, read_parquet, write_parquet
+from fail2fix.evaluate.__main__ import answer_and_judge
+from fail2fix.evaluate.benchmarks import Sampling
+from fail2fix.evaluate.questions import questions_of
+from fail2fix.evaluate.settings import Settings, check, json_object, settings_of
+from fail2fix.evaluate.store import Store
+from fail2fix.guided.attempts import FILE, attempt_rows
+from fail2fix.method.errors import InputError
+
+NAME = "train"
+SAMPLING = Sampling(samples=4, temperature=1.0, max_tokens=1024)
+
+
+def training_rows(file: Path, limit: int | None, seed: int) -> dict[str, Row]:
+    """{id: row} of a training file; a row without an id has its number. `limit`: so many, drawn by `seed`.
+
+    Raises `InputError`: no parquet file, no row, or two rows of one id.
+    """
+    rows = read_parquet(file, f"--data {file}", "give a training file (fail2fix.prepare)")
+    ids = [str((row.get("extra_info") or {}).get("id", index)) for index, row in enumerate(rows)]
+    found = dict(zip(ids, rows, strict=True))
+    if not rows or len(found) < len(rows):
+        raise InputError(f"--data {file}: {'equal ids in extra_info' if rows else 'no row'}: prepare it again")
+    drawn = sorted(random.Random(seed).sample(range(len(ids)), min(limit or len(ids), len(ids))))
+    return {ids[place]: found[ids[place]] for place in drawn}
+
+
+def collect(settings: Settings, file: Path, out: Path, verifiers: dict[str, str]) -> Path:
+    """Answer and judge every row, or what is left of them; the file of attempts. Raises `InputError`."""
+    check(settings)
+    if settings.rounds or settings.correction:
+        raise InputError("--self-correction and --correction: attempts have neither; leave them out")
+    require_writable(out, "--out")
+    if settings.engine == "vllm":
+        refuse_unmerged(Path(settings.model).expanduser(), f"--model {settings.model}")
+    rows = training_rows(file, settings.limit, settings.seed)
+    named = [{**row, "extra_info": {**(row.get("extra_info") or {}), "id": name}} for name, row in rows.items()]
+    records, _, _ = answer_and_judge(settings, {NAME: questions_of(named, file)}, Store(out), verifiers)
+    attempts = attempt_rows(rows, records[NAME])
+    if not attempts:
+        raise InputError(f"--data {file}: no row got an answer: look at {out}/batches")
+    write_parquet(out / FILE, attempts)
+    right = sum(each["extra_info"]["attempt_correct"] for each in attempts)
+    lost = len(records[NAME]) - len(attempts)
+    print(f"{out / FILE}: {len(attempts):,} attempts at {len(rows):,} problems, {right:,} right; {lost:,} lost")
+    return out / FILE
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the engines and of judging, for commands that ask a model."""
+    parser.add_argument(
+        "--verifiers", type=json_object, default={}, metavar="JSON", help="as fail2fix.verifier.sources of training"
+    )
+    add_fields(parser, Sampling, show_defaults=False)
+    add_fields(parser, Settings)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = OneLineParser(prog="python -m fail2fix.collect", description=__doc__, formatter_class=form)
+    parser.add_argument("--model", required=True, help="a Hugging Face folder or hub id, or the endpoint's name of it")
+    parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="a training file")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder, or one to be resumed")
+    add_engine_options(parser)
+    given = parser.parse_args(argv)
+    with input_errors_in_one_line("collect"):
+        collect(settings_of(given, {NAME: SAMPLING}), given.data, given.out, given.verifiers)
+
+
+if __name__ == "__main__":
+    main()

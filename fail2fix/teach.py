@@ -1,0 +1,147 @@
+"""Turn wrong attempts into verified corrections, as chats for `fail2fix.warmup --chats`.
+
+    python -m fail2fix.teach --attempts outputs/guided/attempts/attempts.parquet --out outputs/guided/chats --from own \\
+        --model MODEL --samples 8
+    python -m fail2fix.teach --attempts ... --out ... --from teacher --endpoint http://HOST:8000/v1 --model NAME \\
+        --most-tokens 5000000
+    python -m fail2fix.teach --attempts ... --out ... --from worked
+
+--from own samples corrections from the model itself; teacher asks a model for a diagnosis and a corrected solution;
+worked takes a task family's worked solutions. A correction is kept only if the verifier accepts its answer. Right
+attempts are added, to be kept, and right solutions as base prompts. OUT gets chats.parquet, teach.json and
+answers.jsonl: every answer, by content, so that the same command resumes, and asks nothing twice. Exit status: 0 done, 2
+bad input.
+"""
+
+import argparse
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import get_args
+
+from fail2fix.collect import add_engine_options
+from fail2fix.console.command_line import OneLineParser, add_fields
+from fail2fix.console.printable import input_errors_in_one_line
+from fail2fix.data.atomic import write_json
+from fail2fix.data.files import require_writable, sha256
+from fail2fix.data.rows import Row, write_parquet
+from fail2fix.evaluate.__main__ import find_model, open_engine
+from fail2fix.evaluate.benchmarks import Sampling
+from fail2fix.evaluate.judging import Judge
+from fail2fix.evaluate.prompts import ChatPrompts
+from fail2fix.evaluate.questions import Question
+from fail2fix.evaluate.settings import Settings, check, settings_of
+from fail2fix.guided.attempts import Choice, choose, read_attempts
+from fail2fix.guided.chats import read_words
+from fail2fix.guided.corrections import Source, chat_row, correct_wrong, keep_right, requests
+from fail2fix.guided.recorded import Answers, Budget, Recorded
+from fail2fix.guided.teacher import TEMPLATE
+from fail2fix.method.errors import InputError
+from fail2fix.method.templates import words_of
+from fail2fix.run.provenance import versions
+from fail2fix.verify.config import Channel, VerifierConfig
+
+NAME = "teach"
+SAMPLING = Sampling(samples=4, temperature=1.0, max_tokens=2048)
+CHATS, RESULT, ANSWERS = "chats.parquet", "teach.json", "answers.jsonl"
+
+
+def teach(
+    settings: Settings,
+    source: Source,
+    files: Sequence[Path],
+    out: Path,
+    choice: Choice = Choice(),  # noqa: B008  # frozen
+    budget: Budget = Budget(),  # noqa: B008
+    verifiers: dict[str, str] | None = None,
+    recorded: Path | None = None,
+) -> Counter[str]:
+    """Write the chats; counts of attempts, proposals and chats.
+
+    `settings`: of the model that is asked; their `correction` has the student's words. `recorded`: the file of answers,
+    OUT's own by default. Raises `InputError`: wrong input, or nothing was corrected.
+    """
+    _check(settings, source, out)
+    words, prompts = words_of(settings.correction or {}), ChatPrompts(settings)
+    wrong, right = choose(read_attempts(files), choice, settings.seed)
+    wrong = wrong[: settings.limit]
+    config = VerifierConfig(channel=Channel(settings.channel), sources=verifiers or {})
+    with Judge(config) as judge, Answers(recorded or out / ANSWERS) as answers:
+        judge.require(wrong)
+        asker = _asker(settings, source, answers, budget)
+        samples = settings.sampling[NAME].samples
+        taught, ended = correct_wrong(requests(wrong, prompts), source, words, judge, asker.ask, samples)
+        ended |= {"recorded answers": len(answers.known), "recorded tokens": answers.tokens}
+    ended |= {"wrong attempts": len(wrong), "corrected": len(taught)}
+    if not taught:
+        raise InputError(f"--attempts: none of {len(wrong):,} wrong attempts was corrected ({shown(ended)})")
+    share = choice.right_share
+    kept = keep_right(requests(right, prompts), words, round(len(taught) * share / (1 - share)))
+    chats = [row for each in (*taught, *kept) for row in each.rows()] + _solved(right)
+    ended |= {"kept": len(kept), "chats": len(chats)}
+    write_parquet(out / CHATS, chats)
+    given = asdict(settings) | asdict(choice) | {"from": source, "attempts_sha256": sha256(files)}
+    write_json(out / RESULT, {"settings": given, "counts": ended, "versions": versions()})
+    return ended
+
+
+def _check(settings: Settings, source: Source, out: Path) -> None:
+    check(settings)
+    require_writable(out, "--out")
+    if bool(settings.model) == (source == "worked"):
+        raise InputError(f"--from {source}: {'asks no --model' if settings.model else 'give its --model'}")
+
+
+def _asker(settings: Settings, source: Source, answers: Answers, budget: Budget) -> Recorded:
+    """The model that is asked: by its folder's digest, or by its name at an endpoint."""
+    identity = settings.model
+    if settings.engine == "vllm" and settings.model:
+        folder, identity = find_model(settings.model)
+        settings = replace(settings, model=folder)
+    if source == "teacher":
+        settings = replace(settings, correction={"template": TEMPLATE})
+    return Recorded(settings, identity, answers, budget, open_engine)
+
+
+def _solved(right: Sequence[Question]) -> list[Row]:
+    """A right attempt of each problem that has one, as a base prompt."""
+    first = {each.tags["problem"]: each for each in reversed(right)}
+    return [chat_row(each, "base", each.messages, each.attempt.text) for each in first.values() if each.attempt]
+
+
+def shown(counts: Mapping[str, int]) -> str:
+    """Counts in one line."""
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = OneLineParser(prog="python -m fail2fix.teach", description=__doc__, formatter_class=form)
+    add = parser.add_argument
+    add("--attempts", type=Path, nargs="+", required=True, metavar="FILE", help="files that fail2fix.collect wrote")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder of the chats; the same one resumes")
+    add("--from", choices=get_args(Source), required=True, dest="source", help="where corrections come from")
+    add("--model", default="", help="a Hugging Face folder or hub id, or the endpoint's name of it")
+    add("--corrections", type=Path, metavar="YAML", help="a config with fail2fix.correction, instead of --correction")
+    add("--answers", type=Path, metavar="FILE", help="recorded answers (default: OUT/answers.jsonl)")
+    add_fields(parser, Choice)
+    add_fields(parser, Budget)
+    add_engine_options(parser)
+    given = parser.parse_args(argv)
+    with input_errors_in_one_line("teach"):
+        choice, budget = (
+            kind(**{each.name: getattr(given, each.name) for each in fields(kind) if each.name in given})
+            for kind in (Choice, Budget)
+        )
+        settings = settings_of(given, {NAME: SAMPLING})
+        if given.corrections:
+            settings = replace(settings, correction=read_words(given.corrections))
+        files = given.attempts
+        ended = teach(settings, given.source, files, given.out, choice, budget, given.verifiers, given.answers)
+        print(f"{given.out / CHATS}: {shown(ended)}")
+
+
+if __name__ == "__main__":
+    main()
