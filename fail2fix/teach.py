@@ -1,20 +1,19 @@
-"""Turn wrong attempts into verified corrections, as chats for `fail2fix.warmup --chats`.
+r"""Turn wrong attempts into verified corrections, as chats for `fail2fix.warmup --chats`.
 
-    python -m fail2fix.teach --attempts outputs/guided/attempts/attempts.parquet --out outputs/guided/chats --from own \\
-        --model MODEL --samples 8
-    python -m fail2fix.teach --attempts ... --out ... --from teacher --endpoint http://HOST:8000/v1 --model NAME \\
-        --most-tokens 5000000
-    python -m fail2fix.teach --attempts ... --out ... --from worked
+    python -m fail2fix.teach --attempts attempts.parquet --out chats --from own --model MODEL --samples 8
+    python -m fail2fix.teach --attempts attempts.parquet --out chats --from teacher --endpoint http://HOST:8000/v1 \
+        --model NAME --most-tokens 5000000
+    python -m fail2fix.teach --attempts attempts.parquet --out chats --from worked
 
 --from own samples corrections from the model itself; teacher asks a model for a diagnosis and a corrected solution;
 worked takes a task family's worked solutions. A correction is kept only if the verifier accepts its answer. Right
-attempts are added, to be kept, and right solutions as base prompts. OUT gets chats.parquet, teach.json and
-answers.jsonl: every answer, by content, so that the same command resumes, and asks nothing twice. Exit status: 0 done, 2
-bad input.
+attempts are added, to be kept, and right solutions as base prompts.
+
+OUT gets chats.parquet, teach.json and answers.jsonl: every answer, by content. The same command resumes from it, and
+asks nothing twice. Exit status: 0 done, 2 bad input.
 """
 
 import argparse
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -56,7 +55,7 @@ def teach(
     budget: Budget = Budget(),  # noqa: B008
     verifiers: dict[str, str] | None = None,
     recorded: Path | None = None,
-) -> Counter[str]:
+) -> dict[str, int]:
     """Write the chats; counts of attempts, proposals and chats.
 
     `settings`: of the model that is asked; their `correction` has the student's words. `recorded`: the file of answers,
@@ -72,18 +71,19 @@ def teach(
         asker = _asker(settings, source, answers, budget)
         samples = settings.sampling[NAME].samples
         taught, ended = correct_wrong(requests(wrong, prompts), source, words, judge, asker.ask, samples)
-        ended |= {"recorded answers": len(answers.known), "recorded tokens": answers.tokens}
-    ended |= {"wrong attempts": len(wrong), "corrected": len(taught)}
+        recorded_by_now = {"recorded answers": len(answers.known), "recorded tokens": answers.tokens}
+    counts = {"wrong attempts": len(wrong), "corrected": len(taught), **ended, **recorded_by_now}
     if not taught:
-        raise InputError(f"--attempts: none of {len(wrong):,} wrong attempts was corrected ({shown(ended)})")
+        raise InputError(f"--attempts: none of {len(wrong):,} wrong attempts was corrected ({shown(counts)})")
     share = choice.right_share
     kept = keep_right(requests(right, prompts), words, round(len(taught) * share / (1 - share)))
     chats = [row for each in (*taught, *kept) for row in each.rows()] + _solved(right)
-    ended |= {"kept": len(kept), "chats": len(chats)}
+    counts |= {"kept": len(kept), "chats": len(chats)}
+    out.mkdir(parents=True, exist_ok=True)
     write_parquet(out / CHATS, chats)
     given = asdict(settings) | asdict(choice) | {"from": source, "attempts_sha256": sha256(files)}
-    write_json(out / RESULT, {"settings": given, "counts": ended, "versions": versions()})
-    return ended
+    write_json(out / RESULT, {"settings": given, "counts": counts, "versions": versions()})
+    return counts
 
 
 def _check(settings: Settings, source: Source, out: Path) -> None:
@@ -139,8 +139,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if given.corrections:
             settings = replace(settings, correction=read_words(given.corrections))
         files = given.attempts
-        ended = teach(settings, given.source, files, given.out, choice, budget, given.verifiers, given.answers)
-        print(f"{given.out / CHATS}: {shown(ended)}")
+        counts = teach(settings, given.source, files, given.out, choice, budget, given.verifiers, given.answers)
+        print(f"{given.out / CHATS}: {shown(counts)}")
 
 
 if __name__ == "__main__":

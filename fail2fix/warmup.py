@@ -37,6 +37,7 @@ from fail2fix.data.atomic import is_free, new_folder, write_json
 from fail2fix.data.files import model_files, sha256
 from fail2fix.data.rows import read_parquet, write_parquet
 from fail2fix.data.tasks.family import family_of, near_miss
+from fail2fix.evaluate.__main__ import find_model
 from fail2fix.guided.chats import (
     MAX_LENGTH,
     Chat,
@@ -272,7 +273,7 @@ def train(model: Path, work: Path, settings: Warmup) -> tuple[list[float], dict[
 def main(argv: list[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m fail2fix.warmup", description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder to start from")
+    parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder or hub id to start from")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--data", type=Path, help="a task's folder: train.parquet and test.parquet")
     source.add_argument("--chats", type=Path, nargs="+", metavar="FILE", help="files of chats (fail2fix.teach)")
@@ -293,6 +294,8 @@ def main(argv: list[str] | None = None) -> None:
             given["chat_template"] = template.read_text(encoding="utf-8-sig") if template else None
         given["corrections"] = read_words(words) if words else None
         given["mix"] = Mix(**mix) if chats else None
+        if not model.is_dir():
+            model = Path(find_model(str(model))[0])
         trained = warm_up(model, data or chats, out, Warmup(**given))
     except InputError as error:
         sys.exit(str(error))

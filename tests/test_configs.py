@@ -210,6 +210,7 @@ def test_lora_passes_the_checks() -> None:
 @pytest.mark.parametrize(
     ("script", "sizes"),
     [("train_gsm8k_1gpu.sh", {"trainer.n_gpus_per_node": 1}),
+     ("train_guided_gsm8k_1gpu.sh", {"trainer.n_gpus_per_node": 1, "fail2fix.correction.template": "default"}),
      ("train_seed_coder_8b_code.sh", {"trainer.n_gpus_per_node": 8, "reward.custom_reward_function.path": None}),
      ("train_deepscaler_8gpu.sh", {
         "trainer.n_gpus_per_node": 8, "data.train_batch_size": 128, "actor_rollout_ref.rollout.n": 8,

@@ -5,6 +5,7 @@ The key comes from OPENAI_API_KEY and is never printed. A request to a busy serv
 """
 
 import asyncio
+import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,6 +25,7 @@ from fail2fix.verify.backoff import LIMIT_S, retry_policy
 CONCURRENT = 64
 TIMEOUT_S = 3600.0
 KEY = "OPENAI_API_KEY"
+GARBAGE = (json.JSONDecodeError, UnicodeDecodeError)  # of a body that is no JSON
 MOST_TOKENS = 2**31 - 1  # a service may claim any number
 
 
@@ -66,8 +68,9 @@ class OpenAIEngine:
         try:
             return asyncio.run(self._all(requests, label))
         except openai.OpenAIError as error:
+            reason = f"{type(error).__name__}: {one_line(without_key(str(error)))[:300]}"
             raise InputError(
-                f"--endpoint {self._settings.endpoint}: {type(error).__name__}: {one_line(without_key(str(error)))[:300]}; "
+                f"--endpoint {self._settings.endpoint}: {reason}; "
                 f"check the address, --model and {KEY}; the same command resumes the evaluation"
             ) from error
 
@@ -106,7 +109,7 @@ class OpenAIEngine:
                     seed=request.seed,
                     extra_body=extra,
                 )
-        except openai.BadRequestError:
+        except (openai.BadRequestError, *GARBAGE):
             return Completion("", 0, 0, "refused")
         return completion_of(answer)
 

@@ -56,7 +56,8 @@ class Answers:
         for number, line in enumerate(whole.splitlines(), 1):
             with reading(f"{path}, line {number}: no recorded answer", hint="delete the line"):
                 fields = json.loads(line)
-                self.known[fields.pop("key")] = Completion(**fields)
+                key = fields.pop("key")
+                self.known[key] = Completion(**fields)
 
     def __enter__(self) -> Answers:
         return self
