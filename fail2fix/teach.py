@@ -15,12 +15,12 @@ asks nothing twice. Exit status: 0 done, 2 bad input.
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import get_args
 
 from fail2fix.collect import add_engine_options
-from fail2fix.console.command_line import OneLineParser, add_fields
+from fail2fix.console.command_line import OneLineParser, add_fields, given_fields
 from fail2fix.console.printable import input_errors_in_one_line
 from fail2fix.data.atomic import write_json
 from fail2fix.data.files import require_writable, sha256
@@ -131,10 +131,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_engine_options(parser)
     given = parser.parse_args(argv)
     with input_errors_in_one_line("teach"):
-        choice, budget = (
-            kind(**{each.name: getattr(given, each.name) for each in fields(kind) if each.name in given})
-            for kind in (Choice, Budget)
-        )
+        choice, budget = Choice(**given_fields(given, Choice)), Budget(**given_fields(given, Budget))
         settings = settings_of(given, {NAME: SAMPLING})
         if given.corrections:
             settings = replace(settings, correction=read_words(given.corrections))

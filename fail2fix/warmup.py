@@ -28,11 +28,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from fail2fix.console.command_line import add_fields
+from fail2fix.console.command_line import add_fields, given_fields
 from fail2fix.data.atomic import is_free, new_folder, write_json
 from fail2fix.data.files import model_files, sha256
 from fail2fix.data.rows import read_parquet, write_parquet
@@ -100,7 +100,7 @@ def warm_up(model: Path, data: Path | Sequence[Path], out: Path, settings: Warmu
         start = time.monotonic()
         losses, held_out_losses = train(model, work, settings)
         (work / "checkpoints" / f"global_step_{settings.steps}" / "huggingface").rename(made)
-        result = {
+        result: dict[str, object] = {
             "distinct_prompts": len({chat[0]["content"] for chat in chats}),
             "first_loss": losses[0],
             "last_loss": losses[-1],
@@ -282,24 +282,24 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--corrections", type=Path, metavar="YAML", help="half correction prompts, in its words")
     add_fields(parser, Warmup)
     add_fields(parser, Mix)
-    given = vars(parser.parse_args(argv))
-    mix = {each.name: given.pop(each.name) for each in fields(Mix) if each.name in given}
-    model, data, chats, out, words, template = map(
-        given.pop, ("model", "data", "chats", "out", "corrections", "chat_template")
-    )
+    given = parser.parse_args(argv)
+    mix, words, template = given_fields(given, Mix), given.corrections, given.chat_template
     try:
-        if (mix and not chats) or (words and not data):
+        if (mix and given.data) or (words and given.chats):
             raise InputError("--correction-share, --held-out and --max-length are of --chats, --corrections of --data")
         with reading(f"--chat-template {template}", OSError, hint="give a Jinja chat template"):
-            given["chat_template"] = template.read_text(encoding="utf-8-sig") if template else None
-        given["corrections"] = read_words(words) if words else None
-        given["mix"] = Mix(**mix) if chats else None
-        if not model.is_dir():
-            model = Path(find_model(str(model))[0])
-        trained = warm_up(model, data or chats, out, Warmup(**given))
+            chat_template = template.read_text(encoding="utf-8-sig") if template else None
+        settings = Warmup(
+            **given_fields(given, Warmup),
+            corrections=read_words(words) if words else None,
+            chat_template=chat_template,
+            mix=Mix(**mix) if given.chats else None,
+        )
+        model = given.model if given.model.is_dir() else Path(find_model(str(given.model))[0])
+        trained = warm_up(model, given.data or given.chats, given.out, settings)
     except InputError as error:
         sys.exit(str(error))
-    print(f"{out}: {'warmed up' if trained else 'was there already'}")
+    print(f"{given.out}: {'warmed up' if trained else 'was there already'}")
 
 
 if __name__ == "__main__":

@@ -43,3 +43,8 @@ def add_fields(parser: argparse.ArgumentParser, settings: type[Any], show_defaul
             keywords["help"] += f" (default: {each.default})"
         flag = keywords.pop("flag", each.name).replace("_", "-")
         parser.add_argument(f"--{flag}", dest=each.name, **keywords)
+
+
+def given_fields(given: argparse.Namespace, settings: type[Any]) -> dict[str, Any]:
+    """The fields of a dataclass whose options (`add_fields`) were given."""
+    return {each.name: getattr(given, each.name) for each in fields(settings) if each.metadata and each.name in given}

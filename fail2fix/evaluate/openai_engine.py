@@ -46,9 +46,10 @@ def completion_of(answer: Any) -> Completion:
     with suppress(AttributeError, LookupError, TypeError, ValueError, OverflowError):
         choice, usage = answer.choices[0], answer.usage
         finish: Finish = "length" if choice.finish_reason == "length" else "stop"
-        tokens = [int(n or 0) for n in (usage.completion_tokens, usage.prompt_tokens)] if usage else [0, 0]
+        tokens = [usage.completion_tokens, usage.prompt_tokens] if usage else [0, 0]
+        written, read = (min(max(int(number or 0), 0), MOST_TOKENS) for number in tokens)
         text = without_key(well_formed(choice.message.content or ""))
-        found = Completion(text, *(min(max(n, 0), MOST_TOKENS) for n in tokens), finish)
+        found = Completion(text, written, read, finish)
     return found
 
 

@@ -4,11 +4,11 @@ import argparse
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from fail2fix.console.command_line import OneLineParser, add_fields
+from fail2fix.console.command_line import OneLineParser, add_fields, given_fields
 from fail2fix.evaluate.benchmarks import BENCHMARKS, Sampling
 from fail2fix.method.errors import InputError
 from fail2fix.method.seeds import derived_seed
@@ -84,10 +84,7 @@ def parse(arguments: Sequence[str], description: str | None) -> tuple[Settings, 
 
 def settings_of(given: argparse.Namespace, sampling: dict[str, Sampling]) -> Settings:
     """The settings of parsed options (`add_fields` of `Sampling` and `Settings`); `sampling`: what they change."""
-    sampled, values = (
-        {each.name: getattr(given, each.name) for each in fields(kind) if each.metadata and each.name in given}
-        for kind in (Sampling, Settings)
-    )
+    sampled, values = (given_fields(given, kind) for kind in (Sampling, Settings))
     values["sampling"] = {name: replace(each, **sampled) for name, each in sampling.items()}
     values["thinking_marks"] = tuple(map(tuple, values.get("thinking_marks", ())))
     return Settings(given.model, engine="openai" if values.get("endpoint") else "vllm", **values)

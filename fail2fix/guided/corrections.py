@@ -109,7 +109,7 @@ def _proposals(
     if source == "worked":
         return [worked(question, words) for question in questions]
     answers = ask(questions, sample)
-    found = [answer and of_answer(answer, source, words) for answer in answers]
+    found = [of_answer(answer, source, words) if answer else None for answer in answers]
     ended["not asked"] += answers.count(None)
     ended["unreadable"] += found.count(None) - answers.count(None)
     return found

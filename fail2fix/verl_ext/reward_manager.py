@@ -129,14 +129,13 @@ class RiskAverseRewardManager(NaiveRewardManager):
             InputError: the function cannot be used, or has failed on all of the worker's first rollouts.
         """
         settings, calls = self.settings.verifier, 0
-        context = RowContext.of(row.get("extra_info"))
-        if context.stream == "correction":
-            row["solution_str"] = self._judged(row["solution_str"], context.attempt)
+        context, text = RowContext.of(row.get("extra_info")), row["solution_str"]
 
         async def judged() -> dict[str, Any]:
             nonlocal calls
             calls += 1
-            result = await self._plain_score(**row)
+            answer = self._judged(text, context.attempt) if context.stream == "correction" else text
+            result = await self._plain_score(**row | {"solution_str": answer})
             scored = with_verdict(result, settings.correct_threshold)
             self._note(result, scored)
             return scored

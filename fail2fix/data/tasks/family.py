@@ -116,7 +116,7 @@ def near_miss(data_source: str, question: str, generator: random.Random) -> str:
 
 def near_number(number: int, generator: random.Random) -> int:
     """Another number of at least 0: one place is off by one, as after a forgotten carry."""
-    steps = [sign * 10**place for place in range(len(str(number))) for sign in (1, -1)]
+    steps: list[int] = [sign * 10**place for place in range(len(str(number))) for sign in (1, -1)]
     return number + generator.choice([step for step in steps if number + step >= 0])
 
 
