@@ -9,8 +9,9 @@ request) are on the same side of the split into training and held-out chats. Mus
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import cycle, islice, pairwise, zip_longest
 from math import ceil, floor
 from pathlib import Path
@@ -138,8 +139,11 @@ def _read(file: Path) -> Iterator[dict[str, Any]]:
 def _harmless(rows: Sequence[dict[str, Any]], tokenizer: Any) -> Iterator[dict[str, Any]]:
     """Rows whose texts the tokenizer reads as text: markers are broken up, but for marks of thinking in a response."""
     texts, thinking = parsed_texts(tokenizer), ThinkingMarks.of()
-    quoted = Markers.of(texts)
-    said = Markers.of(text for text in texts if not thinking.holds(text))
+    # What only looks like a marker stays: a prompt has delimiters of its own, and the quoted text has lost its own.
+    quoted, said = (
+        replace(Markers.of(marks), by_looks=re.compile("(?!)"))
+        for marks in (texts, [text for text in texts if not thinking.holds(text)])
+    )
     for row in rows:
         turns = [
             {**turn, "content": (said if turn["role"] == "assistant" else quoted).neutralize(turn["content"])}
