@@ -9,17 +9,16 @@ status: 0 done, 2 bad input.
 """
 
 import argparse
-import random
 from collections.abc import Sequence
 from pathlib import Path
 
 from fail2fix.console.command_line import OneLineParser, add_fields
 from fail2fix.console.printable import input_errors_in_one_line
 from fail2fix.data.files import refuse_unmerged, require_writable
-from fail2fix.data.rows import Row, read_parquet, write_parquet
+from fail2fix.data.rows import read_parquet, write_parquet
 from fail2fix.evaluate.__main__ import answer_and_judge
 from fail2fix.evaluate.benchmarks import Sampling
-from fail2fix.evaluate.questions import questions_of
+from fail2fix.evaluate.questions import drawn, questions_of
 from fail2fix.evaluate.settings import Settings, check, json_object, settings_of
 from fail2fix.evaluate.store import Store
 from fail2fix.guided.attempts import FILE, attempt_rows
@@ -27,20 +26,6 @@ from fail2fix.method.errors import InputError
 
 NAME = "train"
 SAMPLING = Sampling(samples=4, temperature=1.0, max_tokens=1024)
-
-
-def training_rows(file: Path, limit: int | None, seed: int) -> dict[str, Row]:
-    """{id: row} of a training file; a row without an id has its number. `limit`: so many, drawn by `seed`.
-
-    Raises `InputError`: no parquet file, no row, or two rows of one id.
-    """
-    rows = read_parquet(file, f"--data {file}", "give a training file (fail2fix.prepare)")
-    ids = [str((row.get("extra_info") or {}).get("id", index)) for index, row in enumerate(rows)]
-    found = dict(zip(ids, rows, strict=True))
-    if not rows or len(found) < len(rows):
-        raise InputError(f"--data {file}: {'equal ids in extra_info' if rows else 'no row'}: prepare it again")
-    drawn = sorted(random.Random(seed).sample(range(len(ids)), min(limit or len(ids), len(ids))))
-    return {ids[place]: found[ids[place]] for place in drawn}
 
 
 def collect(settings: Settings, file: Path, out: Path, verifiers: dict[str, str]) -> Path:
@@ -51,16 +36,19 @@ def collect(settings: Settings, file: Path, out: Path, verifiers: dict[str, str]
     require_writable(out, "--out")
     if settings.engine == "vllm":
         refuse_unmerged(Path(settings.model).expanduser(), f"--model {settings.model}")
-    rows = training_rows(file, settings.limit, settings.seed)
-    named = [{**row, "extra_info": {**(row.get("extra_info") or {}), "id": name}} for name, row in rows.items()]
-    records, _, _ = answer_and_judge(settings, {NAME: questions_of(named, file)}, Store(out), verifiers)
-    attempts = attempt_rows(rows, records[NAME])
+    rows = []
+    for index, row in enumerate(read_parquet(file, f"--data {file}", "give a training file (fail2fix.prepare)")):
+        info = row.get("extra_info") or {}
+        rows.append({**row, "extra_info": {**info, "id": str(info.get("id", index))}})
+    questions = drawn(questions_of(rows, file), settings.limit, settings.seed)
+    records, _, _ = answer_and_judge(settings, {NAME: questions}, Store(out), verifiers)
+    attempts = attempt_rows({row["extra_info"]["id"]: row for row in rows}, records[NAME])
     if not attempts:
         raise InputError(f"--data {file}: no row got an answer: look at {out}/batches")
     write_parquet(out / FILE, attempts)
     right = sum(each["extra_info"]["attempt_correct"] for each in attempts)
     lost = len(records[NAME]) - len(attempts)
-    print(f"{out / FILE}: {len(attempts):,} attempts at {len(rows):,} problems, {right:,} right; {lost:,} lost")
+    print(f"{out / FILE}: {len(attempts):,} attempts at {len(questions):,} problems, {right:,} right; {lost:,} lost")
     return out / FILE
 
 

@@ -24,16 +24,15 @@ from fail2fix.console.command_line import OneLineParser, add_fields, given_field
 from fail2fix.console.printable import input_errors_in_one_line
 from fail2fix.data.atomic import write_json
 from fail2fix.data.files import require_writable, sha256
-from fail2fix.data.rows import Row, write_parquet
+from fail2fix.data.rows import write_parquet
 from fail2fix.evaluate.__main__ import find_model, open_engine
 from fail2fix.evaluate.benchmarks import Sampling
 from fail2fix.evaluate.judging import Judge
 from fail2fix.evaluate.prompts import ChatPrompts
-from fail2fix.evaluate.questions import Question
 from fail2fix.evaluate.settings import Settings, check, settings_of
 from fail2fix.guided.attempts import Choice, choose, read_attempts
 from fail2fix.guided.chats import read_words
-from fail2fix.guided.corrections import Source, chat_row, correct_wrong, keep_right, requests
+from fail2fix.guided.corrections import Source, base_rows, correct, correction_rows, kept
 from fail2fix.guided.recorded import Answers, Budget, Recorded
 from fail2fix.guided.teacher import TEMPLATE
 from fail2fix.method.errors import InputError
@@ -70,15 +69,15 @@ def teach(
         judge.require(wrong)
         asker = _asker(settings, source, answers, budget)
         samples = settings.sampling[NAME].samples
-        taught, ended = correct_wrong(requests(wrong, prompts), source, words, judge, asker.ask, samples)
+        taught, ended = correct(wrong, source, words, judge, asker.ask, samples)
         recorded_by_now = {"recorded answers": len(answers.known), "recorded tokens": answers.tokens}
     counts = {"wrong attempts": len(wrong), "corrected": len(taught), **ended, **recorded_by_now}
     if not taught:
         raise InputError(f"--attempts: none of {len(wrong):,} wrong attempts was corrected ({shown(counts)})")
     share = choice.right_share
-    kept = keep_right(requests(right, prompts), words, round(len(taught) * share / (1 - share)))
-    chats = [row for each in (*taught, *kept) for row in each.rows()] + _solved(right)
-    counts |= {"kept": len(kept), "chats": len(chats)}
+    stand = kept(right[: round(len(taught) * share / (1 - share))], words)
+    chats = correction_rows([*taught, *stand], prompts) + base_rows(right)
+    counts |= {"kept": len(stand), "chats": len(chats)}
     out.mkdir(parents=True, exist_ok=True)
     write_parquet(out / CHATS, chats)
     given = asdict(settings) | asdict(choice) | {"from": source, "attempts_sha256": sha256(files)}
@@ -102,12 +101,6 @@ def _asker(settings: Settings, source: Source, answers: Answers, budget: Budget)
     if source == "teacher":
         settings = replace(settings, correction={"template": TEMPLATE})
     return Recorded(settings, identity, answers, budget, open_engine)
-
-
-def _solved(right: Sequence[Question]) -> list[Row]:
-    """A right attempt of each problem that has one, as a base prompt."""
-    first = {each.tags["problem"]: each for each in reversed(right)}
-    return [chat_row(each, "base", each.messages, each.attempt.text) for each in first.values() if each.attempt]
 
 
 def shown(counts: Mapping[str, int]) -> str:

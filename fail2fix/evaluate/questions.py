@@ -31,6 +31,11 @@ class Question:
     tags: dict[str, str] = field(default_factory=dict)
     task: Task = "solve"
 
+    @property
+    def attempt_text(self) -> str:
+        """The given attempt; "" if there is none."""
+        return self.attempt.text if self.attempt else ""
+
 
 def load_questions(
     benchmark: Benchmark, data: Path, folder: Path | None, limit: int | None, seed: int
@@ -48,9 +53,14 @@ def load_questions(
         raise InputError(f"{path}: no row of it counts for {benchmark.name}: prepare it again")
     if benchmark.task != "solve" and not all(question.attempt for question in found):
         raise InputError(f"{path}: rows without an attempt to be corrected: prepare it again")
-    if limit is not None and limit < len(found):
-        found = [found[index] for index in sorted(random.Random(seed).sample(range(len(found)), limit))]
-    return [replace(question, task=benchmark.task) for question in found]
+    return [replace(question, task=benchmark.task) for question in drawn(found, limit, seed)]
+
+
+def drawn(questions: list[Question], limit: int | None, seed: int) -> list[Question]:
+    """`limit` of some questions, drawn by `seed`, in their order; all of them where there are no more, or for None."""
+    if limit is None or limit >= len(questions):
+        return questions
+    return [questions[index] for index in sorted(random.Random(seed).sample(range(len(questions)), limit))]
 
 
 def read_questions(path: Path) -> list[Question]:

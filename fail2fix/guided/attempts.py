@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +54,16 @@ def attempt_rows(rows: Mapping[str, Row], records: Iterable[Mapping[str, Any]]) 
 
 
 def read_attempts(files: Sequence[Path]) -> dict[str, list[Question]]:
-    """{problem: its attempts}, blank ones left out. Raises `InputError`: a file without attempts, or with equal ids."""
+    """{problem: its attempts}, blank ones left out. Raises `InputError`: a row without an attempt, among others."""
     problems: dict[str, list[Question]] = defaultdict(list)
-    for file in files:
+    for number, file in enumerate(files):
         for question in read_questions(file):
             if question.attempt is None or "problem" not in question.tags:
                 raise InputError(f"{file}: id {question.id!r} has no attempt: give files that fail2fix.collect wrote")
-            if question.attempt.text.strip():
-                problems[question.tags["problem"]].append(question)
+            if question.attempt_text.strip():
+                # Attempts of two models at one problem have one id.
+                own = replace(question, id=f"{number}/{question.id}") if number else question
+                problems[question.tags["problem"]].append(own)
     return problems
 
 
@@ -72,7 +74,7 @@ def choose(problems: Mapping[str, Sequence[Question]], choice: Choice, seed: int
     """
     wrong, right = [], []
     for attempts in problems.values():
-        texts = {each.attempt.text: each for each in _drawn(attempts, seed) if each.attempt and _ended(each)}
+        texts = {each.attempt_text: each for each in _drawn(attempts, seed) if each.tags.get("finish") == "stop"}
         failed = [each for each in texts.values() if not _is_right(each)]
         if sum(map(_is_right, attempts)) <= choice.pass_rate * len(attempts):
             wrong += failed[: choice.per_problem]
@@ -86,7 +88,3 @@ def _drawn(attempts: Iterable[Question], seed: int) -> list[Question]:
 
 def _is_right(question: Question) -> bool:
     return question.attempt is not None and question.attempt.correct
-
-
-def _ended(question: Question) -> bool:
-    return question.tags.get("finish") == "stop"

@@ -33,87 +33,72 @@ class Proposal:
     solution: str = ""
 
 
-@dataclass(frozen=True)
-class Taught:
-    """One attempt with an accepted response. `request`: the correction prompt as chat messages."""
-
-    question: Question
-    request: Chat
-    proposal: Proposal
-
-    def rows(self) -> list[Row]:
-        """The chat, and one of the solution alone if there is one."""
-        correct = self.question.attempt is not None and self.question.attempt.correct
-        found = [chat_row(self.question, "correction", self.request, self.proposal.response, correct)]
-        if self.proposal.solution:
-            found.append(chat_row(self.question, "base", self.question.messages, self.proposal.solution))
-        return found
+Taught = list[tuple[Question, Proposal]]
 
 
-def chat_row(question: Question, kind: str, request: Chat, response: str, correct: bool | None = None) -> Row:
-    """A row of `fail2fix.guided.chats`."""
-    messages = [*request, {"role": "assistant", "content": response}]
-    return {"messages": messages, "kind": kind, "problem": question.tags["problem"], "attempt_correct": correct}
+def correct(
+    wrong: Sequence[Question], source: Source, words: Words, judge: Judge, ask: Ask, samples: int
+) -> tuple[Taught, Counter[str]]:
+    """The first accepted correction of each attempt, of at most `samples`; how the proposals ended."""
+    found: dict[str, Proposal] = {}
+    ended: Counter[str] = Counter()
+    for sample in range(1 if source == "worked" else samples):
+        left = [each for each in wrong if each.id not in found]
+        if source == "worked":
+            usable = [(each, _worked(each, words)) for each in left]
+        else:
+            answers = ask(left, sample)
+            proposals = [_proposed(answer, source, words) if answer else None for answer in answers]
+            usable = [(each, proposal) for each, proposal in zip(left, proposals, strict=True) if proposal]
+            ended["not asked"] += answers.count(None)
+            ended["unreadable"] += proposals.count(None) - answers.count(None)
+        texts = [(each, words.judged(proposal.response, each.attempt_text)) for each, proposal in usable]
+        for (each, proposal), verdict in zip(usable, judge.submit(texts).result(), strict=True):
+            ended["accepted" if verdict["correct"] else "rejected"] += 1
+            if verdict["correct"]:
+                found[each.id] = proposal
+    return [(each, found[each.id]) for each in wrong if each.id in found], ended
 
 
-def worked(question: Question, words: Words) -> Proposal:
-    """The family's worked solution. Raises `InputError`: no family wrote the question."""
+def _worked(question: Question, words: Words) -> Proposal:
     solution = family_of(question.data_source).worked_solution(question.messages[-1]["content"])
-    return Proposal(words.written(first_difference(_attempt(question), solution), solution), solution)
+    return Proposal(words.written(first_difference(question.attempt_text, solution), solution), solution)
 
 
-def of_answer(completion: Completion, source: Source, words: Words) -> Proposal | None:
+def _proposed(answer: Completion, source: Source, words: Words) -> Proposal | None:
     """What an answer proposes; None if it is incomplete or, of a teacher, lacks diagnosis or solution."""
-    if completion.finish != "stop" or not completion.response.strip():
+    if answer.finish != "stop" or not answer.response.strip():
         return None
     if source == "own":
-        return Proposal(completion.response)
-    found = read_answer(completion.response)
+        return Proposal(answer.response)
+    found = read_answer(answer.response)
     return Proposal(words.written(*found), found[1]) if found else None
 
 
-def requests(questions: Sequence[Question], prompts: ChatPrompts) -> list[tuple[Question, Chat]]:
-    """Attempts with their correction prompts, those left out that have none."""
-    built = prompts.correct([(each, Answered(_attempt(each))) for each in questions])
-    return [
-        (each, prompt.messages) for each, prompt in zip(questions, built, strict=True) if prompt and prompt.messages
-    ]
+def kept(right: Sequence[Question], words: Words) -> Taught:
+    """Right attempts with the response that lets them stand."""
+    return [(each, Proposal(words.written("", each.attempt_text))) for each in right]
 
 
-def keep_right(cases: Sequence[tuple[Question, Chat]], words: Words, wanted: int) -> list[Taught]:
-    """Right attempts whose response lets them stand."""
-    return [Taught(*case, Proposal(words.written("", _attempt(case[0])))) for case in cases[:wanted]]
+def correction_rows(taught: Taught, prompts: ChatPrompts) -> list[Row]:
+    """Rows of chats: the correction prompt, and the base prompt with the solution if that stands alone."""
+    rows = []
+    built = prompts.correct([(each, Answered(each.attempt_text)) for each, _ in taught])
+    for (each, proposal), prompt in zip(taught, built, strict=True):
+        if prompt and prompt.messages:
+            rows.append(_row(each, "correction", prompt.messages, proposal.response))
+        if proposal.solution:
+            rows.append(_row(each, "base", each.messages, proposal.solution))
+    return rows
 
 
-def correct_wrong(
-    cases: Sequence[tuple[Question, Chat]], source: Source, words: Words, judge: Judge, ask: Ask, samples: int
-) -> tuple[list[Taught], Counter[str]]:
-    """The first accepted correction of each wrong attempt, of at most `samples`; how the proposals ended."""
-    found: dict[str, Taught] = {}
-    ended: Counter[str] = Counter()
-    for sample in range(samples if source != "worked" else 1):
-        left = [case for case in cases if case[0].id not in found]
-        proposals = _proposals([question for question, _ in left], source, words, ask, sample, ended)
-        usable = [(case, each) for case, each in zip(left, proposals, strict=True) if each]
-        texts = [(case[0], words.judged(each.response, _attempt(case[0]))) for case, each in usable]
-        for (case, each), verdict in zip(usable, judge.submit(texts).result(), strict=True):
-            ended["accepted" if verdict["correct"] else "rejected"] += 1
-            if verdict["correct"]:
-                found[case[0].id] = Taught(*case, each)
-    return [found[question.id] for question, _ in cases if question.id in found], ended
+def base_rows(right: Sequence[Question]) -> list[Row]:
+    """Rows of chats: the first right attempt of each problem, as a base prompt."""
+    first = {each.tags["problem"]: each for each in reversed(right)}
+    return [_row(each, "base", each.messages, each.attempt_text) for each in first.values()]
 
 
-def _proposals(
-    questions: Sequence[Question], source: Source, words: Words, ask: Ask, sample: int, ended: Counter[str]
-) -> list[Proposal | None]:
-    if source == "worked":
-        return [worked(question, words) for question in questions]
-    answers = ask(questions, sample)
-    found = [of_answer(answer, source, words) if answer else None for answer in answers]
-    ended["not asked"] += answers.count(None)
-    ended["unreadable"] += found.count(None) - answers.count(None)
-    return found
-
-
-def _attempt(question: Question) -> str:
-    return question.attempt.text if question.attempt else ""
+def _row(question: Question, kind: str, request: Chat, response: str) -> Row:
+    messages = [*request, {"role": "assistant", "content": response}]
+    right = question.attempt.correct if question.attempt and kind == "correction" else None
+    return {"messages": messages, "kind": kind, "problem": question.tags["problem"], "attempt_correct": right}

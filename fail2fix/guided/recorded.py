@@ -19,7 +19,7 @@ from fail2fix.evaluate.engine import Completion, Engine, Note, Request
 from fail2fix.evaluate.prompts import Answered, ChatPrompts, Prompt
 from fail2fix.evaluate.questions import Question
 from fail2fix.evaluate.settings import Settings
-from fail2fix.method.errors import InputError, reading
+from fail2fix.method.errors import reading
 from fail2fix.method.seeds import derived_seed
 
 
@@ -103,7 +103,7 @@ class Recorded:
 
     def ask(self, questions: Sequence[Question], sample: int) -> list[Completion | None]:
         """The answer of this number to each request for a correction; None: no prompt, or beyond the budget."""
-        prompts = self._prompts.correct([(each, _attempt(each)) for each in questions])
+        prompts = self._prompts.correct([(each, Answered(each.attempt_text)) for each in questions])
         seeds = [self._seed(each, sample) for each in questions]
         keys = [prompt and self._key(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
         lengths = [len(json.dumps(prompt.messages)) for prompt in prompts if prompt]
@@ -117,7 +117,7 @@ class Recorded:
 
     def _ask_group(self, group: Sequence[tuple[Question, int | None, str]], sample: int, left: int) -> None:
         engine = self._engine = self._engine or self._open_engine(self._settings, self._note)
-        prompts = engine.prompts.correct([(question, _attempt(question)) for question, _, _ in group])
+        prompts = engine.prompts.correct([(question, Answered(question.attempt_text)) for question, _, _ in group])
         asked = [
             (Request(prompt, self._sampling, seed), key)
             for prompt, (_, seed, key) in zip(prompts, group, strict=True)
@@ -141,9 +141,3 @@ class Recorded:
         how = asdict(self._sampling) | {"samples": 1, "seed": seed, "template": self._settings.template}
         words = json.dumps([self._model, prompt.messages, how], sort_keys=True)
         return hashlib.sha256(words.encode()).hexdigest()[:32]
-
-
-def _attempt(question: Question) -> Answered:
-    if question.attempt is None:
-        raise InputError(f"id {question.id!r}: no attempt to correct")
-    return Answered(question.attempt.text)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fail2fix.collect import main
+from fail2fix.data.rows import verl_row, write_parquet
 from fail2fix.data.tasks import chain
 from fail2fix.evaluate.questions import read_questions
 from tests.guided.classroom import Count, rows_of, student, training_file
@@ -56,6 +57,20 @@ def test_a_limit_draws_rows_by_the_seed(tmp_path: Path) -> None:
     with serving(answer=student) as service:
         path = collected(tmp_path / "out", data, service.url, "--limit", "3")
     assert len({each.tags["problem"] for each in read_questions(path)}) == 3
+
+
+def test_rows_of_equal_ids_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [verl_row(chain.DATA_SOURCE, f"{chain_of(n)}", str(n + 5), "train", n) for n in range(2)]
+    for row in rows:
+        row["extra_info"]["id"] = "same"
+    write_parquet(tmp_path / "twice.parquet", rows)
+    with pytest.raises(SystemExit, match="2"):
+        collected(tmp_path / "out", tmp_path / "twice.parquet", "http://127.0.0.1:9/")
+    assert "row 1: id 'same' occurs twice" in capsys.readouterr().err
+
+
+def chain_of(number: int) -> str:
+    return f"Add step by step, one sum per line: {number} + 5"
 
 
 @pytest.mark.parametrize(
