@@ -7,7 +7,8 @@ r"""Turn wrong attempts into verified corrections, as chats for `fail2fix.warmup
 
 --from own samples corrections from the model itself; teacher asks a model for a diagnosis and a corrected solution;
 worked takes a task family's worked solutions. A correction is kept only if the verifier accepts its answer. Right
-attempts are added, to be kept, and right solutions as base prompts.
+attempts are added, to be kept, and right solutions as base prompts. By default an attempt has up to 4 answers at
+temperature 1, of at most 2,048 tokens.
 
 OUT gets chats.parquet, teach.json and answers.jsonl: every answer, by content. The same command resumes from it, and
 asks nothing twice. Exit status: 0 done, 2 bad input.
@@ -131,6 +132,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         files = given.attempts
         counts = teach(settings, given.source, files, given.out, choice, budget, given.verifiers, given.answers)
         print(f"{given.out / CHATS}: {shown(counts)}")
+        if counts.get("not asked"):
+            print("not asked: no prompt, or beyond --most-requests and --most-tokens; larger ones continue")
 
 
 if __name__ == "__main__":

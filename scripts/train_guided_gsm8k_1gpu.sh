@@ -33,6 +33,8 @@ BATCH=${BATCH:-32}
 LR=${LR:-1e-5}
 SHARE=${SHARE:-0.5}                       # of corrections among the chats
 
+read -ra ENGINE <<<"${ENGINE:-}"           # further options of vLLM, e.g. "--max-model-len 512"
+
 DRY_RUN=
 for argument in "$@"; do [[ $argument != --dry-run ]] || DRY_RUN=1; done
 
@@ -48,7 +50,7 @@ if [[ $WORDS ]]; then
   OVERRIDES=()
 fi
 case $FROM in
-  own) ASKED=(--model "$MODEL") ;;
+  own) ASKED=(--model "$MODEL" ${ENGINE[@]+"${ENGINE[@]}"}) ;;
   teacher) ASKED=(--model "$TEACHER" --endpoint "$ENDPOINT") ;;
   worked) ASKED=() ;;
   *)
@@ -58,7 +60,8 @@ esac
 
 [[ -f $DATA/train.parquet ]] || stage fail2fix.prepare "$SETUP" --out data
 [[ -f $GUIDED/attempts/attempts.parquet ]] || stage fail2fix.collect --model "$MODEL" --data "$DATA/train.parquet" \
-  --out "$GUIDED/attempts" --limit "$PROBLEMS" --samples "$SAMPLES" --max-tokens "$MAX_TOKENS"
+  --out "$GUIDED/attempts" --limit "$PROBLEMS" --samples "$SAMPLES" --max-tokens "$MAX_TOKENS" \
+  ${ENGINE[@]+"${ENGINE[@]}"}
 [[ -f $GUIDED/chats/chats.parquet ]] || stage fail2fix.teach --attempts "$GUIDED/attempts/attempts.parquet" \
   --out "$GUIDED/chats" --from "$FROM" ${ASKED[@]+"${ASKED[@]}"} --samples "$SAMPLES" --max-tokens "$MAX_TOKENS" \
   --most-tokens "$MOST_TOKENS" "${CORRECTION[@]}"

@@ -322,6 +322,7 @@ def test_a_guided_start_asks_the_teacher_that_is_named(tmp_path: Path) -> None:
     assert "--corrections mine.yaml" in done.stdout
     assert "fail2fix.correction.template" not in done.stdout
     assert "--from worked --samples" in guided(tmp_path, FROM="worked").stdout
+    assert guided(tmp_path, ENGINE="--dtype float32").stdout.count(" --dtype float32") == 2, "collect and teach"
     refused = guided(tmp_path, FROM="nobody")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr == "train_guided: FROM=nobody: want own, teacher or worked\n"
