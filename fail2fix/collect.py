@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from fail2fix.console.command_line import OneLineParser, add_fields
+from fail2fix.console.command_line import OneLineParser, add_fields, run_command
 from fail2fix.console.printable import input_errors_in_one_line
 from fail2fix.data.files import refuse_unmerged, require_writable
 from fail2fix.data.rows import read_parquet, write_parquet
@@ -75,4 +75,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

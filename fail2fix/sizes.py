@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fail2fix.console.command_line import OneLineParser, add_fields
+from fail2fix.console.command_line import OneLineParser, add_fields, run_command
 from fail2fix.console.printable import input_errors_in_one_line
 from fail2fix.method.errors import reading
 
@@ -200,4 +200,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

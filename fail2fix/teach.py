@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import get_args
 
 from fail2fix.collect import add_engine_options
-from fail2fix.console.command_line import OneLineParser, add_fields, given_fields
+from fail2fix.console.command_line import OneLineParser, add_fields, given_fields, run_command
 from fail2fix.console.printable import input_errors_in_one_line
 from fail2fix.data.atomic import write_json
 from fail2fix.data.files import require_writable, sha256
@@ -137,4 +137,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

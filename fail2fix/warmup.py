@@ -158,8 +158,8 @@ def chats_of(model: Path, files: Sequence[Path], settings: Warmup) -> Mixed:
 def worked_chats(data: Path, settings: Warmup) -> list[Chat]:
     """`steps * batch_size` chats: a training question, and its worked solution.
 
-    Raises `InputError`: a row of no task family, a held-out problem among the training problems, or a worked solution
-    that its own reward does not accept.
+    Raises `InputError`: a row of no task family, a training problem that is also held out, or a worked solution that
+    gets no full reward.
     """
     train, held_out = (
         read_parquet(data / name, str(data / name), "write the set again") for name in ("train.parquet", "test.parquet")

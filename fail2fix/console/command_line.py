@@ -1,14 +1,16 @@
-"""Parse the arguments of our commands: bad arguments and secrets end in one line and exit status 2."""
+"""Parse the arguments of our commands, and end them: bad arguments and secrets in one line and exit status 2."""
 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from fail2fix.console.printable import input_errors_in_one_line, one_line
 from fail2fix.console.secret_text import refuse_secret_words
+
+CLOSED_PIPE = 141  # 128 + SIGPIPE, as shells report it
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -48,3 +50,19 @@ def add_fields(parser: argparse.ArgumentParser, settings: type[Any], show_defaul
 def given_fields(given: argparse.Namespace, settings: type[Any]) -> dict[str, Any]:
     """The fields of a dataclass whose options (`add_fields`) were given."""
     return {each.name: getattr(given, each.name) for each in fields(settings) if each.metadata and each.name in given}
+
+
+def run_command(main: Callable[[], int | None]) -> NoReturn:
+    """Run a command and end the process with its status; quietly with 141 if the reader of stdout has left (`| head`).
+
+    rich answers a closed pipe with an exit of its own, whose context is the closed pipe.
+    """
+    try:
+        status = main()
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit) as error:
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered is lost
+        status = CLOSED_PIPE
+    sys.exit(status)

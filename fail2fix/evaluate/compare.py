@@ -109,4 +109,5 @@ def _round(a: Side, b: Side, name: str, number: int) -> Round:
         tables.append((scores.verdicts(records, len(both)), attempts))
     one, two = (scores.measures(*table) for table in tables)
     differences = {measure: share_difference(*two[measure], *one[measure]) for measure in one if measure in two}
-    return Round(name, number, len(both), *(scores.figures(*table) for table in tables), differences)
+    figures = [scores.figures(*table) for table in tables]
+    return Round(name, number, len(both), figures[0], figures[1], differences)

@@ -80,8 +80,11 @@ class Judge:
     async def _one(self, question: Question, text: str | None, gate: asyncio.Semaphore) -> dict[str, Any]:
         if text is None:
             return _NOTHING
-        if question.task == "critique":
-            return _critique(question, text)
+        if question.task == "critique":  # right if it calls a right attempt right, or a wrong one wrong
+            call = said(text)
+            if call is None or question.attempt is None:
+                return _NOTHING
+            return {"correct": call == question.attempt.correct, "status": "ok", "pred": RIGHT if call else WRONG}
         if self._has_own_reward(question.data_source):
             return _family_verdict(question, text)
         verifier = self._open[verifier_of(question.data_source, self._settings)]
@@ -102,14 +105,6 @@ def _family_verdict(question: Question, text: str) -> dict[str, Any]:
         found = family_of(question.data_source).compute_score(question.data_source, text, question.ground_truth)
         pred = str(found.get("pred", text))
         return {"correct": found["acc"] == 1.0, "status": "ok" if pred else "no_answer", "pred": pred}
-
-
-def _critique(question: Question, text: str) -> dict[str, Any]:
-    """The verdict on a critique: right if it calls a right attempt right, or a wrong one wrong."""
-    call = said(text)
-    if call is None or question.attempt is None:
-        return _NOTHING
-    return {"correct": call == question.attempt.correct, "status": "ok", "pred": RIGHT if call else WRONG}
 
 
 def said(response: str) -> bool | None:

@@ -16,8 +16,7 @@ from tenacity import AsyncRetrying
 
 from fail2fix.console.printable import one_line
 from fail2fix.console.secret_text import MIN_SECRET_CHARS
-from fail2fix.evaluate.engine import Completion, Finish, Note, Request
-from fail2fix.evaluate.prompts import ChatPrompts
+from fail2fix.evaluate.prompts import ChatPrompts, Completion, Finish, Note, Request
 from fail2fix.evaluate.settings import Settings
 from fail2fix.method.errors import InputError
 from fail2fix.verify.backoff import LIMIT_S, retry_policy
@@ -77,29 +76,27 @@ class OpenAIEngine:
 
     async def _all(self, requests: Sequence[Request], label: str) -> list[Completion]:
         from openai import AsyncOpenAI
-        from tqdm import tqdm
+        from tqdm.asyncio import tqdm
 
         gate = asyncio.Semaphore(CONCURRENT)
         key = os.environ.get(KEY, "none")  # a service without keys takes any
         endpoint = self._settings.endpoint
         async with AsyncOpenAI(base_url=endpoint, api_key=key, max_retries=0, timeout=TIMEOUT_S) as client:
+            return list(await tqdm.gather(*(self._noted(client, gate, each) for each in requests), desc=label))
 
-            async def one(request: Request) -> Completion:
-                # The pauses are outside the gate, so that they hold no other request back.
-                completion: Completion = await AsyncRetrying(**retry_policy(LIMIT_S))(self._ask, client, gate, request)
-                bar.update()
-                self._note(request, completion)
-                return completion
-
-            with tqdm(total=len(requests), desc=label) as bar:
-                return await asyncio.gather(*map(one, requests))
+    async def _noted(self, client: Any, gate: asyncio.Semaphore, request: Request) -> Completion:
+        # The pauses are outside the gate, so that they hold no other request back.
+        completion: Completion = await AsyncRetrying(**retry_policy(LIMIT_S))(self._ask, client, gate, request)
+        self._note(request, completion)  # not repeated: a full disk must not ask again
+        return completion
 
     async def _ask(self, client: Any, gate: asyncio.Semaphore, request: Request) -> Completion:
         import openai
 
         given = request.sampling
         extra = {"chat_template_kwargs": self._settings.template} if self._settings.template else {}
-        try:
+        answer: Any = None
+        with suppress(openai.BadRequestError, *GARBAGE):
             async with gate:
                 answer = await client.chat.completions.create(
                     model=self._settings.model,
@@ -110,8 +107,6 @@ class OpenAIEngine:
                     seed=request.seed,
                     extra_body=extra,
                 )
-        except (openai.BadRequestError, *GARBAGE):
-            return Completion("", 0, 0, "refused")
         return completion_of(answer)
 
     def describe(self) -> dict[str, Any]:

@@ -94,39 +94,34 @@ def check(settings: Settings) -> None:
     """Refuse invalid values. Raises `InputError`: naming the option, its value and what is allowed."""
     for name in ("limit", "batch", "max_model_len", "tensor_parallel"):
         value = getattr(settings, name)
-        _require(value is None or value >= 1, name.replace("_", "-"), value, "at least 1")
+        _require(value is None or value >= 1, name, value, "at least 1")
     _require(settings.rounds >= 0, "self-correction", settings.rounds, "a number of rounds, 0 or more")
-    http = settings.endpoint.startswith(("http://", "https://"))
-    wanted = "http://HOST:PORT/v1 of the service" if settings.engine == "openai" else "left out: the engine is vllm"
-    _require(http == (settings.engine == "openai"), "endpoint", settings.endpoint, wanted)
-    _require(settings.engine == "vllm" or settings.form == "block", "form", "turn", "block: an endpoint takes no ids")
+    http, served = settings.endpoint.startswith(("http://", "https://")), settings.engine == "openai"
+    wanted = "http://HOST:PORT/v1 of the service" if served else "left out: the engine is vllm"
+    _require(http == served, "endpoint", settings.endpoint, wanted)
+    _require(not served or settings.form == "block", "form", "turn", "block: an endpoint takes no ids")
     for name in ("max_model_len", "dtype", "tensor_parallel", "engine_options"):
         value, default = getattr(settings, name), getattr(Settings(settings.model, {}), name)
-        wanted = "left out: the endpoint's service decides it"
-        _require(settings.engine == "vllm" or value == default, name.replace("_", "-"), value, wanted)
+        _require(not served or value == default, name, value, "left out: the endpoint's service decides it")
     if settings.correction is not None:
         known = settings.correction.keys() <= {"template", "header", "instruction"}
         _require(known, "correction", settings.correction, "an object of template, header and instruction")
         words_of(settings.correction)
-    critiques = [name for name in settings.sampling if name in BENCHMARKS and BENCHMARKS[name].task == "critique"]
-    wanted = f"0 with {', '.join(critiques)}: a critique is no answer to be corrected"
-    _require(not (critiques and settings.rounds), "self-correction", settings.rounds, wanted)
     for name, each in settings.sampling.items():
-        _check_sampling(name, each)
-
-
-def _check_sampling(name: str, sampling: Sampling) -> None:
-    _require(sampling.temperature >= 0, "temperature", sampling.temperature, "0 or more")
-    _require(0 < sampling.top_p <= 1, "top-p", sampling.top_p, "above 0, at most 1")
-    _require(sampling.samples >= 1, "samples", sampling.samples, "at least 1")
-    _require(sampling.max_tokens >= 1, "max-tokens", sampling.max_tokens, "at least 1")
-    greedy = sampling.temperature == 0 and sampling.samples > 1
-    _require(not greedy, "samples", sampling.samples, f"1 for {name}: greedy samples are equal (or give --temperature)")
+        critique = name in BENCHMARKS and BENCHMARKS[name].task == "critique" and settings.rounds > 0
+        wanted = f"0 with {name}: a critique is no answer to be corrected"
+        _require(not critique, "self-correction", settings.rounds, wanted)
+        _require(each.temperature >= 0, "temperature", each.temperature, "0 or more")
+        _require(0 < each.top_p <= 1, "top-p", each.top_p, "above 0, at most 1")
+        _require(each.samples >= 1, "samples", each.samples, "at least 1")
+        _require(each.max_tokens >= 1, "max-tokens", each.max_tokens, "at least 1")
+        wanted = f"1 for {name}: greedy samples are equal (or give --temperature)"
+        _require(each.temperature > 0 or each.samples == 1, "samples", each.samples, wanted)
 
 
 def _require(holds: bool, option: str, value: object, allowed: str) -> None:
     if not holds:
-        raise InputError(f"--{option} {value}: must be {allowed}")
+        raise InputError(f"--{option.replace('_', '-')} {value}: must be {allowed}")
 
 
 def request_seed(settings: Settings, benchmark: str, question: str, sample: int, round_: int) -> int | None:

@@ -9,8 +9,6 @@ folder, which is found above CHECKPOINT or given with --run. OUT appears when it
 input, 74 OUT could not be written.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import shutil
@@ -18,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fail2fix.console.command_line import OneLineParser
+from fail2fix.console.command_line import OneLineParser, run_command
 from fail2fix.console.printable import one_line
 from fail2fix.data.atomic import is_free, new_folder, write_whole
 from fail2fix.data.files import require_writable
@@ -32,7 +30,15 @@ WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.index.js
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line."""
-    given = _parser().parse_args(argv)
+    form = argparse.RawDescriptionHelpFormatter
+    parser = OneLineParser("python -m fail2fix.export", description=__doc__, formatter_class=form, allow_abbrev=False)
+    add = parser.add_argument
+    add("checkpoint", type=Path, metavar="CHECKPOINT", help=".../global_step_N, or the actor folder in it")
+    add("out", type=Path, metavar="OUT", help="a new or empty folder")
+    add("--run", type=Path, metavar="FOLDER", help="the run's folder, where it is not above CHECKPOINT")
+    add("--dtype", choices=DTYPES, help="of the weights (the checkpoint's own)")
+    add("--trust-remote-code", action="store_true", help="run the code that the model's folder brings")
+    given = parser.parse_args(argv)
     try:
         export(given)
     except InputError as error:
@@ -52,23 +58,25 @@ def export(given: argparse.Namespace) -> None:
         InputError: wrong input.
         OSError: OUT could not be written.
     """
+    checkpoint, out = given.checkpoint, given.out
+    if not checkpoint.is_dir():
+        raise InputError(f"{checkpoint}: no such folder: give .../global_step_N")
     # torch and transformers take seconds to load, which --help and bad arguments do not need.
     from fail2fix.export.card import model_card
     from fail2fix.export.correction import FILE, correction_prompt
     from fail2fix.export.run import find_run, step_of
     from fail2fix.export.shards import actor_folder, read_state
-    from fail2fix.export.weights import save_policy
+    from fail2fix.export.weights import Checkpoint, save_policy
 
-    checkpoint, out = given.checkpoint, given.out
     actor = actor_folder(checkpoint)
     if not is_free(out):
         raise InputError(f"{out}: exists and is not empty: choose another folder or remove it")
     require_writable(out, "OUT")
     trained_by = find_run(checkpoint, given.run)
     asked = None if trained_by is None else correction_prompt(trained_by)
-    state = read_state(actor)
+    trained = Checkpoint(read_state(actor), actor, trained_by, given.trust_remote_code)
     with new_folder(out) as folder:
-        saved = save_policy(state, actor, folder, trained_by, given.dtype, given.trust_remote_code)
+        saved = save_policy(trained, folder, given.dtype)
         # Tokenizer, chat template, generation config and a model's own code, as verl saved them.
         written = shutil.ignore_patterns("config.json", *WEIGHTS)
         shutil.copytree(actor / "huggingface", folder, ignore=written, dirs_exist_ok=True)
@@ -79,17 +87,5 @@ def export(given: argparse.Namespace) -> None:
         print("export: no run folder above the checkpoint: the card does not say how it was trained (--run FOLDER)")
 
 
-def _parser() -> OneLineParser:
-    form = argparse.RawDescriptionHelpFormatter
-    parser = OneLineParser("python -m fail2fix.export", description=__doc__, formatter_class=form, allow_abbrev=False)
-    add = parser.add_argument
-    add("checkpoint", type=Path, metavar="CHECKPOINT", help=".../global_step_N, or the actor folder in it")
-    add("out", type=Path, metavar="OUT", help="a new or empty folder")
-    add("--run", type=Path, metavar="FOLDER", help="the run's folder, where it is not above CHECKPOINT")
-    add("--dtype", choices=DTYPES, help="of the weights (the checkpoint's own)")
-    add("--trust-remote-code", action="store_true", help="run the code that the model's folder brings")
-    return parser
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -3,8 +3,6 @@
 Every text of a config is checked for secrets before it leaves this module.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -85,7 +83,7 @@ def step_of(checkpoint: Path) -> int | None:
 
 
 def data_instruction(files: Sequence[Path]) -> str:
-    """The text behind every problem of the training data, where `fail2fix.prepare` wrote it; "" if not known."""
+    """The instruction appended to every problem of the training data, as `fail2fix.prepare` wrote it; "" if unknown."""
     cards = [_object(file.expanduser().with_name("card.json")) for file in files]
     found = {str(card.get("instruction") or "") for card in cards}
     return found.pop() if len(found) == 1 else ""

@@ -3,8 +3,6 @@
 Shards are read as weights only, so no pickled code runs, and memory-mapped: a tensor of one rank is not copied.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import pickle
@@ -27,9 +25,7 @@ UNREADABLE = (OSError, RuntimeError, EOFError, ValueError)  # truncated, or not 
 
 
 def actor_folder(checkpoint: Path) -> Path:
-    """The folder of the policy's files in a checkpoint. Raises `InputError`: it is missing or incomplete."""
-    if not checkpoint.is_dir():
-        raise InputError(f"{checkpoint}: no such folder: give .../global_step_N")
+    """The folder of the policy's files in a checkpoint's folder. Raises `InputError`: it is incomplete."""
     actor = checkpoint / "actor" if (checkpoint / "actor").is_dir() else checkpoint
     if (actor.resolve().parent / UNFINISHED).exists():
         raise InputError(f"{checkpoint}: this checkpoint was never completed: give another one")

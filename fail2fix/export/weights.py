@@ -3,8 +3,6 @@
 Every tensor of the checkpoint must have its place in the model and the other way round, so nothing is dropped.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import warnings
@@ -45,9 +43,7 @@ class Checkpoint:
         return None if self.run is None else OmegaConf.select(self.run.config, f"{MODEL}.{name}")
 
 
-def save_policy(
-    state: State, actor: Path, folder: Path, run: TrainingRun | None, dtype: str | None, trust_remote_code: bool
-) -> str:
+def save_policy(checkpoint: Checkpoint, folder: Path, dtype: str | None) -> str:
     """Write the policy to `folder`, in `dtype` (None: the checkpoint's own); return a description of its weights.
 
     Raises:
@@ -55,10 +51,10 @@ def save_policy(
             cannot be known.
         OSError: it could not be written.
     """
+    state = checkpoint.state
     stored = {tensor.dtype for tensor in state.values() if tensor.is_floating_point()}
     if not stored:
-        raise InputError(f"{actor}: its model files hold no weights: the checkpoint is incomplete")
-    checkpoint = Checkpoint(state, actor, run, trust_remote_code)
+        raise InputError(f"{checkpoint.actor}: its model files hold no weights: the checkpoint is incomplete")
     adapter = _adapter_config(checkpoint)
     if adapter is None:
         kind, model = "all weights trained", _empty_model(checkpoint)
@@ -90,7 +86,14 @@ def _adapter_config(checkpoint: Checkpoint) -> LoraConfig | None:
     if not names:
         return None
     if path := checkpoint.setting("lora_adapter_path"):
-        return _users_adapter(path)
+        key = f"{MODEL}.lora_adapter_path={path}"
+        # Any exception: PEFT and the hub have one each for gone, offline, malformed.
+        with reading(f"{key}: training started from this adapter, and its adapter_config.json is gone", Exception):
+            config = PeftConfig.from_pretrained(path)
+        if not isinstance(config, LoraConfig):
+            raise InputError(f"{key}: is of type {config.peft_type}; only LoRA adapters can be exported")
+        config.inference_mode = False
+        return config
     if not (actor / LORA_META).exists():
         raise InputError(
             f"{actor}: holds a LoRA adapter without {LORA_META}, so its scale (alpha) is unknown: copy that file from "
@@ -103,17 +106,6 @@ def _adapter_config(checkpoint: Checkpoint) -> LoraConfig | None:
         raise InputError(f"{actor}: holds a LoRA adapter of ranks {sorted(ranks)}: name the run's folder with --run")
     modules = sorted({match[1] for name in names if (match := _ADAPTER.match(name))})
     return LoraConfig(r=ranks.pop(), lora_alpha=alpha, target_modules=modules, task_type="CAUSAL_LM")
-
-
-def _users_adapter(path: str) -> LoraConfig:
-    key = f"{MODEL}.lora_adapter_path={path}"
-    # Any exception: PEFT and the hub have one each for gone, offline, malformed.
-    with reading(f"{key}: training started from this adapter, and its adapter_config.json is gone", Exception):
-        config = PeftConfig.from_pretrained(path)
-    if not isinstance(config, LoraConfig):
-        raise InputError(f"{key}: is of type {config.peft_type}; only LoRA adapters can be exported")
-    config.inference_mode = False
-    return config
 
 
 def _merged(base: PreTrainedModel, adapter: LoraConfig, checkpoint: Checkpoint) -> PreTrainedModel:
@@ -131,24 +123,24 @@ def _merged(base: PreTrainedModel, adapter: LoraConfig, checkpoint: Checkpoint) 
 
 def _empty_model(checkpoint: Checkpoint) -> PreTrainedModel:
     """The model of the checkpoint's config, without memory for its weights."""
-    folder, trusted = checkpoint.actor / "huggingface", checkpoint.trust_remote_code
-    code = "" if trusted else "; a model with its own code needs --trust-remote-code"
+    folder, trust_remote_code = checkpoint.actor / "huggingface", checkpoint.trust_remote_code
+    code = "" if trust_remote_code else "; a model with its own code needs --trust-remote-code"
     # Any exception: transformers and a model's own code may raise anything.
     with reading(f"{folder}: its config.json cannot be used{code}", Exception), torch.device("meta"):
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=trusted)
-        return _auto_class(config).from_config(config, trust_remote_code=trusted)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        return _auto_class(config).from_config(config, trust_remote_code=trust_remote_code)
 
 
 def _base_model(checkpoint: Checkpoint) -> PreTrainedModel:
     """The starting model, for a checkpoint that holds the adapter alone (verl's save_lora_only)."""
     only_adapter = f"{checkpoint.actor}: holds the adapter alone, and the base model is needed too"
-    path, trusted = checkpoint.setting("path"), checkpoint.trust_remote_code
+    path, trust_remote_code = checkpoint.setting("path"), checkpoint.trust_remote_code
     if path is None:
         raise InputError(f"{only_adapter}: name the run's folder with --run")
     # Any exception: the hub's client and transformers have one for each cause.
     with reading(f"{only_adapter}: {path} cannot be loaded", Exception):
-        kind = _auto_class(AutoConfig.from_pretrained(path, trust_remote_code=trusted))
-        return kind.from_pretrained(path, dtype=torch.float32, trust_remote_code=trusted)
+        kind = _auto_class(AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code))
+        return kind.from_pretrained(path, dtype=torch.float32, trust_remote_code=trust_remote_code)
 
 
 def _auto_class(config: Any) -> Any:

@@ -13,9 +13,8 @@ from typing import Literal
 
 from fail2fix.data.rows import Row
 from fail2fix.data.tasks.family import family_of
-from fail2fix.evaluate.engine import Completion
 from fail2fix.evaluate.judging import Judge
-from fail2fix.evaluate.prompts import Answered, ChatPrompts
+from fail2fix.evaluate.prompts import Answered, ChatPrompts, Completion
 from fail2fix.evaluate.questions import Question
 from fail2fix.guided.chats import Chat, first_difference
 from fail2fix.guided.teacher import read_answer

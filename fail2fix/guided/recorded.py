@@ -15,8 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from fail2fix.evaluate.engine import Completion, Engine, Note, Request
-from fail2fix.evaluate.prompts import Answered, ChatPrompts, Prompt
+from fail2fix.evaluate.prompts import Answered, ChatPrompts, Completion, Engine, Note, Prompt, Request
 from fail2fix.evaluate.questions import Question
 from fail2fix.evaluate.settings import Settings
 from fail2fix.method.errors import reading

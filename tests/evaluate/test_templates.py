@@ -11,10 +11,9 @@ import pytest
 from fail2fix.data.sets.spec import GivenAttempt
 from fail2fix.data.tasks import chain
 from fail2fix.evaluate.benchmarks import Sampling
-from fail2fix.evaluate.engine import Completion, Request
 from fail2fix.evaluate.judging import Judge
 from fail2fix.evaluate.openai_engine import OpenAIEngine
-from fail2fix.evaluate.prompts import Answered, ChatPrompts
+from fail2fix.evaluate.prompts import Answered, ChatPrompts, Completion, Request
 from fail2fix.evaluate.questions import Question
 from fail2fix.evaluate.run import Evaluation
 from fail2fix.evaluate.settings import Settings, check

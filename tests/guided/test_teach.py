@@ -12,7 +12,7 @@ import pytest
 
 from fail2fix.collect import main as collect
 from fail2fix.data.tasks import chain
-from fail2fix.method.templates import TEMPLATES, words_of
+from fail2fix.method.templates import template_class, words_of
 from fail2fix.method.templates.diagnosis import HEADING
 from fail2fix.teach import main
 from tests.guided.classroom import Answer, Count, completion, question_of, rows_of, student, teacher, training_file
@@ -60,7 +60,7 @@ def check(chats: list[dict[str, Any]], template: str = "default") -> None:
         assert chain.compute_score("", text, truth)["acc"] == 1.0
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("template", template_class.shipped)
 def test_worked_solutions_and_a_teacher_correct_every_attempt(attempts: Path, tmp_path: Path, template: str) -> None:
     option = ("--correction", json.dumps({"template": template}))
     with serving(answer=teacher) as service:

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from fail2fix.data.tasks import chain
 from fail2fix.method.config import CorrectionConfig
-from fail2fix.method.templates import TEMPLATES, Words, prompt_template
+from fail2fix.method.templates import Words, prompt_template, template_class
 from fail2fix.method.templates.diagnosis import HEADING, parts
 from fail2fix.method.templates.verdict import RIGHT, WRONG, said
 
 LINES = st.text(st.characters(exclude_categories=["Cs", "Cc"])).map(str.strip)
-names = pytest.mark.parametrize("name", TEMPLATES)
+names = pytest.mark.parametrize("name", template_class.shipped)
 
 
 def template(name: str) -> Words:
@@ -86,7 +86,7 @@ def test_the_family_s_reward_reads_what_is_taught(name: str) -> None:
 
 
 def test_the_words_differ_and_the_header_is_shared() -> None:
-    words = [template(name) for name in TEMPLATES]
+    words = [template(name) for name in template_class.shipped]
     assert len({each.instruction for each in words}) == len(words)
     assert len({each.header for each in words}) == 1
 

@@ -12,19 +12,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fail2fix.method.config import CorrectionConfig
-from fail2fix.method.doors import resolve
+from fail2fix.method.doors import Door
 from fail2fix.method.errors import InputError
 from fail2fix.method.templates.default import Default
 
-TEMPLATES = {
-    "default": "fail2fix.method.templates.default.Default",
-    "diagnosis": "fail2fix.method.templates.diagnosis.Diagnosis",
-    "verdict": "fail2fix.method.templates.verdict.Verdict",
-}
-
 
 class PromptTemplate(Protocol):
-    """The words of a correction prompt; a class with two texts. They must not tell whether the attempt is correct.
+    """The words of a correction prompt: a class with two texts, neither of them empty.
+
+    They must not tell whether the attempt is correct. Their tokens count towards
+    ``fail2fix.correction.max_prompt_length``. An empty text, or no text, is refused before the run starts.
 
     Two methods are optional; ``default`` has those of a template without them:
 
@@ -35,11 +32,20 @@ class PromptTemplate(Protocol):
 
     @property
     def header(self) -> str:
-        """The words between the problem and the quoted attempt."""
+        """The words between the problem and the quoted attempt; form ``block`` only."""
 
     @property
     def instruction(self) -> str:
         """The request after the attempt: check it, preserve what is right, repair what is wrong."""
+
+
+template_class: Door[type[PromptTemplate] | PromptTemplate] = Door(
+    "fail2fix.correction.template",
+    PromptTemplate,
+    default="fail2fix.method.templates.default.Default",
+    diagnosis="fail2fix.method.templates.diagnosis.Diagnosis",
+    verdict="fail2fix.method.templates.verdict.Verdict",
+)
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,8 @@ def prompt_template(correction: CorrectionConfig) -> Words:
     Raises:
         InputError: the template does not load, lacks a text, or has an empty one.
     """
-    found = resolve("fail2fix.correction.template", correction.template, TEMPLATES, PromptTemplate)
-    template: PromptTemplate = found() if isinstance(found, type) else found
+    found = template_class(correction)
+    template = found() if isinstance(found, type) else found
     texts = {name: getattr(correction, name) or getattr(template, name) for name in ("header", "instruction")}
     for name, text in texts.items():
         if not (isinstance(text, str) and text.strip()):
