@@ -14,12 +14,12 @@ from pathlib import Path
 
 from fail2fix.console.command_line import OneLineParser, add_fields, run_command
 from fail2fix.console.printable import input_errors_in_one_line
-from fail2fix.data.files import refuse_unmerged, require_writable
+from fail2fix.data.files import require_writable
 from fail2fix.data.rows import read_parquet, write_parquet
 from fail2fix.evaluate.__main__ import answer_and_judge
 from fail2fix.evaluate.benchmarks import Sampling
-from fail2fix.evaluate.questions import drawn, questions_of
-from fail2fix.evaluate.settings import Settings, check, json_object, settings_of
+from fail2fix.evaluate.questions import drawn, read_questions
+from fail2fix.evaluate.settings import Settings, check, settings_of
 from fail2fix.evaluate.store import Store
 from fail2fix.guided.attempts import FILE, attempt_rows
 from fail2fix.method.errors import InputError
@@ -28,21 +28,17 @@ NAME = "train"
 SAMPLING = Sampling(samples=4, temperature=1.0, max_tokens=1024)
 
 
-def collect(settings: Settings, file: Path, out: Path, verifiers: dict[str, str]) -> Path:
+def collect(settings: Settings, file: Path, out: Path) -> Path:
     """Answer and judge every row, or what is left of them; the file of attempts. Raises `InputError`."""
     check(settings)
     if settings.rounds or settings.correction:
         raise InputError("--self-correction and --correction: attempts have neither; leave them out")
     require_writable(out, "--out")
-    if settings.engine == "vllm":
-        refuse_unmerged(Path(settings.model).expanduser(), f"--model {settings.model}")
-    rows = []
-    for index, row in enumerate(read_parquet(file, f"--data {file}", "give a training file (fail2fix.prepare)")):
-        info = row.get("extra_info") or {}
-        rows.append({**row, "extra_info": {**info, "id": str(info.get("id", index))}})
-    questions = drawn(questions_of(rows, file), settings.limit, settings.seed)
-    records, _, _ = answer_and_judge(settings, {NAME: questions}, Store(out), verifiers)
-    attempts = attempt_rows({row["extra_info"]["id"]: row for row in rows}, records[NAME])
+    everything = read_questions(file, numbered=True)
+    questions = drawn(everything, settings.limit, settings.seed)
+    rows = {each.id: row for each, row in zip(everything, read_parquet(file, str(file), ""), strict=True)}
+    records, _, _ = answer_and_judge(settings, {NAME: questions}, Store(out))
+    attempts = attempt_rows(rows, records[NAME])
     if not attempts:
         raise InputError(f"--data {file}: no row got an answer: look at {out}/batches")
     write_parquet(out / FILE, attempts)
@@ -52,15 +48,6 @@ def collect(settings: Settings, file: Path, out: Path, verifiers: dict[str, str]
     return out / FILE
 
 
-def add_engine_options(parser: argparse.ArgumentParser) -> None:
-    """Options of the engines and of judging, for commands that ask a model."""
-    parser.add_argument(
-        "--verifiers", type=json_object, default={}, metavar="JSON", help="as fail2fix.verifier.sources of training"
-    )
-    add_fields(parser, Sampling, show_defaults=False)
-    add_fields(parser, Settings)
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
     form = argparse.RawDescriptionHelpFormatter
@@ -68,10 +55,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", required=True, help="a Hugging Face folder or hub id, or the endpoint's name of it")
     parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="a training file")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder, or one to be resumed")
-    add_engine_options(parser)
+    add_fields(parser, Sampling, show_defaults=False)
+    add_fields(parser, Settings)
     given = parser.parse_args(argv)
     with input_errors_in_one_line("collect"):
-        collect(settings_of(given, {NAME: SAMPLING}), given.data, given.out, given.verifiers)
+        collect(settings_of(given, {NAME: SAMPLING}), given.data, given.out)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import get_args
 
-from fail2fix.collect import add_engine_options
 from fail2fix.console.command_line import OneLineParser, add_fields, given_fields, run_command
 from fail2fix.console.printable import input_errors_in_one_line
 from fail2fix.data.atomic import write_json
@@ -33,13 +32,11 @@ from fail2fix.evaluate.prompts import ChatPrompts
 from fail2fix.evaluate.settings import Settings, check, settings_of
 from fail2fix.guided.attempts import Choice, choose, read_attempts
 from fail2fix.guided.chats import read_words
-from fail2fix.guided.corrections import Source, base_rows, correct, correction_rows, kept
-from fail2fix.guided.recorded import Answers, Budget, Recorded
-from fail2fix.guided.teacher import TEMPLATE
+from fail2fix.guided.corrections import TEACHER, Asked, Proposal, Source, chat_rows, correct, worked
+from fail2fix.guided.recorded import Answers, Recorded
 from fail2fix.method.errors import InputError
 from fail2fix.method.templates import words_of
 from fail2fix.run.provenance import versions
-from fail2fix.verify.config import Channel, VerifierConfig
 
 NAME = "teach"
 SAMPLING = Sampling(samples=4, temperature=1.0, max_tokens=2048)
@@ -52,8 +49,7 @@ def teach(
     files: Sequence[Path],
     out: Path,
     choice: Choice = Choice(),  # noqa: B008  # frozen
-    budget: Budget = Budget(),  # noqa: B008
-    verifiers: dict[str, str] | None = None,
+    most_tokens: int | None = None,
     recorded: Path | None = None,
 ) -> dict[str, int]:
     """Write the chats; counts of attempts, proposals and chats.
@@ -61,23 +57,28 @@ def teach(
     `settings`: of the model that is asked; their `correction` has the student's words. `recorded`: the file of answers,
     OUT's own by default. Raises `InputError`: wrong input, or nothing was corrected.
     """
-    _check(settings, source, out)
+    check(settings)
+    require_writable(out, "--out")
+    if bool(settings.model) == (source == "worked"):
+        raise InputError(f"--from {source}: {'asks no --model' if settings.model else 'give its --model'}")
     words, prompts = words_of(settings.correction or {}), ChatPrompts(settings)
     wrong, right = choose(read_attempts(files), choice, settings.seed)
     wrong = wrong[: settings.limit]
-    config = VerifierConfig(channel=Channel(settings.channel), sources=verifiers or {})
-    with Judge(config) as judge, Answers(recorded or out / ANSWERS) as answers:
+    answers = Answers(recorded or out / ANSWERS)
+    with Judge(settings.verifier) as judge:
         judge.require(wrong)
-        asker = _asker(settings, source, answers, budget)
-        samples = settings.sampling[NAME].samples
-        taught, ended = correct(wrong, source, words, judge, asker.ask, samples)
-        recorded_by_now = {"recorded answers": len(answers.known), "recorded tokens": answers.tokens}
-    counts = {"wrong attempts": len(wrong), "corrected": len(taught), **ended, **recorded_by_now}
+        taught, ended = correct(wrong, _asked(settings, source, answers, most_tokens), words, judge)
+    counts = {"wrong attempts": len(wrong), "corrected": len(taught), **ended}
+    counts |= {"recorded answers": len(answers.known), "recorded tokens": answers.tokens}
     if not taught:
         raise InputError(f"--attempts: none of {len(wrong):,} wrong attempts was corrected ({shown(counts)})")
     share = choice.right_share
-    stand = kept(right[: round(len(taught) * share / (1 - share))], words)
-    chats = correction_rows([*taught, *stand], prompts) + base_rows(right)
+    # A right attempt is to be kept: its response lets it stand.
+    stand = [
+        (each, Proposal(words.written("", each.attempt_text)))
+        for each in right[: round(len(taught) * share / (1 - share))]
+    ]
+    chats = chat_rows([*taught, *stand], right, prompts)
     counts |= {"kept": len(stand), "chats": len(chats)}
     out.mkdir(parents=True, exist_ok=True)
     write_parquet(out / CHATS, chats)
@@ -86,22 +87,18 @@ def teach(
     return counts
 
 
-def _check(settings: Settings, source: Source, out: Path) -> None:
-    check(settings)
-    require_writable(out, "--out")
-    if bool(settings.model) == (source == "worked"):
-        raise InputError(f"--from {source}: {'asks no --model' if settings.model else 'give its --model'}")
-
-
-def _asker(settings: Settings, source: Source, answers: Answers, budget: Budget) -> Recorded:
-    """The model that is asked: by its folder's digest, or by its name at an endpoint."""
+def _asked(settings: Settings, source: Source, answers: Answers, most_tokens: int | None) -> Asked:
+    """What proposes corrections; a model is known by its folder's digest, or by its name at an endpoint."""
+    if source == "worked":
+        return Asked(worked, 1, diagnosed=True)
     identity = settings.model
-    if settings.engine == "vllm" and settings.model:
+    if settings.engine == "vllm":
         folder, identity = find_model(settings.model)
         settings = replace(settings, model=folder)
     if source == "teacher":
-        settings = replace(settings, correction={"template": TEMPLATE})
-    return Recorded(settings, identity, answers, budget, open_engine)
+        settings = replace(settings, correction=TEACHER)
+    asker = Recorded(settings, identity, NAME, answers, most_tokens, open_engine)
+    return Asked(asker.ask, settings.sampling[NAME].samples, diagnosed=source == "teacher")
 
 
 def shown(counts: Mapping[str, int]) -> str:
@@ -121,19 +118,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--corrections", type=Path, metavar="YAML", help="a config with fail2fix.correction, instead of --correction")
     add("--answers", type=Path, metavar="FILE", help="recorded answers (default: OUT/answers.jsonl)")
     add_fields(parser, Choice)
-    add_fields(parser, Budget)
-    add_engine_options(parser)
+    add("--most-tokens", type=int, metavar="N", help="of all recorded answers and their prompts")
+    add_fields(parser, Sampling, show_defaults=False)
+    add_fields(parser, Settings)
     given = parser.parse_args(argv)
     with input_errors_in_one_line("teach"):
-        choice, budget = Choice(**given_fields(given, Choice)), Budget(**given_fields(given, Budget))
+        choice = Choice(**given_fields(given, Choice))
         settings = settings_of(given, {NAME: SAMPLING})
         if given.corrections:
             settings = replace(settings, correction=read_words(given.corrections))
         files = given.attempts
-        counts = teach(settings, given.source, files, given.out, choice, budget, given.verifiers, given.answers)
+        counts = teach(settings, given.source, files, given.out, choice, given.most_tokens, given.answers)
         print(f"{given.out / CHATS}: {shown(counts)}")
         if counts.get("not asked"):
-            print("not asked: no prompt, or beyond --most-requests and --most-tokens; larger ones continue")
+            print("not asked: no prompt, or beyond --most-tokens; a larger number continues")
 
 
 if __name__ == "__main__":

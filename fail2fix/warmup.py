@@ -86,28 +86,25 @@ def warm_up(model: Path, data: Path | Sequence[Path], out: Path, settings: Warmu
         if not (folder / name).is_file():
             raise InputError(f"{folder}: no {name} in it: give a Hugging Face folder as --model, a task's as --data")
     found = Mixed(worked_chats(data, settings)) if isinstance(data, Path) else chats_of(model, data, settings)
-    chats = found.train
-    inputs = inputs_of(model, chats, settings)
-    if found.held_out:
-        inputs["held_out_sha256"] = _digest(found.held_out)
+    inputs = inputs_of(model, [*found.train, *found.held_out], settings)
     if is_made(out, inputs):
         return False
     with new_folder(out) as made:
         work = made.parent
-        for name, rows in (("chats", chats), ("held_out", found.held_out)):
+        for name, rows in (("chats", found.train), ("held_out", found.held_out)):
             if rows:
                 write_parquet(work / f"{name}.parquet", [{"messages": chat} for chat in rows])
         start = time.monotonic()
-        losses, held_out_losses = train(model, work, settings)
+        losses = train(model, work, settings)
         (work / "checkpoints" / f"global_step_{settings.steps}" / "huggingface").rename(made)
-        result: dict[str, object] = {
-            "distinct_prompts": len({chat[0]["content"] for chat in chats}),
-            "first_loss": losses[0],
-            "last_loss": losses[-1],
+        result = {
+            "distinct_prompts": len({chat[0]["content"] for chat in found.train}),
+            "first_loss": losses["train"][1],
+            "last_loss": losses["train"][settings.steps],
+            "held_out_losses": losses["val"],
+            "left_out": found.left_out,
             "seconds": round(time.monotonic() - start, 1),
         }
-        if found.held_out:
-            result |= {"held_out_losses": held_out_losses, "left_out": found.left_out}
         where = str(data) if isinstance(data, Path) else list(map(str, data))
         write_json(made / STAMP, {"inputs": inputs, "model": str(model), "data": where, "result": result})
     return True
@@ -118,14 +115,10 @@ def inputs_of(model: Path, chats: Sequence[Chat], settings: Warmup) -> dict[str,
     return {
         **asdict(settings),
         "model_sha256": sha256(model_files(model)),
-        "chats_sha256": _digest(chats),
+        "chats_sha256": hashlib.sha256(json.dumps(chats).encode()).hexdigest(),
         "platform": os.environ.get("VERL_PLATFORM", ""),
         "versions": {name: version(name) for name in ("verl", "torch", "transformers")},
     }
-
-
-def _digest(chats: Sequence[Chat]) -> str:
-    return hashlib.sha256(json.dumps(chats).encode()).hexdigest()
 
 
 def is_made(out: Path, inputs: dict[str, object]) -> bool:
@@ -235,8 +228,8 @@ def overrides(model: Path, work: Path, settings: Warmup) -> list[str]:
     ]
 
 
-def train(model: Path, work: Path, settings: Warmup) -> tuple[list[float], dict[int, float]]:
-    """Run verl's SFT trainer in its own process; the loss of each step, and {step: held-out loss}."""
+def train(model: Path, work: Path, settings: Warmup) -> dict[str, dict[int, float]]:
+    """Run verl's SFT trainer in its own process; {step: loss} of what is learned, `train`, and held out, `val`."""
     from fail2fix.verl_ext import environment
 
     environment.set_defaults()
@@ -254,20 +247,19 @@ def train(model: Path, work: Path, settings: Warmup) -> tuple[list[float], dict[
         errors="replace",
     ) as process:
         assert process.stdout is not None
-        losses: list[float] = []
-        held_out: dict[int, float] = {}
+        losses: dict[str, dict[int, float]] = {"train": {}, "val": {}}
         for line in process.stdout:
             log.append(line)
             if found := LOSS.search(line):
-                step, loss, kind = int(found[1]), float(found[3]), "loss" if found[2] == "train" else "held-out loss"
-                losses += [loss] if found[2] == "train" else []
-                held_out |= {step: loss} if found[2] == "val" else {}
-                print(f"warm-up step {step}/{settings.steps}: {kind} {loss:.4f}", flush=True)
-    if process.returncode or len(losses) != settings.steps:
+                step, kind, loss = int(found[1]), found[2], float(found[3])
+                losses[kind][step] = loss
+                shown = "loss" if kind == "train" else "held-out loss"
+                print(f"warm-up step {step}/{settings.steps}: {shown} {loss:.4f}", flush=True)
+    steps = len(losses["train"])
+    if process.returncode or steps != settings.steps:
         sys.stderr.writelines(log[-40:])
-        steps = len(losses)
         raise InputError(f"verl's SFT trainer ended with status {process.returncode} after step {steps}; see above")
-    return losses, held_out
+    return losses
 
 
 def main(argv: list[str] | None = None) -> None:

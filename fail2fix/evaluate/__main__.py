@@ -32,7 +32,6 @@ from fail2fix.evaluate.store import RESULT, Rows, Store
 from fail2fix.evaluate.table import print_table
 from fail2fix.method.errors import InputError, reading
 from fail2fix.run.provenance import versions
-from fail2fix.verify.config import Channel, VerifierConfig
 
 FORMAT = 1
 
@@ -63,13 +62,12 @@ def evaluate(settings: Settings, data: Path, folder: Path | None, out: Path) -> 
         name: load_questions(BENCHMARKS[name], data, folder, settings.limit, settings.seed)
         for name in settings.sampling
     }
-    digests = {name: digest(asked) for name, asked in questions.items()}
     store = Store(out)
     records, evaluation, model_digest = answer_and_judge(settings, questions, store)
     benchmarks = {}
     for name, asked in questions.items():
         store.write_records(name, records[name])
-        about = {"set": BENCHMARKS[name].set_name, "task": BENCHMARKS[name].task, "questions_digest": digests[name]}
+        about = {"set": BENCHMARKS[name].set_name, "task": BENCHMARKS[name].task, "questions_digest": digest(asked)}
         benchmarks[name] = about | {"rounds": score_rounds(records[name], asked)}
     result = {"format": FORMAT, "settings": asdict(settings), "model_digest": model_digest, "versions": versions()}
     result |= {"benchmarks": benchmarks, "engine": evaluation.engine.describe() if evaluation.engine else None}
@@ -79,17 +77,17 @@ def evaluate(settings: Settings, data: Path, folder: Path | None, out: Path) -> 
 
 
 def answer_and_judge(
-    settings: Settings, questions: Questions, store: Store, verifiers: dict[str, str] | None = None
+    settings: Settings, questions: Questions, store: Store
 ) -> tuple[dict[str, Rows], Evaluation, str | None]:
     """The records of each set of questions, from the store where they are there; the model's digest, if it has one.
 
-    `verifiers`: as `fail2fix.verifier.sources`. Raises `InputError` as `evaluate`.
+    Raises `InputError` as `evaluate`.
     """
     digests = {name: digest(asked) for name, asked in questions.items()}
     model, model_digest = (settings.model, None) if settings.engine == "openai" else find_model(settings.model)
     # Everything that the numbers depend on. A model may move between two calls; its files may not change.
     store.open(asdict(settings) | {"questions": digests, "model": model_digest or settings.model})
-    with Judge(VerifierConfig(channel=Channel(settings.channel), sources=verifiers or {})) as judge:
+    with Judge(settings.verifier) as judge:
         judge.require([question for asked in questions.values() for question in asked])
         evaluation = Evaluation(settings, questions, store, judge, lambda: open_engine(replace(settings, model=model)))
         return evaluation.run(), evaluation, model_digest

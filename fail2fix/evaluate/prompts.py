@@ -153,11 +153,12 @@ Finish = Literal["stop", "length", "refused", "skipped"]
 
 @dataclass(frozen=True)
 class Request:
-    """One answer to be written; `seed` None: a greedy one."""
+    """One answer to be written; `seed` None: a greedy one. `key`: what the caller knows it by."""
 
     prompt: Prompt
     sampling: Sampling
     seed: int | None
+    key: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -63,30 +63,26 @@ def drawn(questions: list[Question], limit: int | None, seed: int) -> list[Quest
     return [questions[index] for index in sorted(random.Random(seed).sample(range(len(questions)), limit))]
 
 
-def read_questions(path: Path) -> list[Question]:
-    """Every row of a prepared file. Raises `InputError`: it cannot be read, or as `questions_of`."""
-    return questions_of(read_parquet(path, str(path), "prepare it again"), path)
+def read_questions(path: Path, numbered: bool = False) -> list[Question]:
+    """Every row of a prepared file; `numbered`: a row without an id has its place as one.
 
-
-def questions_of(rows: Sequence[Mapping[str, Any]], path: Path) -> list[Question]:
-    """The questions of a file's rows.
-
-    Raises `InputError`: the file, and the row and column that are not as `fail2fix.prepare` writes them; equal ids.
+    Raises `InputError`: the file cannot be read; the row and column that are not as `fail2fix.prepare` writes them;
+    equal ids.
     """
     questions: dict[str, Question] = {}
-    for index, row in enumerate(rows):
+    for index, row in enumerate(read_parquet(path, str(path), "prepare it again")):
         place = f"{path}, row {index}"
         damaged = (KeyError, TypeError, AttributeError, InputError)
         with reading(f"{place}: not as fail2fix.prepare writes it", *damaged, hint="prepare it again"):
-            question = _question(row)
+            question = _question(row, {"id": index} if numbered else {})
         if question.id in questions:
             raise InputError(f"{place}: id {question.id!r} occurs twice: give each row its own id")
         questions[question.id] = question
     return list(questions.values())
 
 
-def _question(row: Mapping[str, Any]) -> Question:
-    info = row["extra_info"]
+def _question(row: dict[str, Any], default: dict[str, int]) -> Question:
+    info = default | (row.get("extra_info") or {})
     attempt = info.get("attempt")
     return Question(
         id=str(info["id"]),

@@ -13,6 +13,7 @@ from fail2fix.evaluate.benchmarks import BENCHMARKS, Sampling
 from fail2fix.method.errors import InputError
 from fail2fix.method.seeds import derived_seed
 from fail2fix.method.templates import words_of
+from fail2fix.verify.config import Channel, VerifierConfig
 
 
 def _option(default: Any, text: str, **options: Any) -> Any:
@@ -62,6 +63,12 @@ class Settings:
     tensor_parallel: int = _option(1, "GPUs that share the model", metavar="N")
     engine_options: dict[str, Any] = _option({}, "further arguments of vllm.LLM")
     channel: Literal["auto", "boxed", "answer_line"] = _option("boxed", "place of math answers")
+    verifiers: dict[str, str] = _option({}, "as fail2fix.verifier.sources of training")
+
+    @property
+    def verifier(self) -> VerifierConfig:
+        """Settings of the verifiers, as in training."""
+        return VerifierConfig(channel=Channel(self.channel), sources=self.verifiers)
 
 
 def parse(arguments: Sequence[str], description: str | None) -> tuple[Settings, argparse.Namespace]:

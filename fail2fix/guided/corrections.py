@@ -17,11 +17,33 @@ from fail2fix.evaluate.judging import Judge
 from fail2fix.evaluate.prompts import Answered, ChatPrompts, Completion
 from fail2fix.evaluate.questions import Question
 from fail2fix.guided.chats import Chat, first_difference
-from fail2fix.guided.teacher import read_answer
 from fail2fix.method.templates import Words
+from fail2fix.method.templates.diagnosis import HEADING, Diagnosis, parts
+from fail2fix.method.thinking import ThinkingMarks
 
 Source = Literal["own", "worked", "teacher"]
 Ask = Callable[[Sequence[Question], int], list[Completion | None]]
+
+TEACHER = {
+    "template": "diagnosis",
+    "header": "Below is a student's attempt at this problem, quoted as it was written. Its final answer is wrong.",
+    "instruction": (
+        "Say in one to three sentences, to the student, where the attempt above first goes wrong and why. Then write "
+        f'"{HEADING}" on a line of its own, and after it a full corrected solution that preserves what is right in the '
+        "attempt and gives the final answer in the form the problem asks for."
+    ),
+}
+"""The words for a teacher, which is told that the attempt is wrong and not the right answer."""
+_MARKS = ThinkingMarks.of()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A source of answers, at most `samples` for each attempt; `diagnosed`: as `TEACHER` asks for them."""
+
+    ask: Ask
+    samples: int
+    diagnosed: bool
 
 
 @dataclass(frozen=True)
@@ -35,22 +57,17 @@ class Proposal:
 Taught = list[tuple[Question, Proposal]]
 
 
-def correct(
-    wrong: Sequence[Question], source: Source, words: Words, judge: Judge, ask: Ask, samples: int
-) -> tuple[Taught, Counter[str]]:
-    """The first accepted correction of each attempt, of at most `samples`; how the proposals ended."""
+def correct(wrong: Sequence[Question], asked: Asked, words: Words, judge: Judge) -> tuple[Taught, Counter[str]]:
+    """The first accepted correction of each attempt; how the proposals ended."""
     found: dict[str, Proposal] = {}
     ended: Counter[str] = Counter()
-    for sample in range(1 if source == "worked" else samples):
+    for sample in range(asked.samples):
         left = [each for each in wrong if each.id not in found]
-        if source == "worked":
-            usable = [(each, _worked(each, words)) for each in left]
-        else:
-            answers = ask(left, sample)
-            proposals = [_proposed(answer, source, words) if answer else None for answer in answers]
-            usable = [(each, proposal) for each, proposal in zip(left, proposals, strict=True) if proposal]
-            ended["not asked"] += answers.count(None)
-            ended["unreadable"] += proposals.count(None) - answers.count(None)
+        answers = asked.ask(left, sample)
+        proposals = [_proposed(answer, words if asked.diagnosed else None) if answer else None for answer in answers]
+        usable = [(each, proposal) for each, proposal in zip(left, proposals, strict=True) if proposal]
+        ended["not asked"] += answers.count(None)
+        ended["unreadable"] += proposals.count(None) - answers.count(None)
         texts = [(each, words.judged(proposal.response, each.attempt_text)) for each, proposal in usable]
         for (each, proposal), verdict in zip(usable, judge.submit(texts).result(), strict=True):
             ended["accepted" if verdict["correct"] else "rejected"] += 1
@@ -59,42 +76,43 @@ def correct(
     return [(each, found[each.id]) for each in wrong if each.id in found], ended
 
 
-def _worked(question: Question, words: Words) -> Proposal:
-    solution = family_of(question.data_source).worked_solution(question.messages[-1]["content"])
-    return Proposal(words.written(first_difference(question.attempt_text, solution), solution), solution)
+def worked(questions: Sequence[Question], sample: int) -> list[Completion | None]:
+    """Worked solutions by the families of some attempts, with the first line that differs, as a teacher's answers."""
+    answers: list[Completion | None] = []
+    for each in questions:
+        solution = family_of(each.data_source).worked_solution(each.messages[-1]["content"])
+        text = Diagnosis().written(first_difference(each.attempt_text, solution), solution)
+        answers.append(Completion(text, 0, 0, "stop"))
+    return answers
 
 
-def _proposed(answer: Completion, source: Source, words: Words) -> Proposal | None:
-    """What an answer proposes; None if it is incomplete or, of a teacher, lacks diagnosis or solution."""
+def _proposed(answer: Completion, words: Words | None) -> Proposal | None:
+    """What an answer proposes, in these `words` if it is diagnosed; None if it is incomplete or lacks one of its parts.
+
+    What a teacher answers is not trusted.
+    """
     if answer.finish != "stop" or not answer.response.strip():
         return None
-    if source == "own":
+    if words is None:
         return Proposal(answer.response)
-    found = read_answer(answer.response)
-    return Proposal(words.written(*found), found[1]) if found else None
+    found = parts(_MARKS.answer_of(answer.response))
+    return Proposal(words.written(*found), found[1]) if found and all(found) else None
 
 
-def kept(right: Sequence[Question], words: Words) -> Taught:
-    """Right attempts with the response that lets them stand."""
-    return [(each, Proposal(words.written("", each.attempt_text))) for each in right]
+def chat_rows(taught: Taught, right: Sequence[Question], prompts: ChatPrompts) -> list[Row]:
+    """Rows of chats: correction prompts, and base prompts with solutions that stand alone or are right attempts.
 
-
-def correction_rows(taught: Taught, prompts: ChatPrompts) -> list[Row]:
-    """Rows of chats: the correction prompt, and the base prompt with the solution if that stands alone."""
-    rows = []
+    Of the right attempts, the first one of each problem.
+    """
     built = prompts.correct([(each, Answered(each.attempt_text)) for each, _ in taught])
+    rows = []
     for (each, proposal), prompt in zip(taught, built, strict=True):
         if prompt and prompt.messages:
             rows.append(_row(each, "correction", prompt.messages, proposal.response))
         if proposal.solution:
             rows.append(_row(each, "base", each.messages, proposal.solution))
-    return rows
-
-
-def base_rows(right: Sequence[Question]) -> list[Row]:
-    """Rows of chats: the first right attempt of each problem, as a base prompt."""
     first = {each.tags["problem"]: each for each in reversed(right)}
-    return [_row(each, "base", each.messages, each.attempt_text) for each in first.values()]
+    return rows + [_row(each, "base", each.messages, each.attempt_text) for each in first.values()]
 
 
 def _row(question: Question, kind: str, request: Chat, response: str) -> Row:

@@ -10,59 +10,36 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 
 from fail2fix.evaluate.prompts import Answered, ChatPrompts, Completion, Engine, Note, Prompt, Request
 from fail2fix.evaluate.questions import Question
-from fail2fix.evaluate.settings import Settings
+from fail2fix.evaluate.settings import Settings, request_seed
 from fail2fix.method.errors import reading
-from fail2fix.method.seeds import derived_seed
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Limits of all answers in the file together, as options of the command line."""
-
-    most_requests: int | None = field(default=None, metadata={"type": int, "metavar": "N", "help": "answers in all"})
-    most_tokens: int | None = field(
-        default=None, metadata={"type": int, "metavar": "N", "help": "tokens of prompts and answers in all"}
-    )
-
-    def room(self, answers: Answers, longest: int) -> int:
-        """How many more requests of at most `longest` tokens there is room for."""
-        limits = [self.most_requests - len(answers.known)] if self.most_requests is not None else []
-        limits += [(self.most_tokens - answers.tokens) // longest] if self.most_tokens is not None else []
-        return max(0, min(limits, default=2**31))
 
 
 class Answers:
-    """The file of answers; a `with` block closes it. A line that a kill left incomplete is dropped.
+    """The file of answers. A line that a kill left incomplete is dropped.
 
     Raises `InputError`: a line that is no answer.
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a+b")
-        self._file.seek(0)
-        text = self._file.read()
-        whole = text[: text.rfind(b"\n") + 1]
-        self._file.truncate(len(whole))
+        self._path = path
         self.known: dict[str, Completion] = {}
+        text = path.read_bytes() if path.is_file() else b""
+        whole = text[: text.rfind(b"\n") + 1]
+        if whole != text:
+            os.truncate(path, len(whole))
         for number, line in enumerate(whole.splitlines(), 1):
             with reading(f"{path}, line {number}: no recorded answer", hint="delete the line"):
                 fields = json.loads(line)
                 key = fields.pop("key")
                 self.known[key] = Completion(**fields)
-
-    def __enter__(self) -> Answers:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._file.close()
 
     @property
     def tokens(self) -> int:
@@ -74,69 +51,68 @@ class Answers:
         if key not in self.known:
             self.known[key] = completion
             fields = {name: value for name, value in asdict(completion).items() if name != "response_ids"}
-            self._file.write(json.dumps({"key": key, **fields}).encode() + b"\n")
-            self._file.flush()
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("ab") as file:
+                file.write(json.dumps({"key": key, **fields}).encode() + b"\n")
 
 
+@dataclass(frozen=True)
 class Recorded:
-    """Asks one model within a budget.
+    """Asks one model, until all answers in the file have `most_tokens`, prompts included (None: no limit).
 
-    `model`: what identifies its answers. `open_engine`: called for the first request whose answer is not in the file.
+    `model`: what identifies its answers. `name`: of their sampling in `settings`. `open_engine`: called for the first
+    request whose answer is not in the file.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        model: str,
-        answers: Answers,
-        budget: Budget,
-        open_engine: Callable[[Settings, Note], Engine],
-    ) -> None:
-        self._settings, self._model, self._answers, self._budget = settings, model, answers, budget
-        ((self._name, self._sampling),) = settings.sampling.items()
-        self._open_engine = open_engine
-        self._engine: Engine | None = None
-        self._key_of: dict[int, str] = {}
-        """{id of a request that is out: its key}"""
-        self._prompts = ChatPrompts(settings)
+    settings: Settings
+    model: str
+    name: str
+    answers: Answers
+    most_tokens: int | None
+    open_engine: Callable[[Settings, Note], Engine]
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return self.open_engine(self.settings, self._note)
 
     def ask(self, questions: Sequence[Question], sample: int) -> list[Completion | None]:
         """The answer of this number to each request for a correction; None: no prompt, or beyond the budget."""
-        prompts = self._prompts.correct([(each, Answered(each.attempt_text)) for each in questions])
-        seeds = [self._seed(each, sample) for each in questions]
+        prompts = ChatPrompts(self.settings).correct([(each, Answered(each.attempt_text)) for each in questions])
+        seeds = [request_seed(self.settings, self.name, each.id, sample, 0) for each in questions]
         keys = [prompt and self._key(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
         lengths = [len(json.dumps(prompt.messages)) for prompt in prompts if prompt]
-        longest = self._sampling.max_tokens + max(lengths, default=0)  # a token has at least one character
-        missing = {key: place for place, key in enumerate(keys) if key and key not in self._answers.known}
+        # A token has at least one character.
+        longest = self.settings.sampling[self.name].max_tokens + max(lengths, default=0)
+        missing = {key: place for place, key in enumerate(keys) if key and key not in self.answers.known}
         todo = list(missing.values())
-        while group := todo[: min(self._settings.batch, self._budget.room(self._answers, longest))]:
+        while group := todo[: self._room(longest)]:
             todo = todo[len(group) :]
             self._ask_group([(questions[at], seeds[at], str(keys[at])) for at in group], sample, len(todo))
-        return [self._answers.known.get(key) if key else None for key in keys]
+        return [self.answers.known.get(key) if key else None for key in keys]
+
+    def _room(self, longest: int) -> int:
+        """How many requests of at most `longest` tokens are next."""
+        if self.most_tokens is None:
+            return self.settings.batch
+        return max(0, min(self.settings.batch, (self.most_tokens - self.answers.tokens) // longest))
 
     def _ask_group(self, group: Sequence[tuple[Question, int | None, str]], sample: int, left: int) -> None:
-        engine = self._engine = self._engine or self._open_engine(self._settings, self._note)
-        prompts = engine.prompts.correct([(question, Answered(question.attempt_text)) for question, _, _ in group])
+        prompts = self._engine.prompts.correct([(each, Answered(each.attempt_text)) for each, _, _ in group])
         asked = [
-            (Request(prompt, self._sampling, seed), key)
+            Request(prompt, self.settings.sampling[self.name], seed, key)
             for prompt, (_, seed, key) in zip(prompts, group, strict=True)
             if prompt
         ]
-        self._key_of = {id(request): key for request, key in asked}
-        requests = [request for request, _ in asked]
-        for request, completion in zip(requests, engine.generate(requests, f"answers {sample + 1}"), strict=True):
+        for request, completion in zip(asked, self._engine.generate(asked, f"answers {sample + 1}"), strict=True):
             self._note(request, completion)
-        tokens = self._answers.tokens
+        tokens = self.answers.tokens
         print(f"answers {sample + 1}: {len(asked):,} asked, {left:,} left; {tokens:,} tokens in all", flush=True)
 
     def _note(self, request: Request, completion: Completion) -> None:
-        self._answers.add(self._key_of[id(request)], completion)
-
-    def _seed(self, question: Question, sample: int) -> int | None:
-        greedy = self._sampling.temperature == 0
-        return None if greedy else derived_seed(self._settings.seed, self._name, question.id, sample)
+        self.answers.add(request.key, completion)
 
     def _key(self, prompt: Prompt, seed: int | None) -> str:
-        how = asdict(self._sampling) | {"samples": 1, "seed": seed, "template": self._settings.template}
-        words = json.dumps([self._model, prompt.messages, how], sort_keys=True)
+        sampling = asdict(self.settings.sampling[self.name])
+        how = sampling | {"samples": 1, "seed": seed, "template": self.settings.template}
+        words = json.dumps([self.model, prompt.messages, how], sort_keys=True)
         return hashlib.sha256(words.encode()).hexdigest()[:32]

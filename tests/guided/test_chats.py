@@ -155,7 +155,7 @@ def test_other_chats_or_another_mix_are_another_warm_up(tokenizer, tmp_path: Pat
     file, settings = file_of(tmp_path, both(8)), Warmup(steps=2, batch_size=4, mix=Mix())
     found = chats_of(model, [file], settings)
     (tmp_path / "out").mkdir()
-    inputs = warmup.inputs_of(model, found.train, settings) | {"held_out_sha256": warmup._digest(found.held_out)}
+    inputs = warmup.inputs_of(model, [*found.train, *found.held_out], settings)
     (tmp_path / "out" / warmup.STAMP).write_text(json.dumps({"inputs": inputs}, default=vars))
     assert not warm_up(model, [file], tmp_path / "out", settings)
     with pytest.raises(InputError, match=r"made from other inputs \(.*chats_sha256"):

@@ -56,7 +56,7 @@ Sample = Callable[[Any, random.Random], TaskProblem | None]
 class Family(Protocol):
     """A generated task; its docstring's first line is the description of its command line.
 
-    Correction prompts of a warm-up need one more function, which the shipped families have: ``corrupt(question,
+    Correction prompts of a warm-up need one more function, which `FAMILIES` have: ``corrupt(question,
     generator)``, a near miss. That is the worked solution with one wrong step, the error carried on.
 
     Attributes:

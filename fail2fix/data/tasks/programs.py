@@ -12,11 +12,9 @@ The ground truth is a set of calls (`fail2fix.verify.code.ground_truth`), so the
 
 import json
 import random
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from operator import ne
 
 from fail2fix.data.tasks.family import PREFIX, TaskProblem, command_line
 from fail2fix.method.errors import InputError
@@ -24,7 +22,6 @@ from fail2fix.method.errors import InputError
 DATA_SOURCE = PREFIX + "programs"
 QUESTION = "Write a Python function f(x) that returns {formula}. Answer with the code only."
 INPUTS = (-7, -1, 0, 1, 2, 5, 12)
-TOKEN = re.compile(r"\w+|[^\w\s]+")
 
 Formula = tuple[str, str, Callable[[int, int, int], int]]
 
@@ -68,38 +65,12 @@ def sample(dials: Dials, generator: random.Random) -> TaskProblem | None:
 
 def worked_solution(question: str) -> str:
     """A right program for a question of this task, in a code block."""
-    (_, code, _), a, b = formula_of(question)
-    return _program(code, a, b)
-
-
-def corrupt(question: str, generator: random.Random) -> str:
-    """A program with one wrong number or operator; it fails one of the calls."""
-    (_, code, function), a, b = formula_of(question)
-    near = [(code, function, *numbers) for numbers in ((max(a - 1, 1), b), (a + 1, b), (a, b - 1), (a, b + 1))]
-    near += [(other, of, a, b) for _, other, of in FORMULAS if _differing(code, other) == 1]
-    right = [function(x, a, b) for x in INPUTS]
-    wrong = {_program(text, *numbers) for text, of, *numbers in near if [of(x, *numbers) for x in INPUTS] != right}
-    return generator.choice(sorted(wrong))
-
-
-def formula_of(question: str) -> tuple[Formula, int, int]:
-    """The formula of a question of this task, and its two numbers. Raises `InputError`: it is of none."""
     numbers = [int(word) for word in question.replace(".", " ").replace(",", " ").split() if word.isdigit()]
     a, b = (numbers + [0, 0])[:2]
-    for formula in FORMULAS:
-        if QUESTION.format(formula=formula[0].format(a=a, b=b)) == question:
-            return formula, a, b
+    for words, code, _ in FORMULAS:
+        if QUESTION.format(formula=words.format(a=a, b=b)) == question:
+            return f"```python\ndef f(x):\n    return {code.format(a=a, b=b)}\n```"
     raise InputError(f"{DATA_SOURCE}: {question!r} is no question of this task")
-
-
-def _program(code: str, a: int, b: int) -> str:
-    return f"```python\ndef f(x):\n    return {code.format(a=a, b=b)}\n```"
-
-
-def _differing(code: str, other: str) -> int:
-    """Words and signs in which two formulas of equal length differ; 0 if their lengths differ."""
-    ours, theirs = (TOKEN.findall(each) for each in (code, other))
-    return sum(map(ne, ours, theirs)) if len(ours) == len(theirs) else 0
 
 
 main = partial(command_line, DATA_SOURCE, "code", str(__doc__), Dials, sample)
