@@ -8,18 +8,17 @@ that wrote the rows, else by the verifier of their data_source. OUT gets attempt
 interrupted collection: a crash loses at most the running batch. Exit status: 0 done, 2 bad input.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from fail2fix.console.command_line import OneLineParser, add_fields, run_command
+from fail2fix.console.command_line import run_command
 from fail2fix.console.printable import input_errors_in_one_line
 from fail2fix.data.files import require_writable
 from fail2fix.data.rows import read_parquet, write_parquet
 from fail2fix.evaluate.__main__ import answer_and_judge
 from fail2fix.evaluate.benchmarks import Sampling
 from fail2fix.evaluate.questions import drawn, read_questions
-from fail2fix.evaluate.settings import Settings, check, settings_of
+from fail2fix.evaluate.settings import Settings, check, model_parser, settings_of
 from fail2fix.evaluate.store import Store
 from fail2fix.guided.attempts import FILE, attempt_rows
 from fail2fix.method.errors import InputError
@@ -28,8 +27,8 @@ NAME = "train"
 SAMPLING = Sampling(samples=4, temperature=1.0, max_tokens=1024)
 
 
-def collect(settings: Settings, file: Path, out: Path) -> Path:
-    """Answer and judge every row, or what is left of them; the file of attempts. Raises `InputError`."""
+def collect(settings: Settings, file: Path, out: Path) -> None:
+    """Answer and judge every row, or what is left of them, and write the attempts. Raises `InputError`."""
     check(settings)
     if settings.rounds or settings.correction:
         raise InputError("--self-correction and --correction: attempts have neither; leave them out")
@@ -45,18 +44,12 @@ def collect(settings: Settings, file: Path, out: Path) -> Path:
     right = sum(each["extra_info"]["attempt_correct"] for each in attempts)
     lost = len(records[NAME]) - len(attempts)
     print(f"{out / FILE}: {len(attempts):,} attempts at {len(questions):,} problems, {right:,} right; {lost:,} lost")
-    return out / FILE
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
-    form = argparse.RawDescriptionHelpFormatter
-    parser = OneLineParser(prog="python -m fail2fix.collect", description=__doc__, formatter_class=form)
-    parser.add_argument("--model", required=True, help="a Hugging Face folder or hub id, or the endpoint's name of it")
+    parser = model_parser("collect", __doc__)
     parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="a training file")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder, or one to be resumed")
-    add_fields(parser, Sampling, show_defaults=False)
-    add_fields(parser, Settings)
     given = parser.parse_args(argv)
     with input_errors_in_one_line("collect"):
         collect(settings_of(given, {NAME: SAMPLING}), given.data, given.out)

@@ -20,7 +20,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import get_args
 
-from fail2fix.console.command_line import OneLineParser, add_fields, given_fields, run_command
+from fail2fix.console.command_line import add_fields, given_fields, run_command
 from fail2fix.console.printable import input_errors_in_one_line
 from fail2fix.data.atomic import write_json
 from fail2fix.data.files import require_writable, sha256
@@ -29,10 +29,10 @@ from fail2fix.evaluate.__main__ import find_model, open_engine
 from fail2fix.evaluate.benchmarks import Sampling
 from fail2fix.evaluate.judging import Judge
 from fail2fix.evaluate.prompts import ChatPrompts
-from fail2fix.evaluate.settings import Settings, check, settings_of
+from fail2fix.evaluate.settings import Settings, check, model_parser, settings_of
 from fail2fix.guided.attempts import Choice, choose, read_attempts
 from fail2fix.guided.chats import read_words
-from fail2fix.guided.corrections import TEACHER, Asked, Proposal, Source, chat_rows, correct, worked
+from fail2fix.guided.corrections import TEACHER, Ask, Proposal, Source, chat_rows, correct, worked
 from fail2fix.guided.recorded import Answers, Recorded
 from fail2fix.method.errors import InputError
 from fail2fix.method.templates import words_of
@@ -43,31 +43,25 @@ SAMPLING = Sampling(samples=4, temperature=1.0, max_tokens=2048)
 CHATS, RESULT, ANSWERS = "chats.parquet", "teach.json", "answers.jsonl"
 
 
-def teach(
-    settings: Settings,
-    source: Source,
-    files: Sequence[Path],
-    out: Path,
-    choice: Choice = Choice(),  # noqa: B008  # frozen
-    most_tokens: int | None = None,
-    recorded: Path | None = None,
-) -> dict[str, int]:
+def teach(given: argparse.Namespace, settings: Settings, choice: Choice) -> dict[str, int]:
     """Write the chats; counts of attempts, proposals and chats.
 
-    `settings`: of the model that is asked; their `correction` has the student's words. `recorded`: the file of answers,
-    OUT's own by default. Raises `InputError`: wrong input, or nothing was corrected.
+    `given`: the command line. `settings`: of the model that is asked; their `correction` has the student's words.
+    Raises `InputError`: wrong input, or nothing was corrected.
     """
+    source, out = given.source, given.out
     check(settings)
     require_writable(out, "--out")
     if bool(settings.model) == (source == "worked"):
         raise InputError(f"--from {source}: {'asks no --model' if settings.model else 'give its --model'}")
-    words, prompts = words_of(settings.correction or {}), ChatPrompts(settings)
-    wrong, right = choose(read_attempts(files), choice, settings.seed)
+    words, prompts = words_of(settings.correction), ChatPrompts(settings)
+    wrong, right = choose(read_attempts(given.attempts), choice, settings.seed)
     wrong = wrong[: settings.limit]
-    answers = Answers(recorded or out / ANSWERS)
+    answers = Answers(given.answers or out / ANSWERS)
     with Judge(settings.verifier) as judge:
         judge.require(wrong)
-        taught, ended = correct(wrong, _asked(settings, source, answers, most_tokens), words, judge)
+        ask, samples = (worked, 1) if source == "worked" else _asker(given, settings, answers)
+        taught, ended = correct(wrong, source, ask, samples, words, judge)
     counts = {"wrong attempts": len(wrong), "corrected": len(taught), **ended}
     counts |= {"recorded answers": len(answers.known), "recorded tokens": answers.tokens}
     if not taught:
@@ -82,23 +76,21 @@ def teach(
     counts |= {"kept": len(stand), "chats": len(chats)}
     out.mkdir(parents=True, exist_ok=True)
     write_parquet(out / CHATS, chats)
-    given = asdict(settings) | asdict(choice) | {"from": source, "attempts_sha256": sha256(files)}
-    write_json(out / RESULT, {"settings": given, "counts": counts, "versions": versions()})
+    told = asdict(settings) | asdict(choice) | {"from": source, "attempts_sha256": sha256(given.attempts)}
+    write_json(out / RESULT, {"settings": told, "counts": counts, "versions": versions()})
     return counts
 
 
-def _asked(settings: Settings, source: Source, answers: Answers, most_tokens: int | None) -> Asked:
-    """What proposes corrections; a model is known by its folder's digest, or by its name at an endpoint."""
-    if source == "worked":
-        return Asked(worked, 1, diagnosed=True)
+def _asker(given: argparse.Namespace, settings: Settings, answers: Answers) -> tuple[Ask, int]:
+    """What asks the model, known by its folder's digest or by its name at an endpoint, and how often."""
     identity = settings.model
     if settings.engine == "vllm":
         folder, identity = find_model(settings.model)
         settings = replace(settings, model=folder)
-    if source == "teacher":
+    if given.source == "teacher":
         settings = replace(settings, correction=TEACHER)
-    asker = Recorded(settings, identity, NAME, answers, most_tokens, open_engine)
-    return Asked(asker.ask, settings.sampling[NAME].samples, diagnosed=source == "teacher")
+    asker = Recorded(settings, identity, NAME, answers, given.most_tokens, open_engine)
+    return asker.ask, settings.sampling[NAME].samples
 
 
 def shown(counts: Mapping[str, int]) -> str:
@@ -108,27 +100,20 @@ def shown(counts: Mapping[str, int]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
-    form = argparse.RawDescriptionHelpFormatter
-    parser = OneLineParser(prog="python -m fail2fix.teach", description=__doc__, formatter_class=form)
+    parser = model_parser("teach", __doc__, model_required=False)
     add = parser.add_argument
     add("--attempts", type=Path, nargs="+", required=True, metavar="FILE", help="files that fail2fix.collect wrote")
-    add("--out", type=Path, required=True, metavar="DIR", help="folder of the chats; the same one resumes")
     add("--from", choices=get_args(Source), required=True, dest="source", help="where corrections come from")
-    add("--model", default="", help="a Hugging Face folder or hub id, or the endpoint's name of it")
     add("--corrections", type=Path, metavar="YAML", help="a config with fail2fix.correction, instead of --correction")
     add("--answers", type=Path, metavar="FILE", help="recorded answers (default: OUT/answers.jsonl)")
     add_fields(parser, Choice)
     add("--most-tokens", type=int, metavar="N", help="of all recorded answers and their prompts")
-    add_fields(parser, Sampling, show_defaults=False)
-    add_fields(parser, Settings)
     given = parser.parse_args(argv)
     with input_errors_in_one_line("teach"):
-        choice = Choice(**given_fields(given, Choice))
         settings = settings_of(given, {NAME: SAMPLING})
         if given.corrections:
             settings = replace(settings, correction=read_words(given.corrections))
-        files = given.attempts
-        counts = teach(settings, given.source, files, given.out, choice, given.most_tokens, given.answers)
+        counts = teach(given, settings, Choice(**given_fields(given, Choice)))
         print(f"{given.out / CHATS}: {shown(counts)}")
         if counts.get("not asked"):
             print("not asked: no prompt, or beyond --most-tokens; a larger number continues")

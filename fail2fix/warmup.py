@@ -38,17 +38,9 @@ from fail2fix.data.files import model_files, sha256
 from fail2fix.data.rows import read_parquet, write_parquet
 from fail2fix.data.tasks.family import family_of, near_miss
 from fail2fix.evaluate.__main__ import find_model
-from fail2fix.guided.chats import (
-    MAX_LENGTH,
-    Chat,
-    Mix,
-    Mixed,
-    correction_chat,
-    first_difference,
-    mixed_chats,
-    read_words,
-)
+from fail2fix.guided.chats import MAX_LENGTH, Chat, Mix, Mixed, first_difference, mixed_chats, read_words
 from fail2fix.method.errors import InputError, reading
+from fail2fix.method.prompts import block_text
 from fail2fix.method.templates import Words, words_of
 
 STAMP = "warmup.json"
@@ -184,12 +176,13 @@ def worked_chats(data: Path, settings: Warmup) -> list[Chat]:
 
 def _correction(chat: Chat, source: str, truth: str, right: bool, words: Words, generator: random.Random) -> Chat:
     """The same problem with an attempt: its own solution, or a near miss."""
-    *question, answer = chat
-    solution = answer["content"]
-    attempt = solution if right else near_miss(source, question[-1]["content"], generator)
+    question, solution = (turn["content"] for turn in chat)
+    attempt = solution if right else near_miss(source, question, generator)
     if not right and family_of(source).compute_score(source, attempt, truth)["acc"] == 1.0:
         raise InputError(f"data_source={source}: its corrupt() gave a right solution: {attempt!r:.80}")
-    return correction_chat(question, attempt, words, words.written(first_difference(attempt, solution), solution))
+    content = block_text(question, attempt, words.header, words.instruction)
+    response = words.written(first_difference(attempt, solution), solution)
+    return [{"role": "user", "content": content}, {"role": "assistant", "content": response}]
 
 
 def overrides(model: Path, work: Path, settings: Warmup) -> list[str]:

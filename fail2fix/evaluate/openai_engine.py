@@ -14,7 +14,6 @@ from typing import Any
 
 from tenacity import AsyncRetrying
 
-from fail2fix.console.printable import one_line
 from fail2fix.console.secret_text import MIN_SECRET_CHARS
 from fail2fix.evaluate.prompts import ChatPrompts, Completion, Finish, Note, Request
 from fail2fix.evaluate.settings import Settings
@@ -34,7 +33,12 @@ def well_formed(text: str) -> str:
 
 
 def without_key(text: str) -> str:
-    """A service's text without the key that some services repeat; a short key is none (`MIN_SECRET_CHARS`)."""
+    """A service's message in one line, without the key that some services repeat."""
+    return " ".join(_hidden(text).split())
+
+
+def _hidden(text: str) -> str:
+    """A service's text without the key; a short key is none (`MIN_SECRET_CHARS`)."""
     key = os.environ.get(KEY, "")
     return text.replace(key, "***") if len(key) >= MIN_SECRET_CHARS else text
 
@@ -47,7 +51,7 @@ def completion_of(answer: Any) -> Completion:
         finish: Finish = "length" if choice.finish_reason == "length" else "stop"
         tokens = [usage.completion_tokens, usage.prompt_tokens] if usage else [0, 0]
         written, read = (min(max(int(number or 0), 0), MOST_TOKENS) for number in tokens)
-        text = without_key(well_formed(choice.message.content or ""))
+        text = _hidden(well_formed(choice.message.content or ""))
         found = Completion(text, written, read, finish)
     return found
 
@@ -68,9 +72,8 @@ class OpenAIEngine:
         try:
             return asyncio.run(self._all(requests, label))
         except openai.OpenAIError as error:
-            reason = f"{type(error).__name__}: {one_line(without_key(str(error)))[:300]}"
             raise InputError(
-                f"--endpoint {self._settings.endpoint}: {reason}; "
+                f"--endpoint {self._settings.endpoint}: {type(error).__name__}: {without_key(str(error))[:300]}; "
                 f"check the address, --model and {KEY}; the same command resumes the evaluation"
             ) from error
 

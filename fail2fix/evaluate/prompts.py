@@ -45,7 +45,7 @@ WORDS = {
 
 def request_words(settings: Settings) -> dict[str, tuple[str, str]]:
     """`WORDS`, with those of the evaluation's own template for every request to correct."""
-    if settings.correction is None:
+    if not settings.correction:
         return WORDS
     own = words_of(settings.correction)
     return WORDS | dict.fromkeys(("correct", "correct a program"), (own.header, own.instruction))

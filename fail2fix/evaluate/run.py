@@ -68,7 +68,7 @@ class Evaluation:
     ) -> None:
         self._settings, self._questions, self._store, self._judge = settings, questions, store, judge
         self._open_engine = open_engine
-        self._words = None if settings.correction is None else words_of(settings.correction)
+        self._words = words_of(settings.correction)
         self.engine: Engine | None = None
         """None while nothing had to be answered."""
         self._batches = plan_batches(questions, settings)
@@ -94,7 +94,7 @@ class Evaluation:
         judged = []
         for slot, row, attempt in zip(batch.slots, answers, self._attempts(batch), strict=True):
             question, text = self._question(slot), row["response"] if row["finish"] in ("stop", "length") else None
-            if self._words and attempt and text is not None and question.task != "critique":
+            if attempt and text is not None and question.task != "critique":
                 text = self._words.judged(text, attempt.text)
             judged.append((question, text))
         return judged

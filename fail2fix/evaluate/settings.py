@@ -19,12 +19,11 @@ from fail2fix.verify.config import Channel, VerifierConfig
 def _option(default: Any, text: str, **options: Any) -> Any:
     """A field that is an option of the command line (`add_fields`)."""
     if isinstance(default, dict):
-        return field(default_factory=dict, metadata={"type": json_object, "metavar": "JSON", "help": text} | options)
+        return field(default_factory=dict, metadata={"type": _json_object, "metavar": "JSON", "help": text} | options)
     return field(default=default, metadata={"help": text} | options)
 
 
-def json_object(text: str) -> dict[str, Any]:
-    """The value of an option, as argparse's `type`."""
+def _json_object(text: str) -> dict[str, Any]:
     found = None
     with suppress(ValueError):
         found = json.loads(text)
@@ -49,9 +48,7 @@ class Settings:
     limit: int | None = _option(None, "problems a benchmark, drawn by --seed", type=int, metavar="N")
     rounds: int = _option(0, "rounds that correct own answers", flag="self-correction", metavar="K")
     batch: int = _option(1024, "answers written together", metavar="N")
-    correction: dict[str, str] | None = _option(
-        None, "template, header and instruction of corrections, as in training", type=json_object, metavar="JSON"
-    )
+    correction: dict[str, str] = _option({}, "template, header and instruction of corrections, as in training")
     form: Literal["block", "turn"] = _option("block", "place of attempts in correction prompts")
     thinking: Literal["strip", "keep"] = _option("strip", "thinking blocks in attempts")
     thinking_marks: tuple[tuple[str, str], ...] = _option(
@@ -71,26 +68,33 @@ class Settings:
         return VerifierConfig(channel=Channel(self.channel), sources=self.verifiers)
 
 
+def model_parser(command: str, description: str | None, model_required: bool = True) -> OneLineParser:
+    """The parser of a command that asks a model: --model, --out, and options for `settings_of`."""
+    form = argparse.RawDescriptionHelpFormatter
+    prog = f"python -m fail2fix.{command}"
+    parser = OneLineParser(prog=prog, description=description, formatter_class=form, allow_abbrev=False)
+    model = "a Hugging Face folder or hub id, or the endpoint's name of it"
+    parser.add_argument("--model", required=model_required, default="", help=model)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder, or one to be resumed")
+    add_fields(parser, Sampling, show_defaults=False)  # each command and benchmark has its own
+    add_fields(parser, Settings)
+    return parser
+
+
 def parse(arguments: Sequence[str], description: str | None) -> tuple[Settings, argparse.Namespace]:
     """The settings and all options of a command line; ends the process with one line and status 2 if it is wrong."""
-    form = argparse.RawDescriptionHelpFormatter
-    prog = "python -m fail2fix.evaluate"
-    parser = OneLineParser(prog=prog, description=description, formatter_class=form, allow_abbrev=False)
+    parser = model_parser("evaluate", description)
     add = parser.add_argument
-    add("--model", required=True, help="a Hugging Face folder or hub id, or the endpoint's name of it")
     names = f"of {', '.join(BENCHMARKS)}"
     add("--benchmarks", nargs="+", required=True, choices=BENCHMARKS, metavar="NAME", help=names)
-    add("--out", type=Path, required=True, metavar="DIR", help="a new folder, or an unfinished evaluation")
     add("--data", type=Path, default=Path("data"), metavar="DIR", help="prepared sets, DIR/NAME/test.parquet (data)")
     add("--from", type=Path, dest="folder", metavar="FOLDER", help="local copies to prepare missing sets from")
-    add_fields(parser, Sampling, show_defaults=False)  # each benchmark has its own
-    add_fields(parser, Settings)
     given = parser.parse_args(arguments)
     return settings_of(given, {name: BENCHMARKS[name].sampling for name in given.benchmarks}), given
 
 
 def settings_of(given: argparse.Namespace, sampling: dict[str, Sampling]) -> Settings:
-    """The settings of parsed options (`add_fields` of `Sampling` and `Settings`); `sampling`: what they change."""
+    """The settings of parsed options (`model_parser`); `sampling`: what they change."""
     sampled, values = (given_fields(given, kind) for kind in (Sampling, Settings))
     values["sampling"] = {name: replace(each, **sampled) for name, each in sampling.items()}
     values["thinking_marks"] = tuple(map(tuple, values.get("thinking_marks", ())))
@@ -110,10 +114,9 @@ def check(settings: Settings) -> None:
     for name in ("max_model_len", "dtype", "tensor_parallel", "engine_options"):
         value, default = getattr(settings, name), getattr(Settings(settings.model, {}), name)
         _require(not served or value == default, name, value, "left out: the endpoint's service decides it")
-    if settings.correction is not None:
-        known = settings.correction.keys() <= {"template", "header", "instruction"}
-        _require(known, "correction", settings.correction, "an object of template, header and instruction")
-        words_of(settings.correction)
+    known = settings.correction.keys() <= {"template", "header", "instruction"}
+    _require(known, "correction", settings.correction, "an object of template, header and instruction")
+    words_of(settings.correction)
     for name, each in settings.sampling.items():
         critique = name in BENCHMARKS and BENCHMARKS[name].task == "critique" and settings.rounds > 0
         wanted = f"0 with {name}: a critique is no answer to be corrected"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import cycle, islice, pairwise, zip_longest
 from math import ceil, floor
@@ -21,9 +21,7 @@ from fail2fix.data.rows import read_parquet
 from fail2fix.method.attempt_data import parsed_texts
 from fail2fix.method.errors import InputError, reading
 from fail2fix.method.markers import Markers
-from fail2fix.method.prompts import block_text
 from fail2fix.method.seeds import derived_seed
-from fail2fix.method.templates import Words
 from fail2fix.method.thinking import ThinkingMarks
 
 Chat = list[dict[str, str]]
@@ -73,13 +71,6 @@ def read_words(config: Path) -> dict[str, str]:
             f"--corrections {config}: want fail2fix.correction.header and .instruction, or .template, in it"
         )
     return words
-
-
-def correction_chat(question: Sequence[Mapping[str, str]], attempt: str, words: Words, response: str) -> Chat:
-    """A correction prompt of form `block` and its response. `attempt` is quoted as it is."""
-    *earlier, last = map(dict, question)
-    content = block_text(last["content"], attempt, words.header, words.instruction)
-    return [*earlier, {**last, "content": content}, {"role": "assistant", "content": response}]
 
 
 def first_difference(attempt: str, solution: str) -> str:

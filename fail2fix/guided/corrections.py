@@ -38,15 +38,6 @@ _MARKS = ThinkingMarks.of()
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A source of answers, at most `samples` for each attempt; `diagnosed`: as `TEACHER` asks for them."""
-
-    ask: Ask
-    samples: int
-    diagnosed: bool
-
-
-@dataclass(frozen=True)
 class Proposal:
     """A response to imitate, and its solution where that stands alone."""
 
@@ -57,14 +48,16 @@ class Proposal:
 Taught = list[tuple[Question, Proposal]]
 
 
-def correct(wrong: Sequence[Question], asked: Asked, words: Words, judge: Judge) -> tuple[Taught, Counter[str]]:
-    """The first accepted correction of each attempt; how the proposals ended."""
+def correct(
+    wrong: Sequence[Question], source: Source, ask: Ask, samples: int, words: Words, judge: Judge
+) -> tuple[Taught, Counter[str]]:
+    """The first accepted correction of each attempt, of at most `samples`; how the proposals ended."""
     found: dict[str, Proposal] = {}
     ended: Counter[str] = Counter()
-    for sample in range(asked.samples):
+    for sample in range(samples):
         left = [each for each in wrong if each.id not in found]
-        answers = asked.ask(left, sample)
-        proposals = [_proposed(answer, words if asked.diagnosed else None) if answer else None for answer in answers]
+        answers = ask(left, sample)
+        proposals = [_proposed(answer, source, words) if answer else None for answer in answers]
         usable = [(each, proposal) for each, proposal in zip(left, proposals, strict=True) if proposal]
         ended["not asked"] += answers.count(None)
         ended["unreadable"] += proposals.count(None) - answers.count(None)
@@ -86,14 +79,11 @@ def worked(questions: Sequence[Question], sample: int) -> list[Completion | None
     return answers
 
 
-def _proposed(answer: Completion, words: Words | None) -> Proposal | None:
-    """What an answer proposes, in these `words` if it is diagnosed; None if it is incomplete or lacks one of its parts.
-
-    What a teacher answers is not trusted.
-    """
+def _proposed(answer: Completion, source: Source, words: Words) -> Proposal | None:
+    """What an answer proposes; None if it is incomplete or, of a teacher, lacks diagnosis or solution."""
     if answer.finish != "stop" or not answer.response.strip():
         return None
-    if words is None:
+    if source == "own":
         return Proposal(answer.response)
     found = parts(_MARKS.answer_of(answer.response))
     return Proposal(words.written(*found), found[1]) if found and all(found) else None

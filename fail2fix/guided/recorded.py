@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -20,6 +20,9 @@ from fail2fix.evaluate.prompts import Answered, ChatPrompts, Completion, Engine,
 from fail2fix.evaluate.questions import Question
 from fail2fix.evaluate.settings import Settings, request_seed
 from fail2fix.method.errors import reading
+
+Asked = tuple[tuple[Question, Answered], Request]
+"""An attempt to be corrected, and the request in the form of an endpoint."""
 
 
 class Answers:
@@ -77,32 +80,41 @@ class Recorded:
 
     def ask(self, questions: Sequence[Question], sample: int) -> list[Completion | None]:
         """The answer of this number to each request for a correction; None: no prompt, or beyond the budget."""
-        prompts = ChatPrompts(self.settings).correct([(each, Answered(each.attempt_text)) for each in questions])
-        seeds = [request_seed(self.settings, self.name, each.id, sample, 0) for each in questions]
-        keys = [prompt and self._key(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
-        lengths = [len(json.dumps(prompt.messages)) for prompt in prompts if prompt]
-        # A token has at least one character.
-        longest = self.settings.sampling[self.name].max_tokens + max(lengths, default=0)
-        missing = {key: place for place, key in enumerate(keys) if key and key not in self.answers.known}
+        pairs = [(each, Answered(each.attempt_text)) for each in questions]
+        prompts = ChatPrompts(self.settings).correct(pairs)
+        requests = [
+            self._request(prompt, each, sample) if prompt else None
+            for each, prompt in zip(questions, prompts, strict=True)
+        ]
+        missing = {
+            request.key: (pair, request)
+            for pair, request in zip(pairs, requests, strict=True)
+            if request and request.key not in self.answers.known
+        }
         todo = list(missing.values())
-        while group := todo[: self._room(longest)]:
+        while group := todo[: self._room(todo)]:
             todo = todo[len(group) :]
-            self._ask_group([(questions[at], seeds[at], str(keys[at])) for at in group], sample, len(todo))
-        return [self.answers.known.get(key) if key else None for key in keys]
+            self._ask_group(group, sample, len(todo))
+        return [self.answers.known.get(request.key) if request else None for request in requests]
 
-    def _room(self, longest: int) -> int:
-        """How many requests of at most `longest` tokens are next."""
-        if self.most_tokens is None:
+    def _request(self, prompt: Prompt, question: Question, sample: int) -> Request:
+        sampling = self.settings.sampling[self.name]
+        seed = request_seed(self.settings, self.name, question.id, sample, 0)
+        how = asdict(sampling) | {"samples": 1, "seed": seed, "template": self.settings.template}
+        words = json.dumps([self.model, prompt.messages, how], sort_keys=True)
+        return Request(prompt, sampling, seed, hashlib.sha256(words.encode()).hexdigest()[:32])
+
+    def _room(self, todo: Sequence[Asked]) -> int:
+        """How many of these requests are asked next."""
+        if self.most_tokens is None or not todo:
             return self.settings.batch
+        # A token has at least one character.
+        longest = max(len(json.dumps(each.prompt.messages)) + each.sampling.max_tokens for _, each in todo)
         return max(0, min(self.settings.batch, (self.most_tokens - self.answers.tokens) // longest))
 
-    def _ask_group(self, group: Sequence[tuple[Question, int | None, str]], sample: int, left: int) -> None:
-        prompts = self._engine.prompts.correct([(each, Answered(each.attempt_text)) for each, _, _ in group])
-        asked = [
-            Request(prompt, self.settings.sampling[self.name], seed, key)
-            for prompt, (_, seed, key) in zip(prompts, group, strict=True)
-            if prompt
-        ]
+    def _ask_group(self, group: Sequence[Asked], sample: int, left: int) -> None:
+        prompts = self._engine.prompts.correct([pair for pair, _ in group])
+        asked = [replace(each, prompt=prompt) for prompt, (_, each) in zip(prompts, group, strict=True) if prompt]
         for request, completion in zip(asked, self._engine.generate(asked, f"answers {sample + 1}"), strict=True):
             self._note(request, completion)
         tokens = self.answers.tokens
@@ -110,9 +122,3 @@ class Recorded:
 
     def _note(self, request: Request, completion: Completion) -> None:
         self.answers.add(request.key, completion)
-
-    def _key(self, prompt: Prompt, seed: int | None) -> str:
-        sampling = asdict(self.settings.sampling[self.name])
-        how = sampling | {"samples": 1, "seed": seed, "template": self.settings.template}
-        words = json.dumps([self.model, prompt.messages, how], sort_keys=True)
-        return hashlib.sha256(words.encode()).hexdigest()[:32]

@@ -12,7 +12,7 @@ import pytest
 from fail2fix import warmup
 from fail2fix.data.rows import write_parquet
 from fail2fix.data.tasks import chain
-from fail2fix.guided.chats import Mix, correction_chat, first_difference, mixed_chats
+from fail2fix.guided.chats import Mix, first_difference, mixed_chats
 from fail2fix.method.errors import InputError
 from fail2fix.method.prompts import block_text
 from fail2fix.warmup import Warmup, chats_of, overrides, read_words, warm_up, worked_chats
@@ -95,11 +95,11 @@ def test_no_text_of_a_chat_is_a_marker_and_too_long_ones_are_counted(tokenizer, 
 
 def test_prompts_stay_as_training_writes_them(tokenizer, tmp_path: Path) -> None:  # noqa: ANN001
     words = warmup.words_of({})
-    messages = correction_chat([{"role": "user", "content": "7 + 5?"}], "It is\n11.", words, "It is 12.")
+    content = block_text("7 + 5?", "It is\n11.", words.header, words.instruction)
+    messages = [{"role": "user", "content": content}, {"role": "assistant", "content": "It is 12."}]
     row = {"messages": messages, "kind": "correction", "problem": "p"}
     found = mixed_chats([file_of(tmp_path, [row])], tokenizer, Mix(1.0, 0.0), 1, 1, seed=0)
     assert found.train == [messages]
-    assert messages[0]["content"] == block_text("7 + 5?", "It is\n11.", words.header, words.instruction)
 
 
 def test_marks_of_thinking_stay_in_responses_only(tmp_path: Path) -> None:

@@ -104,11 +104,7 @@ def is_family(data_source: str) -> bool:
 
 
 def near_miss(data_source: str, question: str, generator: random.Random) -> str:
-    """A wrong solution with one wrong step, by the family of these rows.
-
-    Raises:
-        InputError: the family cannot make one.
-    """
+    """A wrong solution with one wrong step, by the family of these rows. Raises `InputError`: it cannot make one."""
     corrupt = getattr(family_of(data_source), "corrupt", None)
     if corrupt is None:
         raise InputError(f"data_source={data_source}: has no corrupt(question, generator), which wrong attempts need")
