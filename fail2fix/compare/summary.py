@@ -100,39 +100,36 @@ def summarize(records: Sequence[RunRecord], warnings: Sequence[str] = ()) -> Com
     """
     require_same_origin(records)
     problems = _shared(records, lambda step: step.problems, "problems were validated", "data.val_files")
-    held_out_file = "fail2fix.held_out.file"
-    attempts = _shared(records, lambda step: step.attempts, "held-out attempts were corrected", held_out_file)
+    key = "fail2fix.held_out.file"
+    attempts = _shared(records, lambda step: step.attempts, "held-out attempts were corrected", key)
     samples = min(n for record in records for _, n in record.last.problems.values())
     ks = sorted({2**power for power in range(samples.bit_length())} | {samples})
-    by_config: dict[str, list[RunRecord]] = {}
-    for record in records:
-        by_config.setdefault(record.fingerprint.config, []).append(record)
-    names = list(by_config)
+    names = list(dict.fromkeys(record.fingerprint.config for record in records))
+    by_config = {name: [record for record in records if record.fingerprint.config == name] for name in names}
     lasts = {name: [record.last for record in runs] for name, runs in by_config.items()}
     rates = {name: _rates(steps) for name, steps in lasts.items()}
     passes = {name: {k: _pass_at(steps, k) for k in ks} for name, steps in lasts.items()}
     costs = {name: mean_cost([record.ledger for record in runs]) for name, runs in by_config.items()}
-    configs = []
-    for name, runs in by_config.items():
-        seeds = tuple(map(_seed_curves, runs))
-        configs.append(
-            ConfigSummary(
-                name=name,
-                first=_estimates(_rates([record.first for record in runs])),
-                last=_estimates(rates[name]),
-                pass_at_k=_estimates(passes[name]),
-                cost=costs[name],
-                cost_ratios=ratios(costs[name], costs[names[0]]),
-                seeds=seeds,
-                bands={measure: {axis: _band(seeds, measure, axis) for axis in AXES} for measure in MEASURES},
-            )
+
+    def config_summary(name: str) -> ConfigSummary:
+        seeds = tuple(map(_seed_curves, by_config[name]))
+        return ConfigSummary(
+            name=name,
+            first=_estimates(_rates([record.first for record in by_config[name]])),
+            last=_estimates(rates[name]),
+            pass_at_k=_estimates(passes[name]),
+            cost=costs[name],
+            cost_ratios=ratios(costs[name], costs[names[0]]),
+            seeds=seeds,
+            bands={measure: {axis: _band(seeds, measure, axis) for axis in AXES} for measure in MEASURES},
         )
+
     return Comparison(
         reference=names[0],
         problems=len(problems),
         attempts=len(attempts),
         rollouts={record.name: record.ledger["total/rollouts"] for record in records},
-        configs=tuple(configs),
+        configs=tuple(map(config_summary, names)),
         differences=tuple(
             Difference(name, other, _differences(rates[name], rates[other]), _differences(passes[name], passes[other]))
             for index, name in enumerate(names)
