@@ -5,8 +5,6 @@ Restarted: after a fault, or a process killed from outside (`fail2fix.run.exit_s
 a full disk, a diverged model, an unforeseen error, a signal to this process; these end it with the run's status.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -34,45 +32,38 @@ def pause_s(restart: int) -> float:
     return min(FIRST_PAUSE_S * 2 ** (restart - 1), LONGEST_PAUSE_S)
 
 
-class Retry:
-    """The starts of one run.
+def retry(command: list[str], restarts: int) -> int:
+    """Start a run until it completes or a restart cannot help; return the last exit status, as a shell counts it.
 
     Args:
         command: starts the run; a restart adds to it.
-        restarts: most restarts.
+        restarts: at most.
     """
+    child: subprocess.Popen[bytes] | None = None
+    signaled = threading.Event()
 
-    def __init__(self, command: list[str], restarts: int) -> None:
-        self._command, self._restarts = command, restarts
-        self._child: subprocess.Popen[bytes] | None = None
-        self._signaled = threading.Event()
-
-    def run(self) -> int:
-        """Start until the run completes or a restart cannot help; return the last exit status, as a shell counts it."""
-        become_subreaper()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._forward)
-        command = self._command
-        for restart in range(1, self._restarts + 2):
-            self._child = subprocess.Popen(command)
-            status = self._child.wait()
-            end_descendants()  # a run that was killed could not
-            shell_status = 128 - status if status < 0 else status
-            if not can_help(status) or self._signaled.is_set() or restart > self._restarts:
-                break
-            pause = pause_s(restart)
-            _say(f"exit status {shell_status}: restart {restart} of {self._restarts} in {pause:g} s")
-            if self._signaled.wait(pause):
-                break
-            command = [*self._command, "fail2fix.run.restart=true"]
-        return shell_status
-
-    def _forward(self, number: int, _: FrameType | None) -> None:
+    def forward(number: int, _: FrameType | None) -> None:
         """Forward a signal to the run, and end the restarts."""
-        self._signaled.set()
+        signaled.set()
         # A terminal sends Ctrl-C to the run too.
-        if self._child is not None and self._child.poll() is None and (number != signal.SIGINT or not _on_terminal()):
-            self._child.send_signal(number)
+        if child is not None and child.poll() is None and (number != signal.SIGINT or not _on_terminal()):
+            child.send_signal(number)
+
+    become_subreaper()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, forward)
+    for restart in range(1, restarts + 2):
+        child = subprocess.Popen(command if restart == 1 else [*command, "fail2fix.run.restart=true"])
+        status = child.wait()
+        end_descendants()  # a run that was killed could not
+        shell_status = 128 - status if status < 0 else status
+        if not can_help(status) or signaled.is_set() or restart > restarts:
+            break
+        pause = pause_s(restart)
+        _say(f"exit status {shell_status}: restart {restart} of {restarts} in {pause:g} s")
+        if signaled.wait(pause):
+            break
+    return shell_status
 
 
 def _on_terminal() -> bool:
@@ -93,7 +84,7 @@ def main() -> None:
         sys.exit(Exit.BAD_INPUT)
     command = [sys.executable, "-m", "fail2fix.train", *sys.argv[2:]]
     os.environ[NAME_OF_STARTS] = new_name()  # unused by a run that resumes from a folder of checkpoints
-    sys.exit(Retry(command, int(sys.argv[1])).run())
+    sys.exit(retry(command, int(sys.argv[1])))
 
 
 if __name__ == "__main__":

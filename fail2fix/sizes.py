@@ -5,16 +5,14 @@ Estimates from the shape of a model (formulas: configs/SIZES.md). A step has thr
 without a cache. MODEL is one of our setups or a model's folder.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fail2fix.console.command_line import OneLineParser
+from fail2fix.console.command_line import OneLineParser, add_fields, run_command
 from fail2fix.console.printable import input_errors_in_one_line
 from fail2fix.method.errors import reading
 
@@ -24,6 +22,7 @@ ADAM = 2 * FP32  # two moments
 LOGIT = 8  # of a logit: bf16, its gradient in bf16, and a copy in fp32
 RUNTIME = 4 * GIB  # CUDA contexts, NCCL, kernels' own buffers, a sleeping engine: assumed
 ENGINE = 2 * GIB  # the engine's memory beside weights and cache: assumed
+PHASES = ("update", "generate", "sync")
 BUCKET = 2048 << 20  # actor_rollout_ref.rollout.checkpoint_engine.update_weights_bucket_megabytes
 
 
@@ -77,21 +76,21 @@ class Model:
         return rank * self.layers * ends
 
 
+def _option(default: Any, text: str, **options: Any) -> Any:
+    return field(default=default, metadata={"help": text} | options)
+
+
 @dataclass(frozen=True)
 class Plan:
-    """Settings of training.
+    """Settings of training; the engine's context is a longest prompt and its longest response."""
 
-    ``tokens``: of a micro-batch on one GPU (``ppo_max_token_len_per_gpu``); ``context``: longest prompt and response;
-    ``utilization``: the engine's share of the GPU.
-    """
-
-    tokens: int = 24576
-    context: int = 9728
-    utilization: float = 0.7
-    gpu_gib: float = 80.0
-    tensor_parallel: int = 1
-    offload: bool = False
-    lora: int = 0
+    tokens: int = _option(24576, "of a micro-batch on one GPU: ppo_max_token_len_per_gpu")
+    context: int = _option(9728, "prompt_length + response_length")
+    utilization: float = _option(0.7, "the engine's share of the GPU: rollout.gpu_memory_utilization")
+    gpu_gib: float = _option(80.0, "memory of one GPU")
+    tensor_parallel: int = _option(1, "rollout.tensor_model_parallel_size")
+    offload: bool = _option(False, "scale=[offload]")
+    lora: int = _option(0, "model.lora_rank", metavar="RANK")
 
 
 # Those of configs/setup.
@@ -111,50 +110,41 @@ SETUPS = {
 }
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """Bytes on each GPU by purpose and by phase, and ``contexts``: whole contexts that the engine's cache holds."""
-
-    weights: float
-    gradients: float
-    optimizer: float
-    gathered: float
-    activations: float
-    logits: float
-    update: float
-    generate: float
-    sync: float
-    cache: float
-    contexts: int
-
-    def fits(self, plan: Plan) -> bool:
-        """Whether every phase fits, and the engine can hold one whole context."""
-        return max(self.update, self.generate, self.sync) <= plan.gpu_gib * GIB and self.contexts >= 1
+Sizes = dict[str, float]
+"""Bytes on each GPU by purpose and by phase, and `contexts`: whole contexts that the engine's cache holds."""
 
 
 def sizes(model: Model, plan: Plan, gpus: int) -> Sizes:
     """The estimate for one GPU of ``gpus``, all in one FSDP group."""
     trained = model.adapters(plan.lora) if plan.lora else model.parameters
     held = model.parameters + (trained if plan.lora else 0)
-    weights, gradients, optimizer = FP32 * held / gpus, FP32 * trained / gpus, ADAM * trained / gpus
-    # Two layers (the running and the prefetched one), embedding and head.
-    gathered = BF16 * float(2 * model.layer + model.embeddings)
     # Numbers a token leaves inside the one layer that is recomputed: norms, attention, MLP.
     recomputed = 4 * model.hidden + 2 * model.queries + 2 * model.keys + 3 * model.intermediate
-    activations = float(BF16 * plan.tokens * (model.layers * model.hidden + recomputed))
-    logits = float(LOGIT * plan.tokens * model.vocabulary)
-    resting = 0.0 if plan.offload else weights + optimizer
+    found = {
+        "weights": FP32 * held / gpus,
+        "gradients": FP32 * trained / gpus,
+        "optimizer": ADAM * trained / gpus,
+        # Two layers (the running and the prefetched one), embedding and head.
+        "gathered": BF16 * (2 * model.layer + model.embeddings),
+        "activations": BF16 * plan.tokens * (model.layers * model.hidden + recomputed),
+        "logits": LOGIT * plan.tokens * model.vocabulary,
+    }
+    idle = 0.0 if plan.offload else found["weights"] + found["optimizer"]
     engine = BF16 * model.parameters / plan.tensor_parallel
     share = plan.utilization * plan.gpu_gib * GIB
     cache = share - engine - ENGINE
-    return Sizes(
-        weights, gradients, optimizer, gathered, activations, logits,
-        update=weights + gradients + optimizer + gathered + activations + logits + RUNTIME,
-        generate=resting + share + RUNTIME,
-        sync=max(weights, resting) + engine + BUCKET + FP32 * model.vocabulary * model.hidden + RUNTIME,
-        cache=cache,
-        contexts=max(0, int(cache // (plan.context * token_bytes(model) / plan.tensor_parallel))),
-    )  # fmt: skip
+    return found | {
+        "update": sum(found.values()) + RUNTIME,
+        "generate": idle + share + RUNTIME,
+        "sync": max(found["weights"], idle) + engine + BUCKET + FP32 * model.vocabulary * model.hidden + RUNTIME,
+        "cache": cache,
+        "contexts": max(0, int(cache // (plan.context * token_bytes(model) / plan.tensor_parallel))),
+    }
+
+
+def fits(found: Sizes, plan: Plan) -> bool:
+    """Whether every phase fits, and the engine can hold one whole context."""
+    return max(found[phase] for phase in PHASES) <= plan.gpu_gib * GIB and found["contexts"] >= 1
 
 
 def token_bytes(model: Model) -> int:
@@ -162,19 +152,18 @@ def token_bytes(model: Model) -> int:
     return 2 * BF16 * model.layers * model.keys
 
 
-COLUMNS = [field.name for field in fields(Sizes) if field.name != "contexts"]
-
-
 def table(rows: Iterable[tuple[str, Model, Plan, int]]) -> Iterator[str]:
     """A Markdown table in GiB a GPU."""
-    heads = ["model", "GPUs", *COLUMNS, "contexts", "fits"]
-    yield f"| {' | '.join(heads)} |"
-    yield "|---" + "|---:" * (len(heads) - 2) + "|---|"
-    for name, model, plan, gpus in rows:
+    for index, (name, model, plan, gpus) in enumerate(rows):
         found = sizes(model, plan, gpus)
-        numbers = [f"{getattr(found, name) / GIB:.1f}" for name in COLUMNS]
-        words = [f"{name} ({model.parameters / 1e9:.2f} B)", str(gpus), *numbers, str(found.contexts)]
-        yield f"| {' | '.join(words)} | {'yes' if found.fits(plan) else 'no'} |"
+        *columns, last = found
+        if index == 0:
+            heads = ["model", "GPUs", *found, "fits"]
+            yield f"| {' | '.join(heads)} |"
+            yield "|---" + "|---:" * (len(heads) - 2) + "|---|"
+        numbers = [f"{found[name] / GIB:.1f}" for name in columns]
+        words = [f"{name} ({model.parameters / 1e9:.2f} B)", str(gpus), *numbers, str(found[last])]
+        yield f"| {' | '.join(words)} | {'yes' if fits(found, plan) else 'no'} |"
 
 
 def read_model(folder: Path) -> Model:
@@ -191,27 +180,15 @@ def read_model(folder: Path) -> Model:
         )  # fmt: skip
 
 
-def _parser() -> OneLineParser:
-    parser = OneLineParser(
-        "python -m fail2fix.sizes", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("models", nargs="*", metavar="MODEL", default=list(SETUPS))
-    parser.add_argument("--gpus", nargs="+", type=int, default=[1, 8, 32], metavar="N")
-    parser.add_argument("--tokens", type=int, help="ppo_max_token_len_per_gpu")
-    parser.add_argument("--context", type=int, help="prompt_length + response_length")
-    parser.add_argument("--utilization", type=float, help="rollout.gpu_memory_utilization")
-    parser.add_argument("--gpu-gib", type=float, help="memory of one GPU (80)")
-    parser.add_argument("--tensor-parallel", type=int, help="rollout.tensor_model_parallel_size")
-    parser.add_argument("--offload", action="store_true", default=None, help="scale=[offload]")
-    parser.add_argument("--lora", type=int, metavar="RANK", help="model.lora_rank")
-    return parser
-
-
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
-    parser = _parser()
+    form = argparse.RawTextHelpFormatter
+    parser = OneLineParser("python -m fail2fix.sizes", description=__doc__, formatter_class=form)
+    parser.add_argument("models", nargs="*", metavar="MODEL", default=list(SETUPS))
+    parser.add_argument("--gpus", nargs="+", type=int, default=[1, 8, 32], metavar="N")
+    add_fields(parser, Plan, show_defaults=False)  # a setup has its own
     given = parser.parse_args(arguments)
-    changed = {field.name: value for field in fields(Plan) if (value := getattr(given, field.name)) is not None}
+    changed = {name: value for name, value in vars(given).items() if name not in ("models", "gpus")}
     wrong = [name for name, value in changed.items() if value < (0 if name == "lora" else 1e-9)]
     if wrong or min(given.gpus) < 1:
         parser.error(f"--{(wrong or ['gpus'])[0].replace('_', '-')}: must be above 0")
@@ -223,4 +200,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -214,7 +214,12 @@ def every_error_in_one_line(wants_trace: bool) -> Iterator[None]:
 def compose() -> list[DictConfig]:
     """The configs of this command line: one, or a sweep's. None for Hydra's own options (--help, --cfg, --info)."""
     composed: list[DictConfig] = []
-    hydra.main(config_path=config_dir(), config_name=CONFIG, version_base="1.3")(composed.append)()
+
+    @hydra.main(config_path=config_dir(), config_name=CONFIG, version_base="1.3")
+    def keep(config: DictConfig) -> None:  # a function: Hydra names a job by its module
+        composed.append(config)
+
+    keep()
     return composed
 
 

@@ -21,13 +21,14 @@ import random
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+from fail2fix.console.command_line import add_fields
+from fail2fix.data.atomic import is_free, new_folder, write_json
 from fail2fix.data.files import model_files, sha256
 from fail2fix.data.rows import read_parquet, write_parquet
 from fail2fix.data.tasks.family import family_of
@@ -39,14 +40,12 @@ MAX_LENGTH = 512  # tokens of a chat; longer ones end the run
 LOSS = re.compile(r"step:(\d+) .*train/loss:([-0-9.e]+|nan)")
 
 Chat = list[dict[str, str]]
-
-
 Words = dict[str, str]
 """The words around an attempt: `header` and `instruction` of `fail2fix.correction`."""
 
 
 def read_words(config: Path) -> Words:
-    """Read them from a YAML file. Raises InputError where they are missing."""
+    """Read them from a YAML file. Raises `InputError` where they are missing."""
     from omegaconf import OmegaConf
 
     if not config.is_file():
@@ -65,10 +64,10 @@ class Warmup:
     `corrections`: None for no correction prompts. `chat_template`: Jinja, None for the model's own.
     """
 
-    seed: int = 0
-    steps: int = 12
-    batch_size: int = 16
-    lr: float = 5e-5
+    seed: int = field(default=0, metadata={"help": "orders the problems"})
+    steps: int = field(default=12, metadata={"help": "optimizer steps"})
+    batch_size: int = field(default=16, metadata={"help": "chats a step"})
+    lr: float = field(default=5e-5, metadata={"help": "learning rate"})
     corrections: Words | None = None
     chat_template: str | None = None
 
@@ -88,23 +87,19 @@ def warm_up(model: Path, data: Path, out: Path, settings: Warmup) -> bool:
     inputs = inputs_of(model, chats, settings)
     if is_made(out, inputs):
         return False
-    out.parent.mkdir(parents=True, exist_ok=True)
-    # Beside OUT, not in /tmp: a rename is only atomic within one file system.
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
-        work = Path(temporary)
+    with new_folder(out) as made:
+        work = made.parent
         write_parquet(work / "chats.parquet", [{"messages": chat} for chat in chats])
         start = time.monotonic()
         losses = train(model, work, settings)
+        (work / "checkpoints" / f"global_step_{settings.steps}" / "huggingface").rename(made)
         result = {
             "distinct_prompts": len({chat[0]["content"] for chat in chats}),
             "first_loss": losses[0],
             "last_loss": losses[-1],
             "seconds": round(time.monotonic() - start, 1),
         }
-        made = work / "checkpoints" / f"global_step_{settings.steps}" / "huggingface"
-        provenance = {"inputs": inputs, "model": str(model), "data": str(data), "result": result}
-        (made / STAMP).write_text(json.dumps(provenance, indent=2) + "\n")
-        made.rename(out)  # `is_made` has refused an OUT that holds something
+        write_json(made / STAMP, {"inputs": inputs, "model": str(model), "data": str(data), "result": result})
     return True
 
 
@@ -123,9 +118,9 @@ def is_made(out: Path, inputs: dict[str, object]) -> bool:
     """Whether `out` was made from these inputs. Raises InputError if it was made otherwise."""
     stamp = out / STAMP
     if not stamp.is_file():
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise InputError(f"{out}: exists, and no warm-up made it (no {STAMP}): choose another --out")
-        return False
+        if is_free(out):
+            return False
+        raise InputError(f"{out}: exists, and no warm-up made it (no {STAMP}): choose another --out")
     made: dict[str, object] = json.loads(stamp.read_text())["inputs"]
     differing = [
         f"{name} {made.get(name)} there, {value} now" for name, value in inputs.items() if made.get(name) != value
@@ -138,8 +133,8 @@ def is_made(out: Path, inputs: dict[str, object]) -> bool:
 def worked_chats(data: Path, settings: Warmup) -> list[Chat]:
     """`steps * batch_size` chats: a training question, and its worked solution.
 
-    Raises `InputError`: a row of no task family, a held-out problem among the training problems, or a worked solution
-    that its own reward does not accept.
+    Raises `InputError`: a row of no task family, a training problem that is also held out, or a worked solution that
+    gets no full reward.
     """
     train, held_out = (
         read_parquet(data / name, str(data / name), "write the set again") for name in ("train.parquet", "test.parquet")
@@ -249,25 +244,21 @@ def train(model: Path, work: Path, settings: Warmup) -> list[float]:
 
 
 def main(argv: list[str] | None = None) -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m fail2fix.warmup", description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder to start from")
     parser.add_argument("--data", type=Path, required=True, help="a task's folder: train.parquet and test.parquet")
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
-    parser.add_argument("--seed", type=int, default=Warmup.seed, help="orders the problems (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=Warmup.steps, help="optimizer steps (default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=Warmup.batch_size, help="chats a step (default: %(default)s)")
-    parser.add_argument("--lr", type=float, default=Warmup.lr, help="learning rate (default: %(default)s)")
-    parser.add_argument("--chat-template", type=Path, metavar="JINJA", help="of the model from now on")
+    parser.add_argument("--chat-template", type=Path, metavar="JINJA", help="given to the model, instead of its own")
     parser.add_argument("--corrections", type=Path, metavar="YAML", help="half correction prompts, in its words")
+    add_fields(parser, Warmup)
     given = vars(parser.parse_args(argv))
-    model, data, out = (given.pop(name) for name in ("model", "data", "out"))
-    config, template = (given.pop(name) for name in ("corrections", "chat_template"))
+    model, data, out, words, template = map(given.pop, ("model", "data", "out", "corrections", "chat_template"))
     try:
         with reading(f"--chat-template {template}", OSError, hint="give a Jinja chat template"):
-            chat_template = template.read_text(encoding="utf-8-sig") if template else None
-        words = read_words(config) if config else None
-        settings = Warmup(**given, corrections=words, chat_template=chat_template)
-        trained = warm_up(model, data, out, settings)
+            given["chat_template"] = template.read_text(encoding="utf-8-sig") if template else None
+        given["corrections"] = read_words(words) if words else None
+        trained = warm_up(model, data, out, Warmup(**given))
     except InputError as error:
         sys.exit(str(error))
     print(f"{out}: {'warmed up' if trained else 'was there already'}")

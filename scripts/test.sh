@@ -40,6 +40,8 @@ done
 scripts/setup_env.sh "${ENVIRONMENT[@]}"
 export PATH=$PWD/$VENV/bin:$PATH
 export VERL_PLATFORM=cpu
+# Every process of a training would compile the package again.
+unset PYTHONDONTWRITEBYTECODE
 
 # Programs are judged in bubblewrap sandboxes only: without it their tests are skipped, as where nobody may install it.
 if [[ $TIER != types ]] && ! command -v bwrap > /dev/null; then
@@ -61,8 +63,10 @@ left_out() {
     *) echo " and not slow" ;;
   esac
 }
-# A worker imports torch and verl, which takes seconds and 0.7 GB: more than eight do not pay.
-without_engines() { pytest -n auto --maxprocesses 8 --dist worksteal "${EXAMPLES[@]}" -m "not e2e$(left_out)"; }
+# One more than cores, as many tests wait. A worker imports torch and verl, which takes seconds and 0.7 GB: more than
+# eight do not pay.
+WORKERS=$(($(nproc) < 8 ? $(nproc) + 1 : 8))
+without_engines() { pytest -n "$WORKERS" --dist worksteal "${EXAMPLES[@]}" -m "not e2e$(left_out)"; }
 # Two trainings at once on a machine would refuse each other: one process.
 with_engines() {
   if [[ $VENV == .venv-official && $TIER == default ]]; then

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import pickle
 from collections.abc import Iterator
@@ -17,13 +18,18 @@ from hydra._internal.config_repository import ConfigRepository, IConfigRepositor
 from hydra._internal.defaults_list import DefaultsList, Overrides, create_defaults_list
 from hydra._internal.hydra import Hydra
 from hydra.core.default_element import ResultDefault
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult
 from hypothesis import settings
 from omegaconf import DictConfig, grammar_parser
+from tenacity.wait import wait_random_exponential
 
+from fail2fix.verify import backoff
 from fail2fix.verl_ext import compat
 from tests.shared import SHARED, is_at_hand
+
+gc.set_threshold(100_000, 20, 20)  # composing and checking configs makes many objects: a fifth of its time otherwise
 
 settings.register_profile("quick", max_examples=25, deadline=None)
 settings.register_profile("thorough", max_examples=500, deadline=None)  # scripts/test.sh --all
@@ -44,12 +50,29 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture
+def quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses between tries are a tenth of ours: services of tests are away for tenths of a second."""
+    monkeypatch.setattr(backoff, "PAUSE", wait_random_exponential(multiplier=0.05, max=3.0))
+
+
+def pickled(section: DictConfig, _: object) -> DictConfig:
+    """A deep copy below the same parent, by a pickle, which takes a fifth of the time."""
+    parent, section.__dict__["_parent"] = section.__dict__["_parent"], None
+    try:
+        own: DictConfig = pickle.loads(pickle.dumps(section))
+    finally:
+        section.__dict__["_parent"] = parent
+    own.__dict__["_parent"] = parent
+    return own
+
+
 @pytest.fixture(scope="session", autouse=True)
 def configs_are_composed_once() -> Iterator[None]:
     """Let Hydra read a file, and merge the files of a config, once a process: it applies overrides to a copy.
 
-    OmegaConf parses an interpolation, and our sources tell what they use of verl, once a process too. All this is most
-    of the time of a composition and of a check.
+    OmegaConf parses an interpolation, Hydra an override, and our sources tell what they use of verl, once a process
+    too; and pickles take the place of deep copies. All this is most of the time of a composition and of a check.
     """
     read, merge = ConfigRepository.load_config, ConfigLoaderImpl._compose_config_from_defaults_list
     found: dict[tuple[str, ...], bytes] = {}
@@ -84,6 +107,12 @@ def configs_are_composed_once() -> Iterator[None]:
         config: DictConfig = pickle.loads(merged[id(defaults)])
         return config
 
+    parse_rule = OverridesParser.parse_rule
+
+    @cache
+    def parsed(text: str, rule: str) -> bytes:
+        return pickle.dumps(parse_rule(OverridesParser.create(), text, rule))
+
     get_mode = Hydra.get_mode
 
     def mode(self: Hydra, config_name: str | None, overrides: list[str]) -> object:
@@ -93,6 +122,9 @@ def configs_are_composed_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Hydra, "get_mode", mode)
+        patch.setattr(DictConfig, "__deepcopy__", pickled)
+        patch.setattr(ConfigRepository, "__deepcopy__", lambda self, _: copy.copy(self), raising=False)
+        patch.setattr(OverridesParser, "parse_rule", lambda _, text, rule: pickle.loads(parsed(text, rule)))
         patch.setattr(ConfigRepository, "load_config", load_config)
         patch.setattr(config_loader_impl, "create_defaults_list", defaults_list)
         patch.setattr(ConfigLoaderImpl, "_compose_config_from_defaults_list", compose)

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import zipfile
 from contextlib import ExitStack, redirect_stdout
 from functools import cache
 from io import StringIO
@@ -22,6 +21,7 @@ from tests.verl_ext.test_contract import config
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.yaml") if path.stem != "base")
+CHECKED_FAST = {"cipo", "cipo_code", "cipo_lagged", "cipo_offline", "cipo_rloo", "dapo", "grpo_bs256", "quickstart"}
 GPU = {name: value for name, value in os.environ.items() if name != "VERL_PLATFORM"}
 
 
@@ -42,21 +42,22 @@ def composed_once(name: str, overrides: tuple[str, ...], cpu: bool) -> DictConfi
 
             patches.install()
         assert train.prepare(given, dry_run=True, held=ExitStack()) is False
-    return OmegaConf.create(OmegaConf.to_container(given, resolve=True, enum_to_str=True))
+    return given
 
 
-def parsed(printed: str) -> DictConfig:
-    """The config among verl's messages."""
-    return OmegaConf.create("\n".join(line for line in printed.splitlines() if not line.startswith("[")))
+def plain(given: DictConfig) -> dict[str, object]:
+    """A config's values as its YAML gives them back."""
+    values: dict[str, object] = OmegaConf.to_container(given, resolve=True, enum_to_str=True)
+    return values
 
 
-def dry_run(*arguments: str, cpu: bool = False) -> DictConfig:
-    """The same from the command line. Starting takes seconds."""
+def dry_run(*arguments: str, cpu: bool = False) -> dict[str, object]:
+    """What the command line prints, without verl's messages. Starting takes seconds."""
     command = [sys.executable, "-m", "fail2fix.train", "--dry-run", *arguments]
     env = dict(GPU, VERL_PLATFORM="cpu") if cpu else GPU
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=env, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
-    return parsed(done.stdout)
+    return plain(OmegaConf.create("\n".join(line for line in done.stdout.splitlines() if not line.startswith("["))))
 
 
 @pytest.mark.parametrize("setup", [None, "gsm8k", "deepscaler", "leetcode"])
@@ -88,10 +89,10 @@ def test_correction_prompts_of_a_cpu_setup_grow_with_its_responses(setup: str) -
 def test_the_command_line_prints_what_is_composed(name: str) -> None:
     cpu = name == "quickstart"
     run = "fail2fix.run.name=mine"
-    assert dry_run("--config-name", name, run, cpu=cpu) == composed(name, run, cpu=cpu)
+    assert dry_run("--config-name", name, run, cpu=cpu) == plain(composed(name, run, cpu=cpu))
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", heavy_where(CONFIGS, set(CONFIGS) - CHECKED_FAST))
 def test_shipped_configs_compose_and_pass_their_checks(name: str) -> None:
     given = composed(name, cpu=name == "quickstart")
     assert given.actor_rollout_ref.actor.strategy == given.actor_rollout_ref.ref.strategy == "fsdp2"
@@ -110,7 +111,7 @@ def leaves(config: object, key: str = "") -> dict[str, object]:
 def test_single_precision_is_all_that_sets_cpu_fp32_apart() -> None:
     run = "fail2fix.run.name=mine"
     half, single = (composed("quickstart", run, *device, cpu=True) for device in ([], ["device=cpu_fp32"]))
-    ours, theirs = (leaves(OmegaConf.to_container(given)) for given in (single, half))
+    ours, theirs = (leaves(plain(given)) for given in (single, half))
     apart = {key: value for key, value in ours.items() if value != theirs.get(key)}
     assert set(apart.values()) == {"fp32", "float32"}
     assert all(key.endswith("dtype") for key in apart)
@@ -189,7 +190,7 @@ SCALED = {
 }
 
 
-@pytest.mark.parametrize("chosen", [*SCALED, ",".join(SCALED)])
+@pytest.mark.parametrize("chosen", heavy_where([*SCALED, ",".join(SCALED)], [*SCALED][:2]))
 @pytest.mark.parametrize("nodes", heavy_where([1, 4], [4]))
 def test_ways_to_scale_compose_with_setups_and_pass_the_checks(chosen: str, nodes: int) -> None:
     given = composed("cipo", "setup=deepscaler", f"scale=[{chosen}]", f"trainer.nnodes={nodes}")
@@ -248,40 +249,3 @@ def test_training_scripts_dry_run_and_take_overrides_last(
     assert config.actor_rollout_ref.actor.strategy == "fsdp2"
     for key, value in sizes.items():
         assert OmegaConf.select(config, key) == value, key
-
-
-def test_a_wheel_carries_every_module_config_and_document(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "-q",
-        "--no-deps",
-        "--no-build-isolation",
-        "-w",
-        str(tmp_path),
-        ".",
-    ]
-    source = tmp_path / "source"
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(source)], check=True, timeout=60)
-    subprocess.run(command, check=True, timeout=120, cwd=source, capture_output=True)
-    wheel = next(tmp_path.glob("*.whl"))
-    packed = set(zipfile.ZipFile(wheel).namelist())
-    modules = {str(path.relative_to(source)) for path in (source / "fail2fix").rglob("*.py")}
-    configs = {f"fail2fix/{path.relative_to(source)}" for path in (source / "configs").rglob("*.yaml")}
-    documents = {str(path.relative_to(source)) for path in (source / "fail2fix").glob("*.md")}
-    assert "fail2fix/METHOD.md" in documents
-    assert modules | configs | documents <= packed
-
-    unpacked = tmp_path / "site"
-    zipfile.ZipFile(wheel).extractall(unpacked)
-    ask = "import fail2fix.run.shipped_configs as t; print(t.__file__); print(t.config_dir())"
-    env = os.environ | {"PYTHONPATH": str(unpacked)}
-    told = subprocess.run(
-        [sys.executable, "-c", ask], capture_output=True, text=True, env=env, cwd=tmp_path, timeout=60
-    )
-    assert told.stdout.split() == [
-        str(unpacked / "fail2fix/run/shipped_configs.py"),
-        str(unpacked / "fail2fix/configs"),
-    ], told.stderr

@@ -77,6 +77,18 @@ def test_the_wheel_holds_every_file_of_the_package_and_the_configs(wheel: Path) 
     assert held == {re.sub("^configs/", "fail2fix/configs/", name) for name in present}
 
 
+def test_a_wheel_finds_its_own_configs(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    ask = "import fail2fix.run.shipped_configs as found; print(found.__file__, found.config_dir())"
+    env = wheels.OUTSIDE | {"PYTHONPATH": str(tmp_path)}
+    said = subprocess.run(
+        [sys.executable, "-c", ask], capture_output=True, text=True, env=env, cwd=tmp_path, timeout=60
+    )
+    assert said.stdout.split() == [
+        f"{tmp_path}/fail2fix/run/shipped_configs.py", f"{tmp_path}/fail2fix/configs"
+    ], said.stderr  # fmt: skip
+
+
 def test_the_package_alone_brings_no_engine_and_names_no_verl(requirements: list[Requirement]) -> None:
     base = {needed.name for needed in requirements if not needed.marker}
     assert not base & ENGINES

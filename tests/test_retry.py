@@ -14,21 +14,25 @@ import pytest
 
 from fail2fix.retry import can_help, pause_s
 from fail2fix.run.exit_status import Exit
+from tests.forked import run_code
 
 RUN = """
 import sys
 sys.path.insert(0, {root!r})
 from fail2fix import retry
 retry.pause_s = lambda restart: 0.0
-sys.exit(retry.Retry([sys.executable, "-c", {child!r}], {restarts}).run())
+sys.exit(retry.retry([sys.executable, "-S", "-c", {child!r}], {restarts}))
 """
 ROOT = str(Path(__file__).parents[1])
 
 
-def start(child: str, restarts: int) -> subprocess.Popen[str]:
+def code_of(child: str, restarts: int) -> str:
     """`fail2fix.retry` on a child of ours instead of the training, without pauses."""
-    code = RUN.format(root=ROOT, child=child, restarts=restarts)
-    return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return RUN.format(root=ROOT, child=child, restarts=restarts)
+
+
+def run(child: str, restarts: int) -> subprocess.CompletedProcess[str]:
+    return run_code(code_of(child, restarts), preload=["fail2fix.retry"])
 
 
 def starts(folder: Path) -> list[str]:
@@ -75,12 +79,11 @@ def test_pauses_double_up_to_a_bound() -> None:
 def test_restarts_are_bounded_announced_and_go_on_with_the_run(
     tmp_path: Path, statuses: list[int], restarts: int, wanted: int, count: int
 ) -> None:
-    run = start(child(tmp_path, str(statuses)), restarts)
-    _, said = run.communicate(timeout=120)
-    assert run.returncode == wanted
+    done = run(child(tmp_path, str(statuses)), restarts)
+    assert done.returncode == wanted
     again = "fail2fix.run.restart=true"
     assert starts(tmp_path) == ["", *[again] * (count - 1)]
-    assert said.count("restart ") == count - 1
+    assert done.stderr.count("restart ") == count - 1
 
 
 def test_a_signal_reaches_the_run_and_ends_the_retrying(tmp_path: Path) -> None:
@@ -88,11 +91,11 @@ def test_a_signal_reaches_the_run_and_ends_the_retrying(tmp_path: Path) -> None:
         "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(75)); "
         f"open({str(tmp_path / 'starts')!r}, 'a').write('ready' + chr(10)); time.sleep(60)"
     )
-    run = start(code, 5)
+    retry = subprocess.Popen([sys.executable, "-c", code_of(code, 5)], start_new_session=True)
     while not (tmp_path / "starts").exists() or not starts(tmp_path):
         time.sleep(0.05)
-    run.send_signal(signal.SIGTERM)
-    assert run.wait(timeout=60) == 75
+    retry.send_signal(signal.SIGTERM)
+    assert retry.wait(timeout=60) == 75
     assert starts(tmp_path) == ["ready"]
 
 
@@ -102,7 +105,6 @@ def test_what_a_killed_run_leaves_is_ended(tmp_path: Path) -> None:
         f"import subprocess, sys; p = subprocess.Popen(['sleep', '600'], start_new_session=True); "
         f"open({str(tmp_path / 'pid')!r}, 'w').write(str(p.pid)); import os; os.kill(os.getpid(), 9)"
     )
-    run = start(orphan, 0)
-    assert run.wait(timeout=60) == 137
+    assert run(orphan, 0).returncode == 137
     pid = int((tmp_path / "pid").read_text())
     assert not psutil.pid_exists(pid) or os.path.basename(psutil.Process(pid).exe() or "") != "sleep"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from fail2fix.sizes import GIB, RUNTIME, SETUPS, Model, Plan, main, read_model, sizes, table, token_bytes
+from fail2fix.sizes import GIB, RUNTIME, SETUPS, Model, Plan, fits, main, read_model, sizes, table, token_bytes
 from tests.verl_ext.test_contract import config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,43 +28,43 @@ def test_a_small_model_by_hand() -> None:
     assert SMALL.adapters(rank=2) == 2 * 2 * (2 * 16 + 2 * 12 + 3 * 24)
     assert token_bytes(SMALL) == 2 * 2 * 2 * 4
     found = sizes(SMALL, Plan(tokens=10), gpus=4)
-    assert (found.weights, found.gradients, found.optimizer) == (2792, 2792, 5584)
-    assert found.gathered == 2 * (2 * 592 + 1600)
-    assert found.activations == 2 * 10 * (2 * 8 + 4 * 8 + 2 * 8 + 2 * 4 + 3 * 16)
-    assert found.logits == 8 * 10 * 100
-    assert found.update == 2792 + 2792 + 5584 + 5568 + 2400 + 8000 + RUNTIME
+    assert (found["weights"], found["gradients"], found["optimizer"]) == (2792, 2792, 5584)
+    assert found["gathered"] == 2 * (2 * 592 + 1600)
+    assert found["activations"] == 2 * 10 * (2 * 8 + 4 * 8 + 2 * 8 + 2 * 4 + 3 * 16)
+    assert found["logits"] == 8 * 10 * 100
+    assert found["update"] == 2792 + 2792 + 5584 + 5568 + 2400 + 8000 + RUNTIME
 
 
 def test_four_billion_parameters_on_eight_gpus_by_hand() -> None:
     found = sizes(*SETUPS["deepscaler"], gpus=8)
-    assert found.weights / GIB == pytest.approx(4 * 4.022468096e9 / 8 / 2**30)
-    assert found.logits / GIB == pytest.approx(8 * 24576 * 151936 / 2**30)  # 27.8
+    assert found["weights"] / GIB == pytest.approx(4 * 4.022468096e9 / 8 / 2**30)
+    assert found["logits"] / GIB == pytest.approx(8 * 24576 * 151936 / 2**30)  # 27.8
     # .7 x 80 - 7.49 of weights - 2, at 147,456 bytes a token and 9,728 tokens a context.
-    assert found.cache / GIB == pytest.approx(56 - 7.4925 - 2, abs=0.001)
-    assert found.contexts == 34
-    assert found.generate / GIB == pytest.approx(1.873 + 3.746 + 56 + 4, abs=0.01)
+    assert found["cache"] / GIB == pytest.approx(56 - 7.4925 - 2, abs=0.001)
+    assert found["contexts"] == 34
+    assert found["generate"] / GIB == pytest.approx(1.873 + 3.746 + 56 + 4, abs=0.01)
 
 
 def test_more_gpus_share_what_fsdp_shards_and_nothing_else() -> None:
     one, eight = (sizes(*SETUPS["leetcode"], gpus) for gpus in (1, 8))
     for name in ("weights", "gradients", "optimizer"):
-        assert getattr(eight, name) == getattr(one, name) / 8
+        assert eight[name] == one[name] / 8
     for name in ("gathered", "activations", "logits", "cache", "contexts"):
-        assert getattr(eight, name) == getattr(one, name)
+        assert eight[name] == one[name]
 
 
 def test_offload_empties_the_gpu_for_the_engine_but_not_for_the_update() -> None:
     model = SETUPS["leetcode"][0]
     kept, offloaded = sizes(model, Plan(), 8), sizes(model, Plan(offload=True), 8)
-    assert kept.generate - offloaded.generate == pytest.approx(12 * model.parameters / 8)
-    assert kept.update == offloaded.update
+    assert kept["generate"] - offloaded["generate"] == pytest.approx(12 * model.parameters / 8)
+    assert kept["update"] == offloaded["update"]
 
 
 def test_lora_has_no_gradients_and_optimizer_for_the_models_own_weights() -> None:
     model = SETUPS["leetcode"][0]
     found = sizes(model, Plan(lora=32), 8)
-    assert found.optimizer == 8 * model.adapters(32) / 8
-    assert found.weights == 4 * (model.parameters + model.adapters(32)) / 8
+    assert found["optimizer"] == 8 * model.adapters(32) / 8
+    assert found["weights"] == 4 * (model.parameters + model.adapters(32)) / 8
 
 
 @pytest.mark.parametrize("name", SETUPS)
@@ -83,7 +83,7 @@ def test_each_setup_fits_the_gpus_that_its_script_names() -> None:
     for name, gpus, gib in (("gsm8k", 1, 24), ("deepscaler", 8, 80), ("leetcode", 8, 80)):
         model, plan = SETUPS[name]
         plan = replace(plan, gpu_gib=gib)
-        assert sizes(model, plan, gpus).fits(plan), name
+        assert fits(sizes(model, plan, gpus), plan), name
 
 
 def test_the_document_has_the_table_that_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,10 @@
-"""Lock a file for one run; the system frees the lock when the process ends."""
+"""Lock a file for one run; the system frees the lock when the process ends.
+
+verl 0.9.1 sends an actor's weights to its engine over sockets named /tmp/rl-colocate-zmq-<Ray job>-replica-<n>-rank-<n>
+(verl/workers/rollout/vllm_rollout/vllm_rollout.py). Every Ray cluster numbers its jobs from 1, so two runs that each
+start Ray on one machine use the same names: an engine may then receive the other run's weights, without an error if
+their shapes agree. `hold_weight_sync` keeps two such runs apart.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +16,8 @@ from pathlib import Path
 from typing import IO
 
 from fail2fix.method.errors import InputError, reading
+
+FOLDER = Path("/tmp")
 
 
 def lock(file: IO[str], refusal: Callable[[], str]) -> bool:
@@ -46,6 +54,20 @@ def hold(path: Path, run: Path, refusal: Callable[[str], str]) -> IO[str]:
     file.write(f"{run}\n")
     file.flush()
     return file
+
+
+def hold_weight_sync(job: str, run: Path, folder: Path = FOLDER) -> IO[str]:
+    """Hold the sockets of a Ray job (its id) on this machine, which are in ``folder``, for one run, as `hold` does.
+
+    Raises:
+        InputError: another run holds them.
+    """
+    sockets = folder / f"rl-colocate-zmq-{job}"
+    refusal = (
+        f"another run on this machine ({{}}) syncs its weights under the same names, {sockets}-*, and either could get "
+        "the other's weights; wait until it ends, or start one Ray for both (ray start --head, then RAY_ADDRESS=auto)"
+    )
+    return hold(sockets.with_name(f"{sockets.name}.held"), run, refusal.format)
 
 
 def _open(path: Path) -> IO[str]:

@@ -7,10 +7,7 @@ config is the reference. Exit status: 0 done; 1 a run failed; 2 bad input, or ru
 1 %; 130 interrupted.
 """
 
-from __future__ import annotations
-
 import argparse
-import json
 import shlex
 import signal
 import sys
@@ -20,24 +17,26 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fail2fix.compare.equal_cost import unequal
 from fail2fix.compare.plan import TRAIN, ComparisonPlan
 from fail2fix.compare.records import read_record
 from fail2fix.compare.run import RunError, remaining, train_remaining
-from fail2fix.compare.summary import summarize
+from fail2fix.compare.summary import summarize, unequal
 from fail2fix.compare.table import print_comparison
-from fail2fix.console.command_line import OneLineParser
+from fail2fix.console.command_line import OneLineParser, run_command
 from fail2fix.console.printable import one_line
-from fail2fix.data.atomic import write_whole
+from fail2fix.data.atomic import write_json
 from fail2fix.method.errors import InputError
 from fail2fix.run.shipped_configs import config_dir
 
 
 def main(argv: Sequence[str] | None = None, train: Sequence[str] = TRAIN) -> int:
     """The command line; ``train`` is the command that trains, without arguments."""
-    arguments = parse(argv)
+    given = parse(argv)
+    overrides = tuple(word for word in given.words if "=" in word or word.startswith("~"))
+    configs = tuple(word for word in given.words if word not in overrides)
     try:
-        return compare(arguments, plan_of(arguments, tuple(train)))
+        plan = ComparisonPlan(given.out.resolve(), configs, given.seeds, given.rollouts, overrides, tuple(train))
+        return compare(given, plan)
     except (InputError, RunError) as error:
         print(f"compare: error: {one_line(str(error))}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
@@ -47,6 +46,7 @@ def main(argv: Sequence[str] | None = None, train: Sequence[str] = TRAIN) -> int
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments; ends the process with one line and status 2 if they are wrong."""
     parser = OneLineParser(
         prog="python -m fail2fix.compare",
         usage="%(prog)s CONFIG_A CONFIG_B ... --seeds N [options] [any Hydra override]",
@@ -63,26 +63,20 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_intermixed_args(argv)
 
 
-def plan_of(arguments: argparse.Namespace, train: tuple[str, ...]) -> ComparisonPlan:
-    """The plan of the arguments. Raises ``InputError`` as ``ComparisonPlan`` does."""
-    overrides = tuple(word for word in arguments.words if "=" in word or word.startswith("~"))
-    configs = tuple(word for word in arguments.words if word not in overrides)
-    return ComparisonPlan(arguments.out.resolve(), configs, arguments.seeds, arguments.rollouts, overrides, train)
-
-
 def compare(arguments: argparse.Namespace, plan: ComparisonPlan) -> int:
     """Run and report as the arguments ask. Raises ``InputError`` and ``RunError``."""
     if plan.train == TRAIN:
         require_configs(plan)
-    if arguments.dry_run:
-        print_plan(plan)
-        return 0
-    if arguments.only_report:
-        if left := remaining(plan):
-            raise InputError(f"{left[0].record}: no such record, and --only-report runs nothing ({len(left)} missing)")
-    else:
+    if not (arguments.dry_run or arguments.only_report):
         train_remaining(plan)
-    report(plan, arguments.unequal)
+    left = remaining(plan)
+    if arguments.dry_run:
+        for run in plan.runs:
+            print(shlex.join(run.command) if run in left else f"# {run.name}: kept, {run.record}")
+    elif left:
+        raise InputError(f"{left[0].record}: no such record, and --only-report runs nothing ({len(left)} missing)")
+    else:
+        report(plan, arguments.unequal)
     return 0
 
 
@@ -95,13 +89,6 @@ def require_configs(plan: ComparisonPlan) -> None:
         if not (folder / f"{config}.yaml").is_file():
             known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "base"))
             raise InputError(f"{config}: no {config}.yaml in {folder}: use one of {known}, or add it there")
-
-
-def print_plan(plan: ComparisonPlan) -> None:
-    """Print each run's command, or that its record is kept. Raises ``InputError`` where a record is of another run."""
-    todo = remaining(plan)
-    for run in plan.runs:
-        print(shlex.join(run.command) if run in todo else f"# {run.name}: kept, {run.record}")
 
 
 def report(plan: ComparisonPlan, allow_unequal: bool) -> None:
@@ -118,8 +105,8 @@ def report(plan: ComparisonPlan, allow_unequal: bool) -> None:
     # matplotlib takes a while to load, and no other path needs it.
     from fail2fix.compare.picture import draw_picture
 
-    runs = {r.name: {"fingerprint": asdict(r.fingerprint), "versions": r.versions} for r in records}
-    write_whole(plan.out / "comparison.json", json.dumps(asdict(comparison) | {"runs": runs}, indent=1) + "\n")
+    runs = {record.name: {"fingerprint": record.fingerprint, "versions": record.versions} for record in records}
+    write_json(plan.out / "comparison.json", asdict(comparison) | {"runs": runs})
     draw_picture(comparison, plan.out / "comparison.png")
     print_comparison(comparison, Console())
     for name in ("comparison.json", "comparison.png", "runs"):
@@ -128,4 +115,4 @@ def report(plan: ComparisonPlan, allow_unequal: bool) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main())
+    run_command(main)

@@ -1,12 +1,10 @@
 """Origin of a run: its settings, data and model, as digests that a record can hold.
 
-Runs of one config must have the same settings, all runs the same data, and runs of one seed the same model, whatever
-was edited between two calls (`records.require_same_origin`). Two seeds may start from different weights, for a warm-up
-gives other last bits on another kind of CPU; the comparison then says so. Reads the ``config.yaml`` files of a run
-folder, one for each start.
+Runs of one config must have the same settings, all runs the same data, and runs of one seed the same model
+(`records.require_same_origin`). Files may be edited between two calls. Two seeds may start from different weights,
+because a warm-up gives other last bits on another kind of CPU; the comparison then warns. Reads the ``config.yaml``
+files of a run folder, one for each start.
 """
-
-from __future__ import annotations
 
 import hashlib
 import json
@@ -65,7 +63,9 @@ def origin_of(folder: Path) -> Origin:
                 f"{folder}: was resumed with other settings ({', '.join(sections)}): delete it and train again"
             )
     config = OmegaConf.create(starts[0])
-    return Origin(settings[0], {name: _contents(OmegaConf.select(config, key)) for name, key in INPUTS.items()})
+    given = {name: OmegaConf.select(config, key) or [] for name, key in INPUTS.items()}
+    lists = {name: [where] if isinstance(where, str) else map(str, where) for name, where in given.items()}
+    return Origin(settings[0], {name: _contents(*names) for name, names in lists.items()})
 
 
 def differing(mine: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
@@ -94,13 +94,9 @@ def _without_names(part: Any, key: str) -> Any:
     return [_without_names(item, key) for item in part] if isinstance(part, list) else part
 
 
-def _contents(where: Any) -> str:
-    """A digest of files or of a model's folder; of the names themselves where they are not local (a hub's)."""
-    return _contents_of((where,) if isinstance(where, str) else tuple(map(str, where or [])))
-
-
 @cache
-def _contents_of(names: tuple[str, ...]) -> str:
+def _contents(*names: str) -> str:
+    """A digest of files or of a model's folder; of the names themselves where they are not local (a hub's)."""
     paths = [Path(name).expanduser() for name in names]
     files = [file for path in paths for file in (model_files(path) if path.is_dir() else [path])]
     if not files or not all(file.is_file() for file in files):

@@ -4,8 +4,6 @@ Accuracy, fix rate and break rate against rollouts (left) and tokens (right): ea
 thick one, in its band. Below, at the end of training: pass@k, and the rates with their intervals.
 """
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,27 +12,29 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
-from fail2fix.compare.summary import AXES, CURVES, Comparison, ConfigSummary
+from fail2fix.compare.summary import AXES, MEASURES, Comparison, ConfigSummary
 from fail2fix.report.picture import finish_panel, make_panels, save_picture, style
 from fail2fix.report.statistics import Estimate
 
-LABELS = {"accuracy": "held-out accuracy", "fix_rate": "fix rate", "break_rate": "break rate"}
+LABELS = MEASURES | {"accuracy": "held-out accuracy"}
 RATES = ("fix_rate", "break_rate")
-COLUMNS = len(AXES)
 TITLE_COLUMNS = 110
 PANEL_INCHES = (5.6, 3.3)
 
 
 def draw_picture(comparison: Comparison, path: Path) -> None:
     """Write the picture to ``path`` (PNG); its folder must exist."""
-    curves = [name for name in CURVES if any(_measured(config, name) for config in comparison.configs)]
-    figure, panels = make_panels(len(curves) + 1, COLUMNS, PANEL_INCHES, margin=1)
+    seeds = [seed for config in comparison.configs for seed in config.seeds]
+    curves = [name for name in MEASURES if any(seed.curve(name, AXES[0]) for seed in seeds)]
+    figure, panels = make_panels(len(curves) + 1, len(AXES), PANEL_INCHES, margin=1)
     for row, measure in zip(panels, curves, strict=False):
         for panel, axis in zip(row, AXES, strict=True):
             _draw_curves(panel, comparison.configs, measure, axis)
     _draw_pass_at_k(panels[-1, 0], comparison.configs)
     _draw_rates(panels[-1, 1], comparison.configs)
-    figure.legend(handles=_legend(comparison.configs), loc="outside lower center", ncols=4, frameon=False)
+    names = [config.name for config in comparison.configs]
+    lines = [Line2D([], [], color=style(i)[0], marker=style(i)[1], label=name) for i, name in enumerate(names)]
+    figure.legend(handles=lines, loc="outside lower center", ncols=4, frameon=False)
     save_picture(figure, _title(comparison), path, "#B00000" if comparison.warnings else "black")
 
 
@@ -47,15 +47,6 @@ def _title(comparison: Comparison) -> str:
     ]
     lines += [textwrap.fill(f"warning: {warning}", TITLE_COLUMNS) for warning in comparison.warnings]
     return "\n".join(lines)
-
-
-def _legend(configs: Sequence[ConfigSummary]) -> list[Line2D]:
-    styles = ((config.name, *style(index)) for index, config in enumerate(configs))
-    return [Line2D([], [], color=color, marker=marker, label=name) for name, color, marker in styles]
-
-
-def _measured(config: ConfigSummary, measure: str) -> bool:
-    return any(seed.curve(measure, AXES[0]) for seed in config.seeds)
 
 
 def _draw_curves(panel: Axes, configs: Sequence[ConfigSummary], measure: str, axis: str) -> None:

@@ -8,8 +8,6 @@
 Pure: reads and writes no file.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from dataclasses import dataclass
@@ -44,7 +42,7 @@ class Fingerprint:
     overrides: tuple[str, ...]
     fail2fix: str
 
-    def difference(self, other: Fingerprint) -> str:
+    def difference(self, other: "Fingerprint") -> str:
         """The fields that differ, as ``name: mine, not other's``; empty if none does."""
         pairs = {name: (mine, getattr(other, name)) for name, mine in vars(self).items()}
         return "; ".join(f"{name}: {_shown(a)}, not {_shown(b)}" for name, (a, b) in pairs.items() if a != b)
@@ -71,8 +69,8 @@ class Run:
 class ComparisonPlan:
     """A comparison: ``configs`` in the order given, the first being the reference; seeds 0 to ``seeds`` - 1.
 
-    Raises ``InputError``: a name that cannot be a folder's, a config given twice, fewer than two configs, no seed, no
-    rollouts, or an override of a key that the comparison sets.
+    Raises ``InputError``: a name that cannot be a folder's, a config given twice, fewer than two configs, no seed or no
+    rollouts. Also for an override of a key that the comparison sets.
     """
 
     out: Path
@@ -83,7 +81,13 @@ class ComparisonPlan:
     train: tuple[str, ...] = TRAIN
 
     def __post_init__(self) -> None:
-        _check_configs(self.configs)
+        for config in self.configs:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", config):
+                raise InputError(f"{config}: not a config's name: give letters, digits, '.', '_' and '-'")
+            if self.configs.count(config) > 1:
+                raise InputError(f"{config}: given twice: a comparison takes each config once")
+        if len(self.configs) < 2:
+            raise InputError(f"{len(self.configs)} config given: a comparison takes two or more")
         if self.seeds < 1:
             raise InputError(f"--seeds {self.seeds}: give 1 or more; 3 means seeds 0, 1 and 2")
         if self.rollouts is not None and self.rollouts < 1:
@@ -109,24 +113,22 @@ class ComparisonPlan:
         )
 
     def _command(self, config: str, seed: int, name: str) -> tuple[str, ...]:
-        ours = [
-            f"fail2fix.seed={seed}",
-            f"trainer.experiment_name={config}",
-            f"fail2fix.run.root={self.out / 'training'}",
-            f"fail2fix.run.name={name}",
-        ]
-        defaults: dict[str, object] = {}
-        if self.rollouts is not None:
-            ours.append(f"fail2fix.budget.rollouts={self.rollouts}")
-            defaults["trainer.total_training_steps"] = "null"  # the budget ends the run
-        defaults |= {
+        settings: dict[str, object] = {
+            "fail2fix.seed": seed,
+            "trainer.experiment_name": config,
+            "fail2fix.run.root": self.out / "training",
+            "fail2fix.run.name": name,
+        }
+        if self.rollouts is not None:  # the budget ends the run
+            settings |= {"fail2fix.budget.rollouts": self.rollouts, "trainer.total_training_steps": "null"}
+        settings |= {
             # Two, not one: verl deletes the older before it names the newer.
             "trainer.max_actor_ckpt_to_keep": 2,
             "fail2fix.held_out.enabled": "true",
             "fail2fix.held_out.file": self.out / "held_out_attempts.parquet",
         }
         given = {key_of(override) for override in self.overrides}
-        ours += [f"{key}={value}" for key, value in defaults.items() if key not in given]
+        ours = [f"{key}={value}" for key, value in settings.items() if key not in given]
         return (*self.train, "--config-name", config, *ours, *self.overrides)
 
 
@@ -139,16 +141,6 @@ def fingerprint(config: str, seed: int, rollouts: int | None, overrides: tuple[s
 def key_of(override: str) -> str:
     """The key of a Hydra override: ``+a.b=1``, ``~a.b`` and ``a.b@c=d`` included."""
     return override.partition("=")[0].lstrip("+~")
-
-
-def _check_configs(configs: tuple[str, ...]) -> None:
-    for config in configs:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", config):
-            raise InputError(f"{config}: not a config's name: give letters, digits, '.', '_' and '-'")
-        if configs.count(config) > 1:
-            raise InputError(f"{config}: given twice: a comparison takes each config once")
-    if len(configs) < 2:
-        raise InputError(f"{len(configs)} config given: a comparison takes two or more")
 
 
 def _shown(value: object) -> str:

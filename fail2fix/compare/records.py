@@ -4,8 +4,6 @@ A record can be committed, and a comparison continued on another machine from th
 by a hash of their text.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -73,8 +71,10 @@ class Point:
 
 @dataclass(frozen=True)
 class ValidatedStep:
-    """Counts of a validated step, (right samples, samples): ``problems`` {hash: counts}, and ``attempts`` {attempt:
-    counts of its corrections that have a verdict}, None where none were held out.
+    """Counts of a validated step, each (right samples, samples).
+
+    ``problems``: {hash: counts}. ``attempts``: {attempt: counts of its corrections that have a verdict}, None where
+    none were held out.
     """
 
     step: int
@@ -125,14 +125,27 @@ def make_record(folder: Path, fingerprint: Fingerprint) -> RunRecord:
 
 def _point(folder: Path, row: Row, found: ValidatedStep, verifier_errors: int) -> Point:
     ledger = {name.removeprefix(LEDGER): value for name, value in _measured(row, LEDGER)}
-    for name in REQUIRED:
-        if name not in ledger:
-            raise InputError(f"{folder / 'metrics.jsonl'}: step {row['step']} has no '{LEDGER}{name}'")
-    return Point(row["step"], ledger, *_figures(found), verifier_errors, dict(_measured(row, KEPT)))
+    if missing := [name for name in REQUIRED if name not in ledger]:
+        raise InputError(f"{folder / 'metrics.jsonl'}: step {row['step']} has no '{LEDGER}{missing[0]}'")
+    return Point(
+        step=row["step"],
+        ledger=ledger,
+        accuracy=sum(correct / n for correct, n in found.problems.values()) / len(found.problems),
+        fix_rate=_rate(found.attempts or {}, of_correct=False),
+        break_rate=_rate(found.attempts or {}, of_correct=True),
+        verifier_errors=verifier_errors,
+        metrics=dict(_measured(row, KEPT)),
+    )
 
 
 def _measured(row: Row, prefix: str | tuple[str, ...]) -> Iterable[tuple[str, float]]:
     return ((name, value) for name, value in row.items() if name.startswith(prefix) and value is not None)
+
+
+def _rate(attempts: Mapping[Attempt, tuple[int, int]], of_correct: bool) -> float | None:
+    found = counts(attempts, of_correct).values()
+    samples = sum(n for _, n in found)
+    return sum(changed for changed, _ in found) / samples if samples else None
 
 
 def _count(folder: Path, step: int) -> tuple[ValidatedStep, int]:
@@ -166,18 +179,6 @@ def counts(attempts: Mapping[Attempt, tuple[int, int]], of_correct: bool) -> dic
         for (problem, _, attempt_correct), (correct, n) in attempts.items()
         if attempt_correct == of_correct
     )
-
-
-def _figures(found: ValidatedStep) -> tuple[float, float | None, float | None]:
-    """Accuracy, fix rate and break rate."""
-    accuracy = sum(correct / n for correct, n in found.problems.values()) / len(found.problems)
-    return accuracy, _rate(found.attempts, of_correct=False), _rate(found.attempts, of_correct=True)
-
-
-def _rate(attempts: Mapping[Attempt, tuple[int, int]] | None, of_correct: bool) -> float | None:
-    found = counts(attempts, of_correct).values() if attempts else []
-    samples = sum(n for _, n in found)
-    return sum(changed for changed, _ in found) / samples if samples else None
 
 
 def _versions(folder: Path) -> dict[str, Any]:
@@ -256,14 +257,9 @@ def _validated_step(part: Row) -> ValidatedStep:
 
 
 def read_fingerprint(path: Path) -> Fingerprint:
-    """The fingerprint in a file that ``write_fingerprint`` wrote. Raises ``InputError`` by file."""
+    """The fingerprint in a JSON file. Raises ``InputError`` by file."""
     with reading(f"{path}: not a fingerprint"):
         return _fingerprint(read_object(path))
-
-
-def write_fingerprint(path: Path, fingerprint: Fingerprint) -> None:
-    """Write a fingerprint to a file."""
-    write_whole(path, json.dumps(asdict(fingerprint)) + "\n")
 
 
 def _fingerprint(part: Row) -> Fingerprint:

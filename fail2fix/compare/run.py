@@ -9,8 +9,6 @@
     a folder without one          rename, train from the start
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -27,9 +25,9 @@ from fail2fix.compare.records import (
     read_fingerprint,
     read_record,
     require_same_origin,
-    write_fingerprint,
     write_record,
 )
+from fail2fix.data.atomic import write_json
 from fail2fix.method.errors import InputError, reading
 from fail2fix.run.folder import FINISHED, named_step
 
@@ -103,7 +101,7 @@ def _train(run: Run, descriptor: int) -> float:
     if is_finished(run):
         return 0.0
     _set_aside(run)
-    write_fingerprint(run.started, run.fingerprint)
+    write_json(run.started, run.fingerprint)
     run.log.parent.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
     with run.log.open("ab") as log:

@@ -1,9 +1,8 @@
 """All numbers of a comparison, from its records: the contents of the JSON file, the table and the picture.
 
-Runs are comparable if they have the same held-out problems and the same frozen attempts.
+Runs are comparable if they have the same held-out problems and the same frozen attempts. Rollouts are held equal;
+tokens, seconds, optimizer steps and distinct problems are reported beside them.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -11,17 +10,28 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fail2fix.compare.equal_cost import Cost, mean_cost, ratios, tokens
 from fail2fix.compare.records import RunRecord, ValidatedStep, counts, different_models, require_same_origin
 from fail2fix.method.errors import InputError
 from fail2fix.report import statistics
 from fail2fix.report.statistics import Band, Curve, Estimate, Measure, pass_at_k
 
-CURVES = ("accuracy", "fix_rate", "break_rate")
+MEASURES = {"accuracy": "accuracy", "fix_rate": "fix rate", "break_rate": "break rate"}
 AXES = ("rollouts", "tokens")
+COSTS = {
+    "rollouts": "rollouts",
+    "tokens": "tokens",
+    "seconds": "seconds",
+    "optimizer_steps": "optimizer steps",
+    "problems": "distinct problems",
+}
+TOLERANCE_PERCENT = 1
 
 Key = TypeVar("Key", str, int)
+Ledger = Mapping[str, float]
+"""The cumulative ledger of a run: {"total/rollouts": ..., "total/prompt_tokens": ..., "seconds": ...}."""
+Cost = dict[str, float]
 Estimates = dict[str, Estimate | None]
+Measures = Mapping[Key, Measure | None]
 Counts = Mapping[Any, tuple[int, int]]
 
 
@@ -88,26 +98,24 @@ def summarize(records: Sequence[RunRecord], warnings: Sequence[str] = ()) -> Com
     Raises ``InputError``: two seeds of a config had other settings, or two runs other data, another model, other
     validation problems or other held-out attempts.
     """
-    by_config: dict[str, list[RunRecord]] = {}
-    for record in records:
-        by_config.setdefault(record.fingerprint.config, []).append(record)
     require_same_origin(records)
     problems = _shared(records, lambda step: step.problems, "problems were validated", "data.val_files")
     held_out_file = "fail2fix.held_out.file"
     attempts = _shared(records, lambda step: step.attempts, "held-out attempts were corrected", held_out_file)
-    ks = powers_of_two(min(n for record in records for _, n in record.last.problems.values()))
+    samples = min(n for record in records for _, n in record.last.problems.values())
+    ks = sorted({2**power for power in range(samples.bit_length())} | {samples})
+    by_config: dict[str, list[RunRecord]] = {}
+    for record in records:
+        by_config.setdefault(record.fingerprint.config, []).append(record)
     names = list(by_config)
     lasts = {name: [record.last for record in runs] for name, runs in by_config.items()}
     rates = {name: _rates(steps) for name, steps in lasts.items()}
     passes = {name: {k: _pass_at(steps, k) for k in ks} for name, steps in lasts.items()}
     costs = {name: mean_cost([record.ledger for record in runs]) for name, runs in by_config.items()}
-    seeds = {name: tuple(_seed_curves(record) for record in runs) for name, runs in by_config.items()}
-    return Comparison(
-        reference=names[0],
-        problems=len(problems),
-        attempts=len(attempts),
-        rollouts={record.name: record.ledger["total/rollouts"] for record in records},
-        configs=tuple(
+    configs = []
+    for name, runs in by_config.items():
+        seeds = tuple(map(_seed_curves, runs))
+        configs.append(
             ConfigSummary(
                 name=name,
                 first=_estimates(_rates([record.first for record in runs])),
@@ -115,11 +123,16 @@ def summarize(records: Sequence[RunRecord], warnings: Sequence[str] = ()) -> Com
                 pass_at_k=_estimates(passes[name]),
                 cost=costs[name],
                 cost_ratios=ratios(costs[name], costs[names[0]]),
-                seeds=seeds[name],
-                bands={measure: {axis: _band(seeds[name], measure, axis) for axis in AXES} for measure in CURVES},
+                seeds=seeds,
+                bands={measure: {axis: _band(seeds, measure, axis) for axis in AXES} for measure in MEASURES},
             )
-            for name, runs in by_config.items()
-        ),
+        )
+    return Comparison(
+        reference=names[0],
+        problems=len(problems),
+        attempts=len(attempts),
+        rollouts={record.name: record.ledger["total/rollouts"] for record in records},
+        configs=tuple(configs),
         differences=tuple(
             Difference(name, other, _differences(rates[name], rates[other]), _differences(passes[name], passes[other]))
             for index, name in enumerate(names)
@@ -129,9 +142,34 @@ def summarize(records: Sequence[RunRecord], warnings: Sequence[str] = ()) -> Com
     )
 
 
-def powers_of_two(n: int) -> list[int]:
-    """1, 2, 4, ... up to ``n``, and ``n`` itself."""
-    return sorted({2**power for power in range(n.bit_length())} | {n})
+def tokens(ledger: Ledger) -> float:
+    """Prompt and generated tokens together."""
+    return ledger["total/prompt_tokens"] + ledger["total/generated_tokens"]
+
+
+def mean_cost(ledgers: Sequence[Ledger]) -> Cost:
+    """The mean cost of runs from their final ledgers, at least one; ``problems``: distinct training problems seen."""
+    costs = [{**each, "rollouts": each["total/rollouts"], "tokens": tokens(each)} for each in ledgers]
+    return {name: sum(cost[name] for cost in costs) / len(costs) for name in COSTS}
+
+
+def ratios(cost: Cost, reference: Cost) -> dict[str, float | None]:
+    """Each cost over the reference's; None where the reference's is 0."""
+    return {name: value / reference[name] if reference[name] else None for name, value in cost.items()}
+
+
+def unequal(rollouts: Mapping[str, float]) -> str:
+    """Name the two runs whose rollouts differ most, if by more than 1 % of the smaller; else empty.
+
+    ``rollouts``: {run: its total}, at least one. Example: ``grpo-seed0 spent 1,000 rollouts and cipo-seed0 1,011,
+    1.1 % more``.
+    """
+    least, most = min(rollouts, key=rollouts.__getitem__), max(rollouts, key=rollouts.__getitem__)
+    excess = rollouts[most] - rollouts[least]
+    if 100 * excess <= TOLERANCE_PERCENT * rollouts[least]:
+        return ""
+    share = f", {100 * excess / rollouts[least]:.3g} % more" if rollouts[least] else ""
+    return f"{least} spent {rollouts[least]:,.0f} rollouts and {most} {rollouts[most]:,.0f}{share}"
 
 
 def _seed_curves(record: RunRecord) -> SeedCurves:
@@ -143,7 +181,7 @@ def _seed_curves(record: RunRecord) -> SeedCurves:
             "rollouts": tuple(point.ledger["total/rollouts"] for point in points),
             "tokens": tuple(tokens(point.ledger) for point in points),
         },
-        y={name: tuple(getattr(point, name) for point in points) for name in CURVES},
+        y={name: tuple(getattr(point, name) for point in points) for name in MEASURES},
     )
 
 
@@ -179,13 +217,11 @@ def _corrections(steps: Sequence[ValidatedStep], of_correct: bool) -> Measure | 
     return Measure(table[..., 0], table[..., 1])
 
 
-def _estimates(measures: Mapping[Key, Measure | None]) -> dict[Key, Estimate | None]:
+def _estimates(measures: Measures[Key]) -> dict[Key, Estimate | None]:
     return {name: statistics.estimate(found) if found else None for name, found in measures.items()}
 
 
-def _differences(
-    mine: Mapping[Key, Measure | None], others: Mapping[Key, Measure | None]
-) -> dict[Key, Estimate | None]:
+def _differences(mine: Measures[Key], others: Measures[Key]) -> dict[Key, Estimate | None]:
     """The measures of mine minus the others', paired by seed."""
     pairs = {name: (found, others[name]) for name, found in mine.items()}
     return {name: statistics.difference(a, b) if a and b else None for name, (a, b) in pairs.items()}
@@ -218,11 +254,7 @@ def _warnings(records: Sequence[RunRecord], costs: Mapping[str, Cost], seeds: in
         yield f"the same rollouts, not the same optimizer steps ({said}): batches of other sizes"
     if models := different_models(records):
         yield f"the seeds did not all start from one model ({models}): compare configs within a seed"
-    if differing := _differing_versions([record.versions for record in records]):
-        yield f"the runs differ in {', '.join(differing)}: neither their code nor their seconds may compare"
-
-
-def _differing_versions(versions: Sequence[dict[str, Any]]) -> list[str]:
-    flat = [{**version, "packages": None} | version["packages"] for version in versions]
+    flat = [{**record.versions, "packages": None} | record.versions["packages"] for record in records]
     names = sorted({name for version in flat for name in version})
-    return [name for name in names if len({str(version.get(name)) for version in flat}) > 1]
+    if differing := [name for name in names if len({str(version.get(name)) for version in flat}) > 1]:
+        yield f"the runs differ in {', '.join(differing)}: neither their code nor their seconds may compare"

@@ -1,13 +1,16 @@
-"""Parse the arguments of our commands: bad arguments and secrets end in one line and exit status 2."""
+"""Parse the arguments of our commands, and end them: bad arguments and secrets in one line and exit status 2."""
 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, fields
+from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from fail2fix.console.printable import input_errors_in_one_line, one_line
 from fail2fix.console.secret_text import refuse_secret_words
+
+CLOSED_PIPE = 141  # 128 + SIGPIPE, as shells report it
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -23,3 +26,38 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog.rpartition('.')[2]}: error: {one_line(message)}\n")
+
+
+def add_fields(parser: argparse.ArgumentParser, settings: type[Any], show_defaults: bool = True) -> None:
+    """Add an option for each field of a dataclass that has metadata.
+
+    The metadata are argparse's keywords, and `flag` where the option has another name than its field. Parsed arguments
+    hold only the options that were given, so that the dataclass's own defaults apply.
+    """
+    for each in fields(settings):
+        if not each.metadata:
+            continue
+        is_flag = isinstance(each.default, bool)
+        kind = {"action": "store_true"} if is_flag else {"type": type(each.default)}
+        choices = {"choices": get_args(each.type)} if get_origin(each.type) is Literal else {}
+        keywords: dict[str, Any] = {"default": argparse.SUPPRESS, **kind, **choices, **each.metadata}
+        if show_defaults and not is_flag and each.default not in (MISSING, "", None, ()):
+            keywords["help"] += f" (default: {each.default})"
+        flag = keywords.pop("flag", each.name).replace("_", "-")
+        parser.add_argument(f"--{flag}", dest=each.name, **keywords)
+
+
+def run_command(main: Callable[[], int | None]) -> NoReturn:
+    """Run a command and end the process with its status; quietly with 141 if the reader of stdout has left (`| head`).
+
+    rich answers a closed pipe with an exit of its own, whose context is the closed pipe.
+    """
+    try:
+        status = main()
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit) as error:
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered is lost
+        status = CLOSED_PIPE
+    sys.exit(status)

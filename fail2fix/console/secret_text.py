@@ -28,6 +28,8 @@ _SHAPES = {
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
     "an address with a password in it": r"://[^/\s:@]*:[^/\s@]+@",
 }
+# Any of them; a group each, so none has one of its own.
+_SHAPE = re.compile("|".join(f"({shape})" for shape in _SHAPES.values()))
 # Names of settings that hold secrets only; not `key` alone (`data.prompt_key`).
 _SECRET_SETTING = re.compile(
     r"(?:^|_)(?:api_?key|access_?key(?:_id)?|secret_?key|private_?key|auth_?key|(?:api|access|auth|hf|hub)_token|token"
@@ -44,9 +46,8 @@ MIN_SECRET_CHARS = 8
 
 def kind_of_secret(name: str, value: str, environment: Mapping[str, str]) -> str:
     """The kind of secret in the setting `name`, without repeating it; "" if none."""
-    for kind, shape in _SHAPES.items():
-        if re.search(shape, value):
-            return kind
+    if match := _SHAPE.search(value):
+        return next(kind for kind, found in zip(_SHAPES, match.groups(), strict=True) if found)
     for variable in _INTERPOLATED.findall(value):
         if _SECRET_VARIABLE.search(variable):
             return f"the environment's {variable}"
@@ -101,8 +102,7 @@ def refuse_secret_words(words: Sequence[str], environment: Mapping[str, str]) ->
 def _readable(name: str) -> str:
     """The name of an override without its signs; "" if it is not a name, and may be part of a secret."""
     bare = name.lstrip("+~-")
-    is_secret = any(re.search(shape, bare) for shape in _SHAPES.values())
-    return bare if re.fullmatch(r"[\w.@/-]+", bare) and not is_secret else ""
+    return bare if re.fullmatch(r"[\w.@/-]+", bare) and not _SHAPE.search(bare) else ""
 
 
 def main() -> None:

@@ -17,16 +17,18 @@ from pathlib import Path
 
 from rich.console import Console
 
+from fail2fix.console.command_line import run_command
 from fail2fix.console.printable import input_errors_in_one_line
+from fail2fix.data.atomic import write_json
 from fail2fix.data.files import MODEL_FILES, model_files, refuse_unmerged, require_writable, sha256
 from fail2fix.evaluate.benchmarks import BENCHMARKS
-from fail2fix.evaluate.engine import Engine
 from fail2fix.evaluate.judging import Judge
+from fail2fix.evaluate.prompts import Engine
 from fail2fix.evaluate.questions import digest, load_questions
 from fail2fix.evaluate.run import Evaluation
 from fail2fix.evaluate.scores import score_rounds
 from fail2fix.evaluate.settings import Settings, check, parse
-from fail2fix.evaluate.store import RESULT, Store, write_json
+from fail2fix.evaluate.store import RESULT, Store
 from fail2fix.evaluate.table import print_table
 from fail2fix.method.errors import InputError, reading
 from fail2fix.run.provenance import versions
@@ -114,4 +116,4 @@ def find_model(model: str) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

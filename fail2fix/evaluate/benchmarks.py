@@ -3,20 +3,18 @@
 GSM8K, HumanEval, HumanEvalFix and CriticBench have one greedy answer a problem (ours).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
-
-MAX_TOKENS = 8192
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """`samples` answers a problem; `temperature` 0 is greedy; `max_tokens` new tokens at most."""
+    """Sampling of answers; the metadata describe options of the command line."""
 
-    samples: int = 1
-    temperature: float = 0.0
-    top_p: float = 1.0
-    max_tokens: int = MAX_TOKENS
+    samples: int = field(default=1, metadata={"help": "answers a problem"})
+    temperature: float = field(default=0.0, metadata={"help": "0 is greedy"})
+    top_p: float = field(default=1.0, metadata={"help": "share of the probability that is sampled from"})
+    max_tokens: int = field(default=8192, metadata={"help": "new tokens of an answer"})
 
 
 Task = Literal["solve", "correct", "critique"]

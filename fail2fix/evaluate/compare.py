@@ -7,14 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from fail2fix.evaluate import scores
-from fail2fix.evaluate.scores import AnswerRecords, Bools
+from fail2fix.evaluate.scores import AnswerRecords
 from fail2fix.evaluate.store import RESULT, read_records
 from fail2fix.method.errors import InputError, reading
-from fail2fix.report.console_table import NOTHING, bounds, percent
 from fail2fix.report.statistics import Interval, share_difference
-
-ById = dict[str, list[Mapping[str, Any]]]
-"""{id: its records}."""
 
 PAIRED = ("endpoint", "engine", "dtype", "tensor_parallel", "engine_options", "model", "batch", "seed")
 """Settings that say who answered, not what was asked: they may differ without a warning."""
@@ -27,6 +23,14 @@ class Side:
     folder: Path
     result: Mapping[str, Any]
     records: Mapping[str, AnswerRecords]
+
+    def of_round(self, benchmark: str, number: int) -> dict[str, list[Mapping[str, Any]]]:
+        """{id: its records} of one round of a benchmark, samples in order."""
+        found: dict[str, list[Mapping[str, Any]]] = {}
+        for record in self.records[benchmark]:
+            if record["round"] == number:
+                found.setdefault(record["id"], []).append(record)
+        return found
 
 
 @dataclass(frozen=True)
@@ -63,17 +67,13 @@ def load_side(folder: Path) -> Side:
 def compare(a: Side, b: Side) -> tuple[list[Round], list[str]]:
     """Every round that both sides have, and warnings about the comparison.
 
-    Raises `InputError`: they have no benchmark in common, or a benchmark's questions are others.
+    Raises `InputError`: they have no benchmark in common, or no problem of a shared one.
     """
     shared = [name for name in a.records if name in b.records]
     if not shared:
         raise InputError(f"{a.folder} and {b.folder} have no benchmark in common: nothing to compare")
-    rounds = []
-    for name in shared:
-        own = [side.result["benchmarks"][name]["rounds"] for side in (a, b)]
-        for number, fields in enumerate(own[0][: len(own[1])]):
-            one, two = of_round(a, name, number), of_round(b, name, number)
-            rounds.append(_round(name, number, one, two, "transition" in fields))
+    numbers = {name: [len(side.result["benchmarks"][name]["rounds"]) for side in (a, b)] for name in shared}
+    rounds = [_round(a, b, name, number) for name in shared for number in range(min(numbers[name]))]
     return rounds, _warnings(a, b, shared)
 
 
@@ -93,54 +93,21 @@ def _warnings(a: Side, b: Side, shared: Sequence[str]) -> list[str]:
     return found + ([f"only one of them has {', '.join(missing)}"] if missing else [])
 
 
-def of_round(side: Side, name: str, number: int) -> ById:
-    """The records of one round of a benchmark, samples in order."""
-    found: ById = {}
-    for record in side.records[name]:
-        if record["round"] == number:
-            found.setdefault(record["id"], []).append(record)
-    return found
-
-
-def _round(name: str, number: int, a: ById, b: ById, corrected: bool) -> Round:
-    both = [key for key in a if key in b]
+def _round(a: Side, b: Side, name: str, number: int) -> Round:
+    ones, twos = a.of_round(name, number), b.of_round(name, number)
+    both = [key for key in ones if key in twos]
     if not both:
         raise InputError(
             f"{name}: the two evaluations have no problem in common: prepare the same set, and give both the same "
             "--limit and --seed"
         )
-    one, two = (_tables([record for key in both for record in side[key]], len(both), corrected) for side in (a, b))
-    sums, others = scores.measures(*two), scores.measures(*one)
-    differences = {measure: share_difference(*sums[measure], *others[measure]) for measure in others if measure in sums}
-    return Round(name, number, len(both), scores.figures(*one), scores.figures(*two), differences)
-
-
-def _tables(records: AnswerRecords, questions: int, corrected: bool) -> tuple[Bools, Bools | None]:
-    return scores.verdicts(records, questions), scores.attempts(records, questions) if corrected else None
-
-
-def table_rows(each: Round) -> list[tuple[str, ...]]:
-    """A round as texts: benchmark, measure, problems, A, B, difference in points."""
-    return [
-        (
-            each.name,
-            measure.replace("_", " "),
-            f"{each.questions:,}",
-            *(_value(side, measure) for side in (each.a, each.b)),
-            points(difference),
-        )
-        for measure, difference in each.differences.items()
-    ]
-
-
-def _value(side: Mapping[str, Any], measure: str) -> str:
-    found = side["pass_at_k"][measure[5:]] if measure.startswith("pass@") else side[measure]
-    return NOTHING if found is None else percent(found["value"])
-
-
-def points(difference: Interval | None) -> str:
-    """ "+4.2 [+1.0, +7.4]" in points; "-" where there is none."""
-    if difference is None:
-        return NOTHING
-    found = bounds(difference.low, difference.high, "+.1f").removeprefix(NOTHING)
-    return f"{100 * difference.value:+.1f} {found}".rstrip()
+    corrected = "transition" in a.result["benchmarks"][name]["rounds"][number]
+    tables = []
+    for side in (ones, twos):
+        records = [record for key in both for record in side[key]]
+        attempts = scores.attempts(records, len(both)) if corrected else None
+        tables.append((scores.verdicts(records, len(both)), attempts))
+    one, two = (scores.measures(*table) for table in tables)
+    differences = {measure: share_difference(*two[measure], *one[measure]) for measure in one if measure in two}
+    figures = [scores.figures(*table) for table in tables]
+    return Round(name, number, len(both), figures[0], figures[1], differences)

@@ -74,22 +74,17 @@ class Judge:
     async def _one(self, question: Question, text: str | None, gate: asyncio.Semaphore) -> dict[str, Any]:
         if text is None:
             return _NOTHING
-        if question.task == "critique":
-            return _critique(question, text)
+        if question.task == "critique":  # right if it calls a right attempt right, or a wrong one wrong
+            call = said(text)
+            if call is None or question.attempt is None:
+                return _NOTHING
+            return {"correct": call == question.attempt.correct, "status": "ok", "pred": RIGHT if call else WRONG}
         verifier = self._open[verifier_of(question.data_source, self._settings)]
         place = f"{question.data_source}, id {question.id}: bad ground truth"
         with reading(place, GroundTruthError, hint="prepare it again"):
             async with gate:
                 verdict = await verifier.verify(text, question.ground_truth)
         return {"correct": verdict.correct, "status": verdict.status, "pred": verdict.pred}
-
-
-def _critique(question: Question, text: str) -> dict[str, Any]:
-    """The verdict on a critique: right if it calls a right attempt right, or a wrong one wrong."""
-    call = said(text)
-    if call is None or question.attempt is None:
-        return _NOTHING
-    return {"correct": call == question.attempt.correct, "status": "ok", "pred": RIGHT if call else WRONG}
 
 
 def said(response: str) -> bool | None:

@@ -6,14 +6,13 @@ The key comes from OPENAI_API_KEY and is never printed. A request to a busy serv
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from importlib.util import find_spec
 from typing import Any
 
 from tenacity import AsyncRetrying
 
-from fail2fix.evaluate.engine import Completion, Finish, Request
-from fail2fix.evaluate.prompts import ChatPrompts
+from fail2fix.evaluate.prompts import ChatPrompts, Completion, Finish, Request
 from fail2fix.evaluate.settings import Settings
 from fail2fix.method.errors import InputError
 from fail2fix.verify.backoff import LIMIT_S, retry_policy
@@ -56,21 +55,17 @@ class OpenAIEngine:
 
     async def _all(self, requests: Sequence[Request], label: str) -> list[Completion]:
         from openai import AsyncOpenAI
-        from tqdm import tqdm
+        from tqdm.asyncio import tqdm
 
         gate = asyncio.Semaphore(CONCURRENT)
         key = os.environ.get(KEY, "none")  # a service without keys takes any
         endpoint = self._settings.endpoint
         async with AsyncOpenAI(base_url=endpoint, api_key=key, max_retries=0, timeout=TIMEOUT_S) as client:
-
-            async def one(request: Request) -> Completion:
-                # The pauses are outside the gate, so that they hold no other request back.
-                completion: Completion = await AsyncRetrying(**retry_policy(LIMIT_S))(self._ask, client, gate, request)
-                bar.update()
-                return completion
-
-            with tqdm(total=len(requests), desc=label) as bar:
-                return await asyncio.gather(*map(one, requests))
+            # The pauses are outside the gate, so that they hold no other request back.
+            calls: list[Awaitable[Completion]] = [
+                AsyncRetrying(**retry_policy(LIMIT_S))(self._ask, client, gate, each) for each in requests
+            ]
+            return list(await tqdm.gather(*calls, desc=label))
 
     async def _ask(self, client: Any, gate: asyncio.Semaphore, request: Request) -> Completion:
         import openai

@@ -1,12 +1,15 @@
-"""Prompts of an evaluation: a problem alone, or with an attempt to be corrected, as in training.
+"""Prompts of an evaluation, and the interface of the engines that answer them.
+
+A prompt is a problem alone, or with an attempt to be corrected, as in training.
 
 `TokenPrompts` gives vLLM the token ids of training; `ChatPrompts` gives an endpoint the same words as messages.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, Protocol
 
+from fail2fix.evaluate.benchmarks import Sampling
 from fail2fix.evaluate.judging import RIGHT, WRONG
 from fail2fix.evaluate.questions import Question
 from fail2fix.evaluate.settings import Settings
@@ -133,6 +136,44 @@ class ChatPrompts:
 
 
 Prompts = TokenPrompts | ChatPrompts
+
+
+Finish = Literal["stop", "length", "refused", "skipped"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One answer to be written; `seed` None: a greedy one."""
+
+    prompt: Prompt
+    sampling: Sampling
+    seed: int | None
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One answer, in columns of its record. `*_tokens`: numbers of tokens. `response_ids`: None if unknown.
+
+    `finish`: the model stopped, reached its token limit, the endpoint refused the prompt, or there was no prompt.
+    """
+
+    response: str
+    response_tokens: int
+    prompt_tokens: int
+    finish: Finish
+    response_ids: list[int] | None = None
+
+
+class Engine(Protocol):
+    @property
+    def prompts(self) -> Prompts:
+        """The builder of prompts in the form that this engine takes."""
+
+    def generate(self, requests: Sequence[Request], label: str) -> list[Completion]:
+        """Answer a batch, in its order, under a progress bar called `label`. The result depends on nothing before."""
+
+    def describe(self) -> dict[str, Any]:
+        """The engine's name and settings, for evaluation.json."""
 
 
 def _asked_of(question: Question) -> str:

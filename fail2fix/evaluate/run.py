@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 
-from fail2fix.evaluate.engine import Completion, Engine, Request
 from fail2fix.evaluate.judging import Judge, Verdicts
-from fail2fix.evaluate.prompts import Answered, Prompt
+from fail2fix.evaluate.prompts import Answered, Completion, Engine, Prompt, Request
 from fail2fix.evaluate.questions import Question
 from fail2fix.evaluate.settings import Settings, request_seed
 from fail2fix.evaluate.store import Rows, Store
@@ -86,14 +85,11 @@ class Evaluation:
                     for slot, row in zip(batch.slots, answers, strict=True)
                 ]
                 judged.append((batch, self._judge.submit(asked)))
-            while judged and judged[0][1].done():
-                self._settle(*judged.popleft())
-        for each in judged:
-            self._settle(*each)
+            last = batch is self._batches[-1]
+            while judged and (last or judged[0][1].done()):
+                done, verdicts = judged.popleft()
+                self._store.write(done.number, "verdicts", verdicts.result())
         return self._records()
-
-    def _settle(self, batch: Batch, verdicts: Future[Verdicts]) -> None:
-        self._store.write(batch.number, "verdicts", verdicts.result())
 
     def _question(self, slot: Slot) -> Question:
         return self._questions[slot.benchmark][slot.question]
@@ -101,15 +97,12 @@ class Evaluation:
     def _answer(self, batch: Batch) -> Rows:
         engine = self.engine = self.engine or self._open_engine()
         prompts = self._prompts(batch, engine)
-        seeds = [
-            request_seed(self._settings, slot.benchmark, self._question(slot).id, slot.sample, batch.round)
-            for slot in batch.slots
-        ]
-        requests = [
-            Request(prompt, self._settings.sampling[slot.benchmark], seed)
-            for prompt, slot, seed in zip(prompts, batch.slots, seeds, strict=True)
-            if prompt is not None
-        ]
+        seeds, requests = [], []
+        for slot, prompt in zip(batch.slots, prompts, strict=True):
+            question = self._question(slot)
+            seeds.append(request_seed(self._settings, slot.benchmark, question.id, slot.sample, batch.round))
+            if prompt is not None:
+                requests.append(Request(prompt, self._settings.sampling[slot.benchmark], seeds[-1]))
         label = f"batch {batch.number + 1} of {len(self._batches)}"
         completions = iter(engine.generate(requests, label) if requests else [])
         rows = []

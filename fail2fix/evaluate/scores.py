@@ -63,12 +63,8 @@ def attempts(records: AnswerRecords, questions: int) -> Bools | None:
 
 def pass_curve(correct_NS: Bools) -> dict[int, Floats]:
     """{k: (N,) each problem's chance that one of k samples is right}, unbiased, for every k up to S."""
-    samples = correct_NS.shape[1]
-    right_N = correct_NS.sum(axis=1)
-    return {
-        k: np.array([pass_at_k(int(right), samples, k) for right in right_N], dtype=np.float64)
-        for k in range(1, samples + 1)
-    }
+    samples, right_N = correct_NS.shape[1], correct_NS.sum(axis=1).tolist()
+    return {k: np.array([pass_at_k(right, samples, k) for right in right_N]) for k in range(1, samples + 1)}
 
 
 def measures(correct_NS: Bools, attempts_NS: Bools | None) -> dict[str, tuple[Floats, Floats]]:
@@ -88,7 +84,7 @@ def measures(correct_NS: Bools, attempts_NS: Bools | None) -> dict[str, tuple[Fl
 def figures(correct_NS: Bools, attempts_NS: Bools | None) -> Score:
     """Accuracy and pass@k; of corrections also the transition matrix, its rates, and the gain over keeping attempts."""
     shares = {name: _share(*sums) for name, sums in measures(correct_NS, attempts_NS).items()}
-    curve = {str(k): _mean(values) for k, values in pass_curve(correct_NS).items()}
+    curve = {str(k): _share(values) for k, values in pass_curve(correct_NS).items()}
     found: Score = {"accuracy": shares["accuracy"], "pass_at_k": curve}
     if attempts_NS is None:
         return found
@@ -107,13 +103,10 @@ def figures(correct_NS: Bools, attempts_NS: Bools | None) -> Score:
     }
 
 
-def _mean(share_N: Floats) -> dict[str, float | None] | None:
-    return _share(share_N, np.ones(len(share_N)))
-
-
-def _share(num_N: Floats, den_N: Floats) -> dict[str, float | None] | None:
-    """An interval as JSON."""
-    return asdict(found) if (found := share(num_N, den_N)) else None
+def _share(num_N: Floats, den_N: Floats | None = None) -> dict[str, float | None] | None:
+    """An interval as JSON; without denominators, of a mean."""
+    found = share(num_N, np.ones(len(num_N)) if den_N is None else den_N)
+    return asdict(found) if found else None
 
 
 def _lengths(records: AnswerRecords) -> dict[str, float]:
@@ -138,5 +131,5 @@ def _by_tag(correct_NS: Bools, questions: Sequence[Question]) -> dict[str, dict[
         different = np.unique(values).tolist()
         if 1 < len(different) <= MOST_TAG_VALUES:
             parts = {value: correct_NS[values == value].mean(axis=1) for value in different}
-            found[tag] = {value: {"questions": len(part), "accuracy": _mean(part)} for value, part in parts.items()}
+            found[tag] = {value: {"questions": len(part), "accuracy": _share(part)} for value, part in parts.items()}
     return found

@@ -6,20 +6,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal
 
-from fail2fix.console.command_line import OneLineParser
+from fail2fix.console.command_line import OneLineParser, add_fields
 from fail2fix.evaluate.benchmarks import BENCHMARKS, Sampling
 from fail2fix.method.errors import InputError
 from fail2fix.method.seeds import derived_seed
 
 
 def _option(default: Any, text: str, **options: Any) -> Any:
-    """A field that is an option of the command line, called like the field or `flag`; `options` are argparse's."""
+    """A field that is an option of the command line (`add_fields`)."""
     if isinstance(default, dict):
         return field(default_factory=dict, metadata={"type": _json_object, "metavar": "JSON", "help": text} | options)
-    text = text if default in ("", None, ()) else f"{text} ({default})"
-    return field(default=default, metadata={"type": type(default), "help": text} | options)
+    return field(default=default, metadata={"help": text} | options)
 
 
 def _json_object(text: str) -> dict[str, Any]:
@@ -72,21 +71,14 @@ def parse(arguments: Sequence[str], description: str | None) -> tuple[Settings, 
     add("--out", type=Path, required=True, metavar="DIR", help="a new folder, or an unfinished evaluation")
     add("--data", type=Path, default=Path("data"), metavar="DIR", help="prepared sets, DIR/NAME/test.parquet (data)")
     add("--from", type=Path, dest="folder", metavar="FOLDER", help="local copies to prepare missing sets from")
-    add("--samples", type=int, help="answers a problem")
-    add("--temperature", type=float, help="0 is greedy")
-    add("--top-p", type=float)
-    add("--max-tokens", type=int, help="new tokens of an answer")
-    for each in fields(Settings):
-        if each.metadata:
-            options = dict(each.metadata)
-            flag = options.pop("flag", each.name.replace("_", "-"))
-            choices = get_args(each.type) if get_origin(each.type) is Literal else None
-            add(f"--{flag}", dest=each.name, default=argparse.SUPPRESS, choices=choices, **options)
+    add_fields(parser, Sampling, show_defaults=False)  # each benchmark has its own
+    add_fields(parser, Settings)
     given = parser.parse_args(arguments)
-    changed = {each.name: getattr(given, each.name) for each in fields(Sampling)}
-    changed = {name: value for name, value in changed.items() if value is not None}
-    values: dict[str, Any] = {each.name: getattr(given, each.name) for each in fields(Settings) if each.name in given}
-    values["sampling"] = {name: replace(BENCHMARKS[name].sampling, **changed) for name in given.benchmarks}
+    sampled, values = (
+        {each.name: getattr(given, each.name) for each in fields(kind) if each.name in given}
+        for kind in (Sampling, Settings)
+    )
+    values["sampling"] = {name: replace(BENCHMARKS[name].sampling, **sampled) for name in given.benchmarks}
     values["thinking_marks"] = tuple(map(tuple, values.get("thinking_marks", ())))
     return Settings(engine="openai" if values.get("endpoint") else "vllm", **values), given
 
@@ -95,35 +87,30 @@ def check(settings: Settings) -> None:
     """Refuse invalid values. Raises `InputError`: naming the option, its value and what is allowed."""
     for name in ("limit", "batch", "max_model_len", "tensor_parallel"):
         value = getattr(settings, name)
-        _require(value is None or value >= 1, name.replace("_", "-"), value, "at least 1")
+        _require(value is None or value >= 1, name, value, "at least 1")
     _require(settings.rounds >= 0, "self-correction", settings.rounds, "a number of rounds, 0 or more")
-    http = settings.endpoint.startswith(("http://", "https://"))
-    wanted = "http://HOST:PORT/v1 of the service" if settings.engine == "openai" else "left out: the engine is vllm"
-    _require(http == (settings.engine == "openai"), "endpoint", settings.endpoint, wanted)
-    _require(settings.engine == "vllm" or settings.form == "block", "form", "turn", "block: an endpoint takes no ids")
+    http, served = settings.endpoint.startswith(("http://", "https://")), settings.engine == "openai"
+    wanted = "http://HOST:PORT/v1 of the service" if served else "left out: the engine is vllm"
+    _require(http == served, "endpoint", settings.endpoint, wanted)
+    _require(not served or settings.form == "block", "form", "turn", "block: an endpoint takes no ids")
     for name in ("max_model_len", "dtype", "tensor_parallel", "engine_options"):
         value, default = getattr(settings, name), getattr(Settings(settings.model, {}), name)
-        wanted = "left out: the endpoint's service decides it"
-        _require(settings.engine == "vllm" or value == default, name.replace("_", "-"), value, wanted)
-    critiques = [name for name in settings.sampling if BENCHMARKS[name].task == "critique"]
-    wanted = f"0 with {', '.join(critiques)}: a critique is no answer to be corrected"
-    _require(not (critiques and settings.rounds), "self-correction", settings.rounds, wanted)
+        _require(not served or value == default, name, value, "left out: the endpoint's service decides it")
     for name, each in settings.sampling.items():
-        _check_sampling(name, each)
-
-
-def _check_sampling(name: str, sampling: Sampling) -> None:
-    _require(sampling.temperature >= 0, "temperature", sampling.temperature, "0 or more")
-    _require(0 < sampling.top_p <= 1, "top-p", sampling.top_p, "above 0, at most 1")
-    _require(sampling.samples >= 1, "samples", sampling.samples, "at least 1")
-    _require(sampling.max_tokens >= 1, "max-tokens", sampling.max_tokens, "at least 1")
-    greedy = sampling.temperature == 0 and sampling.samples > 1
-    _require(not greedy, "samples", sampling.samples, f"1 for {name}: greedy samples are equal (or give --temperature)")
+        critique = BENCHMARKS[name].task == "critique" and settings.rounds > 0
+        wanted = f"0 with {name}: a critique is no answer to be corrected"
+        _require(not critique, "self-correction", settings.rounds, wanted)
+        _require(each.temperature >= 0, "temperature", each.temperature, "0 or more")
+        _require(0 < each.top_p <= 1, "top-p", each.top_p, "above 0, at most 1")
+        _require(each.samples >= 1, "samples", each.samples, "at least 1")
+        _require(each.max_tokens >= 1, "max-tokens", each.max_tokens, "at least 1")
+        wanted = f"1 for {name}: greedy samples are equal (or give --temperature)"
+        _require(each.temperature > 0 or each.samples == 1, "samples", each.samples, wanted)
 
 
 def _require(holds: bool, option: str, value: object, allowed: str) -> None:
     if not holds:
-        raise InputError(f"--{option} {value}: must be {allowed}")
+        raise InputError(f"--{option.replace('_', '-')} {value}: must be {allowed}")
 
 
 def request_seed(settings: Settings, benchmark: str, question: str, sample: int, round_: int) -> int | None:

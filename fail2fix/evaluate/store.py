@@ -15,7 +15,7 @@ from typing import Any, Literal
 import pyarrow
 import pyarrow.parquet as parquet
 
-from fail2fix.data.atomic import write_whole
+from fail2fix.data.atomic import write_json
 from fail2fix.data.rows import read_parquet, write_parquet
 from fail2fix.method.errors import InputError, reading
 
@@ -90,7 +90,3 @@ def read_records(folder: Path, benchmark: str) -> Rows:
     """The rows of a finished evaluation. Raises `InputError` where the file is missing or damaged."""
     path = folder / f"{benchmark}.parquet"
     return read_parquet(path, str(path), "run the evaluation again")
-
-
-def write_json(path: Path, fields: dict[str, Any]) -> None:
-    write_whole(path, json.dumps(fields, indent=1) + "\n")

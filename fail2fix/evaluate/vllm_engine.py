@@ -9,8 +9,7 @@ from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from typing import Any
 
-from fail2fix.evaluate.engine import Completion, Finish, Request
-from fail2fix.evaluate.prompts import TokenPrompts
+from fail2fix.evaluate.prompts import Completion, Finish, Request, TokenPrompts
 from fail2fix.evaluate.settings import Settings
 from fail2fix.method.errors import InputError, reading
 from fail2fix.verl_ext.environment import set_defaults
@@ -45,28 +44,29 @@ class VllmEngine:
 
     def generate(self, requests: Sequence[Request], label: str) -> list[Completion]:
         from tqdm import tqdm
-        from vllm import TokensPrompt
+        from vllm import SamplingParams, TokensPrompt
 
+        prompts, samplings = [], []
+        for request in requests:
+            ids, given = request.prompt.ids or [], request.sampling
+            prompts.append(TokensPrompt(prompt_token_ids=ids))
+            samplings.append(
+                SamplingParams(
+                    temperature=given.temperature,
+                    top_p=given.top_p,
+                    max_tokens=min(given.max_tokens, self._room - len(ids)),
+                    seed=request.seed,
+                    detokenize=False,
+                )
+            )
         self.llm.reset_prefix_cache()
         outputs = self.llm.generate(
-            [TokensPrompt(prompt_token_ids=request.prompt.ids) for request in requests],
-            [self._sampling(request) for request in requests],
+            prompts,
+            samplings,
             # vLLM first draws a bar over the prompts, with positional arguments: disable that one.
             use_tqdm=lambda *prompts, **given: tqdm(*prompts, **given | {"desc": label, "disable": bool(prompts)}),
         )
         return [self._completion(output) for output in outputs]
-
-    def _sampling(self, request: Request) -> Any:
-        from vllm import SamplingParams
-
-        given = request.sampling
-        return SamplingParams(
-            temperature=given.temperature,
-            top_p=given.top_p,
-            max_tokens=min(given.max_tokens, self._room - len(request.prompt.ids or ())),
-            seed=request.seed,
-            detokenize=False,
-        )
 
     def _completion(self, output: Any) -> Completion:
         answer = output.outputs[0]

@@ -3,32 +3,26 @@
     scripts/export.sh CHECKPOINT OUT            CHECKPOINT: .../global_step_N, or the `actor` folder in it
 
 LoRA adapters are merged. Weights keep the checkpoint's number format unless --dtype says otherwise (--dtype bfloat16
-halves an fp32 export). OUT also gets the tokenizer with its chat template, a model card (README.md) and, where the run
-trained corrections, the words that ask for one (correction_prompt.json); both are made from the run's folder, which is
-found above CHECKPOINT or given with --run. OUT appears when it is complete. Exit status: 0 done, 2 bad input, 74 OUT
-could not be written.
+halves an fp32 export). OUT also gets the tokenizer with its chat template and a model card (README.md). Where the run
+trained corrections, it gets the words that ask for one (correction_prompt.json). Card and words are made from the run's
+folder, which is found above CHECKPOINT or given with --run. OUT appears when it is complete. Exit status: 0 done, 2 bad
+input, 74 OUT could not be written.
 """
-
-from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from fail2fix.console.command_line import OneLineParser
+from fail2fix.console.command_line import OneLineParser, run_command
 from fail2fix.console.printable import one_line
-from fail2fix.data.atomic import sync, write_whole
+from fail2fix.data.atomic import is_free, new_folder, write_whole
 from fail2fix.data.files import require_writable
 from fail2fix.method.errors import InputError
-from fail2fix.run.checkpoints import UNFINISHED
 from fail2fix.run.exit_status import Exit
 
-PROG = "python -m fail2fix.export"
 DTYPES = ("float32", "bfloat16", "float16")
 # verl writes a whole model too if asked (save_contents=[hf_model]): in bf16, and LoRA keys under PEFT's names.
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.index.json")
@@ -36,7 +30,15 @@ WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.index.js
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line."""
-    given = _parser().parse_args(argv)
+    form = argparse.RawDescriptionHelpFormatter
+    parser = OneLineParser("python -m fail2fix.export", description=__doc__, formatter_class=form, allow_abbrev=False)
+    add = parser.add_argument
+    add("checkpoint", type=Path, metavar="CHECKPOINT", help=".../global_step_N, or the actor folder in it")
+    add("out", type=Path, metavar="OUT", help="a new or empty folder")
+    add("--run", type=Path, metavar="FOLDER", help="the run's folder, where it is not above CHECKPOINT")
+    add("--dtype", choices=DTYPES, help="of the weights (the checkpoint's own)")
+    add("--trust-remote-code", action="store_true", help="run the code that the model's folder brings")
+    given = parser.parse_args(argv)
     try:
         export(given)
     except InputError as error:
@@ -57,22 +59,24 @@ def export(given: argparse.Namespace) -> None:
         OSError: OUT could not be written.
     """
     checkpoint, out = given.checkpoint, given.out
-    actor = _actor_folder(checkpoint)
-    if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
-        raise InputError(f"{out}: exists and is not empty: choose another folder or remove it")
-    require_writable(out, "OUT")
-
+    if not checkpoint.is_dir():
+        raise InputError(f"{checkpoint}: no such folder: give .../global_step_N")
+    # torch and transformers take seconds to load, which --help and bad arguments do not need.
     from fail2fix.export.card import model_card
     from fail2fix.export.correction import FILE, correction_prompt
     from fail2fix.export.run import find_run, step_of
-    from fail2fix.export.shards import read_state
-    from fail2fix.export.weights import save_policy
+    from fail2fix.export.shards import actor_folder, read_state
+    from fail2fix.export.weights import Checkpoint, save_policy
 
+    actor = actor_folder(checkpoint)
+    if not is_free(out):
+        raise InputError(f"{out}: exists and is not empty: choose another folder or remove it")
+    require_writable(out, "OUT")
     trained_by = find_run(checkpoint, given.run)
     asked = None if trained_by is None else correction_prompt(trained_by)
-    state = read_state(actor)
-    with _appearing(out) as folder:
-        saved = save_policy(state, actor, folder, trained_by, given.dtype, given.trust_remote_code)
+    trained = Checkpoint(read_state(actor), actor, trained_by, given.trust_remote_code)
+    with new_folder(out) as folder:
+        saved = save_policy(trained, folder, given.dtype)
         # Tokenizer, chat template, generation config and a model's own code, as verl saved them.
         written = shutil.ignore_patterns("config.json", *WEIGHTS)
         shutil.copytree(actor / "huggingface", folder, ignore=written, dirs_exist_ok=True)
@@ -83,46 +87,5 @@ def export(given: argparse.Namespace) -> None:
         print("export: no run folder above the checkpoint: the card does not say how it was trained (--run FOLDER)")
 
 
-def _actor_folder(checkpoint: Path) -> Path:
-    """The folder of the policy's files in a checkpoint. Raises `InputError`: it is missing or incomplete."""
-    from fail2fix.export.shards import shard_files
-
-    if not checkpoint.is_dir():
-        raise InputError(f"{checkpoint}: no such folder: give .../global_step_N")
-    actor = checkpoint / "actor" if (checkpoint / "actor").is_dir() else checkpoint
-    if (actor.resolve().parent / UNFINISHED).exists():
-        raise InputError(f"{checkpoint}: this checkpoint was never completed: give another one")
-    shard_files(actor)
-    if not (actor / "huggingface" / "config.json").is_file():
-        raise InputError(f"{actor}: no huggingface/config.json in it: the checkpoint is incomplete")
-    return actor
-
-
-@contextmanager
-def _appearing(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that becomes `out` when the block ends, and is removed if it raises."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
-    partial.mkdir()
-    with ExitStack() as cleanup:
-        cleanup.callback(shutil.rmtree, partial, ignore_errors=True)
-        yield partial
-        sync(partial)
-        partial.rename(out)  # an empty folder is replaced
-
-
-def _parser() -> OneLineParser:
-    parser = OneLineParser(
-        prog=PROG, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    add = parser.add_argument
-    add("checkpoint", type=Path, metavar="CHECKPOINT", help=".../global_step_N, or the actor folder in it")
-    add("out", type=Path, metavar="OUT", help="a new or empty folder")
-    add("--run", type=Path, metavar="FOLDER", help="the run's folder, where it is not above CHECKPOINT")
-    add("--dtype", choices=DTYPES, help="of the weights (the checkpoint's own)")
-    add("--trust-remote-code", action="store_true", help="run the code that the model's folder brings")
-    return parser
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

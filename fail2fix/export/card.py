@@ -1,7 +1,5 @@
 """The model card of an export: how the model was trained, and its prompts. Unknown facts are left out."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -29,12 +27,14 @@ def model_card(
 ) -> str:
     """README.md of an exported folder `name`; `weights`: a description of them; `asked`: its correction prompt."""
     base = None if run is None else base_model(run)
+    line = {} if run is None or step is None else run.metrics.get(step, {})
+    shown = {name: value for name, value in line.items() if SHOWN_METRICS.fullmatch(name)}
     values = {
         "name": _cell(name),
         "base": base and _code(base),
-        "training": [] if run is None else list(_training(run, step, weights)),
+        "training": [] if run is None else list(_training(run, step, line, weights)),
         "measured_at": step,
-        "metrics": [] if run is None or step is None else _results(run.metrics.get(step, {})),
+        "metrics": [(_code(name), f"{value:.4g}") for name, value in shown.items() if isinstance(value, int | float)],
         "folder": repr(name),
         "sampling": _sampling(run),
         "options": repr(run.options("data.apply_chat_template_kwargs") if run else {}),
@@ -62,11 +62,10 @@ def _on_the_hub(run: TrainingRun) -> bool:
     return _HUB_ID.fullmatch(path) is not None and not Path(path).exists()
 
 
-def _training(run: TrainingRun, step: int | None, weights: str) -> Iterator[tuple[str, str]]:
+def _training(run: TrainingRun, step: int | None, line: Mapping[str, Any], weights: str) -> Iterator[tuple[str, str]]:
     """The rows of the card's first table."""
     rollout = "actor_rollout_ref.rollout"
     steps = run.text("trainer.total_training_steps")
-    line = {} if step is None else run.metrics.get(step, {})
     packages = run.versions.get("packages") or {}
     facts = {
         "config": config_name(run.versions.get("command") or [], ""),
@@ -87,12 +86,6 @@ def _training(run: TrainingRun, step: int | None, weights: str) -> Iterator[tupl
     for label, value in facts.items():
         if value:
             yield label, _code(str(value))
-
-
-def _results(line: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The shown metrics of a line of metrics.jsonl, as rows."""
-    found = ((name, value) for name, value in line.items() if SHOWN_METRICS.fullmatch(name))
-    return [(_code(name), f"{value:.4g}") for name, value in found if isinstance(value, int | float)]
 
 
 def _shown(asked: Mapping[str, Any]) -> list[str]:

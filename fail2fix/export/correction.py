@@ -7,8 +7,6 @@ attempts are quoted without their thinking, which ends with the closing mark of 
 `problem_suffix`: the text after every problem of the training data, "" if unknown.
 """
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

@@ -3,12 +3,9 @@
 Every text of a config is checked for secrets before it leaves this module.
 """
 
-from __future__ import annotations
-
-import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from fail2fix.console.printable import one_line
 from fail2fix.console.secret_text import kind_of_secret, refuse_secret
 from fail2fix.method.errors import InputError, reading
+from fail2fix.report.reading import Row, read_metrics, read_object
 from fail2fix.run.folder import CONFIG
 
 MODEL = "actor_rollout_ref.model"
@@ -72,7 +70,10 @@ def find_run(checkpoint: Path, given: Path | None) -> TrainingRun | None:
     with reading(f"{folder / CONFIG}: cannot be read", Exception, hint="restore it, or name another folder with --run"):
         config = OmegaConf.load(folder / CONFIG)
     assert isinstance(config, DictConfig)
-    return TrainingRun(config, _json(folder / "versions.json"), dict(_metrics(folder / "metrics.jsonl")))
+    lines: list[Row] = []
+    with suppress(InputError):
+        lines = read_metrics(folder)
+    return TrainingRun(config, _object(folder / "versions.json"), {line["step"]: line for line in lines})
 
 
 def step_of(checkpoint: Path) -> int | None:
@@ -82,22 +83,14 @@ def step_of(checkpoint: Path) -> int | None:
 
 
 def data_instruction(files: Sequence[Path]) -> str:
-    """The text behind every problem of the training data, where `fail2fix.prepare` wrote it; "" if not known."""
-    cards = [_json(file.expanduser().with_name("card.json")) for file in files]
+    """The instruction appended to every problem of the training data, as `fail2fix.prepare` wrote it; "" if unknown."""
+    cards = [_object(file.expanduser().with_name("card.json")) for file in files]
     found = {str(card.get("instruction") or "") for card in cards}
     return found.pop() if len(found) == 1 else ""
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _object(path: Path) -> dict[str, Any]:
     """The JSON object in a file; {} where it is missing or damaged."""
-    found = None
-    with suppress(OSError, ValueError):
-        found = json.loads(path.read_text(encoding="utf-8"))
-    return found if isinstance(found, dict) else {}
-
-
-def _metrics(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        with suppress(ValueError, KeyError, TypeError):  # a line that a kill truncated
-            row = json.loads(line)
-            yield int(row["step"]), row
+    with suppress(InputError):
+        return read_object(path)
+    return {}

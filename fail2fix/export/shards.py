@@ -3,12 +3,10 @@
 Shards are read as weights only, so no pickled code runs, and memory-mapped: a tensor of one rank is not copied.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import torch
 from torch.distributed.tensor import DTensor, Shard
 
 from fail2fix.method.errors import InputError, reading
+from fail2fix.run.checkpoints import UNFINISHED
 
 # It warns that a mesh was read before any process group; there is none here.
 logging.getLogger("torch.distributed.device_mesh").setLevel(logging.ERROR)
@@ -25,15 +24,31 @@ State = dict[str, torch.Tensor]
 UNREADABLE = (OSError, RuntimeError, EOFError, ValueError)  # truncated, or not written by torch
 
 
+def actor_folder(checkpoint: Path) -> Path:
+    """The folder of the policy's files in a checkpoint's folder. Raises `InputError`: it is incomplete."""
+    actor = checkpoint / "actor" if (checkpoint / "actor").is_dir() else checkpoint
+    if (actor.resolve().parent / UNFINISHED).exists():
+        raise InputError(f"{checkpoint}: this checkpoint was never completed: give another one")
+    _shard_files(actor)
+    if not (actor / "huggingface" / "config.json").is_file():
+        raise InputError(f"{actor}: no huggingface/config.json in it: the checkpoint is incomplete")
+    return actor
+
+
 def read_state(actor: Path) -> State:
     """The state dict of a checkpoint's `actor` folder, every tensor whole.
 
-    Raises `InputError`: no shards, a rank is missing, a file is damaged, or the shards do not fit together.
+    Raises `InputError`: no shards, a rank is missing, a file is damaged, or ranks hold different tensors.
     """
-    return join_shards([_load(path) for path in shard_files(actor)], actor)
+    states = [_load(path) for path in _shard_files(actor)]
+    for rank, state in enumerate(states):
+        if state.keys() != states[0].keys():
+            raise InputError(f"{actor}: ranks 0 and {rank} hold different tensors: the files are of two checkpoints")
+    with torch.no_grad():
+        return {name: _join(name, [state[name] for state in states], actor) for name in states[0]}
 
 
-def shard_files(actor: Path) -> list[Path]:
+def _shard_files(actor: Path) -> list[Path]:
     """The model's file of each rank, in the order of ranks.
 
     Raises `InputError`: there is none, a rank's is missing, or verl's fsdp_config.json does not say how many there are.
@@ -62,18 +77,6 @@ def _load(path: Path) -> State:
     if not isinstance(state, dict):
         raise InputError(f"{path}: holds more than weights, or is damaged: give a checkpoint of verl's FSDP")
     return {str(name): value for name, value in state.items() if isinstance(value, torch.Tensor)}
-
-
-def join_shards(states: Sequence[Mapping[str, torch.Tensor]], actor: Path) -> State:
-    """Whole tensors from the state dict of every rank.
-
-    Raises `InputError`: ranks hold different tensors, or a placement is not supported.
-    """
-    for rank, state in enumerate(states):
-        if state.keys() != states[0].keys():
-            raise InputError(f"{actor}: ranks 0 and {rank} hold different tensors: the files are of two checkpoints")
-    with torch.no_grad():
-        return {name: _join(name, [state[name] for state in states], actor) for name in states[0]}
 
 
 def _join(name: str, parts: Sequence[torch.Tensor], actor: Path) -> torch.Tensor:

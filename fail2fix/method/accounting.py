@@ -1,4 +1,4 @@
-"""Accounting of a step: what went into it is what came out of it, for each stream.
+"""Accounting of a step: whatever enters it leaves it, for each stream.
 
 Prompts in = trained + skipped (by reason) + failed; rollouts asked for = generated = verified = recorded. Each number
 is counted where it happens, independently of the others, and compared here. Plain integers.
@@ -30,8 +30,9 @@ class Account:
         trained: prompts whose rollouts are in the update.
         skipped: reason -> prompts that left the step as the method or the config wants it.
         failed: prompts whose verifier failed.
-        asked, generated, verified, recorded: rollouts requested of the engines, returned by them, given a verdict or
-            a status by the reward function, found in the step's batch or among the groups left out of it.
+        asked, generated: rollouts requested of the engines, and returned by them.
+        verified: rollouts that the reward function gave a verdict or a status.
+        recorded: rollouts in the step's batch or among the groups left out of it.
     """
 
     stream: str
@@ -45,14 +46,14 @@ class Account:
     recorded: int = 0
 
     def enter(self, prompts: int = 0, asked: int = 0, generated: int = 0, verified: int = 0) -> None:
-        """Prompts that came in, and the rollouts made of them."""
+        """Count prompts that enter the step, and their rollouts."""
         self.prompts += prompts
         self.asked += asked
         self.generated += generated
         self.verified += verified
 
     def leave(self, recorded: int = 0, trained: int = 0, failed: int = 0, **skipped: int) -> None:
-        """What became of them; every keyword but the first three is a reason to skip prompts."""
+        """Count prompts and rollouts that leave the step; any other keyword is a reason to skip prompts."""
         self.recorded += recorded
         self.trained += trained
         self.failed += failed

@@ -1,8 +1,8 @@
 """Advantages of correction groups (METHOD.md, "The penalty that does nothing").
 
-All G' rollouts of a group share one attempt, so the risk term is an affine map of a group's verdicts, and dividing the
+All G' rollouts of a group share one attempt, so the risk term is an affine map of a group's verdicts. Dividing the
 shaped rewards by their own std removes it. ``raw_std`` therefore divides the plain reward and the risk term each by its
-own spread, and the baseline ``with_attempt`` makes a group visible in which every rollout broke its attempt.
+own spread. The baseline ``with_attempt`` gives a gradient to a group in which every rollout broke its attempt.
 
 Shapes: K groups, G rollouts in each (G' in METHOD.md).
 
@@ -27,9 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fail2fix.method.config import AdvantageConfig, Baseline, RiskConfig, Scale
-from fail2fix.method.doors import resolve
+from fail2fix.method.doors import Door
 
-ESTIMATORS = {"group_relative": "fail2fix.method.advantage.correction_advantages"}
 EPSILON = 1e-6  # verl's, added to every scale
 ZERO_VARIANCE = 1e-4  # a term whose scale is below this is zero
 
@@ -127,26 +126,33 @@ class Estimator(Protocol):
     """Turns the rewards of correction groups into advantages: a pure function (``fail2fix.advantage.estimator``)."""
 
     def __call__(self, groups: CorrectionGroups, rule: AdvantageRule, /) -> Advantages:
-        """One advantage a rollout, (K, G); each group by itself, zero where ``zero_variance``."""
+        """One advantage per rollout; each group by itself.
+
+        Args:
+            groups: K groups of G rollouts, at least 2 each; rewards in the reward function's units.
+            rule: the sections ``fail2fix.advantage`` and ``fail2fix.risk``, and the base stream's estimator.
+
+        Returns:
+            ``values`` (K, G), float, without units: they multiply the policy gradient. ``zero_variance`` (K,) bool:
+            groups whose values are all zero.
+
+        Raises:
+            Exception: any; it ends the run.
+        """
 
 
-def advantage_estimator(config: AdvantageConfig) -> Estimator:
-    """The function that ``fail2fix.advantage.estimator`` names.
-
-    Raises:
-        InputError: it does not load, or takes other arguments.
-    """
-    found: Estimator = resolve("fail2fix.advantage.estimator", config.estimator, ESTIMATORS, Estimator)
-    return found
+advantage_estimator: Door[Estimator] = Door(
+    "fail2fix.advantage.estimator", Estimator, group_relative="fail2fix.method.advantage.correction_advantages"
+)
 
 
 def correction_advantages(groups: CorrectionGroups, rule: AdvantageRule) -> Advantages:
     """The estimator ``group_relative``: one advantage a rollout (METHOD.md, "The penalty that does nothing").
 
-    With ``raw_std`` it does not change when all rewards, the attempt's included, are multiplied by a positive number or
-    shifted, as long as their std stays at or above ``ZERO_VARIANCE``. Under the penalty rule ``broken`` its absolute
-    value is at most (1 + penalty) (n - 1) / sqrt(n), times n / (n - 1) with ``leave_one_out``, where n is G, or G + 1
-    ``with_attempt``.
+    With ``raw_std``, multiplying all rewards by a positive number or shifting them, the attempt's included, changes
+    nothing. That holds while their std stays at or above ``ZERO_VARIANCE``. Under the penalty rule ``broken`` the
+    absolute value is at most (1 + penalty) (n - 1) / sqrt(n). With ``leave_one_out``, n / (n - 1) times that. Here n is
+    G, or G + 1 ``with_attempt``.
     """
     plain = _with_attempt(groups.plain, groups.attempt_plain, rule)
     taken = _with_attempt(penalties(groups, rule), np.zeros(len(plain)), rule)
@@ -183,7 +189,10 @@ def _with_attempt(values_KG: Array, attempt_K: Array, rule: AdvantageRule) -> Ar
 
 
 def _centered(values_Kn: Array, rule: AdvantageRule) -> Array:
-    """Each value less the mean: of all n, or of the n - 1 others, which is n / (n - 1) times as far away."""
+    """Each value less the mean of all n values in its group.
+
+    ``leave_one_out``: less the mean of the n - 1 others, which is n / (n - 1) times as far away.
+    """
     size = values_Kn.shape[1]
     less_mean_Kn: Array = values_Kn - values_Kn.mean(axis=1, keepdims=True)
     return less_mean_Kn * (size / (size - 1) if rule.leave_one_out else 1.0)
@@ -192,8 +201,8 @@ def _centered(values_Kn: Array, rule: AdvantageRule) -> Array:
 def _scaled(values_Kn: Array, by_Kn: Array, rule: AdvantageRule) -> Array:
     """``values_Kn`` less their mean over the std of ``by_Kn``; zero where their own std is below ``ZERO_VARIANCE``.
 
-    The epsilon is in units of the group's range, so that it does not depend on the scale of the rewards; the range of
-    0/1 rewards is 1. A std of ``by_Kn`` below ``ZERO_VARIANCE`` counts as 1.
+    The epsilon is in units of the group's range, so it does not depend on the scale of the rewards. The range of 0/1
+    rewards is 1. A std of ``by_Kn`` below ``ZERO_VARIANCE`` counts as 1.
     """
     std_K1 = by_Kn.std(axis=1, ddof=1, keepdims=True)
     scale_K1 = np.where(std_K1 < ZERO_VARIANCE, 1.0, std_K1 + EPSILON * np.ptp(by_Kn, axis=1, keepdims=True))

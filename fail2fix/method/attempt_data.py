@@ -2,9 +2,9 @@
 
 Knows: texts, token ids, one fast tokenizer. Must not know: chat messages, the prompt's words, verdicts.
 
-Every marker in an attempt (our delimiters and sentences, special and added tokens' texts, the template's plain-text
-role lines) is broken up by a space, and the result is checked on the ids that the engine receives. An attempt that does
-not pass the check is not used.
+A space breaks up every marker in an attempt: our delimiters and sentences, texts of special and added tokens, and the
+template's plain-text role lines. The result is checked on the ids that the engine receives. An attempt that fails the
+check is not used.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ class AttemptData:
     def quote(self, texts: list[str]) -> list[Encoding | None]:
         """Texts encoded as data; None where a marker survives.
 
-        A tokenizer that normalizes can turn look-alikes into special tokens' texts (full-width under NFKC), so the
-        second round starts from what the first one's ids say.
+        A tokenizer that normalizes can turn look-alikes into special tokens' texts (full-width under NFKC). The second
+        round therefore starts from the decoded ids of the first.
         """
         quotes: list[Encoding | None] = [None] * len(texts)
         pending = dict(enumerate(texts))
@@ -107,7 +107,7 @@ class AttemptData:
         """
         for keep in range(room - self.notice_tokens, MIN_ATTEMPT_TOKENS - 1, -1):
             in_head = int(keep * HEAD_SHARE)
-            head, tail = _cut_back(offsets, in_head), _cut_forward(offsets, len(ids) - (keep - in_head))
+            head, tail = _whole_cut(offsets, in_head, -1), _whole_cut(offsets, len(ids) - (keep - in_head), 1)
             notice = self._encode_one(omission_notice(tail - head))
             if head + len(notice) + len(ids) - tail > room:
                 continue  # this count takes more tokens than the estimate
@@ -125,21 +125,10 @@ class AttemptData:
         return texts
 
 
-def _splits_character(offsets: Sequence[tuple[int, int]], cut: int) -> bool:
-    return 0 < cut < len(offsets) and offsets[cut][0] < offsets[cut - 1][1]
-
-
-def _cut_back(offsets: Sequence[tuple[int, int]], cut: int) -> int:
-    """The nearest cut at or before `cut` that is not inside a character spread over several tokens."""
-    while _splits_character(offsets, cut):
-        cut -= 1
-    return cut
-
-
-def _cut_forward(offsets: Sequence[tuple[int, int]], cut: int) -> int:
-    """The nearest cut at or after `cut` that is not inside a character spread over several tokens."""
-    while _splits_character(offsets, cut):
-        cut += 1
+def _whole_cut(offsets: Sequence[tuple[int, int]], cut: int, step: int) -> int:
+    """The nearest cut from `cut` on, in steps of -1 or 1, that is not inside a character spread over several tokens."""
+    while 0 < cut < len(offsets) and offsets[cut][0] < offsets[cut - 1][1]:
+        cut += step
     return cut
 
 

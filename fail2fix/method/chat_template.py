@@ -41,12 +41,6 @@ class ChatTemplate:
         self._tokenizer = tokenizer
         self._options = dict(options or {})
 
-    @property
-    def source(self) -> str:
-        """The template's own text."""
-        text: str = self._tokenizer.get_chat_template()
-        return text
-
     def render(self, messages: Messages) -> str:
         """The text of `messages` and the generation prompt. ValueError if the template refuses them."""
         try:

@@ -13,9 +13,26 @@ import inspect
 import re
 from collections.abc import Mapping
 from pkgutil import resolve_name
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from fail2fix.method.errors import InputError
+
+Offer = TypeVar("Offer")
+
+
+class Door(Generic[Offer]):
+    """The door of one config key. Called with the key's section, it returns the object that the key names there.
+
+    ``protocol`` and ``shipped`` are those of `resolve`, which also says what is refused.
+    """
+
+    def __init__(self, key: str, protocol: type, **shipped: str) -> None:
+        self.key, self.protocol, self.shipped = key, protocol, shipped
+
+    def __call__(self, section: object) -> Offer:
+        value = getattr(section, self.key.rpartition(".")[2])
+        found: Offer = resolve(self.key, value, self.shipped, self.protocol)
+        return found
 
 
 def resolve(key: str, value: str, shipped: Mapping[str, str], protocol: type) -> Any:
@@ -50,35 +67,24 @@ def resolve(key: str, value: str, shipped: Mapping[str, str], protocol: type) ->
 def _lack(found: object, protocol: type) -> str:
     """What ``found`` lacks of a protocol; "" if nothing."""
     if "__call__" in vars(protocol):
-        return _misfit(found, _parameters(protocol.__call__)[1:])
-    if getattr(protocol, "__abstractmethods__", ()) and not _is_subclass(found, protocol):
+        return _misfit(found, protocol.__call__, bound=True)
+    is_abstract = bool(getattr(protocol, "__abstractmethods__", ()))
+    if is_abstract and not (isinstance(found, type) and issubclass(found, protocol)):
         return f"must be a subclass of {protocol.__name__}"
     attributes = {*dir(protocol), *getattr(protocol, "__annotations__", ())}
     wanted = sorted(name for name in attributes if not name.startswith("_"))
     missing = {name for name in wanted if not hasattr(found, name)} | set(getattr(found, "__abstractmethods__", ()))
     if missing:
         return f"lacks {', '.join(sorted(missing))}"
-    misfits = {name: _misfit_of_method(found, protocol, name) for name in wanted}
+    # What a class defines takes the instance first; a module's function and a bound method do not.
+    bound, functions = not isinstance(found, type), {name: getattr(protocol, name, None) for name in wanted}
+    misfits = {n: _misfit(getattr(found, n), f, bound) for n, f in functions.items() if inspect.isfunction(f)}
     return "; ".join(f"{name} {misfit}" for name, misfit in misfits.items() if misfit)
 
 
-def _is_subclass(found: object, protocol: type) -> bool:
-    return isinstance(found, type) and issubclass(found, protocol)
-
-
-def _misfit_of_method(found: object, protocol: type, name: str) -> str:
-    method = getattr(protocol, name, None)
-    if not inspect.isfunction(method):
-        return ""
-    # What a class defines takes the instance first; a module's function and a bound method do not.
-    return _misfit(getattr(found, name), _parameters(method)[0 if isinstance(found, type) else 1 :])
-
-
-def _parameters(function: Any) -> list[str]:
-    return list(inspect.signature(function).parameters)
-
-
-def _misfit(found: object, parameters: list[str]) -> str:
+def _misfit(found: object, function: Any, bound: bool) -> str:
+    """How ``found`` differs from a function of a protocol; ``bound``: it takes no instance; "" if it fits."""
+    parameters = list(inspect.signature(function).parameters)[1 if bound else 0 :]
     called = f"must be a function of ({', '.join(parameters)})"
     if not callable(found):
         return called

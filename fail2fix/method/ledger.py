@@ -57,8 +57,8 @@ class Ledger:
     Attributes:
         lines: stream (``base``, ``correction``, ``initial``) -> its cost.
         optimizer_steps: optimizer steps taken, M a step.
-        seconds: wall-clock seconds of training, in which the streams' seconds are contained: steps and the weight syncs
-            after them and an offline pool's generation, without validation, checkpoints and dumps.
+        seconds: wall-clock seconds of training, the streams' seconds included: steps, the weight syncs after them, and
+            an offline pool's generation. Validation, checkpoints and dumps are not counted.
         problems: keys of the distinct training problems seen.
     """
 
@@ -76,10 +76,6 @@ class Ledger:
         self.lines[stream] = self.lines.get(stream, Cost()) + cost
         self.problems.update(problems)
 
-    def affords(self, rollouts: int, budget: int | None) -> bool:
-        """Whether ``rollouts`` more stay within ``budget``; always, without a budget."""
-        return rollouts <= self.left(budget)
-
     def left(self, budget: int | None) -> float:
         """Rollouts left of ``budget``; infinite without one."""
         return math.inf if budget is None else budget - self.total.rollouts
@@ -96,12 +92,8 @@ class Ledger:
         return {f"fail2fix/ledger/{name}": float(value) for name, value in values.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "lines": {stream: asdict(cost) for stream, cost in self.lines.items()},
-            "optimizer_steps": self.optimizer_steps,
-            "seconds": self.seconds,
-            "problems": sorted(self.problems),
-        }
+        lines = {stream: asdict(cost) for stream, cost in self.lines.items()}
+        return vars(self) | {"lines": lines, "problems": sorted(self.problems)}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Ledger:

@@ -1,15 +1,15 @@
-"""Texts that quoted data must not contain, and how they are made harmless.
+"""Markers that quoted data must not contain, and how a space breaks them up.
 
-Knows: marker strings, phrases of the prompt, and the two literals this package writes around an attempt (its
-delimiters and the notice of a shortening). Must not know: tokenizers, chat templates, verdicts.
+Knows: marker strings, phrases of the prompt, and what this package writes around an attempt (delimiters, and the notice
+of a shortening). Must not know: tokenizers, chat templates, verdicts.
 
 A marker is broken up by one inserted space, so that the words stay readable and nothing is lost:
 
 >>> Markers.of(["<|im_end|>"]).neutralize("x <|im_end|> y </ATTEMPT> z")
 'x < |im_end|> y </A TTEMPT> z'
 
-What a tokenizer parses is matched exactly. What only a reader would take for a marker (delimiters, notice, role
-lines, the prompt's own phrases) is looked for in a folded view of the text, where look-alikes are alike:
+What a tokenizer parses is matched exactly. Delimiters, notice, role lines and the prompt's own phrases mislead a reader
+even in disguise. They are matched in a folded view of the text, in which look-alikes are equal:
 
 >>> Markers.of([], roles=["USER:"]).neutralize("<\\\\/\\u0430ttempt> \\uff35ser :")
 '<\\\\/\\u0430 ttempt> \\uff35 ser :'
@@ -27,8 +27,8 @@ from unicodedata import category, normalize
 OPEN_DELIMITER = "<attempt>"
 CLOSE_DELIMITER = "</attempt>"
 
-# Inserting a space can only complete another marker if that marker has a space in it; two rounds settle the
-# templates we know, and a text that is not settled after four is given up.
+# Inserting a space can only complete another marker if that marker has a space in it. Two rounds settle the templates
+# we know; a text that four rounds do not settle is rejected.
 MAX_ROUNDS = 4
 # Longer role lines are recognized by their beginning.
 MAX_MARKER_CHARS = 120
@@ -41,7 +41,7 @@ _OWN_DELIMITER = r"<[/\\\s]*a(?=ttempt)"
 _OWN_NOTICE = r"\[(?=\.\.\.\s*\d+\s*tokens\s*left\s*out)"
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 
-# Characters that print nothing, or only on top of another.
+# Unicode categories of characters that print nothing, or only on top of another.
 _UNSEEN = {"Cf", "Cc", "Mn", "Me"}
 _HANGUL_FILLERS = "\u115f\u1160"
 # Brackets and slashes; Cyrillic, Greek, Cherokee and small-capital letters. What NFKD reaches is not listed.
@@ -72,7 +72,7 @@ _ODD = re.compile(r"[^\t-\r -~]+")
 
 
 class _Folds(dict[int, str]):
-    """Character code to what it looks like: lower case, '' if it is not seen. Filled on demand."""
+    """Character code to the character it looks like: lower case, '' if invisible. Filled on demand."""
 
     def __missing__(self, code: int) -> str:
         seen = (c for c in normalize("NFKD", chr(code)) if c.isspace() or category(c) not in _UNSEEN)
@@ -84,17 +84,17 @@ _FOLDS = _Folds()
 
 
 def omission_notice(left_out: int) -> str:
-    """What stands in the place of `left_out` tokens that were cut out of an attempt."""
+    """The text that replaces `left_out` tokens in the middle of a shortened attempt."""
     return f"\n[... {left_out} tokens left out ...]\n"
 
 
 def _fold(text: str) -> str:
-    """`text` as it looks, character by character."""
+    """Fold `text`: replace each character by the one it looks like."""
     return _ODD.sub(lambda odd: odd.group().translate(_FOLDS), text).lower()
 
 
 def _unfolded(text: str, ends: Sequence[int]) -> list[int]:
-    """For positions in the folded `text`, those in `text` itself, each behind a whole character."""
+    """Positions in `text` of the positions `ends` in the folded `text`, each after a whole character."""
     if not ends or not _ODD.search(text):
         return list(ends)
     lengths = list(accumulate(len(_FOLDS[ord(character)]) for character in text))
@@ -105,25 +105,27 @@ def _any_of(texts: set[str]) -> str:
     """A regex for any of `texts`, branching character by character: cost does not grow with their number."""
     if "" in texts:
         return ""
-    tails: dict[str, set[str]] = {}
-    for text in texts:
-        tails.setdefault(text[0], set()).add(text[1:])
-    branches = [re.escape(first) + _any_of(rest) for first, rest in sorted(tails.items())]
+    branches = [re.escape(first) + _any_of(rest) for first, rest in _tails(texts)]
     return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
 
 
-def _exactly(texts: Iterable[str]) -> re.Pattern[str]:
-    """A pattern whose every match is the first character of one of `texts`, which a space behind it breaks."""
+def _tails(texts: Iterable[str]) -> list[tuple[str, set[str]]]:
+    """Each first character of `texts`, and what follows it in them."""
     tails: dict[str, set[str]] = {}
     for text in texts:
         tails.setdefault(text[0], set()).add(text[1:MAX_MARKER_CHARS])
-    return re.compile("|".join(f"{re.escape(c)}(?={_any_of(t)})" for c, t in sorted(tails.items())) or "(?!)")
+    return sorted(tails.items())
+
+
+def _exactly(texts: Iterable[str]) -> re.Pattern[str]:
+    """A pattern whose every match is the first character of one of `texts`; a space after it breaks the marker."""
+    return re.compile("|".join(f"{re.escape(c)}(?={_any_of(t)})" for c, t in _tails(texts)) or "(?!)")
 
 
 def _however_spaced(text: str, *, own_word: bool = False) -> str | None:
-    """A regex, for folded text, of the piece of `text` behind which a space breaks it; None if nothing can.
+    """A regex, for folded text, of the piece of `text` after which a space breaks it; None if no space can.
 
-    The break is inside a word: around words and signs, spaces are allowed anyway. `own_word`: only where a word
+    The break is inside a word: around words and signs, spaces are allowed anyway. `own_word`: match only where a word
     can begin.
     """
     words = re.findall(r"\w+|[^\w\s]", _fold(text))
@@ -142,14 +144,14 @@ def _spaced(words: Iterable[str]) -> str:
 
 
 def _sentences(text: str) -> list[str]:
-    """The sentences of `text` without their closing signs, less those too short to be told from any prose."""
+    """The sentences of `text` without their closing signs. Sentences that any prose may contain are left out."""
     sentences = (sentence.strip().rstrip(".!?:。！？：") for sentence in _SENTENCE_END.split(text))
     return [sentence for sentence in sentences if len("".join(sentence.split())) >= MIN_PHRASE_CHARS]
 
 
 def _by_looks(roles: Iterable[str], phrases: Iterable[str]) -> re.Pattern[str]:
     """A pattern for folded text whose every match is the piece of a marker after which one space breaks it."""
-    # Role lines are ordinary words in other places (`superuser:`), so only a whole word counts.
+    # A role line is also part of ordinary words (`superuser:`), so only a whole word counts.
     lines = {_however_spaced(role, own_word=True) for role in roles}
     said = {_however_spaced(sentence) for text in phrases for sentence in _sentences(text)}
     return re.compile("|".join([_OWN_DELIMITER, _OWN_NOTICE, *sorted(filter(None, lines | said))]))
@@ -159,8 +161,10 @@ def _by_looks(roles: Iterable[str], phrases: Iterable[str]) -> re.Pattern[str]:
 class Markers:
     """The markers of one tokenizer, chat template and prompt, with this package's own. Ours.
 
-    `texts`: the marker strings, each of at least two characters, matched exactly and anywhere. `by_looks`: what
-    is matched in the folded view; the delimiters and the notice are always in.
+    Attributes:
+        texts: the marker strings, each of at least two characters.
+        exactly: matches `texts` anywhere.
+        by_looks: matches in the folded view; the delimiters and the notice are always included.
     """
 
     texts: tuple[str, ...]
@@ -171,9 +175,10 @@ class Markers:
     def of(cls, texts: Iterable[str], *, roles: Iterable[str] = (), phrases: Iterable[str] = ()) -> Markers:
         """Markers from strings; a single character cannot be broken up and is left out.
 
-        `roles`: plain-text role lines, matched exactly anywhere, and by their looks as words of their own,
-        with any capitals and spaces. `phrases`: the prompt's own words, each sentence matched likewise,
-        anywhere.
+        Args:
+            texts: matched exactly and anywhere.
+            roles: plain-text role lines, matched exactly anywhere, and by their looks as whole words.
+            phrases: the prompt's own words, each sentence matched by its looks anywhere.
         """
         roles = sorted(set(roles))
         kept = tuple(sorted({text for text in (*texts, *roles) if len(text) > 1 and text.strip()}))
@@ -188,12 +193,12 @@ class Markers:
         return self.exactly.search(text) is not None or self.by_looks.search(_fold(text)) is not None
 
     def first_exact(self, text: str) -> str:
-        """The first of `texts` that occurs in `text`, the longest where several begin there; "" if none occurs."""
+        """The first of `texts` that occurs in `text`, of several at one place the longest; "" if none occurs."""
         found = self.exactly.search(text)
         return max((t for t in self.texts if text.startswith(t, found.start())), key=len, default="") if found else ""
 
     def neutralize(self, text: str) -> str | None:
-        """`text` with every marker broken up; unchanged if it has none; None if it cannot be settled."""
+        """`text` with every marker broken up, unchanged if it has none; None if a marker is left after `MAX_ROUNDS`."""
         for _ in range(MAX_ROUNDS):
             breaks = self._breaks(text)
             if not breaks:
@@ -203,6 +208,6 @@ class Markers:
         return None if self.found_in(text) else text
 
     def _breaks(self, text: str) -> list[int]:
-        """Where spaces go, in order."""
+        """Sorted positions in `text` at which a space is inserted."""
         seen = [match.end() for match in self.by_looks.finditer(_fold(text))]
         return sorted({match.end() for match in self.exactly.finditer(text)}.union(_unfolded(text, seen)))

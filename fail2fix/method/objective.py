@@ -1,11 +1,11 @@
 """The joint objective J = J_base + lambda J_corr: who is averaged over what (METHOD.md, item 6; ours).
 
-Each stream is averaged over itself inside each mini-batch, so lambda means the same whatever K and G' are. Here are the
-batch's shape (how many corrections fit, which row goes where) and the two denominators of every row; the loss itself is
-in ``fail2fix.verl_ext.loss``. A stream is its place in the batch: 0 base, 1 correction.
+Each stream is averaged over itself inside each mini-batch, so lambda means the same whatever K and G' are. This
+module decides the batch's shape (how many corrections fit, which row goes where) and the two denominators of every row.
+The loss itself is in ``fail2fix.verl_ext.loss``. A stream is its place in the batch: 0 base, 1 correction.
 
-Rows reach the ranks in contiguous chunks, and every rank cuts its chunk into M equal mini-batches, so the order of rows
-is rank by rank, in each rank mini-batch by mini-batch, in each mini-batch stream by stream.
+Rows reach the ranks in contiguous chunks, and every rank cuts its chunk into M equal mini-batches. The order of rows is
+therefore rank by rank, in each rank mini-batch by mini-batch, in each mini-batch stream by stream.
 
 Example::
 
@@ -98,8 +98,8 @@ def rows_to_update(
 ) -> NDArray[np.int64]:
     """The rows of a laid-out batch that an update has to see, laid out again (ours).
 
-    A row without advantage and without regularization has no gradient: it stays in the denominators (``stream_sizes``),
-    and its forward and backward passes can be left out. Every rank and mini-batch keeps as many rows as the fullest one
+    A row without advantage and without regularization has no gradient. It stays in the denominators (``stream_sizes``);
+    its forward and backward passes can be left out. Every rank and mini-batch keeps as many rows as the fullest one
     needs, so a few that are not needed may stay.
 
     Args:

@@ -92,15 +92,17 @@ def block_text(problem: str, attempt: str, header: str, instruction: str) -> str
 class CorrectionPromptBuilder:
     """Builds correction prompts for one tokenizer and chat template (CIPO sec. 3; forms and defences ours).
 
-    `form`: `block` quotes the attempt in one user turn; `turn` leaves it the assistant's own turn and appends
-    a request, ids only, and falls back to `block` where that is not safe. `max_tokens`: the longest prompt,
-    in tokens. `thinking`: whether thinking blocks in attempts are removed or kept. `thinking_marks`: pairs of an
-    opening and a closing mark of thinking, beside the known ones. `chat_template_kwargs`: as for the base prompts,
-    e.g. `{"enable_thinking": False}`.
+    Args:
+        form: `block` quotes the attempt in one user turn. `turn` leaves it the assistant's own turn and appends a
+            request, ids only; where that is not safe, it falls back to `block`.
+        max_tokens: the longest prompt, in tokens.
+        thinking: `strip` removes thinking blocks from attempts, `keep` keeps them.
+        thinking_marks: pairs of an opening and a closing mark of thinking, beside the known ones.
+        chat_template_kwargs: as for the base prompts, e.g. `{"enable_thinking": False}`.
 
-    ValueError: unknown form or thinking, max_tokens < 1, a tokenizer without fast backend or chat template,
-    or a template that does not render the user's content (form `turn`: user-assistant-user contents) once, in order
-    and unchanged.
+    Raises:
+        ValueError: unknown form or thinking, max_tokens < 1, or a tokenizer without fast backend or chat template.
+            Or the template does not render the contents once, in order and unchanged (`turn`: of three turns).
     """
 
     def __init__(
@@ -124,7 +126,7 @@ class CorrectionPromptBuilder:
         special = parsed_texts(tokenizer)
         self.thinking_marks = ThinkingMarks.of(
             thinking_marks,
-            template=self._template.source,
+            template=tokenizer.get_chat_template(),
             tokens=special,
             generation_prompt=self._template.glue(["user"])[1],
         )
@@ -133,20 +135,18 @@ class CorrectionPromptBuilder:
         self._data = AttemptData(tokenizer, self.thinking_marks, self.markers)
         self._measure_fixed_words()
 
-    def fits(self, context_messages: Sequence[Mapping[str, str]], prompt_tokens: int) -> bool:
+    def fits(self, prompt_tokens: int) -> bool:
         """Whether a base prompt of `prompt_tokens` tokens leaves room for at least a shortened attempt.
 
-        Arithmetic only, right to within the few tokens that merge differently beside our words; `build` has
-        the last word. ValueError as for `build`.
+        An estimate: a few tokens merge differently beside our words. `build` decides.
         """
-        _check_messages(context_messages)
         return prompt_tokens + self._fixed_tokens + MIN_ATTEMPT_TOKENS <= self._max_tokens
 
     def build(self, contexts: Sequence[AttemptContext]) -> list[CorrectionPrompt | None]:
         """One prompt an attempt, in the same order; None where it cannot fit, cannot be made safe or is blank.
 
-        Blank, in both forms: only whitespace is left of the attempt without its special tokens and, where
-        thinking is stripped, its thinking, as when it was cut off inside a thinking block.
+        An attempt is blank if only whitespace is left without its special tokens and, where thinking is stripped,
+        without its thinking. A response that was cut off inside a thinking block is an example.
 
         ValueError: the last message is not the user's, its content is not a string, or the template refuses
         it.
@@ -181,10 +181,8 @@ class CorrectionPromptBuilder:
     def _frames(self, contexts: Sequence[AttemptContext]) -> list[_Frame]:
         """One frame a context; each problem is rendered once, and each distinct text tokenized once."""
         keys = [repr(context.messages) for context in contexts]
-        texts: dict[str, tuple[str, str, str]] = {}
-        for key, context in zip(keys, contexts, strict=True):
-            if key not in texts:
-                texts[key] = self._frame_texts(context.messages)
+        messages = {key: context.messages for key, context in zip(keys, contexts, strict=True)}
+        texts = {key: self._frame_texts(given) for key, given in messages.items()}
         distinct = list(dict.fromkeys(text for triple in texts.values() for text in triple))
         ids = dict(zip(distinct, self._tokenize(distinct), strict=True))
         frames = {

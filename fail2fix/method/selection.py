@@ -1,8 +1,8 @@
 """Replay selection: which of a step's attempts become correction prompts (CIPO; METHOD.md, item 2).
 
-A pure function of (seed, step, verdicts, lengths, texts). Chance enters as a hash of the attempt's own
-content, so neither the order in which rollouts finish nor their place in the batch changes what is chosen.
-Knows nothing of tokenizers, rewards or tensors.
+A pure function of (seed, step, verdicts, lengths, texts). Chance enters as a hash of the attempt's own content. Neither
+the order in which rollouts finish nor their place in the batch changes what is chosen. Must not know: tokenizers,
+rewards, tensors.
 
 Example::
 
@@ -16,15 +16,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import floor
 from typing import Protocol
 
 from fail2fix.method.config import ReplayConfig
-from fail2fix.method.doors import resolve
-
-RULES = {"quotas": "fail2fix.method.selection.select_attempts"}
+from fail2fix.method.doors import Door
 
 
 @dataclass(frozen=True)
@@ -38,8 +36,8 @@ class Attempt:
         content: what was written, or a digest of it (a run's: of the token ids); equal content of one problem is one
             attempt.
         cut_off: it ended at the length limit.
-        replayable: False keeps it out (its check timed out, so it cannot be read, or its prompt has no room for an
-            attempt).
+        replayable: False: never chosen, because its check timed out (it cannot be read) or its prompt has no room for
+            an attempt.
     """
 
     group: int
@@ -59,18 +57,21 @@ class PromptGroup:
 
     @property
     def solved(self) -> int:
-        """How many of the G rollouts are correct: the integer behind the empirical pass rate."""
+        """Correct rollouts of the G: the integer behind the empirical pass rate."""
         return sum(attempt.correct for attempt in self.attempts)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The chosen attempts, problems in the step's order, and how each place was filled.
+    """Chosen attempts, problems in the step's order, and how each place was filled.
 
-    ``medium`` and ``fallback`` count places filled from inside and outside the band by their own side,
-    ``filled`` places filled from the other side, ``relaxed`` places beyond ``max_attempts_per_prompt`` (of either
-    side), ``cut_off`` chosen attempts that ended at the length limit; ``duplicates`` and ``unreplayable`` were never
-    candidates.
+    Attributes:
+        attempts: the chosen attempts.
+        wanted_correct: n+, how many of them should be correct.
+        counts: places filled by their own side from inside and outside the band (``medium``, ``fallback``); places
+            filled by the other side (``filled``). ``relaxed``: places of either side beyond
+            ``max_attempts_per_prompt``. ``cut_off``: chosen attempts that ended at the length limit. ``candidates``,
+            and attempts that were none: ``duplicates``, ``unreplayable``.
     """
 
     attempts: list[Attempt]
@@ -80,14 +81,6 @@ class Selection:
     @property
     def correct(self) -> int:
         return sum(attempt.correct for attempt in self.attempts)
-
-    def first(self, k: int) -> Selection:
-        """The first ``k`` attempts; the others count as ``trimmed``: a rule of your own may choose any number."""
-        if k == len(self.attempts):
-            return self
-        counts = Counter(self.counts)
-        counts["trimmed"] += len(self.attempts) - k
-        return Selection(self.attempts[:k], self.wanted_correct, counts)
 
     @property
     def rho_effective(self) -> float:
@@ -106,21 +99,22 @@ class SelectionRule(Protocol):
         Args:
             groups: the problems of the source of attempts, G rollouts each.
             k: the number of correction prompts wanted; at most the number of distinct candidates.
-            rho: the wanted share of correct attempts.
+            rho: the wanted share of correct attempts, in [0, 1].
             config: the section ``fail2fix.replay``.
             seed: the run's seed.
             step: the number of the step, from 1. With ``seed``, the only source of chance.
+
+        Returns:
+            the attempts, in the order of their correction groups. ``wanted_correct`` and ``counts`` become metrics.
+
+        Raises:
+            Exception: any; it ends the run. So does the choice of an attempt that is not replayable and has no prompt.
         """
 
 
-def selection_rule(config: ReplayConfig) -> SelectionRule:
-    """The function that ``fail2fix.replay.rule`` names.
-
-    Raises:
-        InputError: it does not load, or takes other arguments.
-    """
-    rule: SelectionRule = resolve("fail2fix.replay.rule", config.rule, RULES, SelectionRule)
-    return rule
+selection_rule: Door[SelectionRule] = Door(
+    "fail2fix.replay.rule", SelectionRule, quotas="fail2fix.method.selection.select_attempts"
+)
 
 
 def in_band(solved: int, rollouts: int, config: ReplayConfig) -> bool:
@@ -141,10 +135,9 @@ def wanted_correct(k: int, rho: float, has_correct: bool, has_failed: bool, keep
 
 
 def distinct_candidates(groups: Sequence[PromptGroup]) -> tuple[list[Attempt], Counter[str]]:
-    """Attempts that may be replayed, identical ones once, and how many were left out and why.
+    """Attempts that may be replayed, identical ones once, and the counts of the others by reason.
 
-    A problem may have several groups. Of equal content with different verdicts the failed one is kept,
-    whichever came first.
+    A problem may have several groups. If identical attempts have different verdicts, the failed one is kept.
     """
     key = {attempt.group: group.key for group in groups for attempt in group.attempts}
     seen: set[tuple[str, bytes]] = set()
@@ -167,8 +160,8 @@ def select_attempts(
 ) -> Selection:
     """At most ``k`` attempts, ``rho`` of them correct, medium problems first (CIPO; METHOD.md, item 2).
 
-    rho (the paper's) comes before the limit a problem (ours): a side exceeds the limit before the other side fills in.
-    Fewer than ``k`` come back only when fewer distinct attempts exist.
+    rho (the paper's) comes before the limit per problem (ours): a side exceeds the limit before the other side fills
+    in. Fewer than ``k`` are returned only if fewer distinct attempts exist.
     """
     key = {attempt.group: group.key for group in groups for attempt in group.attempts}
     candidates, counts = distinct_candidates(groups)
@@ -183,8 +176,8 @@ def select_attempts(
     n_correct = wanted_correct(k, rho, bool(sides[True]), bool(sides[False]), config.keep_probe)
     quota = {True: n_correct, False: k - n_correct}
     chosen = _Chosen(config.max_attempts_per_prompt, key, counts)
-    # One of each side before the rest, the side with fewer problems first: a problem at its limit must not
-    # keep the other side's only attempts out.
+    # First one of each side, the side with fewer problems before the other. Otherwise a problem at its limit could
+    # exclude the other side's only attempts.
     rarest = sorted(quota, key=lambda side: len({key[a.group] for a in sides[side]}))
     places = [(side, min(1, quota[side])) for side in rarest] + list(quota.items())
     for side, wanted in places:
@@ -210,7 +203,7 @@ def select_fitting(
     seed: int,
     step: int,
 ) -> Selection:
-    """A rule's attempts, as many as the batch has places for.
+    """Choose by a rule as many attempts as the batch has places for.
 
     Args:
         wanted: the configured K.
@@ -219,8 +212,10 @@ def select_fitting(
     available = min(wanted, len(distinct_candidates(groups)[0]))
     k = fits(available)
     chosen = rule(groups, k, rho, config, seed, step)
-    chosen.counts["trimmed"] = available - k
-    return chosen.first(fits(min(len(chosen.attempts), k)))
+    # A rule of your own may choose any number.
+    kept = fits(min(len(chosen.attempts), k))
+    chosen.counts["trimmed"] = available - k + len(chosen.attempts) - kept
+    return replace(chosen, attempts=chosen.attempts[:kept])
 
 
 def _medium_problems(groups: Sequence[PromptGroup], config: ReplayConfig) -> set[str]:
@@ -234,7 +229,7 @@ def _medium_problems(groups: Sequence[PromptGroup], config: ReplayConfig) -> set
 
 
 class _Chosen:
-    """The attempts taken so far, with the limit a problem."""
+    """Attempts taken so far, with the limit per problem."""
 
     def __init__(self, limit: int, key: dict[int, str], counts: Counter[str]) -> None:
         self.attempts: list[Attempt] = []
@@ -249,7 +244,7 @@ class _Chosen:
         return sum(a.correct == correct for a in self.attempts)
 
     def take(self, line: Iterable[Attempt], wanted: int, relaxed: bool = False) -> list[Attempt]:
-        """Up to ``wanted`` more of a line; ``relaxed``: also of problems at their limit."""
+        """Take up to ``wanted`` more of a line; ``relaxed``: also of problems at their limit."""
         taken: list[Attempt] = []
         for attempt in line:
             if len(taken) >= wanted:

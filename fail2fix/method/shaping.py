@@ -10,9 +10,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from fail2fix.method.config import RiskConfig
-from fail2fix.method.doors import resolve
-
-PENALTIES = {"broken": "fail2fix.method.shaping.shape_reward"}
+from fail2fix.method.doors import Door
 
 
 class PenaltyRule(Protocol):
@@ -26,21 +24,17 @@ class PenaltyRule(Protocol):
             attempt_correct: v(y), the verdict of the attempt.
             correct: v(y-hat), the verdict of the correction.
             risk: the section ``fail2fix.risk``.
+
+        Raises:
+            Exception: any; it ends the run. So does a reward that is not a finite number.
         """
 
 
-def penalty_rule(risk: RiskConfig) -> PenaltyRule:
-    """The function that ``fail2fix.risk.rule`` names.
-
-    Raises:
-        InputError: it does not load, or takes other arguments.
-    """
-    rule: PenaltyRule = resolve("fail2fix.risk.rule", risk.rule, PENALTIES, PenaltyRule)
-    return rule
+penalty_rule: Door[PenaltyRule] = Door("fail2fix.risk.rule", PenaltyRule, broken="fail2fix.method.shaping.shape_reward")
 
 
 def shape_reward(reward: float, attempt_correct: bool, correct: bool, risk: RiskConfig) -> float:
-    """R~ = R - lambda_risk * s * 1[v(y) = 1 and v(y-hat) = 0]: the rule ``broken`` (CIPO; METHOD.md, item 4)."""
+    """The rule ``broken``: R~ = R - lambda_risk * s * 1[v(y) = 1, v(y-hat) = 0] (CIPO; METHOD.md, item 4)."""
     return reward - (risk.penalty * risk.reward_scale if attempt_correct and not correct else 0.0)
 
 

@@ -1,4 +1,4 @@
-"""Thinking in responses: the marks of the model families, where a response's thinking ends, and unknown marks.
+"""Thinking blocks in responses: the marks of the model families, where thinking ends, and unknown marks.
 
 Knows: texts. Must not know: tokenizers, chat templates, prompts.
 
@@ -32,12 +32,12 @@ KNOWN_MARKS = (
     ("<thought>", "</thought>"),  # EXAONE Deep
     ("<thinking>", "</thinking>"),
 )
-"""{opening mark, closing mark} of the model families."""
+"""(opening mark, closing mark) of each model family."""
 
-# Gemma 4 writes it in a system turn to switch thinking on.
+# Gemma 4 writes this in a system turn to switch thinking on.
 _NOT_MARKS = frozenset({"<|think|>"})
 _THINKING_WORD = "think|thought|reason|reflect|analysis|scratchpad|deliberat"
-# Bounded, so that a search takes linear time. A square bracket behind a name or a bracket is an index.
+# Bounded, so that a search takes linear time. A square bracket after a name or a bracket is an index.
 _LIKE_A_MARK = re.compile(
     rf"(?:<|\u25c1|(?<![\w\])])\[)[\w:.|\- ]{{0,24}}?(?:{_THINKING_WORD})[\w:.|\- ]{{0,24}}?[>\u25b7\]]", re.IGNORECASE
 )
@@ -48,8 +48,10 @@ _BLANKS = re.compile(r"\s*")
 class ThinkingMarks:
     """The marks that begin and end thinking in responses to one chat template. Ours.
 
-    `closings`: opening mark to closing mark. `lone`: closing marks that end thinking although the response does not
-    open it. `opened`: the opening mark of the thinking that the generation prompt begins, "" if it begins none.
+    Attributes:
+        closings: opening mark -> closing mark.
+        lone: closing marks that end thinking even if the response does not open it.
+        opened: the opening mark at the end of the generation prompt; "" if there is none.
     """
 
     closings: dict[str, str]
@@ -67,8 +69,14 @@ class ThinkingMarks:
     ) -> ThinkingMarks:
         """The known marks and `extra` pairs of an opening and a closing mark.
 
-        `template`, `tokens`: the chat template's text and the tokens parsed out of text; a closing mark without an
-        opening one counts only if it occurs there or is given. None: unknown, so every closing mark counts.
+        Args:
+            extra: pairs of an opening and a closing mark.
+            template: the chat template's text; None: unknown.
+            tokens: texts that the tokenizer parses as tokens of their own.
+            generation_prompt: the text before every response.
+
+        A closing mark without its opening mark counts if it is in `extra` or `template`, or if one of `tokens` is part
+        of it. Every closing mark counts if the template is unknown.
         """
         given = {pair[0]: pair[1] for pair in extra}
         closings = dict(KNOWN_MARKS) | given
@@ -87,7 +95,7 @@ class ThinkingMarks:
     def answer_of(self, text: str) -> str:
         """`text` without its thinking and the newlines around the rest; unchanged if it has none.
 
-        Thinking that does not end, as when the response was cut off inside it, leaves nothing.
+        If thinking does not end, as in a response that was cut off inside it, nothing is left.
         """
         end = self._end_of_begun(text)
         while end >= 0 and (mark := self._opening.match(text, end)):
@@ -102,16 +110,16 @@ class ThinkingMarks:
         return {mark for pair in self.closings.items() for mark in pair}
 
     def holds(self, text: str) -> bool:
-        """Whether `text` is a part of a mark, as the tokens are that a mark consists of."""
+        """Whether `text` is part of a mark, as each token of the mark is."""
         return any(text in mark for mark in self.texts)
 
     def unknown_at_start(self, text: str) -> bool:
-        """Whether a response begins with what looks like an opening mark and is not known as one."""
+        """Whether a response begins with an unknown text that looks like an opening mark."""
         mark = _LIKE_A_MARK.match(text, _BLANKS.match(text).end())  # type: ignore[union-attr]
         return mark is not None and not self._is_known(mark.group())
 
     def unknown_in(self, texts: Iterable[str]) -> list[str]:
-        """What looks like an opening mark in a chat template or among tokens and is not known as one."""
+        """Unknown texts in a chat template or among tokens that look like an opening mark, sorted."""
         found = {mark.group() for text in texts for mark in _LIKE_A_MARK.finditer(text)}
         return sorted(mark for mark in found if not self._is_known(mark))
 
@@ -119,7 +127,7 @@ class ThinkingMarks:
         return mark in _NOT_MARKS or self.holds(mark)
 
     def _end_of_begun(self, text: str) -> int:
-        """Where thinking ends that was begun before `text`: 0 if none was, -1 if it does not end."""
+        """End in `text` of the thinking begun before it: 0 if none was begun, -1 if it does not end."""
         if self.opened:
             return _after(text, self.closings[self.opened], 0)
         first = self._first.search(text)

@@ -127,7 +127,7 @@ def check_correction_prompts(config: DictConfig, tokenizer: Any) -> list[str]:
     path, limit = config.actor_rollout_ref.model.path, settings.correction.max_prompt_length
     with reading(f"actor_rollout_ref.model.path={path}: its chat template is not usable", ValueError):
         builder = correction_prompt_builder(config, tokenizer)
-    if not builder.fits([{"role": "user", "content": ""}], config.data.max_prompt_length):
+    if not builder.fits(config.data.max_prompt_length):
         raise InputError(
             f"fail2fix.correction.max_prompt_length={limit} has no room for a problem of data.max_prompt_length="
             f"{config.data.max_prompt_length} tokens, the template's words and an attempt; raise it"

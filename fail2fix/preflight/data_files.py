@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -23,7 +23,7 @@ from omegaconf import DictConfig, ListConfig
 
 from fail2fix.method.errors import InputError, reason_of
 from fail2fix.preflight.chat import Chat
-from fail2fix.preflight.data_rows import FIELDS, Repeats, media_keys, row_problem, unsupported_problem
+from fail2fix.preflight.data_rows import FIELDS, media_keys, row_problem, unsupported_problem
 from fail2fix.preflight.ground_truths import GroundTruths
 from fail2fix.run.settings import asks_for_corrections, fail2fix_settings, writes_streams
 
@@ -45,7 +45,16 @@ class DataSet:
     counted: bool = True
     marked: int = 0
     first_marked: str = ""
-    repeats: Repeats = field(default_factory=Repeats)
+    repeated: int = 0
+    contradictory: int = 0
+    truths: dict[int, int] = field(default_factory=dict)  # of each problem, its first ground truth; both as hashes
+
+    def add(self, row: Mapping[str, Any], prompt_key: str) -> None:
+        """Count a row, and whether it repeats an earlier problem: with the same ground truth, or with another one."""
+        prompt, truth = hash(repr(row[prompt_key])), hash(repr(row["reward_model"].get("ground_truth")))
+        self.rows += 1
+        self.repeated += self.truths.get(prompt) == truth
+        self.contradictory += self.truths.setdefault(prompt, truth) != truth
 
     def kept(self, config: DictConfig) -> int:
         """Rows that verl does not filter out."""
@@ -65,9 +74,9 @@ class DataSet:
                 "have a special token or a thinking mark in their own text, which the model reads as markup (the "
                 f"first: {self.first_marked}); remove it if it is not intended",
             ),
-            (self.repeats.repeated, "repeat an earlier problem and its answer"),
+            (self.repeated, "repeat an earlier problem and its answer"),
             (
-                self.repeats.contradictory,
+                self.contradictory,
                 "have an earlier row's problem with another ground truth; at most one of them is right",
             ),
         )
@@ -135,8 +144,7 @@ class DataCheck:
             )
             if problem:
                 raise InputError(f"{given}: row {place}: {problem}")
-            found.repeats.add(row, key)
-            found.rows += 1
+            found.add(row, key)
             if mark := self.chat.markup(row[key]):
                 found.marked += 1
                 found.first_marked = found.first_marked or f"{mark} in row {place} of {given.partition('=')[2]}"

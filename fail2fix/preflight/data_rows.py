@@ -1,4 +1,4 @@
-"""Check one row of a data set, and count rows that repeat."""
+"""Check one row of a data set."""
 
 from __future__ import annotations
 
@@ -75,21 +75,3 @@ def _is_unicode(text: str) -> bool:
         text.encode()
         return True
     return False
-
-
-class Repeats:
-    """Counts of rows that repeat an earlier problem: with the same ground truth, and with another one."""
-
-    def __init__(self) -> None:
-        self.repeated = 0
-        self.contradictory = 0
-        self._truths: dict[int, int] = {}  # of each problem, its first ground truth; both as hashes
-
-    def add(self, row: dict[str, Any], prompt_key: str) -> None:
-        """Count a row."""
-        prompt, truth = hash(repr(row[prompt_key])), hash(repr(row["reward_model"].get("ground_truth")))
-        if prompt in self._truths:
-            self.repeated += self._truths[prompt] == truth
-            self.contradictory += self._truths[prompt] != truth
-        else:
-            self._truths[prompt] = truth

@@ -20,7 +20,7 @@ def check_doors(settings: Fail2FixConfig) -> None:
         InputError: the key, its value, the shipped names, and what the object lacks.
     """
     try:
-        source_class(settings.replay.source)
+        source_class(settings.replay)
         selection_rule(settings.replay)
         prompt_template(settings.correction)
         penalty_rule(settings.risk)

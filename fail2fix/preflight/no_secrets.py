@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 
 from omegaconf import DictConfig, OmegaConf
@@ -10,6 +11,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fail2fix.console.secret_text import refuse_secret, secrets_of
 from fail2fix.run.renamed import texts
+
+# The value of another key, which is checked itself.
+REFERENCE = re.compile(r"\$\{(?:oc\.select:)?\s*[\w.]+(?:,\s*\w*)?\}")
 
 
 def refuse_secrets(config: DictConfig) -> None:
@@ -21,6 +25,6 @@ def refuse_secrets(config: DictConfig) -> None:
     secrets = dict(secrets_of(os.environ))
     for key, text in texts(OmegaConf.to_container(config, resolve=False)):
         refuse_secret(key, text, secrets)
-        if "${" in text:
+        if "${" in text and not REFERENCE.fullmatch(text):
             with suppress(OmegaConfBaseException):  # an interpolation that fails is refused by other checks
                 refuse_secret(key, str(OmegaConf.select(config, key)), secrets)

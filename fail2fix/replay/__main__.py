@@ -17,15 +17,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fail2fix.console.command_line import OneLineParser
+from fail2fix.console.command_line import OneLineParser, run_command
 from fail2fix.console.printable import input_errors_in_one_line
 from fail2fix.method.errors import InputError
-from fail2fix.replay.decide import ReplayedStep, replayed
+from fail2fix.replay.decide import ReplayedStep, differences, replayed
 from fail2fix.replay.decisions import read_decisions
 from fail2fix.replay.explain import explain, telling_step
 from fail2fix.replay.figures import base_pull, figures_of
-from fail2fix.replay.table import mismatches, print_replay
-from fail2fix.replay.texts import StepTexts
+from fail2fix.replay.table import print_replay
+from fail2fix.replay.texts import read_texts
 from fail2fix.report.console_table import shown
 
 SAMPLE = Path(__file__).with_name("tour")
@@ -41,8 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise InputError(f"{runs[1]}: one run at a time; an override is written key=value")
         run = runs[0] if runs else SAMPLE
         recorded = read_decisions(run)
-        wrong = mismatches(replayed(recorded, []))
-        steps = replayed(recorded, overrides)
+        again = replayed(recorded, [])
+        wrong = [line for step in again for line in differences(step)]
+        steps = replayed(recorded, overrides) if overrides else again
         if arguments.json:
             print(json.dumps(as_json(steps, wrong), indent=1))
         elif arguments.explain:
@@ -84,8 +85,8 @@ def chosen_step(steps: list[ReplayedStep], asked: int | None) -> ReplayedStep:
 
 
 def print_explanation(run: Path, step: ReplayedStep, overrides: Sequence[str], console: Console) -> None:
-    """Print a step's explanation. Raises ``InputError`` as ``StepTexts.read``."""
-    texts = StepTexts.read(run, step.recorded)
+    """Print a step's explanation. Raises ``InputError`` as ``read_texts``."""
+    texts = read_texts(run, step.recorded)
     console.print(shown(f"{name_of(run)}, step {step.recorded.step}"), style="bold", soft_wrap=True)
     if overrides:
         console.print(shown(f"As {' '.join(overrides)} would decide it"), soft_wrap=True)
@@ -112,4 +113,4 @@ def as_json(steps: Sequence[ReplayedStep], wrong: Sequence[str]) -> dict[str, ob
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

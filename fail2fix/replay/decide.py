@@ -8,7 +8,9 @@ Legend: K known attempts, those with corrections; G corrections each.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -19,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from fail2fix.method.advantage import AdvantageRule, CorrectionGroups, advantage_estimator
-from fail2fix.method.config import RiskConfig
+from fail2fix.method.config import AdvantageConfig, ReplayConfig, RiskConfig
 from fail2fix.method.errors import READ_ERRORS, InputError, reading
 from fail2fix.method.objective import feasible_attempts
 from fail2fix.method.ratio import RatioState, next_state
@@ -96,16 +98,32 @@ def replayed(steps: Sequence[RecordedStep], words: Sequence[str]) -> list[Replay
         InputError: an override that is malformed, is refused, or changes what a replay cannot change.
     """
     found: list[ReplayedStep] = []
+    checked: list[tuple[Fail2FixConfig, Fail2FixConfig]] = []  # recorded settings, and the same with the overrides
     for step in steps:
-        settings = overridden(step.settings, words)
+        if not checked or checked[-1][0] != step.settings:
+            checked.append((step.settings, overridden(step.settings, words)))
+        settings = checked[-1][1]
         if found and found[-1].replay.next_state != found[-1].run.next_state:
             state = found[-1].replay.next_state
         elif found or not any(word.startswith("fail2fix.ratio.initial=") for word in words):
             state = step.state
         else:
             state = replace(step.state, rho=settings.ratio.initial)
-        found.append(ReplayedStep(step, happened(step), decide(step, settings, state)))
+        with _rules_of_ones_own(step, settings):
+            found.append(ReplayedStep(step, happened(step), decide(step, settings, state)))
     return found
+
+
+def _rules_of_ones_own(step: RecordedStep, settings: Fail2FixConfig) -> AbstractContextManager[None]:
+    """Report what rules of one's own raise, or what fails on their results, as an ``InputError``."""
+    rules = {
+        "replay.rule": (settings.replay.rule, ReplayConfig.rule),
+        "risk.rule": (settings.risk.rule, RiskConfig.rule),
+        "advantage.estimator": (settings.advantage.estimator, AdvantageConfig.estimator),
+    }
+    own = [f"fail2fix.{key}={rule}" for key, (rule, shipped) in rules.items() if rule != shipped]
+    what = f"step {step.step}: {', '.join(own)} fails, or returns a wrong value"
+    return reading(what, Exception, hint="compare it with its protocol") if own else nullcontext()
 
 
 def overridden(settings: Fail2FixConfig, words: Sequence[str]) -> Fail2FixConfig:
@@ -114,6 +132,8 @@ def overridden(settings: Fail2FixConfig, words: Sequence[str]) -> Fail2FixConfig
     Raises:
         InputError: as ``replayed``.
     """
+    if not words:
+        return settings
     for word in words:
         key, equals, _ = word.partition("=")
         if not equals or not key.startswith(tuple(f"fail2fix.{name}" for name in REPLAYABLE)):
@@ -133,12 +153,8 @@ def overridden(settings: Fail2FixConfig, words: Sequence[str]) -> Fail2FixConfig
 def happened(step: RecordedStep) -> Decision:
     """What the run decided."""
     attempts = [step.attempts[place] for place in step.chosen]
-    selection = Selection(attempts, step.wanted_correct)
     everything = np.arange(len(attempts))
-    known = _known(step, step.settings, step.state, selection, everything, everything)
-    if step.correction is None:
-        return known
-    return replace(known, advantage=step.correction.by_group(step.correction.advantage))
+    return _known(step, step.settings, step.state, Selection(attempts, step.wanted_correct), everything, everything)
 
 
 def decide(step: RecordedStep, settings: Fail2FixConfig, state: RatioState) -> Decision:
@@ -150,36 +166,35 @@ def decide(step: RecordedStep, settings: Fail2FixConfig, state: RatioState) -> D
     fits = partial(feasible_attempts, rollouts=settings.correction.rollouts, base_rows=step.base_rows, split=step.split)
     wanted, rule = settings.correction.attempts, selection_rule(settings.replay)
     selection = select_fitting(step.pool, wanted, fits, rule, state.rho, settings.replay, step.settings.seed, step.step)
+    selection = Selection(selection.attempts, int(selection.wanted_correct), Counter(selection.counts))
     group_of = {place: group for group, place in enumerate(step.chosen)}
     places = [(attempt.group, attempt.sample) for attempt in selection.attempts]
     known = np.array([k for k, place in enumerate(places) if place in group_of], dtype=np.int64)
     source = np.array([group_of[places[k]] for k in known], dtype=np.int64)
-    return _known(step, settings, state, selection, known, source)
+    decision = _known(step, settings, state, selection, known, source)
+    if not len(known):
+        return decision
+    groups = CorrectionGroups(
+        plain=decision.plain,
+        correct=decision.correct,
+        attempt_plain=step.attempt_plain[source],
+        attempt_correct=decision.attempt_correct,
+        taken=None if settings.risk.rule == "broken" else decision.taken,
+    )
+    weights = AdvantageRule.of(settings.advantage, settings.risk, step.leave_one_out)
+    values = advantage_estimator(settings.advantage)(groups, weights).values
+    return replace(decision, advantage=np.where(decision.trained, values, 0.0).astype(np.float32))
 
 
 def _known(
     step: RecordedStep, settings: Fail2FixConfig, state: RatioState, selection: Selection, known: Ints, source: Ints
 ) -> Decision:
+    """A decision with the recorded advantages."""
     verdicts = np.array([selection.attempts[k].correct for k in known], dtype=bool)
-    rows = step.correction
-    if rows is None:
-        none = np.zeros((0, settings.correction.rollouts))
-        flags = none.astype(bool)
-        return Decision(
-            settings, state, selection, known, source, verdicts, flags, none, none, flags, none.astype(np.float32)
-        )
-    plain, correct, trained = (rows.by_group(values)[source] for values in (rows.plain, rows.correct, rows.trained))
+    rows = step.correction or RewardedRows.none(settings.correction.rollouts)
+    columns = (rows.by_group(each)[source] for each in (rows.correct, rows.plain, rows.trained, rows.advantage))
+    correct, plain, trained, advantage = columns
     taken = _taken(rows, step.settings.risk, settings.risk, verdicts, source)
-    groups = CorrectionGroups(
-        plain=plain,
-        correct=correct,
-        attempt_plain=step.attempt_plain[source],
-        attempt_correct=verdicts,
-        taken=None if settings.risk.rule == "broken" else taken,
-    )
-    rule = AdvantageRule.of(settings.advantage, settings.risk, step.leave_one_out)
-    values = advantage_estimator(settings.advantage)(groups, rule).values if len(known) else plain
-    advantage = np.where(trained, values, 0.0).astype(np.float32)
     return Decision(settings, state, selection, known, source, verdicts, correct, plain, taken, trained, advantage)
 
 

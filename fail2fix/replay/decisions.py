@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,13 @@ from fail2fix.run.settings import fail2fix_settings
 
 FOLDER = "decisions"
 SCHEMA = 1
+# The types of fields that JSON holds as they are, and of the columns of a stream's rollouts.
+PLAIN: dict[str, type] = {"step": int, "leave_one_out": bool, "base_rows": int, "online": bool, "wanted_correct": int}
+COLUMNS: dict[str, type] = {
+    "correct": bool, "trained": bool, "reward": np.float64, "taken": np.float64, "plain": np.float64,
+    "advantage": np.float32, "dumped": np.int64,
+}  # fmt: skip
+FLAGS = ("correct", "cut_off", "replayable")  # of an attempt
 SECTIONS = ("seed", "correction", "replay", "ratio", "risk", "advantage")
 
 Place = tuple[int, int]
@@ -62,10 +69,14 @@ class RewardedRows:
     dumped: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        columns = (self.correct, self.reward, self.taken, self.plain, self.advantage, self.trained, self.dumped)
-        shapes, n = {column.shape for column in columns}, len(self.correct)
+        shapes, n = {getattr(self, name).shape for name in COLUMNS}, len(self.correct)
         if shapes != {(n,)} or self.group_size < 1 or n % self.group_size:
             raise ValueError("columns of different lengths, or a group that is not whole")
+
+    @classmethod
+    def none(cls, group_size: int) -> RewardedRows:
+        """A stream without rollouts."""
+        return cls(group_size, **{name: np.zeros(0, kind) for name, kind in COLUMNS.items()})
 
     def by_group(self, values: NDArray) -> NDArray:
         """Rearrange (N,) values as (N / G, G)."""
@@ -182,18 +193,13 @@ def checksum_of(body: dict[str, Any]) -> str:
 def as_values(recorded: RecordedStep) -> dict[str, Any]:
     """A step as JSON values: columns, and a text of 0 and 1 for each column of flags."""
     sections = OmegaConf.create({name: getattr(recorded.settings, name) for name in SECTIONS})
-    return {
+    return {name: getattr(recorded, name) for name in PLAIN} | {
         "schema": SCHEMA,
-        "step": recorded.step,
         "settings": OmegaConf.to_container(sections, enum_to_str=True),
-        "leave_one_out": recorded.leave_one_out,
-        "base_rows": recorded.base_rows,
         "split": asdict(recorded.split),
         "ratio": asdict(recorded.state),
-        "online": recorded.online,
         "pool": [_group_values(group) for group in recorded.pool],
         "chosen": [list(place) for place in recorded.chosen],
-        "wanted_correct": recorded.wanted_correct,
         "attempt_plain": recorded.attempt_plain.tolist(),
         "base": _row_values(recorded.base),
         "correction": recorded.correction and _row_values(recorded.correction),
@@ -202,61 +208,52 @@ def as_values(recorded: RecordedStep) -> dict[str, Any]:
 
 def _from_values(body: dict[str, Any]) -> RecordedStep:
     return RecordedStep(
-        step=int(body["step"]),
-        settings=fail2fix_settings(OmegaConf.create({"fail2fix": body["settings"]})),
-        leave_one_out=bool(body["leave_one_out"]),
-        base_rows=int(body["base_rows"]),
+        **{name: kind(body[name]) for name, kind in PLAIN.items()},
+        settings=_settings(json.dumps(body["settings"])),
         split=BatchSplit(**body["split"]),
         state=RatioState(**body["ratio"]),
-        online=bool(body["online"]),
         pool=[_group_of(values) for values in body["pool"]],
         chosen=[(int(group), int(sample)) for group, sample in body["chosen"]],
-        wanted_correct=int(body["wanted_correct"]),
         attempt_plain=np.array(body["attempt_plain"], dtype=np.float64),
         base=_rows_of(body["base"]),
         correction=body["correction"] and _rows_of(body["correction"]),
     )
 
 
+@lru_cache(maxsize=8)
+def _settings(text: str) -> Fail2FixConfig:
+    """The settings of a step; most steps of a run share theirs, and checking them takes most of a file's time."""
+    return fail2fix_settings(OmegaConf.create({"fail2fix": json.loads(text)}))
+
+
 def _group_values(group: PromptGroup) -> dict[str, Any]:
     attempts = group.attempts
-    return {
-        "key": group.key,
-        "group": attempts[0].group,
-        "correct": _flags(a.correct for a in attempts),
-        "cut_off": _flags(a.cut_off for a in attempts),
-        "replayable": _flags(a.replayable for a in attempts),
-        "content": [a.content.hex() for a in attempts],
-    }
+    flags = {name: _flags(getattr(attempt, name) for attempt in attempts) for name in FLAGS}
+    return {"key": group.key, "group": attempts[0].group, "content": [a.content.hex() for a in attempts]} | flags
 
 
 def _group_of(values: dict[str, Any]) -> PromptGroup:
-    columns = [_bools(values[name]).tolist() for name in ("correct", "cut_off", "replayable")]
-    rows = zip(*columns, values["content"], strict=True)
-    attempts = (
-        Attempt(int(values["group"]), sample, correct, bytes.fromhex(content), cut_off, replayable)
-        for sample, (correct, cut_off, replayable, content) in enumerate(rows)
-    )
+    group, rows = int(values["group"]), zip(*(_bools(values[name]).tolist() for name in FLAGS), strict=True)
+    attempts = [
+        Attempt(group, sample, content=bytes.fromhex(content), **dict(zip(FLAGS, flags, strict=True)))
+        for sample, (content, flags) in enumerate(zip(values["content"], rows, strict=True))
+    ]
     return PromptGroup(str(values["key"]), tuple(attempts))
 
 
 def _row_values(rows: RewardedRows) -> dict[str, Any]:
-    flags = {name: _flags(getattr(rows, name)) for name in ("correct", "trained")}
-    numbers = {name: getattr(rows, name).tolist() for name in ("reward", "taken", "plain", "advantage", "dumped")}
-    return {"group_size": rows.group_size} | flags | numbers
+    columns = {name: getattr(rows, name) for name in COLUMNS}
+    return {"group_size": rows.group_size} | {
+        name: _flags(column) if COLUMNS[name] is bool else column.tolist() for name, column in columns.items()
+    }
 
 
 def _rows_of(values: dict[str, Any]) -> RewardedRows:
-    return RewardedRows(
-        group_size=int(values["group_size"]),
-        correct=_bools(values["correct"]),
-        reward=np.array(values["reward"], dtype=np.float64),
-        taken=np.array(values["taken"], dtype=np.float64),
-        plain=np.array(values["plain"], dtype=np.float64),
-        advantage=np.array(values["advantage"], dtype=np.float32),
-        trained=_bools(values["trained"]),
-        dumped=np.array(values["dumped"], dtype=np.int64),
-    )
+    columns: dict[str, Any] = {
+        name: _bools(values[name]) if kind is bool else np.array(values[name], dtype=kind)
+        for name, kind in COLUMNS.items()
+    }
+    return RewardedRows(group_size=int(values["group_size"]), **columns)
 
 
 def _flags(values: Iterable[Any]) -> str:

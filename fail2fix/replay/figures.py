@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fail2fix.method.rollouts import Bools
-from fail2fix.replay.decide import Decision, ReplayedStep
+from fail2fix.replay.decide import Decision
 from fail2fix.replay.decisions import RecordedStep
 from fail2fix.report.transitions import TRANSITIONS
 
@@ -90,19 +90,3 @@ def base_pull(steps: Iterable[RecordedStep]) -> float:
     rows = [(np.abs(step.base.advantage[step.base.trained]).sum(), step.base.trained.sum()) for step in steps]
     pulls, rollouts = (sum(map(float, column)) for column in zip(*rows, strict=True))
     return pulls / rollouts if rollouts else 0.0
-
-
-@dataclass(frozen=True)
-class Changes:
-    """Attempts chosen by the run and by the replay: by both, and by one only."""
-
-    both: int
-    only_run: int
-    only_replay: int
-
-
-def changes(steps: Iterable[ReplayedStep]) -> Changes:
-    """How the chosen attempts differ, summed over steps."""
-    pairs = [(len(step.run.selection.attempts), len(step.replay.selection.attempts), step) for step in steps]
-    both = sum(len(step.replay.known) for _, _, step in pairs)
-    return Changes(both, sum(run for run, _, _ in pairs) - both, sum(replay for _, replay, _ in pairs) - both)

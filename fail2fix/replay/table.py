@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from fail2fix.replay.decide import ReplayedStep, differences
-from fail2fix.replay.figures import Changes, Figures, base_pull, changes, figures_of
-from fail2fix.report.console_table import NOTHING, Section, make_table, percent, section_table, shown
+from fail2fix.replay.decide import ReplayedStep
+from fail2fix.replay.figures import Figures, base_pull, figures_of
+from fail2fix.report.console_table import NOTHING, Section, make_table, percent, section_table, share_of, shown
 from fail2fix.report.transitions import TRANSITIONS
 
 LEGEND = (
     "Pull: the mean absolute advantage a rollout of the stream, for corrections times lambda. Idle groups have no "
     "advantage: they teach nothing."
 )
+Show = Callable[[Figures], str]
 
 
 def print_replay(steps: Sequence[ReplayedStep], words: Sequence[str], exact: bool, console: Console) -> None:
@@ -23,10 +24,12 @@ def print_replay(steps: Sequence[ReplayedStep], words: Sequence[str], exact: boo
     console.print(shown(verdict(steps, exact)), soft_wrap=True, style=None if exact else "bold red")
     if words:
         console.print(shown(f"Replayed with {' '.join(words)}"), soft_wrap=True)
-    console.print(step_table(steps, bool(words)))
-    console.print(section_table(("", "run", "replay")[: 3 if words else 2], sections(steps, bool(words))))
+    run, replay = figures_of(*(step.run for step in steps)), figures_of(*(step.replay for step in steps))
+    sides = {"run": run, "replay": replay} if words else {"run": run}
+    console.print(step_table(steps, bool(words)), crop=False)
+    console.print(section_table(("", *sides), sections(list(sides.values()), base_pull(s.recorded for s in steps))))
     console.print(shown(LEGEND))
-    if words and (unknown := changes(steps).only_replay):
+    if unknown := replay.attempts - replay.known if words else 0:
         note = (
             f"{unknown:,} attempts are chosen by the replay only. They were never corrected: the replay's transitions, "
         )
@@ -42,41 +45,23 @@ def verdict(steps: Sequence[ReplayedStep], exact: bool) -> str:
     return f"The recorded settings do not reproduce {span}: this code decides differently from the code of the run."
 
 
-def mismatches(steps: Sequence[ReplayedStep]) -> list[str]:
-    """All differences of a replay with the recorded settings."""
-    return [line for step in steps for line in differences(step)]
-
-
-def sections(steps: Sequence[ReplayedStep], both: bool) -> list[Section]:
-    """The table of all steps as plain texts; ``both``: with a column for the replay."""
-    run, replay = figures_of(*(step.run for step in steps)), figures_of(*(step.replay for step in steps))
-    sides = (run, replay) if both else (run,)
+def sections(sides: Sequence[Figures], solving: float) -> list[Section]:
+    """The table of all steps as plain texts; ``sides``: the run's, and the replay's; ``solving``: the base's pull."""
+    tables: dict[str, Mapping[str, Show]] = {
+        "Attempts": _ATTEMPTS,
+        "Corrections": {name: _count(name) for name in TRANSITIONS} | _GROUPS,
+        "Pull on the policy": {"solving": lambda _: f"{solving:.3f}"} | {n: _pull(n) for n in TRANSITIONS} | _RATIO,
+    }
+    if len(sides) > 1:
+        both = sides[1].known
+        tables["Attempts"] = _ATTEMPTS | {
+            "chosen by both": lambda side: f"{both:,}",
+            "by one only": lambda side: f"{side.attempts - both:,}",
+        }
     return [
-        Section("Attempts", _lines(sides, _ATTEMPTS) + (_changed(changes(steps)) if both else [])),
-        Section("Corrections", _lines(sides, {**_COUNTS, **_GROUPS})),
-        Section(
-            "Pull on the policy",
-            [("solving", *[f"{base_pull(s.recorded for s in steps):.3f}"] * len(sides)), *_lines(sides, _PULLS)],
-        ),
+        Section(title, [(label, *(show(side) for side in sides)) for label, show in rows.items()])
+        for title, rows in tables.items()
     ]
-
-
-def _changed(found: Changes) -> list[tuple[str, ...]]:
-    return [
-        ("chosen by both", f"{found.both:,}", f"{found.both:,}"),
-        ("by one only", f"{found.only_run:,}", f"{found.only_replay:,}"),
-    ]
-
-
-Show = Callable[[Figures], str]
-
-
-def _lines(sides: Sequence[Figures], rows: dict[str, Show]) -> list[tuple[str, ...]]:
-    return [(label, *(show(side) for side in sides)) for label, show in rows.items()]
-
-
-def _share(part: float, whole: float) -> str:
-    return f"{part:,} ({percent(part / whole)})" if whole else NOTHING
 
 
 def _number(value: float | None, form: str = ".3f") -> str:
@@ -84,48 +69,43 @@ def _number(value: float | None, form: str = ".3f") -> str:
 
 
 def _count(name: str) -> Show:
-    return lambda side: _share(side.transitions[name], side.rollouts)
+    return lambda side: share_of(side.transitions[name], side.rollouts)
 
 
-def _pull(name: str) -> Show:
-    return lambda side: _number(side.pull(name))
+def _pull(name: str, form: str = ".3f") -> Show:
+    return lambda side: _number(side.pull(name), form)
 
 
 _ATTEMPTS: dict[str, Show] = {
     "chosen": lambda side: f"{side.attempts:,}",
-    "correct among them": lambda side: _share(side.correct, side.attempts),
+    "correct among them": lambda side: share_of(side.correct, side.attempts),
     "wanted (rho, mean)": lambda side: percent(side.rho / side.steps),
-    "with corrections": lambda side: _share(side.known, side.attempts),
+    "with corrections": lambda side: share_of(side.known, side.attempts),
 }
-_COUNTS = {name: _count(name) for name in TRANSITIONS}
-_GROUPS: dict[str, Show] = {"idle groups": lambda side: _share(side.idle, side.groups)}
-_PULLS = {name: _pull(name) for name in TRANSITIONS} | {
-    "broken : fixed": lambda side: _number(side.breaking_to_fixing, ".2f")
+_GROUPS: dict[str, Show] = {"idle groups": lambda side: share_of(side.idle, side.groups)}
+_RATIO: dict[str, Show] = {"broken : fixed": lambda side: _number(side.breaking_to_fixing, ".2f")}
+_STEP: dict[str, Show] = {
+    "rho": lambda side: f"{side.rho:.2f}",
+    "correct": lambda side: f"{side.correct}/{side.attempts}",
+    "idle": lambda side: f"{side.idle}/{side.groups}",
+    "pull: fixed": _pull("fixed", ".2f"),
+    "broken": _pull("broken", ".2f"),
 }
 
 
 def step_table(steps: Sequence[ReplayedStep], both: bool) -> Table:
     """One line a step: correct attempts, idle groups, pulls; a value that the replay changes as ``run > replay``."""
-    columns = ["step", "rho", "correct", "idle", "pull: fixed", "broken"]
-    table = make_table([*columns, "in both"] if both else columns)
+    columns = ["step", *_STEP, *(["in both"] if both else [])]
+    rows = []
     for step in steps:
         sides = [figures_of(step.run), figures_of(step.replay)][: 2 if both else 1]
-        row = [str(step.recorded.step), *(_change(show, sides) for show in _STEP)]
-        if both:
-            row += [f"{sides[1].known}/{sides[1].attempts}"]
+        values = [" > ".join(dict.fromkeys(show(side) for side in sides)) for show in _STEP.values()]
+        rows.append([str(step.recorded.step), *values, *([f"{sides[1].known}/{sides[1].attempts}"] if both else [])])
+    table = make_table(columns)
+    for row in rows:
         table.add_row(*map(shown, row))
+    for column, texts in zip(table.columns, zip(*rows, strict=True), strict=True):
+        column.min_width = max(
+            len(word) for text in texts for word in text.split()
+        )  # a narrow terminal splits no number
     return table
-
-
-_STEP: tuple[Show, ...] = (
-    lambda side: f"{side.rho:.2f}",
-    lambda side: f"{side.correct}/{side.attempts}",
-    lambda side: f"{side.idle}/{side.groups}",
-    lambda side: _number(side.pull("fixed"), ".2f"),
-    lambda side: _number(side.pull("broken"), ".2f"),
-)
-
-
-def _change(show: Show, sides: Sequence[Figures]) -> str:
-    texts = [show(side) for side in sides]
-    return " > ".join(dict.fromkeys(texts))

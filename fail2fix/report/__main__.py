@@ -16,11 +16,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from fail2fix.console.command_line import run_command
 from fail2fix.console.printable import one_line
 from fail2fix.method.errors import InputError
 from fail2fix.report.at_end import PAGE
 from fail2fix.report.figures import make_report
-from fail2fix.report.page import write_page
+from fail2fix.report.page import read_runs, write_page
 from fail2fix.report.table import print_report
 
 
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--json prints the numbers of one run: name one, without --out")
     try:
         if several or out:
-            write_page(arguments.runs, out or Path(PAGE))
+            write_page(read_runs(arguments.runs), out or Path(PAGE))
             print(f"report: {out or PAGE}")
             return 0
         report = make_report(arguments.runs[0])
@@ -53,4 +54,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

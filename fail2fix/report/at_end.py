@@ -19,12 +19,11 @@ def draw_at_end(run: Path) -> None:
     Raises nothing. A run without a training step gets no report.
     """
     try:
-        from fail2fix.report.page import write_page
-        from fail2fix.report.run_data import read_run
+        from fail2fix.report.page import read_runs, write_page
 
-        if not (run / "metrics.jsonl").exists() or not read_run(run).steps:
+        if not (run / "metrics.jsonl").exists() or not (runs := read_runs([run]))[0].steps:
             return
-        write_page([run], run / PAGE)
+        write_page(runs, run / PAGE)
         line = f"report: {run / PAGE}"
     except (Exception, KeyboardInterrupt) as error:
         reason = f"{type(error).__name__}: {error}"

@@ -65,6 +65,18 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def share_of(part: float, whole: float) -> str:
+    """A count with its share of another, ``6 (25.0 %)``; ``-`` without any."""
+    return f"{part:,} ({percent(part / whole)})" if whole else NOTHING
+
+
 def bounds(low: float | None, high: float | None, form: str = ".1f") -> str:
     """An interval's bounds times 100, each in ``form``: ``[48.0, 56.3]``; ``-`` where it has none."""
     return NOTHING if low is None or high is None else f"[{100 * low:{form}}, {100 * high:{form}}]"
+
+
+def clock(seconds: float, hours: bool = False) -> str:
+    """Seconds as ``m:ss`` or ``h:mm:ss``; ``hours``: always the latter."""
+    minutes, rest = divmod(round(seconds), 60)
+    whole, minutes = divmod(minutes, 60)
+    return f"{whole:,}:{minutes:02}:{rest:02}" if whole or hours else f"{minutes}:{rest:02}"

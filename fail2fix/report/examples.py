@@ -11,6 +11,7 @@ Example::
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -142,16 +143,9 @@ class Dump:
 def _in_common(answer: str, prompt: str) -> int:
     """Characters of the longest beginning and the longest end of an answer that a prompt contains."""
     text = answer.strip()
-
-    def longest(ends: bool) -> int:
-        low, high = 0, len(text)
-        while low < high:
-            middle = (low + high + 1) // 2
-            part = text[-middle:] if ends else text[:middle]
-            low, high = (middle, high) if part in prompt else (low, middle - 1)
-        return low
-
-    return longest(False) + longest(True)
+    lengths = range(1, len(text) + 1)
+    beginning = bisect(lengths, False, key=lambda length: text[:length] not in prompt)
+    return beginning + bisect(lengths, False, key=lambda length: text[-length:] not in prompt)
 
 
 def _example(step: int, name: str, row: Row, attempt: dict[str, Any]) -> Example:

@@ -14,20 +14,16 @@ from fail2fix.report.reading import (
     PROBABILITY_CORRELATION,
     TEXT,
     Row,
-    dumped_steps,
     is_right,
-    quarters,
     read_lines,
-    read_metrics,
     read_validation,
     tally,
-    validated_steps,
 )
-from fail2fix.report.run_data import number
+from fail2fix.report.run_data import RunData, measured, read_run, total
 from fail2fix.report.statistics import bootstrap_interval
 from fail2fix.report.transitions import TRANSITIONS
 
-HELD_OUT = "held_out_corrections"
+VALIDATION, HELD_OUT = "validation", "held_out_corrections"
 STREAMS = ("base", "correction")
 LEDGER = ("rollouts", "prompt_tokens", "generated_tokens")
 PHASES = (
@@ -62,6 +58,17 @@ class Transitions:
     last_step: int
     counts: dict[str, int]
 
+    @property
+    def span(self) -> str:
+        """The steps in words."""
+        first, last = self.first_step, self.last_step
+        return f"step {first}" if first == last else f"steps {first} to {last}"
+
+    def share(self, name: str, *whole: str) -> float | None:
+        """The share of a transition among some, by default all; None without any."""
+        everything = sum(self.counts[each] for each in whole or TRANSITIONS)
+        return self.counts[name] / everything if everything else None
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -84,17 +91,17 @@ class Facts:
 
 @dataclass(frozen=True)
 class Report:
-    """All figures of a run. ``after`` is None where the run was validated once.
+    """All figures of a run. ``before`` is None without a validation, ``after`` where the run was validated once.
 
     ``fixed``, ``broken``: shares of the corrections of frozen wrong attempts that are right, and of right ones that are
     wrong, before and after; empty without ``fail2fix.held_out``.
     """
 
     steps: int
-    before: Accuracy
+    before: Accuracy | None
     after: Accuracy | None
-    fixed: tuple[Accuracy, ...]
-    broken: tuple[Accuracy, ...]
+    fixed: Sequence[Accuracy]
+    broken: Sequence[Accuracy]
     first_quarter: Transitions
     last_quarter: Transitions
     streams: dict[str, dict[str, int]]
@@ -103,47 +110,43 @@ class Report:
     files: dict[str, str | None]
 
 
-def make_report(run: Path) -> Report:
-    """Read the files of ``run`` and compute its report.
+def make_report(folder: Path) -> Report:
+    """Read the files of a run and compute its report.
 
     Raises ``InputError``: a missing file, or a malformed line, by file and line.
     """
-    rows = read_metrics(run)
-    training = [row for row in rows if row["step"] > 0]
-    if not training:
-        raise InputError(f"{run / 'metrics.jsonl'}: no training step in it: nothing to report yet")
-    steps = validated_steps(run)
-    fixed, broken = (held_out_rates(run, attempt_correct) for attempt_correct in (False, True))
-    first, last = quarters(training)
-    return Report(
-        steps=len(training),
-        before=accuracy(steps[0], read_validation(run, steps[0])),
-        after=accuracy(steps[-1], read_validation(run, steps[-1])) if len(steps) > 1 else None,
-        fixed=fixed,
-        broken=broken,
-        first_quarter=transitions(first),
-        last_quarter=transitions(last),
-        streams={s: {name: round(total(training, f"fail2fix/{s}/{name}")) for name in LEDGER} for s in STREAMS},
-        phases=phases(rows),
-        facts=facts(training),
-        files={name: str(run / name) if (run / name).exists() else None for name in FILES},
-    )
+    run = read_run(folder)
+    steps = run.steps
+    if not steps:
+        raise InputError(f"{folder / 'metrics.jsonl'}: no training step in it: nothing to report yet")
+    accuracies, fixed, broken = held_out(run)
+    before, after = (*accuracies, None, None)[:2]
+    first, last = map(transitions, run.quarters)
+    streams = {s: {name: round(total(steps, f"fail2fix/{s}/{name}")) for name in LEDGER} for s in STREAMS}
+    seconds = {name: found for name in PHASES if (found := measured(run.lines, f"timing_s/{name}"))}
+    phases = {name: Phase(float(sum(s)), float(sum(s) / len(s)), len(s)) for name, s in seconds.items()}
+    files = {name: str(folder / name) if (folder / name).exists() else None for name in FILES}
+    return Report(len(steps), before, after, fixed, broken, first, last, streams, phases, _facts(steps), files)
 
 
-def held_out_rates(run: Path, attempt_correct: bool) -> tuple[Accuracy, ...]:
-    """How many held-out corrections change their attempt's verdict, first and last time they were asked for."""
-    found = []
-    for step in dict.fromkeys(steps[i] for i in (0, -1) if (steps := dumped_steps(run / HELD_OUT))):
+def held_out(run: RunData) -> tuple[list[Accuracy], list[Accuracy], list[Accuracy]]:
+    """Held-out accuracy, and the fix and break rate of frozen attempts: each before and after, where it was measured.
+
+    Raises ``InputError``: a malformed line, by file and line.
+    """
+    accuracies = [accuracy(step, read_validation(run.folder, step)) for step in run.dumped(VALIDATION)]
+    rates: dict[bool, list[Accuracy]] = {False: [], True: []}
+    for step in run.dumped(HELD_OUT):
         wanted = {"problem": TEXT, "attempt_correct": BOOLEAN, "correct": BOOLEAN}
-        rows = read_lines(run / HELD_OUT / f"{step}.jsonl", wanted)
-        changed = [
-            row | {"input": row["problem"], "score": int(row["correct"] != attempt_correct)}
-            for row in rows
-            if row["attempt_correct"] == attempt_correct and row.get("status") != "error"
-        ]
-        if changed:
-            found.append(accuracy(step, changed))
-    return tuple(found)
+        rows = read_lines(run.folder / HELD_OUT / f"{step}.jsonl", wanted)
+        for attempt_correct, rate in rates.items():
+            changed = [
+                row | {"input": row["problem"], "score": int(row["correct"] != attempt_correct)}
+                for row in rows
+                if row["attempt_correct"] == attempt_correct and row.get("status") != "error"
+            ]
+            rate += [accuracy(step, changed)] if changed else []
+    return accuracies, rates[False], rates[True]
 
 
 def accuracy(step: int, rows: Sequence[Row]) -> Accuracy:
@@ -154,43 +157,26 @@ def accuracy(step: int, rows: Sequence[Row]) -> Accuracy:
     return Accuracy(step, float(shares.mean()), *bootstrap_interval(shares), len(shares), len(rows), errors)
 
 
-def measured(rows: Sequence[Row], name: str) -> list[float]:
-    """Finite values of a metric in the rows that have one."""
-    return [value for row in rows if (value := number(row, name)) is not None]
-
-
-def total(rows: Sequence[Row], name: str) -> float:
-    """Sum of a metric over the rows that have it."""
-    return sum(measured(rows, name))
-
-
 def transitions(rows: Sequence[Row]) -> Transitions:
-    """Transition matrix summed over ``rows``, training steps in order."""
+    """Transition matrix summed over ``rows``, training steps in order, at least one."""
     counts = {name: round(total(rows, f"fail2fix/transition/{name}")) for name in TRANSITIONS}
     return Transitions(rows[0]["step"], rows[-1]["step"], counts)
 
 
-def phases(rows: Sequence[Row]) -> dict[str, Phase]:
-    """Seconds of each phase that occurs in ``rows``."""
-    found = {name: measured(rows, f"timing_s/{name}") for name in PHASES}
-    return {name: Phase(float(sum(s)), float(sum(s) / len(s)), len(s)) for name, s in found.items() if s}
-
-
-def facts(rows: Sequence[Row]) -> Facts:
-    """Checks on a run's training steps."""
-    rollouts = {stream: total(rows, f"fail2fix/{stream}/rollouts") for stream in STREAMS}
-    return Facts(
-        correction_share=rollouts["correction"] / sum(rollouts.values()) if sum(rollouts.values()) else None,
-        steps_both_streams_learn=sum(all(_learns(row, stream) for stream in STREAMS) for row in rows),
-        steps_with_right_and_wrong_attempts=sum(_mixes_attempts(row) for row in rows),
-        min_probability_correlation=min(measured(rows, PROBABILITY_CORRELATION), default=None),
+def _facts(rows: Sequence[Row]) -> Facts:
+    corrections, rollouts = (
+        total(rows, *(f"fail2fix/{stream}/rollouts" for stream in streams)) for streams in (STREAMS[1:], STREAMS)
     )
 
+    def learns(row: Row, stream: str) -> bool:
+        return total([row], f"fail2fix/{stream}/groups") > total([row], f"fail2fix/{stream}/zero_variance_groups")
 
-def _learns(row: Row, stream: str) -> bool:
-    """Whether a stream had a group whose advantages are not all zero."""
-    return total([row], f"fail2fix/{stream}/groups") > total([row], f"fail2fix/{stream}/zero_variance_groups")
+    def has(row: Row, kind: str) -> bool:
+        return total([row], f"fail2fix/replay/{kind}_attempts") > 0
 
-
-def _mixes_attempts(row: Row) -> bool:
-    return all(total([row], f"fail2fix/replay/{kind}_attempts") > 0 for kind in ("correct", "failed"))
+    return Facts(
+        correction_share=corrections / rollouts if rollouts else None,
+        steps_both_streams_learn=sum(all(learns(row, stream) for stream in STREAMS) for row in rows),
+        steps_with_right_and_wrong_attempts=sum(has(row, "correct") and has(row, "failed") for row in rows),
+        min_probability_correlation=min(measured(rows, PROBABILITY_CORRELATION), default=None),
+    )

@@ -22,13 +22,13 @@ from rich.console import Console
 from rich.text import Text
 
 from fail2fix.console.printable import printable
+from fail2fix.report.console_table import clock
 from fail2fix.report.transitions import CONSOLE_COLORS
 
 OUTPUT = "output.log"
 Metrics = Mapping[str, Any]
 # Phases of a step by the name that a line gives them.
 PHASES = {"gen": "gen", "old_log_prob": "log-probs", "ref": "reference", "update_actor": "update"}
-AROUND = ("update_weights", "save_checkpoint", "testing")
 VALIDATED = re.compile(r"val-core/(?P<source>.+)/(acc|verdict|reward)/mean@\d+")
 RECENT = 5  # steps that the remaining time is estimated from
 
@@ -45,14 +45,15 @@ class LiveReport:
     def __init__(self, config: DictConfig, folder: Path, console: Console, errors: Console) -> None:
         self._config, self._console, self._errors = config, console, errors
         self._file = folder / "metrics.jsonl"
-        self._state: tuple[int, int] | None = None
+        self._inode, self._read = 0, 0  # the metrics file, and the bytes of it that are read
+        self._seen: set[int] = set()
         self._steps = int(config.trainer.total_training_steps or 0)
         self._test_freq = int(config.trainer.test_freq)
         self._seconds: list[float] = []
         self._validation_s = 0.0
         self._validated: dict[str, float] = {}
         self._where, self._since = "", time.monotonic()
-        self._seen = {row["step"] for row in self._rows()}
+        self._new_rows()
         self._phase = console.status("") if console.is_terminal else None
 
     def __enter__(self) -> LiveReport:
@@ -64,7 +65,7 @@ class LiveReport:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.look(self._where)
+        self.look(self._where, self._steps)
         if self._phase:
             with _reader_may_leave(self._console):
                 self._phase.stop()
@@ -78,30 +79,38 @@ class LiveReport:
         with _reader_may_leave(self._console):
             self._console.print(line, soft_wrap=True, highlight=False)
 
-    def look(self, where: str) -> None:
-        """Show the steps that have a line since the last look; ``where``: the step and phase that the run is in."""
-        rows = self._rows()
-        for row in rows:
-            if row["step"] not in self._seen:
-                self._show(row)
-        if rows:
-            self._seen = {row["step"] for row in rows}
+    def look(self, where: str, steps: int) -> None:
+        """Show the steps that have a line since the last look.
+
+        Args:
+            where: the step and phase that the run is in.
+            steps: the step that the run ends with, as far as the trainer knows; 0: not known yet.
+        """
+        self._steps = steps or self._steps
+        for row in self._new_rows():
+            self._show(row)
         if where != self._where:
             self._where, self._since = where, time.monotonic()
         if self._phase:
             with _reader_may_leave(self._console):
                 self._phase.update(f"{where or 'starting'}, {time.monotonic() - self._since:.0f} s")
 
-    def _rows(self) -> list[dict[str, Any]]:
-        """The whole lines of the metrics file, if it has changed; a resumed run may have taken lines out.
+    def _new_rows(self) -> list[dict[str, Any]]:
+        """The lines of steps without one before; a resumption replaces the file, and may have taken lines out.
 
         No line if one is damaged: the trainer sets it aside, and what is shown must not end a run.
         """
-        with suppress(OSError, ValueError):
-            stat = self._file.stat()
-            if (state := (stat.st_mtime_ns, stat.st_size)) != self._state:
-                self._state = state
-                return [json.loads(line) for line in self._file.read_text().split("\n")[:-1]]
+        with suppress(OSError, ValueError, LookupError, TypeError), self._file.open("rb") as file:
+            stat = os.fstat(file.fileno())
+            resumed = stat.st_ino != self._inode or stat.st_size < self._read
+            start = 0 if resumed else self._read
+            file.seek(start)
+            whole = file.read().rpartition(b"\n")[0]
+            rows = {row["step"]: row for row in map(json.loads, whole.split(b"\n"))} if whole else {}
+            new = [row for step, row in rows.items() if step not in self._seen]
+            self._seen = rows.keys() | (set() if resumed else self._seen)
+            self._inode, self._read = stat.st_ino, start + len(whole) + bool(whole)
+            return new
         return []
 
     def _show(self, row: Metrics) -> None:
@@ -130,10 +139,13 @@ def header(config: DictConfig, folder: Path) -> list[str]:
     if correction.enabled:
         sizes += f" + {correction.attempts} attempts x {correction.rollouts} corrections"
     steps = config.trainer.total_training_steps
+    budget = (section.get("budget") or {}).get("rollouts")
+    # An epoch has at least one step.
+    at_most = "at most " if steps and (budget or config.trainer.get("total_epochs", steps) < steps) else ""
     return [
         f"model  {config.actor_rollout_ref.model.path}",
         f"data   {_listed(config.data.train_files)}",
-        f"step   {sizes}, {steps or '?'} steps, seed {section.seed}",
+        f"step   {sizes}, {at_most}{steps or '?'} steps, seed {section.seed}",
         f"files  {folder} (all output: {OUTPUT})",
     ]
 
@@ -183,13 +195,6 @@ def validation_line(row: Metrics, now: Mapping[str, float], before: Mapping[str,
             change = 100 * (value - before[name])
             line.append(f" {'▲' if change > 0 else '▼' if change < 0 else '='} {change:+.1f}")
     return line
-
-
-def clock(seconds: float) -> str:
-    """Seconds as ``m:ss`` or ``h:mm:ss``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _percent(share: float | None) -> str:

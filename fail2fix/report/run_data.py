@@ -1,4 +1,4 @@
-"""Metrics, settings and versions of a run's folder, as the HTML report reads them.
+"""Metrics, settings and versions of a run's folder, as tables and the HTML page read them.
 
 Missing files are empty: only ``metrics.jsonl`` has to exist. A value that is not finite counts as not measured.
 
@@ -21,7 +21,7 @@ import yaml
 
 from fail2fix.console.printable import printable
 from fail2fix.method.errors import InputError, reading
-from fail2fix.report.reading import Row, of_last_start, quarters, read_metrics, read_object
+from fail2fix.report.reading import Row, dumped_steps, of_last_start, quarters, read_metrics, read_object
 
 LARGEST = 1e300  # beyond it JSON may hold an integer that no float can
 
@@ -30,6 +30,16 @@ def number(row: Mapping[str, Any], name: str) -> float | None:
     """A metric of a step; None where it is missing, null or not finite."""
     value = row.get(name)
     return float(value) if isinstance(value, int | float) and abs(value) < LARGEST else None
+
+
+def measured(rows: Sequence[Row], *names: str) -> list[float]:
+    """Finite values of some metrics in the rows that have them."""
+    return [value for name in names for row in rows if (value := number(row, name)) is not None]
+
+
+def total(rows: Sequence[Row], *names: str) -> float:
+    """Sum of some metrics over the rows that have them."""
+    return sum(measured(rows, *names))
 
 
 def shortened(text: object, limit: int) -> str:
@@ -47,19 +57,14 @@ class RunData:
 
     Attributes:
         letter: names the run in pictures of several; empty in a report of one.
-        lines: its metrics by step, finite values only.
+        lines: its metrics by step, finite values only; at least one line.
         not_finite: metric -> the number of training steps where it was null or not finite.
-        config, versions: of the last start; empty where the file is missing.
-        starts: how often the run was started.
     """
 
     folder: Path
     letter: str
     lines: Sequence[Row]
     not_finite: Mapping[str, int]
-    config: Mapping[str, Any]
-    versions: Mapping[str, Any]
-    starts: int
 
     @property
     def name(self) -> str:
@@ -73,19 +78,45 @@ class RunData:
         return [row for row in self.lines if row["step"] > 0]
 
     @property
-    def first_quarter(self) -> Sequence[Row]:
-        """The first quarter of the training steps, rounded up."""
-        return quarters(self.steps)[0]
+    def quarters(self) -> tuple[Sequence[Row], Sequence[Row]]:
+        """The first and the last quarter of the training steps, rounded up."""
+        return quarters(self.steps)
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """The config of the last start, empty without a file; interpolations stay text: they may name secrets.
+
+        Raises:
+            InputError: a damaged file, or one that holds YAML aliases.
+        """
+        path = of_last_start(self.folder / "config.yaml")
+        if not path.exists():
+            return {}
+        with reading(f"{path}: cannot be read", OSError, yaml.YAMLError, ValueError, RecursionError):
+            config = _WithoutAliases(path.read_text(encoding="utf-8")).get_single_data()
+        if not isinstance(config, Mapping):
+            raise InputError(f"{path}: not a mapping of keys to values")
+        return config
+
+    @cached_property
+    def versions(self) -> Mapping[str, Any]:
+        """The versions of the last start, empty without a file. Raises ``InputError``."""
+        path = of_last_start(self.folder / "versions.json")
+        return read_object(path) if path.exists() else {}
 
     @property
-    def last_quarter(self) -> Sequence[Row]:
-        """The last quarter of the training steps, rounded up."""
-        return quarters(self.steps)[1]
+    def starts(self) -> int:
+        """How often the run was started."""
+        return max(1, len(list(self.folder.glob("config*.yaml"))))
+
+    def dumped(self, name: str) -> list[int]:
+        """The first and the last step in a folder of dumps; a dump after the last line is of an interrupted step."""
+        steps = [step for step in dumped_steps(self.folder / name) if step <= self.lines[-1]["step"]]
+        return list(dict.fromkeys(steps[:1] + steps[-1:]))
 
     def values(self, name: str) -> dict[int, float]:
         """A metric by training step, where it was measured."""
-        found = {row["step"]: number(row, name) for row in self.steps}
-        return {step: value for step, value in found.items() if value is not None}
+        return {row["step"]: value for row in self.steps if (value := number(row, name)) is not None}
 
     def setting(self, key: str, default: Any = None) -> Any:
         """A value of the run's config, like ``data.seed``; ``default`` where there is none of the default's type."""
@@ -96,8 +127,17 @@ class RunData:
         return value if default is None or isinstance(value, wanted) else default
 
 
+class _WithoutAliases(yaml.SafeLoader):  # type: ignore[misc]
+    """Refuses aliases, by which a few lines can stand for billions of values; a run's own config has none."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise ValueError("it holds a YAML alias (*name); write the value itself")
+        return super().compose_node(parent, index)
+
+
 def read_run(folder: Path, letter: str = "") -> RunData:
-    """Read a run's folder.
+    """Read a run's metrics.
 
     Raises:
         InputError: no such folder, no metrics, or a file that cannot be read, in one line.
@@ -109,20 +149,4 @@ def read_run(folder: Path, letter: str = "") -> RunData:
             lost = (name for name, value in row.items() if name not in line)
             not_finite.update(name for name in lost if row[name] is None or isinstance(row[name], float))
         lines.append(line)
-    configs = list(folder.glob("config*.yaml"))
-    versions = of_last_start(folder / "versions.json")
-    return RunData(
-        folder, letter, lines, not_finite, _read_config(of_last_start(folder / "config.yaml")),
-        read_object(versions) if versions.exists() else {}, max(1, len(configs)),
-    )  # fmt: skip
-
-
-def _read_config(path: Path) -> Mapping[str, Any]:
-    """The config as written: interpolations stay text, so that no environment variable gets into a page."""
-    if not path.exists():
-        return {}
-    with reading(f"{path}: cannot be read", OSError, yaml.YAMLError, ValueError, RecursionError):
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(config, Mapping):
-        raise InputError(f"{path}: not a mapping of keys to values")
-    return config
+    return RunData(folder, letter, lines, not_finite)

@@ -89,11 +89,13 @@ def pass_at_k(correct: int, n: int, k: int) -> float:
 # One evaluation or two, without seeds
 
 
-def bootstrap_interval(values: np.ndarray) -> tuple[float, float]:
-    """Percentile interval of the mean of ``values`` (P,) over draws with replacement."""
-    random = np.random.default_rng(SEED)
-    means = [values[random.integers(len(values), size=len(values))].mean() for _ in range(RESAMPLES)]
-    low, high = np.percentile(means, [2.5, 97.5])
+def bootstrap_interval(values_P: Floats) -> tuple[float, float]:
+    """Percentile interval of the mean of ``values_P`` over draws with replacement."""
+    random, problems = np.random.default_rng(SEED), len(values_P)
+    # A thousand problems at a time: the draws of large sets do not fit into memory at once.
+    blocks = np.array_split(np.arange(RESAMPLES), -(-problems // 1000))
+    means = [values_P[random.integers(problems, size=(len(block), problems))].mean(1) for block in blocks]
+    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
     return float(low), float(high)
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from fail2fix.report.console_table import NOTHING, bounds, percent
-from fail2fix.report.figures import STREAMS, accuracy, held_out_rates, total, transitions
-from fail2fix.report.reading import dumped_steps, read_validation
-from fail2fix.report.run_data import RunData, number, shortened
+from fail2fix.report import console_table
+from fail2fix.report.console_table import NOTHING, bounds, clock
+from fail2fix.report.figures import STREAMS, Transitions, held_out, transitions
+from fail2fix.report.run_data import RunData, measured, shortened, total
 
 CELL_CHARS = 160
 OTHER_SETTINGS = 30  # differing settings beside the fixed list
@@ -50,6 +50,7 @@ class Line:
 
 
 Cell = Callable[[RunData], str]
+SECONDS = "fail2fix/ledger/seconds"
 
 
 def summary(runs: Sequence[RunData]) -> list[Line]:
@@ -60,9 +61,9 @@ def summary(runs: Sequence[RunData]) -> list[Line]:
         "Training steps": lambda run: f"{len(run.steps):,}",
         "Fixed in training, first and last quarter": lambda run: _quarters(run, "fixed", "still_wrong"),
         "Broken in training, first and last quarter": lambda run: _quarters(run, "broken", "kept"),
-        "Rollouts": lambda run: _count(run, "fail2fix/ledger/total/rollouts"),
-        "Tokens read and written": _tokens,
-        "Training time": lambda run: _duration(run, "fail2fix/ledger/seconds"),
+        "Rollouts": lambda run: _counts(run, "total/rollouts"),
+        "Tokens read and written": lambda run: _counts(run, "total/prompt_tokens", "total/generated_tokens"),
+        "Training time": lambda run: "".join(clock(seconds, hours=True) for seconds in _last(run, SECONDS)) or NOTHING,
         "Started": lambda run: "once" if run.starts == 1 else f"{run.starts:,} times",
     }
     lines += [Line(label, [cell(run) for run in runs]) for label, cell in cells.items()]
@@ -71,82 +72,43 @@ def summary(runs: Sequence[RunData]) -> list[Line]:
 
 def _held_out(run: RunData) -> dict[str, str]:
     """Held-out accuracy, fix rate and break rate, before and after training, with 95 % intervals over problems."""
-    steps = dumped_steps(run.folder / "validation")
-    ends = dict.fromkeys(steps[:1] + steps[-1:])
-    rates = {
-        "accuracy": [accuracy(step, read_validation(run.folder, step)) for step in ends],
-        "fix rate": held_out_rates(run.folder, attempt_correct=False),
-        "break rate": held_out_rates(run.folder, attempt_correct=True),
-    }
     found = {}
-    for what, values in rates.items():
+    for what, values in zip(("accuracy", "fix rate", "break rate"), held_out(run), strict=True):
         for when, rate in zip_longest(("before", "after"), values):
-            text = f"{_percent(rate.value)} {bounds(rate.low, rate.high)}, step {rate.step}" if rate else NOTHING
+            text = f"{percent(rate.value)} {bounds(rate.low, rate.high)}, step {rate.step}" if rate else NOTHING
             found[f"Held-out {what}, {when}"] = text
     return found
 
 
-def _percent(share_: float) -> str:
-    return percent(share_).replace(" ", "\u00a0")
+def percent(share: float) -> str:
+    """A share that a page does not break over lines."""
+    return console_table.percent(share).replace(" ", "\u00a0")
+
+
+def matrices(run: RunData) -> list[Transitions]:
+    """The transition matrix of the first and the last quarter; none without corrections."""
+    spans = run.quarters if len(run.steps) > 1 else (run.steps,)
+    found = [transitions(rows) for rows in spans if rows]
+    return [matrix for matrix in found if any(matrix.counts.values())]
 
 
 def _quarters(run: RunData, part: str, rest: str) -> str:
     """A transition's share of the attempts with that verdict."""
-    texts = []
-    for rows in (run.first_quarter, run.last_quarter):
-        found = [total(rows, f"fail2fix/transition/{name}") for name in (part, rest)]
-        texts.append(_percent(found[0] / sum(found)) if sum(found) else NOTHING)
-    return NOTHING if set(texts) == {NOTHING} else " → ".join(texts)
+    shares = [transitions(rows).share(part, part, rest) for rows in run.quarters if rows]
+    texts = [NOTHING if share is None else percent(share) for share in shares]
+    return " → ".join(texts) if set(texts) - {NOTHING} else NOTHING
 
 
-def _last(run: RunData, name: str) -> float | None:
-    return next((value for row in reversed(run.lines) if (value := number(row, name)) is not None), None)
+def _last(run: RunData, *names: str) -> list[float]:
+    """The last values of some metrics; none unless all were measured."""
+    found = [measured(run.lines, name)[-1:] for name in names]
+    return [value for values in found for value in values] if all(found) else []
 
 
-def _count(run: RunData, name: str) -> str:
-    value = _last(run, name)
-    return NOTHING if value is None else f"{value:,.0f}"
-
-
-def _tokens(run: RunData) -> str:
-    texts = [_count(run, f"fail2fix/ledger/total/{name}") for name in ("prompt_tokens", "generated_tokens")]
-    return NOTHING if NOTHING in texts else " + ".join(texts)
-
-
-def _duration(run: RunData, name: str) -> str:
-    seconds = _last(run, name)
-    if seconds is None:
-        return NOTHING
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:,} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
-
-
-# --------------------------------------------------------------------------------------------------- transitions
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """Count and share of all corrections by transition, over a span of steps."""
-
-    span: str
-    counts: Mapping[str, tuple[str, str]]
-
-
-def matrices(run: RunData) -> list[Matrix]:
-    """The transition matrix of the first and the last quarter; none without corrections."""
-    found = []
-    for rows in (run.first_quarter, run.last_quarter) if len(run.steps) > 1 else (run.steps,):
-        if not rows:
-            continue
-        result = transitions(rows)
-        everything = sum(result.counts.values())
-        first, last = result.first_step, result.last_step
-        span = f"step {first}" if first == last else f"steps {first} to {last}"
-        if everything:
-            texts = {name: (f"{count:,}", _percent(count / everything)) for name, count in result.counts.items()}
-            found.append(Matrix(span, texts))
-    return found
+def _counts(run: RunData, *names: str) -> str:
+    return (
+        " + ".join(f"{value:,.0f}" for value in _last(run, *(f"fail2fix/ledger/{name}" for name in names))) or NOTHING
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- accounting
@@ -163,7 +125,7 @@ def accounting(run: RunData) -> list[Line]:
         cells = [f"{total(run.steps, each):,.0f}" if run.values(each) else NOTHING for each in names]
         lines.append(Line(f"{'rollouts ' if name in ACCOUNT[4:] else ''}{name}", cells))
     for name in COSTS:
-        cells = [_count(run, f"fail2fix/ledger/{stream}/{name}") for stream in STREAMS]
+        cells = [_counts(run, f"{stream}/{name}") for stream in STREAMS]
         lines.append(Line(f"cost: {name.replace('_', ' ')}", cells))
     return [line for line in lines if any(cell != NOTHING for cell in line.cells)]
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -23,8 +25,12 @@ _STYLE: dict[Any, Any] = {
     "font.size": 9.0,
     "axes.facecolor": "none",
     "axes.edgecolor": _GRID,
-    "axes.titlesize": 9.0,
     "axes.labelcolor": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
     "grid.color": _GRID,
     "grid.linewidth": 0.7,
     "text.color": _INK,
@@ -32,58 +38,51 @@ _STYLE: dict[Any, Any] = {
     "ytick.color": _GRID,
     "xtick.labelcolor": _INK,
     "ytick.labelcolor": _INK,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
     "legend.frameon": False,
     "legend.fontsize": 8.5,
     "lines.linewidth": 1.6,
 }
-INCHES = (4.4, 2.6)
+# Inches of a picture and around its axes: a computed layout would draw every picture twice.
+WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, TOP, LEGEND_ROW = 4.4, 2.48, 0.58, 0.1, 0.45, 0.1, 0.17
 
 
-class Drawing:
-    """One panel on its way to inline SVG.
+def inline_svg(name: str, draw: Callable[[Axes], None], *, percent: bool, columns: int) -> Markup:
+    """One panel as inline SVG; the same text for the same numbers.
+
+    Args:
+        name: tells the picture apart from the page's others; not shown.
+        draw: draws labeled series.
+        percent: whether the vertical axis is a share.
+        columns: of the legend above the panel.
 
     Example::
 
-        drawing = Drawing()
-        drawing.axes.plot([1, 2], [0.3, 0.36])
-        drawing.svg("rho", percent=True, columns=3)
+        inline_svg("rho", lambda axes: axes.plot([1, 2], [0.3, 0.36]), percent=True, columns=3)
     """
-
-    def __init__(self) -> None:
-        with matplotlib.rc_context(_STYLE):
-            self._figure = Figure(figsize=INCHES, layout="constrained")
-            FigureCanvasSVG(self._figure)
-            self.axes: Axes = self._figure.subplots()
-
-    def svg(self, name: str, *, percent: bool, columns: int) -> str:
-        """The finished panel; the same text for the same numbers.
-
-        Args:
-            name: tells the picture apart from the page's others; not shown.
-            percent: whether the vertical axis is a share.
-            columns: of the legend above the panel.
-        """
-        with matplotlib.rc_context(_STYLE | {"svg.hashsalt": name}):
-            _finish(self.axes, percent, columns)
-            buffer = io.StringIO()
-            self._figure.savefig(buffer, format="svg", transparent=True)
-        return _inline(buffer.getvalue())
-
-
-def _finish(axes: Axes, percent: bool, columns: int) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y")
-    axes.set_axisbelow(True)
-    axes.tick_params(length=3)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, steps=[1, 2, 5, 10]))
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
-    axes.set_xlabel("step")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.3g} %" if percent else f"{y:.4g}"))
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(
-            loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2,
-            ncol=columns, handlelength=1.4, columnspacing=1.2, handletextpad=0.5,
-        )  # fmt: skip
+    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": name}):
+        figure = Figure()
+        FigureCanvasSVG(figure)
+        axes = figure.add_axes((0, 0, 1, 1))
+        draw(axes)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
+        axes.set_xlabel("step")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.3g} %" if percent else f"{y:.4g}"))
+        labels = axes.get_legend_handles_labels()[1]
+        if labels:
+            axes.legend(
+                loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2,
+                ncol=columns, handlelength=1.4, columnspacing=1.2, handletextpad=0.5,
+            )  # fmt: skip
+        height = HEIGHT + LEGEND_ROW * -(-len(labels) // columns)
+        figure.set_size_inches(WIDTH, height)
+        inside = (HEIGHT - BOTTOM - TOP) / height
+        axes.set_position((LEFT / WIDTH, BOTTOM / height, 1 - (LEFT + RIGHT) / WIDTH, inside))
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True)
+    return Markup(_inline(buffer.getvalue()))
 
 
 def _inline(svg: str) -> str:

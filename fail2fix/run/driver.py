@@ -45,11 +45,12 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @dataclass(frozen=True)
 class Alive:
-    """The last report of the watchdog in the trainer's process (`run.watchdog`)."""
+    """The last report of the watchdog in the trainer's process (`run.watchdog`); ``steps``: the run's last step."""
 
     beat: int = -1
     step: int = 0
     where: str = ""
+    steps: int = 0
     verdict: str = ""
 
     @classmethod
@@ -66,8 +67,8 @@ class Screen(Protocol):
     def say(self, line: str) -> None:
         """Print a message."""
 
-    def look(self, where: str) -> None:
-        """Show what is new; ``where``: the step and phase that the run is in."""
+    def look(self, where: str, steps: int) -> None:
+        """Show what is new; ``where``: the step and phase of the run; ``steps``: its last step, 0 if unknown."""
 
 
 class Driver:
@@ -145,7 +146,7 @@ class Driver:
             if (now := Alive.read(self._folder / ALIVE)) != alive:
                 alive, since = now, time.monotonic()
             if self._screen:
-                self._screen.look(alive.where)
+                self._screen.look(alive.where, alive.steps)
             if lost := self._lost_server():
                 return self._failure(f"{alive.where or 'start'}: Ray's {lost} is gone", Exit.FAULT)
             if alive.verdict:

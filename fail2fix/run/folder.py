@@ -76,8 +76,7 @@ def open_run(config: DictConfig, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     hold(folder).close()
     owner = check_owner(config, folder)
-    if not config.trainer.get("val_only", False):
-        claim(Path(config.trainer.default_local_dir), owner, folder).close()
+    claim(config, owner, folder).close()
     write_owner(folder, owner)
     (folder / FINISHED).unlink(missing_ok=True)
     _write_new(folder, CONFIG, OmegaConf.to_yaml(config, resolve=True))
@@ -99,10 +98,8 @@ def hold_checkpoints(config: DictConfig, folder: Path) -> IO[str]:
     Raises:
         InputError: another run trains in it.
     """
-    checkpoints, owner = Path(config.trainer.default_local_dir), read_owner(folder)
-    if owner is None or config.trainer.get("val_only", False):
-        return open(os.devnull)
-    return claim(checkpoints, owner, folder)
+    owner = read_owner(folder)
+    return claim(config, owner, folder) if owner else open(os.devnull)
 
 
 class MetricsFile:

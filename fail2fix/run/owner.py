@@ -103,17 +103,18 @@ def check_owner(config: DictConfig, run_folder: Path) -> Owner:
     return owner
 
 
-def claim(folder: Path, owner: Owner, run_folder: Path) -> IO[str]:
-    """Lock a folder of checkpoints for a run until the returned file is closed, and write the owner record.
+def claim(config: DictConfig, owner: Owner, run_folder: Path) -> IO[str]:
+    """Lock the folder of checkpoints for a run until the returned file is closed, and write the owner record.
 
-    On a file system without locks, the record keeps other runs out.
+    On a file system without locks, the record keeps other runs out. A run that only validates locks nothing.
 
     Raises:
         InputError: another run has the folder, or has saved a checkpoint in it before the lock was taken.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    if folder.resolve() == run_folder.resolve():  # its lock is the run's own
+    folder = Path(config.trainer.default_local_dir)
+    if config.trainer.get("val_only", False) or folder.resolve() == run_folder.resolve():  # whose lock is the run's own
         return open(os.devnull)
+    folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as on_error:
         held, locked = lock(folder, "trainer.default_local_dir")
         on_error.enter_context(held)

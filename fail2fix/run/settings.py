@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -42,11 +44,17 @@ def fail2fix_settings(config: DictConfig) -> Fail2FixConfig:
         raise InputError(f"fail2fix={section}: must be a section of keys, like fail2fix.risk.penalty")
     try:
         # As plain values: a typed node would accept unknown keys that were forced in with "+".
-        section = OmegaConf.to_container(section, resolve=True)
-        settings = OmegaConf.to_object(OmegaConf.merge(_schema(), section))
+        values = json.dumps(OmegaConf.to_container(section, resolve=True, enum_to_str=True), default=str)
+        return copy.deepcopy(_parsed(values))
     except OmegaConfBaseException as error:
         line = f"fail2fix.{error.full_key or ''}: {str(error).splitlines()[0]}"
         raise InputError(renamed_in(line) or line) from error
+
+
+@lru_cache(maxsize=8)
+def _parsed(section: str) -> Fail2FixConfig:
+    """The checked dataclass of a section in JSON; kept, because every check of a start asks for it."""
+    settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Fail2FixConfig), json.loads(section)))
     assert isinstance(settings, Fail2FixConfig)
     check(settings)
     watchdog = settings.watchdog
@@ -54,13 +62,6 @@ def fail2fix_settings(config: DictConfig) -> Fail2FixConfig:
     limits = [limit_s / 2 for limit_s in (watchdog.start_s, watchdog.limit_s) if limit_s is not None]
     settings.verifier.retry_s = min([settings.verifier.retry_s, *limits])
     return settings
-
-
-@cache
-def _schema() -> DictConfig:
-    """The types and defaults of our section; a merge copies them."""
-    schema: DictConfig = OmegaConf.structured(Fail2FixConfig)
-    return schema
 
 
 def seeds_rollouts(config: DictConfig) -> bool:

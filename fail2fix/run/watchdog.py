@@ -42,6 +42,7 @@ class Watchdog:
     def __init__(self, folder: Path, limits: WatchdogConfig, checkpoints: Path) -> None:
         self._folder, self._limits, self._checkpoints = folder, limits, checkpoints
         self._open: dict[object, str] = {}
+        self.steps = 0  # the step that the run ends with; 0: not known yet
         self._step = 0
         self._since = time.monotonic()
         self._beats = 0
@@ -105,7 +106,8 @@ class Watchdog:
         """Replace the file; if that fails, the run continues and the driver sees no beat until it works again."""
         partial = self._folder / f"{ALIVE}.partial"
         try:
-            partial.write_text(json.dumps({"beat": self._beats, "step": self._step, "where": self.where} | verdict))
+            state = {"beat": self._beats, "step": self._step, "where": self.where, "steps": self.steps}
+            partial.write_text(json.dumps(state | verdict))
             partial.replace(self._folder / ALIVE)
         except OSError as error:
             print(f"fail2fix: warning: {self._folder / ALIVE}: {error}", flush=True)

@@ -1,14 +1,19 @@
 """Check at start-up that the installed verl is the one this package was written for.
 
-The seams are read from the sources of this package: every name imported from verl with the way it is called, every
-method of verl that a class here overrides, and every method that the port calls by a private name or on an object of
-verl's trainer. Another version or a changed copy of verl ends in one clear line.
+The seams are read from the sources of this package:
+
+- every name imported from verl, with the way it is called;
+- every method of verl that a class here overrides;
+- every method that the port calls by a private name or on an object of verl's trainer.
+
+Another version or a changed copy of verl ends in one clear line.
 """
 
 from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -26,6 +31,7 @@ OBJECTS = {
     "actor_rollout_wg": "verl.workers.engine_workers.ActorRolloutRefWorker",
 }
 """What verl's trainer holds, and the class whose methods the port calls on it."""
+CALLED = re.compile(r"(?:self|super\(.*\))\.(?P<private>_[a-z]\w*)|self\.(?P<object>\w+)\.(?P<method>\w+)")
 AGENT_LOOP = "verl.experimental.agent_loop.agent_loop"
 UNSEEN = {
     "verl.trainer.ppo.ray_trainer.RayPPOTrainer.init_workers": "self",
@@ -136,18 +142,10 @@ def _class_seams(defined: ast.ClassDef, base: str, is_port: bool) -> Iterator[Se
 
 def _holder(called: ast.expr, base: str) -> str:
     """The dotted name of a method of verl's that is called; empty for others."""
-    if not isinstance(called, ast.Attribute):
-        return ""
-    name, of = called.attr, called.value
-    is_super = isinstance(of, ast.Call) and isinstance(of.func, ast.Name) and of.func.id == "super"
-    if is_super or _is_self(of):
-        return f"{base}.{name}" if name.startswith("_") and not name.startswith("__") else ""
-    is_object = isinstance(of, ast.Attribute) and _is_self(of.value) and of.attr in OBJECTS
-    return f"{OBJECTS[of.attr]}.{name}" if is_object else ""  # type: ignore[attr-defined]
-
-
-def _is_self(value: ast.expr) -> bool:
-    return isinstance(value, ast.Name) and value.id == "self"
+    found = CALLED.fullmatch(ast.unparse(called))
+    if found and found["private"]:
+        return f"{base}.{found['private']}"
+    return f"{OBJECTS[found['object']]}.{found['method']}" if found and found["object"] in OBJECTS else ""
 
 
 def _arguments(call: ast.Call) -> tuple[int, frozenset[str]]:

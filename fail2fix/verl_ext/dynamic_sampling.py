@@ -12,11 +12,10 @@ import numpy as np
 
 from fail2fix.method.advantage import ZERO_VARIANCE
 from fail2fix.method.rollouts import Bools
-from fail2fix.verl_ext.generation import Generation
+from fail2fix.verl_ext.generation import Generation, drawn_prompts
 from fail2fix.verl_ext.loop import TrainingLoop
 from fail2fix.verl_ext.step import Step
 from fail2fix.verl_ext.stream import Stream, concatenated
-from fail2fix.verl_ext.training_prompts import drawn_prompts
 
 # filter_groups.metric -> what a group's spread is taken of: its rewards or its verdicts.
 REWARD_METRICS = ("reward", "score", "seq_reward", "seq_final_reward")
@@ -41,12 +40,10 @@ def refilled(
         rounds: most rounds, the first included.
     """
     wanted, sampled_rounds = first.rollouts.groups, [first]
-    count = 1
-    while count < rounds:
+    while len(sampled_rounds) < rounds:
         missing = wanted - sum(int(with_signal(stream, metric).sum()) for stream in sampled_rounds)
-        if missing <= 0 or (others := more(missing, count + 1)) is None:
+        if missing <= 0 or (others := more(missing, len(sampled_rounds) + 1)) is None:
             break
-        count += 1
         sampled_rounds.append(others)
     sampled = concatenated(sampled_rounds)
     read, signal = sampled.rollouts, with_signal(sampled, metric)
@@ -55,7 +52,7 @@ def refilled(
     parts = (signal, ~signal & ~read.excluded, read.excluded)
     chosen = np.sort(np.concatenate([np.flatnonzero(part) for part in parts])[:wanted])
     counts = {
-        "sampling_rounds": float(count),
+        "sampling_rounds": float(len(sampled_rounds)),
         "sampled_groups": float(read.groups),
         "sampled_excluded_groups": float(read.excluded.sum()),
         "sampled_accuracy": float(verified.mean()) if len(verified) else 0.0,

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import random
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 from verl import DataProto
+from verl.utils.dataset.rl_dataset import collate_fn
 
 from fail2fix.method.ledger import Cost
 from fail2fix.method.rollouts import BASE, CORRECTION
 from fail2fix.verl_ext.port import TrainerPort
 from fail2fix.verl_ext.replays import Replays, correction_requests
-from fail2fix.verl_ext.requests import Requests, problem_requests
+from fail2fix.verl_ext.requests import GROUP, Requests, fill_extra_info
 from fail2fix.verl_ext.step import Step
 from fail2fix.verl_ext.stream import Reading, Stream
 
@@ -46,14 +51,19 @@ class Generation:
         """G verified rollouts of each problem.
 
         Args:
-            prompts: rows of the data set.
+            prompts: rows of the data set; they keep what is not requested.
             first: number of the step's first request here; no two requests of a step may have the same.
             purpose: names the rollouts to the seeds.
         """
         rollouts = self._group_size[BASE]
         step.accounts[BASE].enter(prompts=len(prompts))
-        uids = [f"{step.number}-{first // rollouts + place}" for place in range(len(prompts))]
-        requests = problem_requests(prompts, uids, self._policy.request_half).repeat(rollouts)
+        numbers = range(first // rollouts, first // rollouts + len(prompts))
+        uids = np.array([f"{step.number}-{number}" for number in numbers], dtype=object)
+        prompts.non_tensor_batch["uid"] = uids
+        fill_extra_info(prompts)
+        request = self._policy.request_half(prompts)
+        request.non_tensor_batch[GROUP] = uids
+        requests = Requests(prompts, request).repeat(rollouts)
         return self.enter(BASE, self._ask(requests, first, purpose, step), step)
 
     def ask_corrections(self, replays: Replays, step: Step) -> Answers:
@@ -87,3 +97,21 @@ class Generation:
         started = time.perf_counter()
         output = self._policy.generate(requests.asked(first, step.number, f"{purpose}:{first}"))
         return Answers(requests, output, time.perf_counter() - started)
+
+
+def drawn_prompts(dataset: Any, problems: int, *purpose: object) -> DataProto:
+    """``problems`` different rows of a map-style data set, or all it has, as verl's loader gives them.
+
+    A pure function of the purpose: neither a resumption nor the data loader's state changes what is drawn.
+    """
+    generator = random.Random(":".join(map(str, purpose)))
+    return _loaded(dataset, generator.sample(range(len(dataset)), min(problems, len(dataset))))
+
+
+def first_prompts(dataset: Any, problems: int | None) -> DataProto:
+    """The first ``problems`` rows in order; all of them for None."""
+    return _loaded(dataset, range(len(dataset))[:problems])
+
+
+def _loaded(dataset: Any, index: Iterable[int]) -> DataProto:
+    return DataProto.from_single_dict(collate_fn([dataset[i] for i in index]))

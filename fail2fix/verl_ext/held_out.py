@@ -12,7 +12,6 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from omegaconf import DictConfig
@@ -27,11 +26,11 @@ from fail2fix.run.provenance import check_provenance
 from fail2fix.run.settings import fail2fix_settings
 from fail2fix.verl_ext.replays import build_replays, correction_requests
 from fail2fix.verl_ext.requests import Requests
+from fail2fix.verl_ext.starting_policy import Messages, StartingRollouts
 from fail2fix.verl_ext.stream import Stream
 from fail2fix.verl_ext.stream_file import read_provenance, read_stream, write_stream
 
 Answer = Callable[[Requests, int], tuple[Stream, list[str]]]
-Messages = list[dict[str, str]]
 
 FILE = "held_out.parquet"
 DUMPS = "held_out_corrections"
@@ -111,20 +110,9 @@ class HeldOutCorrections:
                 file.write(json.dumps(line) + "\n")
 
 
-class HeldOutPolicy(Protocol):
-    """What is asked of the trainer when no file is there yet."""
-
-    @property
-    def provenance(self) -> dict[str, object]: ...
-
-    def held_out_problems(self, problems: int) -> list[Messages]: ...
-
-    def held_out_rollouts(self, problems: int | None) -> Stream: ...
-
-
 def load_held_out(
     config: DictConfig,
-    policy: HeldOutPolicy,
+    policy: StartingRollouts,
     builder: CorrectionPromptBuilder,
     end_of_turn: Collection[int],
 ) -> HeldOutCorrections:

@@ -18,7 +18,7 @@ from verl.utils.seqlen_balancing import get_seqlen_balanced_partitions
 
 from fail2fix.method.objective import BatchSplit, joint_layout, rows_to_update, stream_sizes
 from fail2fix.method.rollouts import Bools, Floats, Ints
-from fail2fix.verl_ext.batches import interleaved
+from fail2fix.verl_ext.reward_extras import same_reward_extras
 from fail2fix.verl_ext.stream import Stream
 
 ROW = "fail2fix_row"  # a row's place in the update's batch
@@ -68,10 +68,6 @@ class JointBatch:
         """R~ of every row, one natural array a stream."""
         return self.per_stream(self.rows.batch["token_level_rewards"].sum(-1).double().numpy())
 
-    def trained_groups(self, stream: int) -> int:
-        """Groups of a stream in the update, by their ids in the batch itself."""
-        return len(set(self.rows.non_tensor_batch["uid"][(self.stream_of == stream) & self.included]))
-
     def replace_advantages(self, stream: int, values: Floats) -> None:
         """Give a stream's rows one advantage each, ``values`` (rows of the stream,) in natural order."""
         natural = np.zeros(len(self.order))
@@ -86,8 +82,9 @@ class JointBatch:
     def for_update(
         self, split: BatchSplit, only_advantage: bool, skip: bool
     ) -> tuple[DataProto, Ints, dict[str, float]]:
-        """The rows that the update has to see, rank by rank, their places in the joint batch, and how many it can do
-        without (METHOD.md, item 6; ours).
+        """The rows that the update needs, rank by rank, their places in the joint batch, and counts of the others.
+
+        METHOD.md, item 6; ours.
 
         Every row gets what the loss divides by: its stream's sequences and tokens in its mini-batch. A row without
         gradient stays in these denominators; its passes through the model are left out.
@@ -145,6 +142,32 @@ def join(streams: Sequence[Stream], split: BatchSplit, balance: bool) -> JointBa
     rows.meta_info["global_token_num"] = rows.batch["attention_mask"].sum(-1).tolist()
     rows.meta_info["images_seqlens"] = []
     return JointBatch(rows, streams, stream_of[order], included, order, mini_batch)
+
+
+def interleaved(parts: Sequence[DataProto], order: Ints) -> DataProto:
+    """The rows of ``parts``, one after the other, in a new order; every tensor is copied once.
+
+    Raises:
+        ValueError: the parts differ in their columns.
+    """
+    same_reward_extras(parts)
+    first = parts[0]
+    for part in parts[1:]:
+        differing = set(part.batch.keys()) ^ set(first.batch.keys())
+        differing |= part.non_tensor_batch.keys() ^ first.non_tensor_batch.keys()
+        if differing:
+            raise ValueError(f"the streams differ in their columns: {sorted(differing)}")
+    place = torch.empty(len(order), dtype=torch.long)
+    place[torch.from_numpy(order)] = torch.arange(len(order))
+    places = place.split([len(part) for part in parts])
+    tensors = {}
+    for key, example in first.batch.items():
+        tensors[key] = example.new_empty((len(order), *example.shape[1:]))
+        for where, part in zip(places, parts, strict=True):
+            tensors[key][where] = part.batch[key]
+    columns = {k: np.concatenate([part.non_tensor_batch[k] for part in parts])[order] for k in first.non_tensor_batch}
+    keys = first.meta_info.get("reward_extra_keys", [])
+    return DataProto.from_dict(tensors=tensors, non_tensors=columns, meta_info={"reward_extra_keys": keys})
 
 
 def balanced(lengths: Sequence[int], ranks: int) -> list[list[int]]:

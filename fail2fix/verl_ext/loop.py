@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from verl.utils.checkpoint.checkpoint_manager import should_save_ckpt_esi
 from verl.utils.skip import SkipManager
 
 from fail2fix.method.ledger import Ledger
+from fail2fix.method.ratio import ReplayRatio
 from fail2fix.replay.decisions import write_decisions
 from fail2fix.run.best import Best
 from fail2fix.run.checkpoints import Checkpoints, load_state
@@ -36,18 +37,21 @@ from fail2fix.verl_ext.held_out import DUMPS, HeldOutCorrections
 from fail2fix.verl_ext.joint_batch import JointBatch
 from fail2fix.verl_ext.port import Summarize, TrainerPort
 from fail2fix.verl_ext.requests import Requests
-from fail2fix.verl_ext.reward_extras import extras_by_name
+from fail2fix.verl_ext.reward_extras import Extras
 from fail2fix.verl_ext.run_length import bound_by_epochs
+from fail2fix.verl_ext.sources import AttemptSource
 from fail2fix.verl_ext.step import Step
 from fail2fix.verl_ext.step_metrics import data_metrics, timing_metrics
 from fail2fix.verl_ext.stream import Stream
 from fail2fix.verl_ext.trackers import open_trackers
-from fail2fix.verl_ext.validation import read_validation
+from fail2fix.verl_ext.validation import check_counts, validated_accuracy, validated_extras, validated_verdicts
 
 
 class TrainingLoop(TrainerPort):
     """verl's trainer with a loop of ours around ``train_step``."""
 
+    ratio: ReplayRatio
+    source: AttemptSource
     held_out: HeldOutCorrections | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -73,18 +77,6 @@ class TrainingLoop(TrainerPort):
         """Write what needs the starting model's rollouts; the engines are awake."""
 
     @abstractmethod
-    def state_dict(self) -> dict[str, Any]:
-        """What a resumption needs beside verl's checkpoint and the ledger, as JSON values."""
-
-    @abstractmethod
-    def save_files(self, checkpoint: Path) -> None:
-        """What a resumption needs and JSON does not hold."""
-
-    @abstractmethod
-    def load_state_dict(self, state: dict[str, Any], checkpoint: Path) -> None:
-        """Take it back; ``checkpoint`` is the folder it came from."""
-
-    @abstractmethod
     def held_out_answers(self, requests: Requests, samples: int) -> tuple[Stream, list[str]]:
         """One verified response a row under validation's sampling, and its text."""
 
@@ -104,7 +96,6 @@ class TrainingLoop(TrainerPort):
 
     def _begin_run(self) -> None:
         """Checkpoint, first weight sync, trackers, validation before training."""
-        self.open_dumps()
         trains = not self.config.trainer.get("val_only", False)
         self.held_folder = hold(self.run_folder)
         self.held_checkpoints = hold_checkpoints(self.config, self.run_folder)
@@ -132,13 +123,12 @@ class TrainingLoop(TrainerPort):
     def _finish_resumed_step(self, metrics: dict[str, Any]) -> None:
         """Finish the validation and the metrics line of the step that the checkpoint was saved in."""
         step, line = self.global_steps, self.metrics_file.line(self.global_steps)
-        last = step >= self.total_training_steps or not self._affords_a_step()
         if line is not None:
             # The schedule may be another one now: what the line holds tells whether the step was validated.
             if self.best.config.best_metric in line:
                 self._note_best(step, line)
             return
-        if self._validation_is_due(step, last):
+        if self._validation_is_due(step, step >= self.last_step):
             self.last_val_metrics = self.validate()
             self._note_best(step, self.last_val_metrics)
             metrics = metrics | self.last_val_metrics
@@ -149,7 +139,8 @@ class TrainingLoop(TrainerPort):
         done = self.global_steps // len(self.train_dataloader)
         for epoch in range(done, self.config.trainer.total_epochs):
             for rows in self.train_dataloader:
-                if self.global_steps >= self.total_training_steps or not self._affords_a_step() or self.stop_reason:
+                self.watchdog.steps = self.last_step
+                if self.global_steps >= self.last_step or self.stop_reason:
                     return
                 self.global_steps += 1
                 SkipManager.set_step(self.global_steps)
@@ -171,7 +162,7 @@ class TrainingLoop(TrainerPort):
             step.metrics |= data_metrics(joint, step)
             state = self.train_dataloader.state_dict(), self.ledger.state_dict(), self.kl_coefficient
             self.finished_step = FinishedStep(step.number, as_json(step.metrics), *state)
-            step.last = step.last or not self._affords_a_step()
+            step.last = step.last or step.number >= self.last_step
             self.stop_reason = self.stop.reason or self.updates.too_many
             if folder := self.config.trainer.get("rollout_data_dir", None):
                 extras = extract_reward(joint.rows)[1] | {"uid": joint.rows.non_tensor_batch["uid"]}
@@ -192,13 +183,15 @@ class TrainingLoop(TrainerPort):
         if hasattr(self.train_dataset, "on_batch_end"):
             self.train_dataset.on_batch_end(batch=joint.rows)
 
-    def _affords_a_step(self) -> bool:
-        """Whether another step stays within the budget of rollouts."""
-        return self.ledger.affords(rollouts_a_step(self.config, self.settings), self.settings.budget.rollouts)
+    @property
+    def last_step(self) -> int:
+        """The step that the run ends with: the configured one, or an earlier one that uses up the rollout budget."""
+        left = max(0, self.ledger.left(self.settings.budget.rollouts)) / rollouts_a_step(self.config, self.settings)
+        return int(min(self.total_training_steps, self.global_steps + left))
 
     def _require_room(self) -> None:
         """A budget that a stored pool has used up would end the run before it trained anything."""
-        if self.global_steps == 0 and not self._affords_a_step():
+        if self.global_steps == 0 and self.last_step == 0:
             raise RuntimeError(
                 f"fail2fix.budget.rollouts={self.settings.budget.rollouts}: no step fits after the "
                 f"{self.ledger.total.rollouts:,} rollouts spent before the first; raise it"
@@ -260,16 +253,13 @@ class TrainingLoop(TrainerPort):
         self.flush_dumps()
         return metrics
 
-    def summarize(self, uids: Sequence[str], extras: Mapping[str, list[Any]], summary_of: Summarize) -> dict[str, Any]:
+    def summarize(self, uids: Sequence[str], extras: Extras, summary_of: Summarize) -> dict[str, Any]:
         """verl's summary of what a user reads; each problem's accuracy is also that of the re-solve policy."""
         majority = "/maj@" in (self.settings.checkpoint.best_metric or "")
-        read = read_validation(uids, extras_by_name(extras), self.settings.verifier.correct_threshold, majority)
-        self._resolve_accuracy = read.accuracy
-        return summary_of(read.shown) | read.counts
-
-    def dumped_extras(self, extras: Mapping[str, list[Any]]) -> Mapping[str, list[Any]]:
-        """Every reward extra of every row."""
-        return extras_by_name(extras)
+        verdicts = validated_verdicts(extras, self.settings.verifier.correct_threshold)
+        statuses = extras.get("verify_status")
+        self._resolve_accuracy = validated_accuracy(uids, verdicts, statuses)
+        return summary_of(validated_extras(extras, majority)) | check_counts(statuses)
 
     # ------------------------------------------------------------------------------------------- checkpoints
 
@@ -308,15 +298,19 @@ class TrainingLoop(TrainerPort):
         if step in self.checkpoints.complete() and self.best.note(step, metrics):
             self.checkpoints.name_best(step)
 
-    @property
-    def kl_coefficient(self) -> float | None:
-        """Of KL in the reward, which an adaptive controller moves; verl does not save it. None without such KL."""
-        return self.kl_ctrl_in_reward.value if self.config.algorithm.use_kl_in_reward else None
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumption needs beside verl's checkpoint and the ledger, as JSON values."""
+        return {"ratio": self.ratio.state_dict()}
 
-    @kl_coefficient.setter
-    def kl_coefficient(self, value: float | None) -> None:
-        if value is not None and self.config.algorithm.use_kl_in_reward:
-            self.kl_ctrl_in_reward.value = value
+    def save_files(self, checkpoint: Path) -> None:
+        """Write what a resumption needs and JSON does not hold."""
+        self.source.save(checkpoint)
+
+    def load_state_dict(self, state: dict[str, Any], checkpoint: Path) -> None:
+        """Read both; ``checkpoint`` is the folder they came from."""
+        self.ratio.load_state_dict(state["ratio"])
+        if self.settings.correction.enabled:
+            self.source.load(checkpoint)
 
     def load_checkpoint(self) -> None:
         """Resume from the checkpoint that ``trainer.resume_mode`` names, if any."""

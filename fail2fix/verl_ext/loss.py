@@ -2,13 +2,13 @@
 
     loss = sum over streams of weight * L_stream          (weights: 1 for base, lambda for corrections)
 
-``L_stream`` is verl's ``ppo_loss`` (policy gradient of the configured kind, KL and entropy) on the stream's rows, with
-the stream's size in the mini-batch where verl puts the batch's. So every ``loss_agg_mode`` with a mean and every policy
+``L_stream`` is verl's ``ppo_loss`` (policy gradient of the configured kind, KL and entropy) on the stream's rows. The
+stream's size in the mini-batch takes the place of the batch's. So every ``loss_agg_mode`` with a mean and every policy
 loss keep verl's meaning, and lambda = 0 is stock GRPO on the base rows.
 
-The trainer puts three columns on every row (METHOD.md, item 6; ``JointBatch.for_update``): ``fail2fix_stream``
-(the stream's place among the weights), ``fail2fix_sequences`` and ``fail2fix_tokens``, the sequences and valid tokens
-of the row's stream in the row's mini-batch, over all ranks.
+The trainer puts three columns on every row (METHOD.md, item 6; ``JointBatch.for_update``). ``fail2fix_stream`` is the
+stream's place among the weights. ``fail2fix_sequences`` and ``fail2fix_tokens`` count the sequences and valid tokens of
+the row's stream in the row's mini-batch, over all ranks.
 """
 
 from __future__ import annotations

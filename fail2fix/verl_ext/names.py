@@ -72,7 +72,7 @@ def validate(config: DictConfig) -> None:
     Raises:
         Exception: an assertion of verl's, or any error that a value of a wrong type causes.
     """
-    resolved = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
-    omega_conf_to_dataclass(resolved.actor_rollout_ref.rollout)
+    OmegaConf.to_container(config, resolve=True)  # verl resolves what its workers get: every interpolation must hold
+    omega_conf_to_dataclass(config.actor_rollout_ref.rollout)
     with redirect_stdout(io.StringIO()):  # it prints that all is well
-        validate_config(resolved, need_reference_policy(resolved), need_critic(resolved))
+        validate_config(config, need_reference_policy(config), need_critic(config))

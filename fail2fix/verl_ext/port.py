@@ -8,7 +8,7 @@ start-up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ray
@@ -20,7 +20,8 @@ from verl.utils import tensordict_utils as tu
 from verl.utils.py_functional import rename_dict
 from verl.workers.utils.padding import left_right_2_no_padding
 
-from fail2fix.verl_ext.reward_extras import ROW_EXTRAS, Extras
+from fail2fix.verify.reward_errors import failed_under_verl
+from fail2fix.verl_ext.reward_extras import ROW_EXTRAS, Extras, extras_by_name
 
 Summarize = Callable[[Extras], dict[str, Any]]
 
@@ -115,6 +116,16 @@ class TrainerPort(RayPPOTrainer):
         """Read verl's files as ``trainer.resume_mode`` says; ``global_steps`` is then the checkpoint's step."""
         self._load_checkpoint()
 
+    @property
+    def kl_coefficient(self) -> float | None:
+        """Of KL in the reward, which an adaptive controller moves; verl does not save it. None without such KL."""
+        return self.kl_ctrl_in_reward.value if self.config.algorithm.use_kl_in_reward else None
+
+    @kl_coefficient.setter
+    def kl_coefficient(self, value: float | None) -> None:
+        if value is not None and self.config.algorithm.use_kl_in_reward:
+            self.kl_ctrl_in_reward.value = value
+
     # ------------------------------------------------------------------------------------------------- profiling
 
     def switch_profilers(self, on: bool = False, off: bool = False, finish: bool = False) -> None:
@@ -128,19 +139,15 @@ class TrainerPort(RayPPOTrainer):
         """Run verl's validation: solve the validation set and summarize."""
         return self._validate()
 
-    def summarize(self, uids: Sequence[str], extras: Mapping[str, list[Any]], summary_of: Summarize) -> dict[str, Any]:
+    def summarize(self, uids: Sequence[str], extras: Extras, summary_of: Summarize) -> dict[str, Any]:
         """Summarize a validation; a hook.
 
         Args:
             uids: each row's problem.
-            extras: verl's rewards and reward extras of the rows.
+            extras: rewards and reward extras, one list a name, None where a row has no value.
             summary_of: verl's own summary of the extras it is given.
         """
-        return summary_of(dict(extras))
-
-    def dumped_extras(self, extras: Mapping[str, list[Any]]) -> Mapping[str, list[Any]]:
-        """Return the reward extras that a dump shows; a hook."""
-        return extras
+        return summary_of(extras)
 
     def dump_rollouts(self, rows: DataProto, extras: dict[str, Any], timing: dict[str, float], folder: str) -> None:
         """Write a step's rollouts as JSON lines, in the background."""
@@ -149,11 +156,6 @@ class TrainerPort(RayPPOTrainer):
     def close_dumps(self) -> None:
         """Wait for the writer of dumps and end it."""
         self._shutdown_dump_executor()
-
-    def open_dumps(self) -> None:
-        """Start the writer of dumps unless it runs."""
-        if self._dump_executor._shutdown:
-            self._init_dump_executor()
 
     def flush_dumps(self) -> None:
         """Wait for the writer of dumps: what a checkpoint or a metrics line follows must be on disk before it."""
@@ -166,12 +168,12 @@ class TrainerPort(RayPPOTrainer):
         def verls(extras: Extras) -> dict[str, Any]:
             return super(TrainerPort, self)._val_metrics_update(data_sources, sample_uids, extras, sample_turns)
 
-        return self.summarize(sample_uids, reward_extra_infos_dict, verls)
+        return self.summarize(sample_uids, extras_by_name(reward_extra_infos_dict), verls)
 
     def _dump_generations(
         self, inputs: Any, outputs: Any, gts: Any, scores: Any, reward_extra_infos_dict: Any, dump_path: Any
     ) -> None:
-        extras = self.dumped_extras(reward_extra_infos_dict)
+        extras = extras_by_name(reward_extra_infos_dict)
         super()._dump_generations(inputs, outputs, gts, scores, extras, dump_path)
 
 
@@ -184,20 +186,13 @@ class EnginesPort(AgentLoopManager):
 
 
 class RequestsPort(AgentLoopWorker):
-    """verl's worker of the agent loop, one asyncio task a row, with three hooks."""
+    """verl's worker of the agent loop, one asyncio task a row, with two hooks."""
 
     def prepare_request(self, sampling_params: dict[str, Any], step: Any, row: dict[str, Any]) -> None:
         """Change a row's sampling parameters and fields in place before it is asked for; a hook."""
 
-    def explained(self, error: RayTaskError) -> Exception | None:
-        """Return what to raise in the place of an error of the reward function; None: the error itself; a hook."""
-
-    def extras_of(self, row: AgentLoopOutput) -> dict[str, Any]:
-        """Take a row's reward extras, so that rows may differ in them; a hook."""
-        raise NotImplementedError
-
-    def columns_of(self, extras: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Return the reward extras of all rows as columns; a hook."""
+    def take_extras(self, rows: Sequence[AgentLoopOutput]) -> dict[str, Any]:
+        """Take the rows' reward extras, so that rows may differ in them, and return them as columns; a hook."""
         raise NotImplementedError
 
     async def _run_agent_loop(
@@ -210,14 +205,14 @@ class RequestsPort(AgentLoopWorker):
         try:
             await super()._compute_score(outputs, kwargs)
         except RayTaskError as error:
-            if told := self.explained(error):
+            # An error in the reward function's code is the user's to correct, under verl's own managers too.
+            if told := failed_under_verl(self.config, error):
                 raise told from error
             raise
 
     def _postprocess(self, inputs: list[Any], *args: Any, **kwargs: Any) -> DataProto:
-        extras = [self.extras_of(row) for row in inputs]
+        columns = self.take_extras(inputs)
         output = super()._postprocess(inputs, *args, **kwargs)
-        columns = self.columns_of(extras)
         output.non_tensor_batch |= columns
         if "reward_extra_keys" in output.meta_info:
             output.meta_info["reward_extra_keys"] = [name for name in columns if name != ROW_EXTRAS]

@@ -67,8 +67,8 @@ class Replays:
         """The attempts' own unshaped rewards.
 
         Args:
-            base, base_rewards: this step's rollouts (N,), whose rewards may hold more than the manager gave them (KL
-                in the reward); an attempt of other rollouts has the reward they are stored with.
+            base: this step's rollouts. An attempt of other rollouts has the reward that they are stored with.
+            base_rewards: (N,) their rewards, which may include KL in the reward.
         """
         return np.array([(base_rewards if r.pool is base else r.pool.rollouts.reward)[r.row] for r in self.replays])
 
@@ -80,7 +80,6 @@ def choose_replays(pool: Stream, builder: CorrectionPromptBuilder, choose: Choos
         InputError: the rule chooses an attempt that cannot be replayed.
     """
     groups, skipped = pool.prompt_groups(builder.fits), 0
-    refused: set[tuple[int, int]] = set()
     while True:
         selection = choose(groups)
         replays, counts = build_replays(pool, selection.attempts, builder)
@@ -88,10 +87,9 @@ def choose_replays(pool: Stream, builder: CorrectionPromptBuilder, choose: Choos
         if len(replays) == len(selection.attempts):
             selection.counts.update(counts, skipped=skipped)
             return Replays(replays, groups), selection
-        unfit = {_place(a) for a in selection.attempts} - {_place(replay.attempt) for replay in replays}
-        if unfit & refused:
+        unfit = set(selection.attempts) - {replay.attempt for replay in replays}
+        if not all(attempt.replayable for attempt in unfit):
             raise InputError("fail2fix.replay.rule chose an attempt with replayable=False, which has no prompt")
-        refused |= unfit
         groups = [_without(group, unfit) for group in groups]
 
 
@@ -99,7 +97,8 @@ def build_replays(
     pool: Stream, attempts: Sequence[Attempt], builder: CorrectionPromptBuilder
 ) -> tuple[list[Replay], Counter[str]]:
     """The attempts whose correction prompt fits, and how the others and the shortened ones count."""
-    contexts = [_context(pool, attempt) for attempt in attempts]
+    messages, rows = pool.rows.non_tensor_batch["raw_prompt"], [pool.row_of(attempt) for attempt in attempts]
+    contexts = [AttemptContext(list(messages[row]), pool.prompt_ids(row), pool.response_ids(row)) for row in rows]
     prompts = builder.build(contexts)
     replays = [Replay(a, pool, p) for a, p in zip(attempts, prompts, strict=True) if p is not None]
     counts = Counter(
@@ -111,22 +110,9 @@ def build_replays(
     return replays, counts
 
 
-def _place(attempt: Attempt) -> tuple[int, int]:
-    return attempt.group, attempt.sample
-
-
-def _without(group: PromptGroup, unfit: set[tuple[int, int]]) -> PromptGroup:
-    attempts = tuple(replace(a, replayable=False) if _place(a) in unfit else a for a in group.attempts)
+def _without(group: PromptGroup, unfit: set[Attempt]) -> PromptGroup:
+    attempts = tuple(replace(a, replayable=False) if a in unfit else a for a in group.attempts)
     return PromptGroup(group.key, attempts)
-
-
-def _context(pool: Stream, attempt: Attempt) -> AttemptContext:
-    row = pool.row_of(attempt)
-    return AttemptContext(
-        messages=list(pool.rows.non_tensor_batch["raw_prompt"][row]),
-        prompt_ids=pool.prompt_ids(row),
-        response_ids=pool.response_ids(row),
-    )
 
 
 def correction_requests(replays: Sequence[Replay]) -> Requests:

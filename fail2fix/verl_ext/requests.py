@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,21 +57,6 @@ class Requests:
         return head.union(output)
 
 
-def problem_requests(prompts: DataProto, uids: Sequence[str], split: Callable[[DataProto], DataProto]) -> Requests:
-    """One row a problem.
-
-    Args:
-        prompts: rows of the data set; they keep what is not requested.
-        uids: the problems' names in the step.
-        split: takes the request's half out of the rows (verl's).
-    """
-    prompts.non_tensor_batch["uid"] = np.array(uids, dtype=object)
-    fill_extra_info(prompts)
-    request = split(prompts)
-    request.non_tensor_batch[GROUP] = np.array(uids, dtype=object)
-    return Requests(prompts, request)
-
-
 def joined_requests(parts: Sequence[Requests]) -> Requests:
     """Requests one after the other, each with an ``extra_info``."""
     joined = parts[0]
@@ -90,7 +75,4 @@ def fill_extra_info(rows: DataProto) -> None:
 
 def objects(values: Sequence) -> NDArray:
     """An object array of the values themselves; numpy would stack equal-sized ones."""
-    array = np.empty(len(values), dtype=object)
-    for i, value in enumerate(values):
-        array[i] = value
-    return array
+    return np.fromiter(values, dtype=object, count=len(values))

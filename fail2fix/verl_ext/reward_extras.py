@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from verl import DataProto
 
 from fail2fix.verl_ext.requests import objects
 
@@ -41,6 +42,22 @@ def plain_values(extras: Mapping[str, Any]) -> dict[str, Any]:
 def absent(example: Any) -> Any:
     """The value of a reward extra that a row does not have, next to rows that have one like ``example``."""
     return math.nan if isinstance(example, bool | int | float | np.number) else ""
+
+
+def same_reward_extras(outputs: Sequence[DataProto]) -> None:
+    """Give every part every reward extra, in place.
+
+    A reward function may return a field for some rows only, and one that failed returns none of its own.
+    """
+    keys = sorted({key for part in outputs for key in part.meta_info.get("reward_extra_keys", [])})
+    for key in keys:
+        example = next(part.non_tensor_batch[key] for part in outputs if key in part.non_tensor_batch)
+        for part in outputs:
+            if key not in part.non_tensor_batch:
+                part.non_tensor_batch[key] = np.array([absent(example[0])] * len(part))
+    for part in outputs:
+        if "reward_extra_keys" in part.meta_info:
+            part.meta_info["reward_extra_keys"] = keys
 
 
 def extras_by_name(extras: Mapping[str, list[Any]]) -> Extras:

@@ -1,4 +1,4 @@
-"""Risk-averse reward manager on verl's reward loop, for any trainer. Its tests pass under verl 0.9.1, 0.9.0 and 0.8.0::
+"""Risk-averse reward manager on verl's reward loop, for any trainer. Its tests pass under verl 0.8.0, 0.9.0 and 0.9.1::
 
     reward.reward_manager.source=importlib
     reward.reward_manager.name=RiskAverseRewardManager
@@ -101,15 +101,18 @@ class RiskAverseRewardManager(NaiveRewardManager):
         extra = (await super().run_single(data))["reward_extra_info"]
         plain = extra.pop("score")
         if self._overlong:
+            mask, width = data[-1:].batch["attention_mask"], data[-1:].batch["responses"].shape[-1]
             extra["overlong_reward"] = overlong_penalty(
-                _response_length(data), self._overlong.maximum, self._overlong.buffer, self._overlong.factor
+                int(mask[0, -width:].sum()), self._overlong.maximum, self._overlong.buffer, self._overlong.factor
             )
             plain += extra["overlong_reward"]
         shaped = plain
         # A check that failed says nothing about the answer: no penalty for it.
         if row.stream == "correction" and extra["verify_status"] != "error":
             shaped = self._shape(plain, row.attempt_correct, bool(extra["verdict"]), self.settings.risk)
-            self._warn_once(row)
+            if self._warning and row.attempt_correct:
+                logger.warning(self._warning)
+                self._warning = ""
         extra |= {
             "plain_reward": plain,
             "shaped_reward": shaped,
@@ -172,11 +175,6 @@ class RiskAverseRewardManager(NaiveRewardManager):
             self._logged.add(kind)
             logger.warning("reward function failed; more failures like this are only counted: %s", self._line(error))
 
-    def _warn_once(self, row: RowContext) -> None:
-        if self._warning and row.attempt_correct:
-            logger.warning(self._warning)
-            self._warning = ""
-
 
 @dataclass(frozen=True)
 class RowContext:
@@ -214,9 +212,3 @@ def is_risk_averse(config: DictConfig) -> bool:
         return issubclass(resolve_reward_manager_cls(config), RiskAverseRewardManager)
     except Exception:  # a user's module may raise anything; `fail2fix.preflight.reward` reports it
         return False
-
-
-def _response_length(data: DataProto) -> int:
-    """Tokens of the last row's response."""
-    batch = data[-1:].batch
-    return int(batch["attention_mask"][0, -batch["responses"].shape[-1] :].sum())

@@ -1,13 +1,13 @@
 """Rollouts through verl's agent loop: every request with its own seed where asked for, corrections as token ids.
 
 verl builds a prompt by rendering messages. A correction prompt must reach the engine as the ids we built, or text
-in the attempt could become chat markup. ``PromptIdsAgentLoop`` takes the ids from the row; the worker class here is
-imported in every agent-loop process, which registers the loop there and leaves
-``rollout.agent.agent_loop_config_path`` to the user.
+in the attempt could become chat markup. ``PromptIdsAgentLoop`` takes the ids from the row. Every agent-loop process
+imports this module for its worker class, which registers the loop. ``rollout.agent.agent_loop_config_path`` stays the
+user's.
 
-A rollout's seed names the rollout (`method.seeds`), so neither the order in which requests finish nor a resumption
-changes what is sampled. verl's ``rollout.full_determinism`` alone gives all requests of a replica one seed, and the
-samples of a group are then alike.
+A rollout's seed names the rollout (`method.seeds`). Neither the order in which requests finish nor a resumption changes
+what is sampled. With verl's ``rollout.full_determinism`` alone, all requests of a replica have one seed, and the
+samples of a group are alike.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 import ray
 from omegaconf import DictConfig
-from ray.exceptions import RayTaskError
 from verl import DataProto
 from verl.experimental.agent_loop.agent_loop import AgentLoopOutput, auto_await, register
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
@@ -31,11 +30,10 @@ from verl.workers.rollout.llm_server import LLMServerClient
 
 from fail2fix.method.seeds import rollout_seeds
 from fail2fix.run.settings import seeds_rollouts
-from fail2fix.verify.reward_errors import REWARD_ERROR, FirstVerdicts, failed_under_verl, refuse_no_number, reward_name
-from fail2fix.verl_ext.batches import same_reward_extras
+from fail2fix.verify.reward_errors import REWARD_ERROR, FirstVerdicts, refuse_no_number, reward_name
 from fail2fix.verl_ext.port import EnginesPort, RequestsPort
 from fail2fix.verl_ext.requests import GROUP, PROMPT_IDS, PROMPT_IDS_AGENT, PURPOSE, fill_extra_info, objects
-from fail2fix.verl_ext.reward_extras import ROW_EXTRAS, extra_columns, plain_values
+from fail2fix.verl_ext.reward_extras import ROW_EXTRAS, extra_columns, plain_values, same_reward_extras
 
 SEED = "fail2fix_seed"
 ENOUGH_VERDICTS = 8  # of a run, to say that its reward function fails on everything
@@ -84,26 +82,21 @@ class PromptIdsAgentLoopWorker(RequestsPort):
 
     def prepare_request(self, sampling_params: dict[str, Any], step: Any, row: dict[str, Any]) -> None:
         """Set the row's seed and its group's engine."""
-        # Each row is a task with variables of its own. An engine forgets all prefixes with every weight sync: a group
-        # that is older than the step has none to return to, and goes where the load is lowest.
+        # Each row is a task with its own variables. Every weight sync empties an engine's prefix cache. A group that is
+        # older than the step has no prefix there, and goes where the load is lowest.
         group = row.pop(GROUP, None)
         _group.set(group and f"{step}:{group}")
         seed = row.pop(SEED, None)
         if seed is not None:
             sampling_params |= {"seed": int(seed)}
 
-    def explained(self, error: RayTaskError) -> Exception | None:
-        """An error in the reward function's code is the user's to correct, under verl's own managers too."""
-        return failed_under_verl(self.config, error)
-
-    def extras_of(self, row: AgentLoopOutput) -> dict[str, Any]:
-        """Check the row's reward, and take its extras: verl asks every row for the first row's keys."""
-        given = plain_values(row.extra_fields.get(ROW_EXTRAS) or {})
-        refuse_no_number(reward_name(self.config), row.reward_score, given)
-        row.extra_fields[ROW_EXTRAS] = {}
-        return given
-
-    def columns_of(self, extras: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def take_extras(self, rows: Sequence[AgentLoopOutput]) -> dict[str, Any]:
+        """Check every row's reward, and take its extras: verl asks every row for the first row's keys."""
+        extras = []
+        for row in rows:
+            extras.append(plain_values(row.extra_fields.get(ROW_EXTRAS) or {}))
+            refuse_no_number(reward_name(self.config), row.reward_score, extras[-1])
+            row.extra_fields[ROW_EXTRAS] = {}
         return extra_columns(extras) | {ROW_EXTRAS: objects(extras)}
 
 
@@ -137,10 +130,19 @@ class Fail2FixAgentLoopManager(EnginesPort):
         return output
 
     def _seed(self, prompts: DataProto) -> None:
-        """Give every row its own seed, where seeds are asked for."""
-        if seeds_rollouts(self.config):
-            samples = self._validated(prompts.meta_info) if prompts.meta_info.get("validate") else None
-            prompts.non_tensor_batch[SEED] = request_seeds(prompts, self.config.fail2fix.seed, samples)
+        """Give every row a seed of its stream, step, prompt and sample, where seeds are asked for."""
+        if not seeds_rollouts(self.config):
+            return
+        about, columns = prompts.meta_info, prompts.non_tensor_batch
+        validates = about.get("validate")
+        stream = about.get(PURPOSE) or ("validation" if validates else "rollout")
+        if PROMPT_IDS in columns:
+            texts = [np.asarray(row, dtype=np.int64).tobytes().hex() for row in columns[PROMPT_IDS]]
+        else:
+            texts = [json.dumps(messages, default=str) for messages in columns["raw_prompt"]]
+        samples = self._validated(about) if validates else None
+        seeds = rollout_seeds(self.config.fail2fix.seed, stream, about.get("global_steps", -1), texts, samples)
+        columns[SEED] = np.array(seeds, dtype=np.int64)
 
     def _collected(self, outputs: list[DataProto]) -> DataProto:
         """Workers' outputs as one batch, in this order."""
@@ -161,15 +163,3 @@ class Fail2FixAgentLoopManager(EnginesPort):
         if self._validation[0] != validation:
             self._validation = (validation, Counter())
         return self._validation[1]
-
-
-def request_seeds(prompts: DataProto, run_seed: int, samples: Counter[str] | None = None) -> np.ndarray:
-    """One seed a row (N,), of its stream, step, prompt and sample; ``samples`` as in ``rollout_seeds``."""
-    about, columns = prompts.meta_info, prompts.non_tensor_batch
-    stream = about.get(PURPOSE) or ("validation" if about.get("validate") else "rollout")
-    ids = columns.get(PROMPT_IDS)
-    if ids is not None:
-        texts = [np.asarray(row, dtype=np.int64).tobytes().hex() for row in ids]
-    else:
-        texts = [json.dumps(messages, default=str) for messages in columns["raw_prompt"]]
-    return np.array(rollout_seeds(run_seed, stream, about.get("global_steps", -1), texts, samples), dtype=np.int64)

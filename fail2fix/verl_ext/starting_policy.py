@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from fail2fix.method.ledger import INITIAL, Cost
+from fail2fix.method.ledger import INITIAL, Cost, Ledger
 from fail2fix.run.provenance import provenance
-from fail2fix.verl_ext.generation import Generation
-from fail2fix.verl_ext.held_out import Messages
-from fail2fix.verl_ext.loop import TrainingLoop
+from fail2fix.run.settings import fail2fix_settings
+from fail2fix.verl_ext.generation import Generation, drawn_prompts, first_prompts
+from fail2fix.verl_ext.port import TrainerPort
 from fail2fix.verl_ext.step import Step
 from fail2fix.verl_ext.stream import Stream
-from fail2fix.verl_ext.training_prompts import drawn_prompts, first_prompts
+
+Messages = list[dict[str, str]]
 
 
 class StartingRollouts:
-    """Rollouts of the trainer's policy before its first step (`sources.StartingPolicy`)."""
+    """Rollouts of the trainer's policy before its first step (`sources.StartingPolicy`).
 
-    def __init__(self, trainer: TrainingLoop, generation: Generation) -> None:
-        self._trainer, self._generation = trainer, generation
+    Args:
+        trainer: whose policy, data sets and config.
+        generation: asks its engines.
+        ledger: the run's.
+    """
+
+    def __init__(self, trainer: TrainerPort, generation: Generation, ledger: Ledger) -> None:
+        self._trainer, self._generation, self._ledger = trainer, generation, ledger
 
     @property
     def provenance(self) -> dict[str, object]:
@@ -26,17 +33,17 @@ class StartingRollouts:
         """G rollouts each of ``problems`` training problems."""
         self._require_start("the offline pool")
         trainer = self._trainer
-        prompts = drawn_prompts(trainer.train_dataset, problems, trainer.settings.seed, INITIAL)
+        prompts = drawn_prompts(trainer.train_dataset, problems, fail2fix_settings(trainer.config).seed, INITIAL)
         return self._generation.solve_problems(prompts, Step.outside(), purpose="offline")
 
     def charge(self, pool: Stream, seconds: float) -> None:
         """Charge a pool: it costs the run that generates it and the run that finds it the same."""
-        ledger = self._trainer.ledger
-        if INITIAL not in ledger.lines:
-            ledger.spend(INITIAL, Cost.of(pool.rollouts, seconds), pool.rollouts.problems)
-            ledger.seconds += seconds
+        if INITIAL not in self._ledger.lines:
+            self._ledger.spend(INITIAL, Cost.of(pool.rollouts, seconds), pool.rollouts.problems)
+            self._ledger.seconds += seconds
 
     def held_out_problems(self, problems: int) -> list[Messages]:
+        """The chat messages of the first validation problems."""
         prompts = first_prompts(self._trainer.val_dataset, problems)
         return [list(row) for row in prompts.non_tensor_batch["raw_prompt"]]
 

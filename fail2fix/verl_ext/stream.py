@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +17,8 @@ from fail2fix.method.rollouts import Bools, Floats, Ints, Rollouts
 from fail2fix.method.selection import Attempt, PromptGroup
 from fail2fix.method.verdict import reaches
 from fail2fix.verify.reward_errors import REWARD_ERROR
-from fail2fix.verl_ext.batches import same_reward_extras
 from fail2fix.verl_ext.requests import Requests, joined_requests
+from fail2fix.verl_ext.reward_extras import same_reward_extras
 
 
 @dataclass(frozen=True)
@@ -86,22 +85,22 @@ class Stream:
     def response_ids(self, row: int) -> list[int]:
         return self.rows.batch["responses"][row, : int(self.rollouts.response_tokens[row])].tolist()
 
-    def prompt_groups(self, fits: Callable[[list[Any], int], bool]) -> list[PromptGroup]:
+    def prompt_groups(self, fits: Callable[[int], bool]) -> list[PromptGroup]:
         """The problems and their attempts, as selection reads them; groups whose verifier failed are not among them.
 
-        ``fits``: (messages of a problem, tokens of its prompt) -> whether a correction prompt has room for an attempt.
+        ``fits``: tokens of a problem's prompt -> whether its correction prompt has room for an attempt.
         """
         read, size = self.rollouts, self.rollouts.group_size
         timed_out, responses = read.ended_in("timeout"), self.rows.batch["responses"].numpy()
-        messages, groups = self.rows.non_tensor_batch["raw_prompt"], []
+        groups = []
         for group in map(int, np.flatnonzero(~read.excluded)):
-            has_room = fits(list(messages[group * size]), int(read.prompt_tokens[group * size]))
+            has_room = fits(int(read.prompt_tokens[group * size]))
             attempts = tuple(
                 Attempt(
                     group=group,
                     sample=row - group * size,
                     correct=bool(read.correct[row]),
-                    content=_content(responses[row, : int(read.response_tokens[row])]),
+                    content=_digest(responses[row, : int(read.response_tokens[row])], 16),
                     cut_off=bool(read.cut_off[row]),
                     replayable=has_room and not timed_out[row],
                 )
@@ -124,7 +123,8 @@ def concatenated(streams: Sequence[Stream]) -> Stream:
 
 def read_rollouts(rows: DataProto, group_size: int, reading: Reading) -> Rollouts:
     """Rows (N,) of verl's batch as plain values."""
-    width, mask = rows.batch["prompts"].shape[1], rows.batch["attention_mask"]
+    prompts, mask = rows.batch["prompts"].numpy(), rows.batch["attention_mask"]
+    width = prompts.shape[1]
     prompt_tokens, response_tokens = mask[:, :width].sum(-1).numpy(), mask[:, width:].sum(-1).numpy()
     reward = rows.batch["rm_scores"].sum(-1).double().numpy()
     columns = rows.non_tensor_batch
@@ -138,7 +138,9 @@ def read_rollouts(rows: DataProto, group_size: int, reading: Reading) -> Rollout
         response_tokens=response_tokens,
         cut_off=_cut_off(rows, response_tokens, reading.end_of_turn),
         answers=[str(answer) for answer in columns.get("pred", [""] * len(rows))],
-        problems=[_digest(rows, row, int(prompt_tokens[row])) for row in range(0, len(rows), group_size)],
+        problems=[
+            _digest(prompts[row, width - prompt_tokens[row] :], 8).hex() for row in range(0, len(rows), group_size)
+        ],
         statuses=None if (statuses := columns.get("verify_status")) is None else list(statuses),
         # A reward manager that does not count its calls made one a rollout.
         verifier_calls=len(rows) if calls is None else int(calls.astype(int).sum()),
@@ -168,11 +170,6 @@ def _cut_off(rows: DataProto, response_tokens: Ints, end_of_turn: Collection[int
     return (response_tokens == responses.shape[1]) & ~np.isin(responses[:, -1].numpy(), list(end_of_turn))
 
 
-def _content(response: Ints) -> bytes:
-    """What identifies an attempt among those of its problem: a digest of its token ids."""
-    return hashlib.blake2b(response.tobytes(), digest_size=16).digest()
-
-
-def _digest(rows: DataProto, row: int, prompt_tokens: int) -> str:
-    """What identifies a problem: a digest of its prompt's token ids."""
-    return hashlib.blake2b(rows.batch["prompts"][row].numpy()[-prompt_tokens:].tobytes(), digest_size=8).hexdigest()
+def _digest(tokens: Ints, size: int) -> bytes:
+    """What identifies a problem, or an attempt at it: ``size`` bytes that its token ids decide."""
+    return hashlib.blake2b(tokens.tobytes(), digest_size=size).digest()

@@ -12,7 +12,6 @@ import decimal
 import json
 import os
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,31 +26,21 @@ from fail2fix.method.rollouts import BASE
 from fail2fix.verl_ext.requests import Requests, objects
 from fail2fix.verl_ext.stream import Reading, Stream
 
-
-@dataclass(frozen=True)
-class Codec:
-    """How values of a type that JSON lacks are written as text and read back."""
-
-    write: Callable[[Any], str]
-    read: Callable[[str], Any]
-
-
 TYPED = "fail2fix.type"
-CODECS = {
-    "datetime": Codec(datetime.datetime.isoformat, datetime.datetime.fromisoformat),
-    "date": Codec(datetime.date.isoformat, datetime.date.fromisoformat),
-    "time": Codec(datetime.time.isoformat, datetime.time.fromisoformat),
-    "timedelta": Codec(
+CODECS: dict[str, tuple[Callable[[Any], str], Callable[[str], Any]]] = {
+    "datetime": (datetime.datetime.isoformat, datetime.datetime.fromisoformat),
+    "date": (datetime.date.isoformat, datetime.date.fromisoformat),
+    "time": (datetime.time.isoformat, datetime.time.fromisoformat),
+    "timedelta": (
         lambda value: str(value // datetime.timedelta(microseconds=1)),
         lambda text: datetime.timedelta(microseconds=int(text)),
     ),
-    "Decimal": Codec(str, decimal.Decimal),
-    "bytes": Codec(lambda value: base64.b64encode(value).decode(), base64.b64decode),
+    "Decimal": (str, decimal.Decimal),
+    "bytes": (lambda value: base64.b64encode(value).decode(), base64.b64decode),
 }
-"""By the type's name: what a data file's columns may hold beside plain data."""
+"""Types that a data file's columns may hold and JSON lacks, by name: how a value becomes text, and text a value."""
 SCHEMA = 1
 KEY = b"fail2fix"
-TENSORS = ("prompts", "responses", "attention_mask", "rm_scores")
 # Columns that verdicts and rewards are read from (`stream.read_rollouts`).
 VERDICTS = (
     "verdict", "acc", "score", "plain_reward", "shaped_reward", "pred", "verify_status", "verifier_calls",
@@ -185,7 +174,7 @@ def _rows_from_json(texts: list[str]) -> DataProto:
 def _typed(fields: dict[str, Any]) -> Any:
     """A JSON object, or the value it stands for. Reading text runs no code of its own."""
     codec = CODECS.get(fields[TYPED]) if fields.keys() == {TYPED, "value"} else None
-    return codec.read(fields["value"]) if codec else fields
+    return codec[1](fields["value"]) if codec else fields
 
 
 def check_storable(row: Mapping[str, Any]) -> None:
@@ -212,7 +201,7 @@ def _plain(value: Any, column: str = "") -> Any:
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if codec := CODECS.get(type(value).__name__):
-        return {TYPED: type(value).__name__, "value": codec.write(value)}
+        return {TYPED: type(value).__name__, "value": codec[0](value)}
     raise InputError(
         f"column {column!r} holds a {type(value).__name__}: rollouts with it cannot be stored in a file; "
         "use fail2fix.replay.source=online, or drop the column"

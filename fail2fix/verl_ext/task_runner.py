@@ -13,7 +13,7 @@ from verl.utils.device import get_resource_name
 
 from fail2fix.cluster import cpus
 from fail2fix.cluster.joining import joins, wait_for_devices
-from fail2fix.cluster.weight_sync import hold_weight_sync
+from fail2fix.cluster.lock import hold_weight_sync
 from fail2fix.run.folder import folder_of
 from fail2fix.run.last_resort import saving_what_is_left
 from fail2fix.run.settings import fail2fix_settings, writes_streams

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -69,7 +68,7 @@ class Fail2FixTrainer(TrainingLoop):
         self.estimate = advantage_estimator(settings.advantage)
         leave_one_out = algorithm.adv_estimator in LEAVE_ONE_OUT
         self.advantage_rule = AdvantageRule.of(settings.advantage, settings.risk, leave_one_out)
-        self.source = source_class(settings.replay.source)(self.config)
+        self.source = source_class(settings.replay)(self.config)
         self.source.end_of_turn = end_of_turn
         if settings.correction.enabled or settings.held_out.enabled:
             self.prompt_builder = correction_prompt_builder(self.config, self.tokenizer)
@@ -167,10 +166,12 @@ class Fail2FixTrainer(TrainingLoop):
 
     def check_accounting(self, joint: JointBatch, step: Step) -> None:
         """Every prompt and rollout that entered the step is in the update or counted as left out."""
+        uids = joint.rows.non_tensor_batch["uid"]  # counted in the batch itself, not in the streams
         for place, stream in enumerate(joint.streams):
+            its = joint.stream_of == place
             step.accounts[stream.name].leave(
-                recorded=int((joint.stream_of == place).sum()),
-                trained=joint.trained_groups(place),
+                recorded=int(its.sum()),
+                trained=len(set(uids[its & joint.included])),
                 failed=int(stream.rollouts.excluded.sum()),
             )
         for name in (BASE, CORRECTION):
@@ -325,7 +326,7 @@ class Fail2FixTrainer(TrainingLoop):
 
     def before_training(self) -> None:
         """Write what needs the starting model: an offline pool, held-out attempts."""
-        starting = StartingRollouts(self, self.generation)
+        starting = StartingRollouts(self, self.generation, self.ledger)
         if self.settings.correction.enabled and not self.config.trainer.get("val_only", False):
             self.source.begin(starting)
         if self.settings.held_out.enabled:
@@ -335,14 +336,3 @@ class Fail2FixTrainer(TrainingLoop):
         do_sample = self.config.actor_rollout_ref.rollout.val_kwargs.do_sample
         answers = self.generation.ask_held_out(requests, samples, self.global_steps, do_sample)
         return answers, self.tokenizer.batch_decode(answers.rows.batch["responses"], skip_special_tokens=True)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"ratio": self.ratio.state_dict()}
-
-    def save_files(self, checkpoint: Path) -> None:
-        self.source.save(checkpoint)
-
-    def load_state_dict(self, state: dict[str, Any], checkpoint: Path) -> None:
-        self.ratio.load_state_dict(state["ratio"])
-        if self.settings.correction.enabled:
-            self.source.load(checkpoint)

@@ -7,7 +7,6 @@ hold them all; verl's summary gets what a user reads.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
@@ -20,35 +19,6 @@ from fail2fix.verl_ext.reward_extras import Extras
 # Extras of our reward manager that a validation's summary leaves out: in a validation they are constants or copies.
 # `pred` would add verl's majority votes (maj@k), which cost twice as much as the rest of the summary.
 OURS = frozenset({"pred", "verdict", "plain_reward", "shaped_reward", "attempt_correct", "verifier_calls"})
-
-
-@dataclass(frozen=True)
-class ReadValidation:
-    """A validation's rows, read.
-
-    Attributes:
-        shown: what verl summarizes under ``val-*``, one list a name.
-        accuracy: (problems,) mean verdict of each problem, in the order of the validation set; nan without verdicts.
-        counts: how many checks did not end in ``ok``, by metric.
-    """
-
-    shown: Extras
-    accuracy: Floats
-    counts: dict[str, float]
-
-
-def read_validation(uids: Sequence[str], extras: Extras, correct_threshold: float, majority: bool) -> ReadValidation:
-    """Read rewards and reward extras of all rows.
-
-    Args:
-        uids: each row's problem.
-        extras: one list a name, None where a row has no value.
-        correct_threshold: of rewards without a verdict.
-        majority: keep our reward manager's ``pred``, so that verl takes majority votes.
-    """
-    statuses = extras.get("verify_status")
-    accuracy = validated_accuracy(uids, validated_verdicts(extras, correct_threshold), statuses)
-    return ReadValidation(validated_extras(extras, majority), accuracy, check_counts(statuses))
 
 
 def validated_extras(extras: Extras, majority: bool = False) -> Extras:

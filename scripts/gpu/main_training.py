@@ -26,6 +26,7 @@ from gpu.stopping import ask_to_stop
 TRAIN = "from tests.e2e.support.timing import main; main()"
 SYNCED = 0.99  # least correlation of rollout and actor probabilities: the engine has the actor's weights
 PROBLEM, WORDS = 96, 256  # most tokens of a problem, and of what stands around an attempt
+LOOK_S = 1.0  # between two looks at a training
 RESERVE_S = 45.0  # of the whole check, to stop after a step and to write reports
 
 
@@ -82,7 +83,7 @@ def watch(bench: Bench, report: Report, process: psutil.Popen, folder: Path) -> 
     limits, began, reported = bench.sizes, time.monotonic(), 0
     start_s = start_limit_s(bench)
     while process.poll() is None and bench.clock.left > 10:
-        time.sleep(1)
+        time.sleep(LOOK_S)
         spent, steps = time.monotonic() - began, figures.rows(folder)
         if not steps and spent > start_s:
             return

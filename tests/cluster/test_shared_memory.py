@@ -180,22 +180,31 @@ import subprocess, sys
 from fail2fix.cluster import node
 
 START = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1]], start_new_session=True)"
-node.LOOK_S, node.SWEEP_S = 0.1, 0.5
+node.LOOK_S, node.SWEEP_S = 0.05, 0.1
 node.Node.command = [sys.executable, "-c", START, {HOLD!r}]
 print(node.Node("", []).run(), flush=True)
 """
 
 
+def adopted(node: psutil.Process) -> psutil.Process:
+    """The holder, once the process that started it has ended."""
+    while True:
+        children = node.children()
+        if len(children) == 1 and children[0].cmdline()[2:] == [HOLD]:
+            return children[0]
+        time.sleep(0.02)
+
+
 def test_a_node_removes_the_segments_of_runs_that_have_ended() -> None:
     node, (first,) = launch(NODE)
     try:
-        time.sleep(2)  # what started the holder has ended
-        (holder,) = psutil.Process(node.pid).children()
+        holder = adopted(psutil.Process(node.pid))
+        time.sleep(0.5)  # some looks of the node
         assert (FOLDER / first).exists()
         holder.kill()
         deadline = time.monotonic() + 30
         while (FOLDER / first).exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
+            time.sleep(0.02)
         assert not (FOLDER / first).exists()
         assert node.poll() is None
     finally:
@@ -207,8 +216,10 @@ def test_a_node_removes_the_segments_of_runs_that_have_ended() -> None:
 def test_a_training_leaves_no_segment_of_a_process_that_ended_before_it(tmp_path: Path) -> None:
     training = f"""
 holder = subprocess.Popen([sys.executable, "-c", {HOLD!r}], stdout=subprocess.PIPE, text=True)
-Path({str(tmp_path / "name")!r}).write_text(holder.stdout.readline().strip())
-time.sleep(2)
+name = holder.stdout.readline().strip()
+Path({str(tmp_path / "name")!r}).write_text(name)
+while not any(name in record.read_text() for record in Path({str(FOLDER)!r}).glob("fail2fix-*")):
+    time.sleep(0.01)
 holder.kill()
 """
     assert drive(tmp_path, training).returncode == 0

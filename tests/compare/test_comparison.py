@@ -222,7 +222,6 @@ def test_a_training_that_outlives_its_call_is_not_joined_by_another(error: Calla
         os.killpg(training, signal.SIGKILL)
 
 
-@pytest.mark.usefixtures("picture")
 def test_unequal_rollouts_are_refused_unless_allowed(call: Call, error: Callable[..., str], out: Path) -> None:
     line = error(2, "+fake.cipo.rollouts=102")
     assert "not equal: grpo-seed0 spent 400 rollouts and cipo-seed0 408, 2 % more" in line
@@ -324,11 +323,6 @@ def test_only_report_runs_nothing(error: Callable[..., str], out: Path) -> None:
     assert not (out / "logs").exists()
 
 
-def command_line(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "fail2fix.compare", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT, env=os.environ)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -339,16 +333,20 @@ def command_line(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["grpo", "--seeds", "1", "cipo", "fail2fix.seed=3"], "fail2fix.seed=3: the comparison sets this key; use"),
     ],
 )
-def test_errors_of_the_command_line_are_one_line(arguments: list[str], message: str) -> None:
-    done = command_line(*arguments)
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"compare: error: {message}")
-    assert done.stderr.count("\n") == 1
-    assert done.stdout == ""
+def test_errors_of_the_command_line_are_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        sys.exit(main(arguments))
+    printed, said = capsys.readouterr()
+    assert said.startswith(f"compare: error: {message}")
+    assert said.count("\n") == 1
+    assert printed == ""
 
 
 def test_help_explains_itself() -> None:
-    done = command_line("--help")
+    command = [sys.executable, "-m", "fail2fix.compare", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
     assert done.returncode == 0
     assert all(word in done.stdout for word in ("--seeds", "--rollouts", "--out", "--unequal", "1 %"))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fail2fix.compare.equal_cost import mean_cost, ratios, unequal
+from fail2fix.compare.summary import mean_cost, ratios, unequal
 
 
 @pytest.mark.parametrize("rollouts", [(1000, 1000), (1000, 1010), (1010, 1000), (7, 7), (0, 0)])

@@ -6,7 +6,7 @@ import ast
 import io
 import json
 import re
-from collections.abc import Iterator
+from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -122,12 +122,15 @@ def test_what_is_no_secret_is_none() -> None:
         assert kind_of_secret(name, value, environment) == "", (name, value)
 
 
-def calls() -> Iterator[tuple[str, str, ast.Call]]:
+@cache
+def calls() -> list[tuple[str, str, ast.Call]]:
     """Every call of our own code, as file, dotted name and node."""
-    for path in sorted((ROOT / "fail2fix").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call):
-                yield str(path.relative_to(ROOT)), ast.unparse(node.func), node
+    return [
+        (str(path.relative_to(ROOT)), ast.unparse(node.func), node)
+        for path in sorted((ROOT / "fail2fix").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    ]
 
 
 def test_code_of_a_model_is_never_run_by_default() -> None:

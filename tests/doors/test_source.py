@@ -22,7 +22,7 @@ class FirstHalf(AttemptSource):
 
 def test_your_own_source_gives_the_attempts() -> None:
     settings = settings_of(replay={"source": f"{__name__}.FirstHalf"})
-    source = source_class(settings.replay.source)(OmegaConf.create({}))
+    source = source_class(settings.replay)(OmegaConf.create({}))
     base = stream(4, 2)
     offered = source.attempts(base)
     assert offered is not None

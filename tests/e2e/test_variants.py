@@ -13,9 +13,10 @@ import pyarrow
 import pyarrow.parquet as parquet
 import pytest
 
+from fail2fix.console.secret_text import kind_of_secret
 from fail2fix.report.live import OUTPUT
 from tests import wheel
-from tests.e2e.conftest import Bench, Run, saved_steps
+from tests.e2e.conftest import PLANTED, Bench, Run, saved_steps
 
 pytestmark = pytest.mark.e2e
 
@@ -107,7 +108,7 @@ def test_the_update_gives_old_log_probs_and_what_their_pass_measures(grpo: Run) 
 
 
 def test_the_terminal_shows_a_header_and_a_line_a_step(grpo: Run) -> None:
-    """All other output is in the run's folder, and no process writes a numpy number as numpy shows it."""
+    """All other output is in the run's folder, without secrets, and no process writes a number as numpy shows it."""
     lines = grpo.output.splitlines()
     assert [line.split("  solved")[0] for line in lines if line.startswith("step ")][1:] == ["step 1", "step 2"]
     assert sum(line.startswith("validation after step 2:") for line in lines) == 1
@@ -117,6 +118,8 @@ def test_the_terminal_shows_a_header_and_a_line_a_step(grpo: Run) -> None:
     for path in files:
         text = path.read_text(errors="replace")
         assert not re.search(r"np\.(float|int)|engine is not available", text), path
+    for line in (grpo.folder / OUTPUT).read_text(errors="replace").splitlines():
+        assert not kind_of_secret("", line, PLANTED), line
 
 
 def test_epochs_end_a_run_with_its_last_step_saved_and_validated(grpo: Run) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from fail2fix.data.atomic import write_json
 from fail2fix.evaluate.compare import compare, load_side
 from fail2fix.evaluate.compare_command import main
 from fail2fix.evaluate.scores import score_rounds
-from fail2fix.evaluate.store import Store, write_json
+from fail2fix.evaluate.store import Store
 from fail2fix.method.errors import InputError
 from tests.evaluate.rows import question, records
 

@@ -7,14 +7,15 @@ import time
 import pytest
 
 from fail2fix.evaluate.benchmarks import Sampling
-from fail2fix.evaluate.engine import Request
 from fail2fix.evaluate.openai_engine import OpenAIEngine
+from fail2fix.evaluate.prompts import Request
 from fail2fix.evaluate.settings import Settings
 from fail2fix.method.errors import InputError
 from tests.evaluate.rows import question
 from tests.services import Service, down, serving
 from tests.tiers import heavy_where
 
+pytestmark = pytest.mark.usefixtures("quick_pauses")
 ANSWER = {
     "id": "1", "object": "chat.completion", "created": 0, "model": "m",
     "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "It is 4."}}],
@@ -31,13 +32,13 @@ def ask(service: Service, times: int) -> list[str]:
 
 @pytest.mark.parametrize("status", heavy_where([429, 503], [503]))
 def test_a_busy_endpoint_is_asked_again(status: int) -> None:
-    with serving(status, for_s=2.0, answer=ANSWER) as service:
+    with serving(status, for_s=0.5, answer=ANSWER) as service:
         assert ask(service, 80) == ["It is 4."] * 80
     assert len(service.asked) > 80
 
 
 def test_an_endpoint_that_starts_late_is_waited_for() -> None:
-    with down(for_s=2.0, answer=ANSWER) as service:
+    with down(for_s=0.5, answer=ANSWER) as service:
         assert ask(service, 4) == ["It is 4."] * 4
 
 

@@ -15,7 +15,6 @@ from fail2fix.evaluate.questions import read_questions
 from fail2fix.method.errors import InputError
 from tests.evaluate.recorded import Answer, Questions, failures, judged, passes, results, seeds
 from tests.shared import DATA
-from tests.tiers import heavy_where
 
 EXCEPTIONS: Mapping[str, Mapping[str, str]] = json.loads(
     Path(__file__).with_name("recorded_exceptions.json").read_text()
@@ -68,7 +67,8 @@ def differing(answers: Sequence[Answer]) -> dict[str, str]:
 
 
 @pytest.mark.needs_shared
-@pytest.mark.parametrize("recording", heavy_where(RECORDINGS, LARGE))
+@pytest.mark.heavy
+@pytest.mark.parametrize("recording", RECORDINGS)
 def test_exceptions_are_few(read: Read, recording: str) -> None:
     answers = read(recording)
     assert len(answers) == RECORDINGS[recording][1]
@@ -77,7 +77,8 @@ def test_exceptions_are_few(read: Read, recording: str) -> None:
 
 
 @pytest.mark.needs_shared
-@pytest.mark.parametrize("recording", heavy_where(RECORDINGS, LARGE))
+@pytest.mark.heavy
+@pytest.mark.parametrize("recording", RECORDINGS)
 def test_some_recorded_verdicts_are_ours(read: Read, recording: str) -> None:
     answers = read(recording)
     found = differing(answers[:: len(answers) // SAMPLE])

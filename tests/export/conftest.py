@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.export.write_checkpoints import write_checkpoints
 
 
 @pytest.fixture(scope="session")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of checkpoints, named ``<case>-<ranks>``."""
     folder = tmp_path_factory.mktemp("checkpoints")
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    command = [sys.executable, "-m", "tests.export.write_checkpoints", str(folder)]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=300)
+    write_checkpoints(folder)
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Write a small model's checkpoints as verl's FSDP2 actor does on one and two ranks: ``write_checkpoints.py FOLDER``.
+"""Write a small model's checkpoints as verl's FSDP2 actor does on one and two ranks.
 
 Every case becomes ``FOLDER/<case>-<ranks>/global_step_2/actor``, with the trained model's own logits (``logits.pt``)
 and the base model's (``base.pt``) beside it, both computed before anything is sharded. No Ray, no vLLM, no verl.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from tests.e2e.support.tiny import make_tokenizer
 
 RANK, ALPHA = 3, 12
+LIMIT_S = 300
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,8 @@ def write_all(folder: Path, rank: int, ranks: int) -> None:
     dist.destroy_process_group()
 
 
-def main(folder: Path) -> None:
-    """Each rank is a process; they share the imports of this one."""
+def write_checkpoints(folder: Path) -> None:
+    """Write every case; each rank is a process that shares the imports of this one."""
     context = multiprocessing.get_context("fork")
     processes = [
         context.Process(target=write_all, args=(folder, rank, ranks)) for ranks in (1, 2) for rank in range(ranks)
@@ -139,9 +139,6 @@ def main(folder: Path) -> None:
     for process in processes:
         process.start()
     for process in processes:
-        process.join()
-    sys.exit(any(process.exitcode for process in processes))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+        process.join(LIMIT_S)
+        process.kill()
+    assert [process.exitcode for process in processes] == [0, 0, 0]

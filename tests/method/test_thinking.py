@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fail2fix.method.thinking import KNOWN_MARKS, ThinkingMarks
+from tests.tiers import heavy_where
 
 MARKS = ThinkingMarks.of()
 PLAIN = ThinkingMarks.of(template="{{ messages[0].content }}")
@@ -94,7 +95,10 @@ def test_known_marks_and_code_are_no_unknown_marks(text: str) -> None:
     assert [mark for mark in MARKS.unknown_in([text]) if mark != "< think >"] == []
 
 
-@pytest.mark.parametrize("unit", [*ALL, "<think></think>", "<", "[", " ", "<think", "<reason", "[" + "a" * 20])
+UNITS = [*ALL, "<think></think>", "<", "[", " ", "<think", "<reason", "[" + "a" * 20]
+
+
+@pytest.mark.parametrize("unit", heavy_where(UNITS, ALL[4:]))
 @pytest.mark.timeout(30)
 def test_hostile_text_takes_linear_time(unit: str) -> None:
     text = unit * (400_000 // len(unit))

@@ -31,6 +31,7 @@ from fail2fix.preflight.sizes_fit import check_sizes
 from fail2fix.run.checkpoints import UNFINISHED
 from fail2fix.run.settings import fail2fix_settings
 from fail2fix.run.step_sizes import data_parallel_ranks
+from fail2fix.verl_ext import compat
 from tests.e2e.support.tiny import make_model
 from tests.verl_ext.test_contract import config
 
@@ -77,6 +78,7 @@ class Main:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder, self.monkeypatch, self.capsys = folder, monkeypatch, capsys
         monkeypatch.setattr(train.environment, "set_defaults", lambda: None)
+        monkeypatch.setattr(compat, "seams", list)  # tests/verl_ext/test_contract.py asks verl for each of them
         monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
         monkeypatch.setenv("VERL_PLATFORM", "cpu")
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
@@ -259,17 +261,6 @@ DATA: dict[str, tuple[Callable[[Rows], Rows], list[str]]] = {
 OUR_VERIFIERS = "reward.custom_reward_function.path=null"
 
 
-@pytest.mark.parametrize("case", DATA, ids=lambda case: case.replace(" ", "-"))
-def test_malformed_data_names_the_file_and_the_row(folder: Path, main: Main, tmp_path: Path, case: str) -> None:
-    change, named = DATA[case]
-    table = parquet.read_table(folder / "train.parquet")
-    rows = change(table.to_pylist())
-    path = tmp_path / "bad.parquet"
-    parquet.write_table(pyarrow.Table.from_pylist(rows) if rows else table.slice(0, 0), path)
-    line = main.refused(f"data.train_files={path}", OUR_VERIFIERS)
-    assert all(part in line for part in [str(path), *named]), line
-
-
 def test_a_file_that_is_no_parquet_says_so(main: Main, tmp_path: Path) -> None:
     path = tmp_path / "text.parquet"
     path.write_text("not parquet")
@@ -354,6 +345,7 @@ WRONG_VALUES = [
 ]  # fmt: skip
 
 
+@pytest.mark.heavy
 def test_a_run_without_flash_attn_shows_in_its_config_what_runs(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -528,6 +520,17 @@ def test_a_data_file_that_cannot_serve_is_named(folder: Path, tmp_path: Path, ca
     make, named = FILES[case]
     line = refusal(preflight.check_inputs, composed(folder, *make(folder, tmp_path).split()))
     assert all(part in line for part in ["data.train_files", *named]), line
+
+
+@pytest.mark.parametrize("case", DATA, ids=lambda case: case.replace(" ", "-"))
+def test_malformed_data_names_the_file_and_the_row(folder: Path, tmp_path: Path, case: str) -> None:
+    change, named = DATA[case]
+    table = parquet.read_table(folder / "train.parquet")
+    rows = change(table.to_pylist())
+    path = tmp_path / "bad.parquet"
+    parquet.write_table(pyarrow.Table.from_pylist(rows) if rows else table.slice(0, 0), path)
+    line = refusal(preflight.check_inputs, composed(folder, f"data.train_files={path}", OUR_VERIFIERS))
+    assert all(part in line for part in [str(path), *named]), line
 
 
 def test_files_that_differ_within_their_extra_info_are_joined(folder: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from fail2fix.method.advantage import AdvantageRule, CorrectionGroups, advantage
 from fail2fix.method.config import CorrectionConfig
 from fail2fix.method.objective import BatchSplit, feasible_attempts
 from fail2fix.method.ratio import ReplayRatio
-from fail2fix.method.selection import Attempt, PromptGroup, select_fitting, selection_rule
+from fail2fix.method.selection import Attempt, PromptGroup, Selection, select_fitting, selection_rule
 from fail2fix.method.shaping import penalty_rule
 from fail2fix.replay.decisions import RecordedStep, RewardedRows
 from fail2fix.run.config import Fail2FixConfig
@@ -71,9 +71,10 @@ def recorded_step(
     shape, n = (len(right), CORRECTIONS), PROBLEMS * ROLLOUTS
     correct = draw.random(shape) < 0.6
     plain = correct + draw.normal(0, 0.1, shape)
+    shape_reward = penalty_rule(config.risk)
     shaped = np.array(
         [
-            [penalty_rule(config.risk)(float(r), bool(a), bool(v), config.risk) for r, v in zip(rs, vs, strict=True)]
+            [shape_reward(float(r), bool(a), bool(v), config.risk) for r, v in zip(rs, vs, strict=True)]
             for rs, vs, a in zip(plain, correct, right, strict=True)
         ]
     )
@@ -126,3 +127,26 @@ def recorded_step(
 def stubborn(reward: float, attempt_correct: bool, correct: bool, risk: object) -> float:
     """A penalty rule of one's own: leaving a wrong attempt wrong costs half of what breaking a correct one costs."""
     return reward if correct else reward - (1.0 if attempt_correct else 0.5)
+
+
+# Selection rules of one's own that return a wrong value, but for `plain_counts`.
+
+
+def nothing(groups: object, k: int, rho: float, config: object, seed: int, step: int) -> None:
+    """Returns no selection."""
+
+
+def a_list(groups: list[PromptGroup], k: int, rho: float, config: object, seed: int, step: int) -> list[Attempt]:
+    return list(groups[0].attempts)
+
+
+def foreign_attempts(groups: object, k: int, rho: float, config: object, seed: int, step: int) -> Selection:
+    return Selection(["an attempt"] * k, 0)  # type: ignore[list-item]
+
+
+def plain_counts(groups: list[PromptGroup], k: int, rho: float, config: object, seed: int, step: int) -> Selection:
+    return Selection([group.attempts[0] for group in groups][:k], 0, {})  # type: ignore[arg-type]
+
+
+def fails(groups: object, k: int, rho: float, config: object, seed: int, step: int) -> Selection:
+    raise RuntimeError("\x1b[2J")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fail2fix.method.errors import InputError
@@ -82,16 +82,22 @@ def test_a_step_without_corrections_is_read_and_replayed(tmp_path: Path) -> None
     assert again.replay.next_state == again.run.state
 
 
-@examples(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.fixture(scope="module")
+def one_step(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A run of one step, and the text of its file."""
+    folder = tmp_path_factory.mktemp("one")
+    write_decisions(folder, made_up.recorded_run(made_up.settings(), 1)[0])
+    return folder, decisions_file(folder, 1).read_text()
+
+
 @given(data=st.data())
-def test_a_changed_digit_is_refused(tmp_path: Path, data: st.DataObject) -> None:
-    path = decisions_file(tmp_path, 1)
-    write_decisions(tmp_path, made_up.recorded_run(made_up.settings(), 1)[0])
-    text = path.read_text()
+def test_a_changed_digit_is_refused(one_step: tuple[Path, str], data: st.DataObject) -> None:
+    folder, text = one_step
     place = data.draw(st.sampled_from([i for i, c in enumerate(text) if c.isdigit()]))
-    path.write_text(text[:place] + str((int(text[place]) + 1) % 10) + text[place + 1 :])
+    changed_text = text[:place] + str((int(text[place]) + 1) % 10) + text[place + 1 :]
+    decisions_file(folder, 1).write_text(changed_text)
     with pytest.raises(InputError, match=r"1\.json"):
-        read_decisions(tmp_path)
+        read_decisions(folder)
 
 
 @pytest.mark.parametrize(
@@ -193,6 +199,33 @@ def test_half_correct_attempts_are_compared_in_one_table(capsys: pytest.CaptureF
     assert "recorded settings reproduce" in told
     for words in ("correct among them", "chosen by both", "fixed", "broken", "idle groups", "broken : fixed"):
         assert words in told
+
+
+@pytest.mark.parametrize("columns", [30, 40, 80])
+def test_a_narrow_terminal_splits_no_number(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    wide = output(capsys, "fail2fix.ratio.initial=.5")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    narrow = output(capsys, "fail2fix.ratio.initial=.5")
+    numbers = [
+        set(re.findall(r"(?<!\S)[\d./]+(?!\S)", told[told.index("step ") : told.index("Attempts")]))
+        for told in (wide, narrow)
+    ]
+    assert {"0.30", "0.06", "3/6", "5/6"} < numbers[0] == numbers[1]
+
+
+@pytest.mark.parametrize("rule", ["nothing", "a_list", "foreign_attempts", "plain_counts", "fails"])
+def test_a_rule_of_one_s_own_that_returns_a_wrong_value_is_one_line(
+    run: Path, capsys: pytest.CaptureFixture[str], rule: str
+) -> None:
+    word = f"fail2fix.replay.rule=tests.replay.made_up.{rule}"
+    if rule == "plain_counts":  # this one can be used
+        assert "The rule" in output(capsys, run, "--explain", word)
+        return
+    line = refused(capsys, run, word)
+    assert line.startswith(f"replay: error: step 1: {word} fails, or returns a wrong value (")
 
 
 def test_the_sample_is_explained_from_attempts_to_the_next_ratio(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +11,8 @@ from hypothesis import strategies as st
 
 from fail2fix.method.config import AdvantageConfig, Baseline, RatioConfig, ReplayConfig, RiskConfig, Scale
 from fail2fix.method.errors import InputError
-from fail2fix.replay import decide
 from fail2fix.replay.decide import ReplayedStep, differences, replayed
-from fail2fix.replay.figures import base_pull, changes, figures_of, transitions_of
+from fail2fix.replay.figures import base_pull, figures_of, transitions_of
 from fail2fix.run.config import Fail2FixConfig
 from tests.replay import made_up
 
@@ -27,23 +24,6 @@ SETTINGS = {
     "own rule": made_up.settings(risk=RiskConfig(rule="tests.replay.made_up.stubborn")),
     "no band": made_up.settings(replay=ReplayConfig(difficulty=False, max_attempts_per_prompt=1)),
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def settings_are_checked_once() -> Iterator[None]:
-    """Overridden settings are a pure function, and most of the time of a replay."""
-    compute = decide.overridden
-    found: dict[tuple[str, ...], Fail2FixConfig] = {}
-
-    def overridden(settings: Fail2FixConfig, words: Sequence[str]) -> Fail2FixConfig:
-        key = repr(settings), *words
-        if key not in found:
-            found[key] = compute(settings, words)
-        return deepcopy(found[key])
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decide, "overridden", overridden)
-        yield
 
 
 def lines(steps: list[ReplayedStep]) -> list[str]:
@@ -74,10 +54,11 @@ def test_a_fixed_ratio_chooses_its_share_and_counts_what_was_never_corrected() -
     for step in steps:
         assert step.replay.state.rho == 0.5
         assert step.replay.selection.wanted_correct == made_up.ATTEMPTS // 2
-    found, both = figures_of(*(step.replay for step in steps)), changes(steps)
+    found = figures_of(*(step.replay for step in steps))
+    pairs = [(step.run.selection.attempts, step.replay.selection.attempts) for step in steps]
+    both = sum(attempt in run for run, replay in pairs for attempt in replay)
     assert found.rho_effective == 0.5
-    assert found.known == both.both < found.attempts
-    assert both.only_replay == found.attempts - found.known > 0
+    assert found.known == both < found.attempts == sum(len(replay) for _, replay in pairs)
     assert sum(found.transitions.values()) == found.rollouts <= found.known * made_up.CORRECTIONS
 
 

@@ -9,6 +9,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from fail2fix.report.page import make_page, read_runs
+
 FIX = {"fixed": (0, 1), "broken": (1, 0), "still_wrong": (0, 0)}
 SENTENCE = "Each box holds 4 pencils, so there are {} in all."
 
@@ -107,6 +109,11 @@ def write_run(folder: Path, steps: int = 4, each: int = 4, texts: Iterator[str] 
     (folder / "versions.json").write_text('{"packages": {"verl": "0.9.1"}, "python": "3.11.2"}')
     (folder / "finished").touch()
     return folder
+
+
+def page_of(*folders: Path) -> str:
+    """The page of some runs."""
+    return make_page(read_runs(folders))
 
 
 class Page(HTMLParser):

@@ -12,7 +12,8 @@ import pytest
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from fail2fix.report.live import OUTPUT, LiveReport, clock, step_line, validated
+from fail2fix.report.console_table import clock
+from fail2fix.report.live import OUTPUT, LiveReport, header, step_line, validated
 from fail2fix.report.live import shown as live_view
 from tests.forked import run_code
 
@@ -47,10 +48,10 @@ class Shown:
     def write(self, *rows: dict[str, Any]) -> None:
         self.file.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
-    def look(self) -> list[str]:
+    def look(self, steps: int = 0) -> list[str]:
         """The lines that a look adds."""
         before = len(self.out.getvalue())
-        self.report.look("step 1, phase gen")
+        self.report.look("step 1, phase gen", steps)
         return self.out.getvalue()[before:].splitlines()
 
 
@@ -94,6 +95,32 @@ def test_the_remaining_time_includes_validations(shown: Shown) -> None:
     with shown.file.open("a") as file:
         file.write(json.dumps({"step": 4} | STEP | {"timing_s/step": 10.0, "timing_s/testing": 100.0}) + "\n")
     assert shown.look()[0].endswith("4:20 left")
+
+
+def test_a_run_that_ends_earlier_than_configured_says_so(shown: Shown) -> None:
+    """The trainer knows the end: an epoch or the budget may come before `trainer.total_training_steps`."""
+    first, second = ({"step": step} | STEP | {"timing_s/step": 10.0} for step in (1, 2))
+    shown.write(first)
+    (line,) = shown.look(steps=3)
+    assert line.startswith("step 1/3  ")
+    assert line.endswith("0:20 left")
+    shown.write(first, second)
+    assert shown.look()[0].startswith("step 2/3  ")
+
+
+@pytest.mark.parametrize("section", [{"fail2fix": {"budget": {"rollouts": 99}}}, {"trainer": {"total_epochs": 2}}])
+def test_a_header_promises_no_step_that_may_not_come(tmp_path: Path, section: dict[str, Any]) -> None:
+    config = OmegaConf.merge(CONFIG, section)
+    assert any("at most 10 steps" in line for line in header(config, tmp_path))  # type: ignore[arg-type]
+
+
+def test_a_look_reads_only_what_is_new(shown: Shown) -> None:
+    """A long run's file is large, and a look comes twice a second."""
+    shown.write({"step": 1} | STEP)
+    shown.look()
+    text = shown.file.read_text()
+    shown.file.write_text("x" * (len(text) - 1) + "\n" + json.dumps({"step": 2} | STEP) + "\n")
+    assert [line.split("  solved")[0] for line in shown.look()] == ["step  2/10"]
 
 
 def test_a_damaged_line_ends_no_run(shown: Shown) -> None:
@@ -202,7 +229,7 @@ with shown(config, folder) as screen:
     for step in (1, 2):
         with (folder / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(dict(STEP, step=step)) + chr(10))
-        screen.look("")
+        screen.look("", 0)
         screen.say("a message")
     print("library")
 """

@@ -15,9 +15,8 @@ from fail2fix.console.printable import printable
 from fail2fix.report.__main__ import main
 from fail2fix.report.at_end import PAGE, draw_at_end
 from fail2fix.report.examples import ANSWER_CHARS, PROBLEM_CHARS
-from fail2fix.report.page import make_page
 from fail2fix.report.run_data import read_run, shortened
-from tests.report.made_up import Page, metrics, write_lines, write_run
+from tests.report.made_up import Page, metrics, page_of, write_lines, write_run
 from tests.tiers import heavy_where
 
 TITLES = ("Summary", "Findings", "Curves", "Attempts and corrections", "Accounting", "Settings and versions")
@@ -28,10 +27,26 @@ def run(tmp_path: Path) -> Path:
     return write_run(tmp_path / "quickstart" / "first")
 
 
+@pytest.fixture
+def bare(run: Path) -> Path:
+    """A run without a metric, so that no picture is drawn."""
+    write_lines(run / "metrics.jsonl", [{"step": 1}])
+    return run
+
+
 @pytest.fixture(scope="module")
 def html(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page of ``run``."""
-    return make_page([write_run(tmp_path_factory.mktemp("runs") / "quickstart" / "first")])
+    return page_of(write_run(tmp_path_factory.mktemp("runs") / "quickstart" / "first"))
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """The page of two runs; the second has another batch size, and a replay ratio at its bound."""
+    folder = tmp_path_factory.mktemp("two")
+    other = write_run(folder / "other" / "second", fail2fix__replay__rho=0.8)
+    (other / "config.yaml").write_text("data: {train_batch_size: 16}\nfail2fix: {seed: 0}\n")
+    return Page(page_of(write_run(folder / "quickstart" / "first"), other))
 
 
 def test_one_page_holds_everything_about_a_run(html: str) -> None:
@@ -53,17 +68,14 @@ def test_one_page_holds_everything_about_a_run(html: str) -> None:
     assert page.text.count("wanted") == page.text.count("effective") == 1  # legends are text
 
 
-def test_two_runs_stand_beside_each_other(run: Path, tmp_path: Path) -> None:
-    other = write_run(tmp_path / "other" / "second", fail2fix__replay__rho=0.8)
-    (other / "config.yaml").write_text("data: {train_batch_size: 16}\nfail2fix: {seed: 0}\n")
-    page = Page(make_page([run, other]))
-    words = " ".join(page.text.split())
+def test_two_runs_stand_beside_each_other(two: Page) -> None:
+    words = " ".join(two.text.split())
     assert "A: quickstart/first" in words
     assert "B: other/second" in words
     assert "data.train_batch_size 8 16" in words
     assert words.count("at its upper bound") == 1
-    assert len(page.quoted) == 2 * 3 * 3 * 10
-    differing = [element for element in page.elements if element[:2] == ("start", "tr") and element[2]]
+    assert len(two.quoted) == 2 * 3 * 3 * 10
+    differing = [element for element in two.elements if element[:2] == ("start", "tr") and element[2]]
     assert differing == [("start", "tr", (("class", "differs"),))]
 
 
@@ -85,15 +97,10 @@ def test_the_page_asks_for_nothing_outside(html: str) -> None:
     assert policy.startswith("default-src 'none'")
 
 
-def test_names_in_a_page_are_unique(run: Path, tmp_path: Path) -> None:
+def test_names_in_a_page_are_unique(two: Page) -> None:
     """Two elements of one name would take each other's marks and clips."""
-    page = Page(make_page([run, write_run(tmp_path / "b" / "b")]))
-    names = [value for e in page.elements if e[0] == "start" for name, value in e[2] if name == "id"]
+    names = [value for e in two.elements if e[0] == "start" for name, value in e[2] if name == "id"]
     assert len(names) == len(set(names))
-
-
-def test_the_same_files_give_the_same_page(run: Path, html: str) -> None:
-    assert make_page([run]) == html
 
 
 # ------------------------------------------------------------------------------------------------ hostile texts
@@ -101,7 +108,7 @@ def test_the_same_files_give_the_same_page(run: Path, html: str) -> None:
 EACH = 2 * 15 * 5 + 7  # texts of a page
 
 
-def page_of(folder: Path, texts: Sequence[str]) -> Page:
+def page_with(folder: Path, texts: Sequence[str]) -> Page:
     """The page of a run with these texts in every place where a run's files hold text."""
     given = iter(texts)
     run = write_run(folder / "run", steps=2, each=5, texts=given)
@@ -113,17 +120,17 @@ def page_of(folder: Path, texts: Sequence[str]) -> Page:
     (run / "config.yaml").write_text(json.dumps(config))
     versions = {"packages": {"verl": next(given)}, "commit": next(given), "platform": next(given)}
     (run / "versions.json").write_text(json.dumps(versions))
-    return Page(make_page([run]))
+    return Page(page_of(run))
 
 
 @pytest.mark.parametrize("number", [300, pytest.param(10_000, marks=pytest.mark.heavy)])
 def test_hostile_texts_stay_texts(tmp_path: Path, number: int) -> None:
     """The elements are those of harmless ones, and problems and answers are quoted whole."""
-    plain = page_of(tmp_path, [HARMLESS] * EACH)
+    plain = page_with(tmp_path, [HARMLESS] * EACH)
     texts = list(hostile_texts(number + EACH - number % EACH, seed=21))
     for start in range(0, len(texts), EACH):
         batch = json.loads(json.dumps(texts[start : start + EACH]))  # two halves of a character become one
-        page = page_of(tmp_path, batch)
+        page = page_with(tmp_path, batch)
         assert page.elements == plain.elements
         wanted = [shortened(f"user\n{text}\nassistant", PROBLEM_CHARS) for text in batch[:150:5]]
         wanted += [shortened(text.strip(), ANSWER_CHARS) for text in batch[1:150:5] + batch[2:150:5]]
@@ -134,17 +141,17 @@ NAMES = ("<script>alert(1)<", "{{ 7 * 7 }}{% raw %}", "a & b &lt;", "' onload='x
 
 
 @pytest.mark.parametrize("name", heavy_where(NAMES, NAMES[2:]))
-def test_a_hostile_name_of_a_run_stays_text(tmp_path: Path, html: str, name: str) -> None:
-    plain = Page(html)
-    page = Page(make_page([write_run(tmp_path / "runs" / name)]))
+def test_a_hostile_name_of_a_run_stays_text(bare: Path, name: str) -> None:
+    plain = Page(page_of(bare))
+    page = Page(page_of(bare.rename(bare.parent / name)))
     assert page.elements == plain.elements
-    assert f"runs/{printable(name)}" in page.text
+    assert f"quickstart/{printable(name)}" in page.text
 
 
-def test_no_variable_of_the_environment_gets_into_a_page(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_variable_of_the_environment_gets_into_a_page(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "canary")
-    (run / "config.yaml").write_text("data: {train_files: '${oc.env:HF_TOKEN}'}\n")
-    assert "canary" not in make_page([run])
+    (bare / "config.yaml").write_text("data: {train_files: '${oc.env:HF_TOKEN}'}\n")
+    assert "canary" not in page_of(bare)
 
 
 # ------------------------------------------------------------------------------------- whatever a run left behind
@@ -195,7 +202,7 @@ LEFT: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
 def test_a_page_is_whole_whatever_is_there(run: Path, name: str) -> None:
     change, expected = LEFT[name]
     change(run)
-    html = make_page([run])
+    html = page_of(run)
     page = Page(html)
     words = " ".join(page.text.split())
     for text in (*TITLES, *expected):
@@ -219,6 +226,7 @@ WRONG: dict[str, tuple[Callable[[Path], None], str]] = {
     "empty metrics": (holding("metrics.jsonl", ""), "metrics.jsonl: empty"),
     "broken metrics": (holding("metrics.jsonl", '{"step": 1}\n{"st\n'), "metrics.jsonl, line 2: not JSON"),
     "broken config": (holding("config.yaml", "a: ["), "config.yaml: cannot be read"),
+    "a config of aliases": (holding("config.yaml", "a: &a [x, x]\nb: *a\n"), "config.yaml: cannot be read (it holds"),
     "a config of text": (holding("config.yaml", "words"), "config.yaml: not a mapping"),
     "broken versions": (holding("versions.json", "[]"), "versions.json: not an object"),
     "broken rollouts": (holding("rollouts/1.jsonl", "{"), "1.jsonl, line 1: not JSON"),
@@ -252,36 +260,37 @@ def test_a_resumed_run_shows_the_settings_of_its_last_start(run: Path) -> None:
 
 
 def test_several_runs_make_a_page_where_one_makes_a_table(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    bare: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main([str(run)]) == 0
+    assert main([str(bare)]) == 0
     assert not list(tmp_path.glob("*.html"))
     assert "accuracy" in capsys.readouterr().out
-    assert main([str(run), str(run)]) == 0
+    assert main([str(bare), str(bare)]) == 0
     assert capsys.readouterr().out == f"report: {PAGE}\n"
-    assert main([str(run), "--out", "deep/one.html"]) == 0
+    assert main([str(bare), "--out", "deep/one.html"]) == 0
     assert "quickstart/first" in (tmp_path / "deep" / "one.html").read_text()
 
 
 @pytest.mark.parametrize("arguments", [["--json", "--out", "x.html"], ["second", "--json"], []])
-def test_wrong_arguments_are_refused(run: Path, arguments: list[str]) -> None:
+def test_wrong_arguments_are_refused(bare: Path, arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main([*([str(run)] if arguments else []), *arguments])
+        main([*([str(bare)] if arguments else []), *arguments])
     assert ended.value.code == 2
 
 
-def test_too_many_runs_and_an_unwritable_page_are_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(run)] * 7) == 2
+def test_too_many_runs_and_an_unwritable_page_are_one_line(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(bare)] * 7) == 2
     assert "7 runs: a report shows 1 to 6" in capsys.readouterr().err
-    assert main([str(run), "--out", str(run / "metrics.jsonl" / "page.html")]) == 2
+    assert main([str(bare), "--out", str(bare / "metrics.jsonl" / "page.html")]) == 2
     assert "cannot be written" in capsys.readouterr().err
 
 
-def test_a_run_that_ends_leaves_its_page(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_ends_leaves_its_page(run: Path, html: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same files give the same page."""
     draw_at_end(run)
     assert capsys.readouterr().out == f"fail2fix: report: {run / PAGE}\n"
-    assert "Attempts and corrections" in (run / PAGE).read_text()
+    assert (run / PAGE).read_text() == html
 
 
 @pytest.mark.parametrize("name", WRONG)

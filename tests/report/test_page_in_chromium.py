@@ -12,8 +12,7 @@ from threading import Thread
 import pytest
 from faults.attack_text import HTML
 
-from fail2fix.report.page import make_page
-from tests.report.made_up import Page, write_run
+from tests.report.made_up import Page, page_of, write_run
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [pytest.mark.heavy, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
@@ -82,7 +81,7 @@ def test_the_test_sees_requests_and_complaints(tmp_path: Path) -> None:
 
 
 def test_no_request_leaves_the_page_and_it_says_nothing(tmp_path: Path) -> None:
-    html = make_page([write_run(tmp_path / "runs" / name) for name in ("one", "two")])
+    html = page_of(*(write_run(tmp_path / "runs" / name) for name in ("one", "two")))
     dom, asked, said = shown(html, tmp_path / "profile")
     assert not [address for address in asked if not address.endswith("/favicon.ico")]
     assert said == []
@@ -91,8 +90,8 @@ def test_no_request_leaves_the_page_and_it_says_nothing(tmp_path: Path) -> None:
 
 def test_chromium_builds_the_same_elements_from_hostile_texts(tmp_path: Path) -> None:
     texts = (HTML[place % len(HTML)] + f" {place}" for place in range(10_000))
-    html = make_page([write_run(tmp_path / "hostile" / "run", texts=texts)])
-    plain = make_page([write_run(tmp_path / "plain" / "run")])
+    html = page_of(write_run(tmp_path / "hostile" / "run", texts=texts))
+    plain = page_of(write_run(tmp_path / "plain" / "run"))
     dom, asked, said = shown(html, tmp_path / "profile")
     plain_dom, _, _ = shown(plain, tmp_path / "profile")
     assert Page(dom).elements == Page(plain_dom).elements

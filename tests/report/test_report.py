@@ -37,6 +37,7 @@ def step_row(step: int, **changes: Any) -> dict[str, Any]:
         "fail2fix/replay/correct_attempts": 1.0,
         "fail2fix/replay/failed_attempts": 1.0,
         "timing_s/gen_base": 2.0,
+        "timing_s/select": 0.001,
         "timing_s/gen_correction": 1.0,
         "timing_s/step": 4.0 + step,
         CORRELATION: 0.99 - 0.01 * step,
@@ -74,7 +75,7 @@ def run(tmp_path: Path) -> Path:
     write_lines(tmp_path / "metrics.jsonl", rows)
     write_lines(tmp_path / "validation" / "0.jsonl", dump(a=[1, 0], b=[0, 0], c=[0, 0], d=[1, 1]))
     write_lines(tmp_path / "validation" / "3.jsonl", dump(a=[0]))
-    write_lines(tmp_path / "validation" / "10.jsonl", dump(a=[1], b=[1], c=[1], d=[1]))
+    write_lines(tmp_path / "validation" / "5.jsonl", dump(a=[1], b=[1], c=[1], d=[1]))
     (tmp_path / "config.yaml").touch()
     return tmp_path
 
@@ -85,7 +86,15 @@ def test_accuracy_is_of_the_first_and_the_last_validation(run: Path) -> None:
     assert (report.before.problems, report.before.rollouts) == (4, 8)
     assert 0 <= report.before.low < 0.375 < report.before.high <= 1
     assert report.after is not None
-    assert (report.after.step, report.after.value, report.after.low, report.after.high) == (10, 1, 1, 1)
+    assert (report.after.step, report.after.value, report.after.low, report.after.high) == (5, 1, 1, 1)
+
+
+def test_a_dump_later_than_the_last_step_is_of_an_interrupted_one(run: Path) -> None:
+    """A kill between the dump and the line of its step leaves one."""
+    before = make_report(run)
+    write_lines(run / "validation" / "6.jsonl", dump(a=[0]))
+    write_lines(run / "held_out_corrections" / "6.jsonl", held_out("a", False, [True]))
+    assert make_report(run) == before
 
 
 def test_problems_weigh_the_same_however_many_rollouts_they_have(run: Path) -> None:
@@ -141,7 +150,7 @@ def test_streams_phases_and_facts(run: Path) -> None:
         "base": {"rollouts": 80, "prompt_tokens": 800, "generated_tokens": 5000},
         "correction": {"rollouts": 40, "prompt_tokens": 2000, "generated_tokens": 3000},
     }
-    assert list(report.phases) == ["gen_base", "gen_correction", "testing", "step"]
+    assert list(report.phases) == ["gen_base", "select", "gen_correction", "testing", "step"]
     assert (report.phases["step"].total_s, report.phases["step"].mean_s) == (35, 7)
     assert (report.phases["testing"].total_s, report.phases["testing"].steps) == (8, 2)
     assert report.facts.correction_share == pytest.approx(1 / 3)
@@ -161,7 +170,7 @@ def test_a_run_without_corrections_has_zeros_not_failures(run: Path) -> None:
 
 def test_a_run_validated_once_has_no_after(run: Path) -> None:
     (run / "validation" / "3.jsonl").unlink()
-    (run / "validation" / "10.jsonl").unlink()
+    (run / "validation" / "5.jsonl").unlink()
     assert make_report(run).after is None
     assert main([str(run)]) == 0
 
@@ -183,10 +192,10 @@ def test_fix_and_break_rates_are_of_the_first_and_the_last_held_out_corrections(
         held_out("a", False, [True, True]) + held_out("b", True, [True]) + held_out("b", False, [False], status="error")
     )
     write_lines(run / "held_out_corrections" / "0.jsonl", before)
-    write_lines(run / "held_out_corrections" / "10.jsonl", after)
+    write_lines(run / "held_out_corrections" / "5.jsonl", after)
     report = make_report(run)
-    assert [(rate.step, rate.value, rate.problems) for rate in report.fixed] == [(0, 0.25, 2), (10, 1.0, 1)]
-    assert [(rate.step, rate.value) for rate in report.broken] == [(0, 0.5), (10, 0.0)]
+    assert [(rate.step, rate.value, rate.problems) for rate in report.fixed] == [(0, 0.25, 2), (5, 1.0, 1)]
+    assert [(rate.step, rate.value) for rate in report.broken] == [(0, 0.5), (5, 0.0)]
     assert main([str(run)]) == 0
     printed = capsys.readouterr().out
     assert "before, step 0" in printed
@@ -204,7 +213,7 @@ def test_the_table_names_every_number(run: Path, capsys: pytest.CaptureFixture[s
     assert main([str(run)]) == 0
     words = " ".join(capsys.readouterr().out.split())
     for expected in (
-        "before, step 0 after, step 10",
+        "before, step 0 after, step 5",
         "accuracy 37.5 % 100.0 %",
         "steps 1 to 2 steps 4 to 5",
         "fixed 3 (18.8 %) 9 (56.2 %)",
@@ -215,10 +224,11 @@ def test_the_table_names_every_number(run: Path, capsys: pytest.CaptureFixture[s
         "steps where both streams learn 4 of 5",
         "steps with right and wrong attempts 4 of 5",
         "lowest probability correlation 0.9400",
-        f"config.yaml {run / 'config.yaml'}",
-        "rollouts not written",
+        f"in {run}: metrics.jsonl, config.yaml, validation",
+        "not written: versions.json, rollouts",
     ):
         assert expected in words
+    assert "select" not in words, "a phase of no seconds"
 
 
 def test_json_has_the_same_numbers(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -238,8 +248,8 @@ MALFORMED = [
     ("metrics.jsonl", '{"step": 2, "timing_s/step": "3"}', "line 2: 'timing_s/step' is '3', not a number"),
     ("metrics.jsonl", "", "metrics.jsonl, line 2: not JSON"),
     ("metrics.jsonl", "[" * 100_000, "metrics.jsonl, line 2: not JSON (RecursionError: maximum recursion depth"),
-    ("validation/10.jsonl", '{"score": 1}', "10.jsonl, line 2: 'input' is None, not a text"),
-    ("validation/10.jsonl", '{"input": "a"}', "10.jsonl, line 2: 'score' is None, not a number"),
+    ("validation/5.jsonl", '{"score": 1}', "5.jsonl, line 2: 'input' is None, not a text"),
+    ("validation/5.jsonl", '{"input": "a"}', "5.jsonl, line 2: 'score' is None, not a number"),
 ]
 
 
@@ -294,5 +304,8 @@ def test_missing_files_are_named(run: Path, capsys: pytest.CaptureFixture[str]) 
     write_lines(run / "metrics.jsonl", [step_row(1)])
     for path in (run / "validation").iterdir():
         path.unlink()
-    assert main([str(run)]) == 2
-    assert "was the run validated?" in capsys.readouterr().err
+    report = make_report(run)
+    assert (report.before, report.after) == (None, None)
+    capsys.readouterr()
+    assert main([str(run)]) == 0
+    assert "Held-out" not in capsys.readouterr().out

@@ -14,6 +14,7 @@ from fail2fix.run.config import CheckpointConfig
 from fail2fix.run.folder import TRACKER
 from fail2fix.run.owner import FILE as OWNER
 from fail2fix.run.owner import Owner
+from tests.tiers import heavy_where
 
 MINE, ANOTHER = Owner("1a", "test/mine"), Owner("2b", "test/another")
 
@@ -148,7 +149,7 @@ def test_the_best_step_is_named_beside_verls_newest(tmp_path: Path) -> None:
     assert (tmp_path / BEST).read_text() == "2"
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", heavy_where([0, 2], [2]))
 def test_the_data_goes_on_from_every_step(tmp_path: Path, workers: int) -> None:
     """Every step of three epochs as the last before a resumption: the rest is the same, between epochs too."""
     import torch

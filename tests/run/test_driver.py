@@ -8,12 +8,15 @@ import shutil
 import signal
 import subprocess
 import textwrap
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 
+from fail2fix.run import watchdog
 from fail2fix.run.config import WatchdogConfig
+from fail2fix.run.driver import Alive
 from fail2fix.run.watchdog import ALIVE, Watchdog, newest_checkpoint
 from tests.forked import run_code
 
@@ -21,15 +24,16 @@ DRIVE = """
 import json, os, signal, subprocess, sys, time
 from pathlib import Path
 from omegaconf import OmegaConf
+from fail2fix.run import driver
 from fail2fix.run.exit_status import TrainingError
-from fail2fix.run.driver import Driver, end_process
 
+driver.LOOK_S, driver.LAST_OUTPUT_S = 0.05, 0.0  # no Ray runs here, whose last output would come late
 folder = Path({folder!r})
 folder.mkdir(parents=True, exist_ok=True)
 config = OmegaConf.create({{
     "fail2fix": {{
         "run": {{"root": str(folder.parent.parent), "name": folder.name}},
-        "watchdog": {{"start_s": {limit_s}, "limit_s": {limit_s}}},
+        "watchdog": {{"start_s": {start_s}, "limit_s": {limit_s}}},
     }},
     "trainer": {{"experiment_name": folder.parent.name, "default_local_dir": str(folder / "checkpoints")}},
 }})
@@ -37,12 +41,15 @@ config = OmegaConf.create({{
 def training():
 {training}
 
-end_process(Driver(config, training, leave=lambda: None).run())
+run = driver.Driver(config, training, leave=lambda: None)
+driver.end_process(run.run())
 """
 
 
-def drive(folder: Path, training: str, limit_s: float = 60.0) -> subprocess.CompletedProcess[str]:
-    code = DRIVE.format(folder=str(folder / "e" / "run"), limit_s=limit_s, training=textwrap.indent(training, "    "))
+def drive(folder: Path, training: str, **limits: float) -> subprocess.CompletedProcess[str]:
+    """``limits``: the watchdog's ``start_s`` and ``limit_s``; a minute each if not given."""
+    given = {"start_s": 60.0, "limit_s": 60.0} | limits
+    code = DRIVE.format(folder=str(folder / "e" / "run"), training=textwrap.indent(training, "    "), **given)
     return run_code(code, preload=["fail2fix.run.driver"])
 
 
@@ -93,18 +100,17 @@ def test_the_line_names_the_last_checkpoint(tmp_path: Path) -> None:
 
 
 def test_a_trainer_that_is_never_heard_of_ends_the_run(tmp_path: Path) -> None:
-    done = drive(tmp_path, "time.sleep(600)", limit_s=1.0)
+    done = drive(tmp_path, "time.sleep(600)", start_s=0.1)
     assert done.returncode == 75
     assert "before the trainer's process" in last_line(done)
 
 
 def test_a_trainer_that_falls_silent_ends_the_run_with_its_last_phase(tmp_path: Path) -> None:
     said = '(folder / "alive.json").write_text(json.dumps({"beat": 1, "step": 3, "where": "step 3, phase gen"}))'
-    done = drive(tmp_path, f"{said}; time.sleep(600)", limit_s=1.0)
+    done = drive(tmp_path, f"{said}; time.sleep(600)", limit_s=0.1)
     assert done.returncode == 75
-    assert "step 3, phase gen: the trainer's process has not reported for 1 s (fail2fix.watchdog.limit_s)" in last_line(
-        done
-    )
+    silence = "the trainer's process has not reported for 0.1 s (fail2fix.watchdog.limit_s)"
+    assert f"step 3, phase gen: {silence}" in last_line(done)
 
 
 def test_the_watchdogs_verdict_ends_the_run(tmp_path: Path) -> None:
@@ -116,7 +122,13 @@ def test_the_watchdogs_verdict_ends_the_run(tmp_path: Path) -> None:
 def test_a_lost_server_of_ray_ends_the_run_at_once(tmp_path: Path) -> None:
     """Ray's core would end the driver without a word, a minute later."""
     server = shutil.copy("/bin/sleep", tmp_path / "gcs_server")
-    training = f"server = subprocess.Popen([{str(server)!r}, '600'])\ntime.sleep(3)\nserver.kill()\ntime.sleep(600)"
+    training = f"""
+server = subprocess.Popen([{str(server)!r}, "600"])
+while not run._servers:
+    time.sleep(0.01)
+server.kill()
+time.sleep(600)
+"""
     done = drive(tmp_path, training)
     assert (done.returncode, last_line(done)) == (
         75,
@@ -140,15 +152,16 @@ def test_a_signal_asks_the_training_to_stop_and_gives_the_status(tmp_path: Path,
 
 
 def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
-    again = "time.sleep(1.5)\nos.kill(os.getpid(), 2)\ntime.sleep(600)"
-    done = drive(tmp_path, WAIT_FOR_STOP.format(signal="SIGINT") + again)
+    soon = "driver.ONE_REQUEST_S = 0.1\n"
+    again = "time.sleep(0.2)\nos.kill(os.getpid(), 2)\ntime.sleep(600)"
+    done = drive(tmp_path, soon + WAIT_FOR_STOP.format(signal="SIGINT") + again)
     assert done.returncode == 130
     assert "stopped at once" in last_line(done)
 
 
 def test_a_signal_that_comes_by_several_ways_is_one_request(tmp_path: Path) -> None:
     """A batch system sends it to every process, and a parent passes it on."""
-    done = drive(tmp_path, "os.kill(os.getpid(), 15)\n" + WAIT_FOR_STOP.format(signal="SIGTERM") + "time.sleep(1)")
+    done = drive(tmp_path, "os.kill(os.getpid(), 15)\n" + WAIT_FOR_STOP.format(signal="SIGTERM") + "time.sleep(0.3)")
     assert done.returncode == 143
     assert "stopped at once" not in done.stderr
 
@@ -176,6 +189,11 @@ Path({str(tmp_path / "pids")!r}).write_text(json.dumps(pids))
         assert not psutil.pid_exists(pid)
 
 
+@pytest.fixture
+def quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "BEAT_S", 0.02)
+
+
 def watched(folder: Path, limit_s: float | None) -> Watchdog:
     return Watchdog(folder, WatchdogConfig(start_s=limit_s, limit_s=limit_s), folder / "checkpoints")
 
@@ -185,25 +203,26 @@ def said(folder: Path) -> dict[str, object]:
 
 
 def test_phases_nest_and_the_innermost_is_named(tmp_path: Path) -> None:
-    watchdog = watched(tmp_path, None)
-    with watchdog.phase("start"):
-        assert watchdog.where == "step 0, phase start"
-        with watchdog.phase("step", step=3), watchdog.phase("gen"):
-            assert watchdog.where == "step 3, phase gen"
-        assert watchdog.where == "step 3, phase start"
+    watching = watched(tmp_path, None)
+    with watching.phase("start"):
+        assert watching.where == "step 0, phase start"
+        with watching.phase("step", step=3), watching.phase("gen"):
+            assert watching.where == "step 3, phase gen"
+        assert watching.where == "step 3, phase start"
 
 
 def test_a_phase_ends_also_when_it_raises(tmp_path: Path) -> None:
-    watchdog = watched(tmp_path, None)
-    with pytest.raises(ValueError, match="x"), watchdog.phase("gen"):
+    watching = watched(tmp_path, None)
+    with pytest.raises(ValueError, match="x"), watching.phase("gen"):
         raise ValueError("x")
-    assert watchdog.where == "step 0, phase between phases"
+    assert watching.where == "step 0, phase between phases"
 
 
-def test_a_phase_beyond_its_limit_gets_a_verdict_and_every_threads_stack(tmp_path: Path) -> None:
-    with watched(tmp_path, 0.01) as watchdog, watchdog.phase("gen", step=2):
+def test_a_phase_beyond_its_limit_gets_a_verdict_and_every_threads_stack(tmp_path: Path, quick_beats: None) -> None:
+    watching = watched(tmp_path, 0.01)
+    with watching.phase("gen", step=2), watching:
         while "verdict" not in said(tmp_path):
-            pass
+            time.sleep(0.01)
     verdict = str(said(tmp_path)["verdict"])
     assert re.match(r"step 2, phase gen: nothing happened for \d+ s \(fail2fix.watchdog.limit_s=0.01\); last ", verdict)
     (stacks,) = tmp_path.glob("stacks-*.txt")
@@ -211,8 +230,15 @@ def test_a_phase_beyond_its_limit_gets_a_verdict_and_every_threads_stack(tmp_pat
     assert "test_a_phase_beyond_its_limit" in stacks.read_text()
 
 
-def test_without_a_limit_there_is_no_verdict(tmp_path: Path) -> None:
-    with watched(tmp_path, None) as watchdog, watchdog.phase("gen"):
+def test_the_driver_reads_which_step_ends_the_run(tmp_path: Path) -> None:
+    watching = watched(tmp_path, None)
+    watching.steps = 7
+    with watching:
+        assert Alive.read(tmp_path / ALIVE).steps == 7
+
+
+def test_without_a_limit_there_is_no_verdict(tmp_path: Path, quick_beats: None) -> None:
+    with watched(tmp_path, None) as watching, watching.phase("gen"):
         while int(said(tmp_path)["beat"]) < 2:  # type: ignore[call-overload]
-            pass
+            time.sleep(0.01)
     assert "verdict" not in said(tmp_path)

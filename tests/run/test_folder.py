@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from fail2fix.cluster.weight_sync import hold_weight_sync
+from fail2fix.cluster.lock import hold_weight_sync
 from fail2fix.method.errors import InputError
 from fail2fix.run.checkpoints import STATE, Checkpoints, load_state
 from fail2fix.run.folder import FINISHED, TRACKER, MetricsFile, hold, name_run, open_run

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from fail2fix import train
 from fail2fix.method.errors import InputError
-from fail2fix.report.figures import read_metrics
+from fail2fix.report.reading import read_metrics
 from fail2fix.run.renamed import refuse_renamed_modules, renamed_in
 
 

@@ -124,6 +124,7 @@ def test_kernels_of_flash_attention(source: str, kept: bool) -> None:
     assert slim.needed(unit, data, "_vllm_fa3_C.abi3.so") is kept
 
 
+@pytest.mark.heavy
 def test_a_wheel_that_is_not_the_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wheel = make_wheel(tmp_path, "pebble", "5.2.3")
     monkeypatch.setenv("PIP_NO_INDEX", "1")

@@ -170,7 +170,7 @@ def checks(folder: Path, *arguments: str) -> list[str]:
 
 LINT = [".venv ruff check .", ".venv ruff format --check ."]
 TYPES = [".venv mypy"]
-PARALLEL = ".venv pytest -n auto --maxprocesses 8 --dist worksteal"
+PARALLEL = f".venv pytest -n {min(len(os.sched_getaffinity(0)) + 1, 8)} --dist worksteal"
 THOROUGH = "--hypothesis-profile thorough"
 FAST = "not e2e and not slow and not heavy"
 

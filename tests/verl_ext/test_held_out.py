@@ -13,8 +13,9 @@ from fail2fix.method.errors import InputError
 from fail2fix.method.metrics import held_out_metrics
 from fail2fix.method.prompts import CorrectionPromptBuilder
 from fail2fix.method.selection import Attempt, PromptGroup
-from fail2fix.verl_ext.held_out import HeldOutCorrections, Messages, frozen_attempts, load_held_out
+from fail2fix.verl_ext.held_out import HeldOutCorrections, frozen_attempts, load_held_out
 from fail2fix.verl_ext.requests import Requests
+from fail2fix.verl_ext.starting_policy import Messages
 from fail2fix.verl_ext.stream import Reading, Stream
 from fail2fix.verl_ext.validation import validated_accuracy
 from tests.verl_ext.test_sources import TOKENIZER, pool
@@ -115,7 +116,7 @@ def test_a_sample_without_a_verdict_counts_for_neither_side() -> None:
 
 def test_every_frozen_prompt_is_answered_and_dumped(tmp_path: Path) -> None:
     stream = pool()
-    groups = stream.prompt_groups(lambda messages, tokens: True)
+    groups = stream.prompt_groups(lambda tokens: True)
     held_out = HeldOutCorrections(stream, groups, CorrectionPromptBuilder(TOKENIZER, max_tokens=512), samples=2)
     asked: list[Requests] = []
 

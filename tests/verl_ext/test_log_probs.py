@@ -67,6 +67,7 @@ def test_values_and_gradients_are_verls_in_fp32(shape: tuple[int, ...]) -> None:
         torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=2e-6)
 
 
+@pytest.mark.heavy
 def test_the_gradient_is_the_derivative() -> None:
     logits, labels, _ = case(9, dtype=torch.float64)
     logits, labels = logits[:, :40].contiguous().requires_grad_(), labels % 40

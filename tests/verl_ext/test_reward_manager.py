@@ -9,7 +9,6 @@ import logging
 import math
 import os
 import threading
-import time
 import urllib.request
 from typing import Any
 
@@ -293,7 +292,7 @@ def ask(kind: str, url: str) -> Any:
     return {"requests": with_requests, "aiohttp": with_aiohttp, "httpx": with_httpx, "urllib": with_urllib}[kind]
 
 
-SECONDS = float(os.environ.get("OUTAGE_S", "2"))  # how long the services below are down
+SECONDS = float(os.environ.get("OUTAGE_S", "0.5"))  # how long the services below are busy
 ROLLOUTS = 4 * THREADS
 
 
@@ -305,12 +304,12 @@ FAST = (("down", "requests"), ("429", "aiohttp"), ("503 with Retry-After", "urll
 @pytest.mark.parametrize(
     "away", heavy_where(OUTAGES_OF_CLIENTS, set(OUTAGES_OF_CLIENTS) - set(FAST)), ids=lambda away: "-".join(away)
 )
-def test_a_judge_that_is_away_for_a_while_loses_no_rollout(away: tuple[str, str]) -> None:
+def test_a_judge_that_is_away_for_a_while_loses_no_rollout(away: tuple[str, str], quick_pauses: None) -> None:
     outage, client = away
     services = {
-        "down": lambda: down(SECONDS),
+        "down": lambda: down(2 * SECONDS),
         "429": lambda: serving(429, for_s=SECONDS),
-        "503 with Retry-After": lambda: serving(503, for_s=SECONDS, headers={"Retry-After": "1"}),
+        "503 with Retry-After": lambda: serving(503, for_s=SECONDS, headers={"Retry-After": "0.2"}),
     }
     with services[outage]() as judge:
         extras = every(manager(ask(client, judge.url)), ["12"] * ROLLOUTS)
@@ -332,20 +331,18 @@ def test_a_pause_holds_no_thread() -> None:
             raise ConnectionError("down")
         return 1.0
 
-    m = manager(score, fail2fix={"verifier": {"retry_s": 4.0}})
-    judged: list[float] = []
+    m = manager(score, fail2fix={"verifier": {"retry_s": 1.5}})
+    ended: list[str] = []
 
     async def one(text: str) -> None:
         await m.run_single(row(text))
-        if text == "12":
-            judged.append(time.monotonic() - started)
+        ended.append(text)
 
     async def together() -> None:
         await asyncio.gather(*[one(text) for text in ["11"] * 2 * THREADS + ["12"] * THREADS])
 
-    started = time.monotonic()
     m.loop.run_until_complete(together())
-    assert max(judged) < 3 < time.monotonic() - started
+    assert ended == ["12"] * THREADS + ["11"] * 2 * THREADS
 
 
 def test_the_watchdog_never_takes_asking_again_for_hanging() -> None:

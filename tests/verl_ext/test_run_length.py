@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
 
+from fail2fix.method.config import CorrectionConfig
+from fail2fix.method.ledger import Cost, Ledger
+from fail2fix.run.config import BudgetConfig, Fail2FixConfig
+from fail2fix.verl_ext.loop import TrainingLoop
 from fail2fix.verl_ext.run_length import UNBOUNDED_EPOCHS, bound_by_epochs, settle_length
 from tests.verl_ext.test_contract import config
 
@@ -46,3 +51,29 @@ def test_epochs_and_steps(
     assert ("ends the run after step 36" in capsys.readouterr().out) is cut
     if cut:
         assert made.actor_rollout_ref.actor.optim.total_training_steps == last
+
+
+@pytest.mark.parametrize(
+    ("budget", "spent", "done", "last"),
+    [
+        (None, 0, 3, 10),
+        (1000, 0, 0, 10),
+        (100, 0, 0, 5),
+        (100, 45, 2, 4),
+        (100, 90, 5, 5),
+        (100, 120, 5, 5),
+        (10, 0, 0, 0),
+    ],
+)
+def test_a_budget_of_rollouts_may_end_a_run_earlier(budget: int | None, spent: int, done: int, last: int) -> None:
+    """A step has 4 x 2 base rollouts and 2 x 6 corrections; a refill may spend more."""
+    given = {"data": {"train_batch_size": 4}, "actor_rollout_ref": {"rollout": {"n": 2}}}
+    settings = Fail2FixConfig(correction=CorrectionConfig(attempts=2, rollouts=6), budget=BudgetConfig(rollouts=budget))
+    run: Any = SimpleNamespace(
+        config=OmegaConf.create(given),
+        settings=settings,
+        ledger=Ledger({"base": Cost(rollouts=spent)}),
+        total_training_steps=10,
+        global_steps=done,
+    )
+    assert TrainingLoop.last_step.fget(run) == last  # type: ignore[attr-defined]

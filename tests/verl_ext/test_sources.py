@@ -20,6 +20,7 @@ from fail2fix.method.errors import InputError
 from fail2fix.method.prompts import CorrectionPromptBuilder
 from fail2fix.method.selection import select_attempts
 from fail2fix.run.provenance import check_provenance
+from fail2fix.verl_ext.generation import drawn_prompts
 from fail2fix.verl_ext.replays import build_replays, correction_requests
 from fail2fix.verl_ext.requests import Requests, objects
 from fail2fix.verl_ext.sources import source_class
@@ -28,7 +29,6 @@ from fail2fix.verl_ext.sources.offline import OfflineAttempts
 from fail2fix.verl_ext.sources.online import OnlineAttempts
 from fail2fix.verl_ext.stream import Reading, Stream
 from fail2fix.verl_ext.stream_file import check_storable, read_provenance, read_stream, write_stream
-from fail2fix.verl_ext.training_prompts import drawn_prompts
 from tests.e2e.support.tiny import make_tokenizer
 
 TOKENIZER = make_tokenizer()
@@ -76,7 +76,7 @@ def pool(problems: int = 6, rollouts: int = 4, first: int = 0) -> Stream:
 
 def replayed(stream: Stream, step: int = 3, order: random.Random | None = None) -> list[tuple[Any, ...]]:
     """What a step replays of a pool: attempts, prompts, and the rows their corrections are asked for."""
-    groups = stream.prompt_groups(lambda messages, tokens: True)
+    groups = stream.prompt_groups(lambda tokens: True)
     if order:
         order.shuffle(groups)
     selection = select_attempts(groups, 5, 0.4, ReplayConfig(), seed=0, step=step)
@@ -266,14 +266,17 @@ def test_offline_pools_can_be_shared_and_sized(tmp_path: Path) -> None:
 
 
 def test_a_source_of_ones_own_is_one_dotted_path() -> None:
-    assert source_class("online") is OnlineAttempts
-    assert source_class("fail2fix.verl_ext.sources.lagged.LaggedAttempts") is LaggedAttempts
+    assert source_class(ReplayConfig(source="online")) is OnlineAttempts
+    own = ReplayConfig(source="fail2fix.verl_ext.sources.lagged.LaggedAttempts")
+    assert source_class(own) is LaggedAttempts
 
 
-@pytest.mark.parametrize("name", ["onlin", "fail2fix.nowhere.X", "fail2fix.verl_ext.sources.SOURCES", "math.floor"])
+@pytest.mark.parametrize(
+    "name", ["onlin", "fail2fix.nowhere.X", "fail2fix.verl_ext.sources.source_class", "math.floor"]
+)
 def test_an_unknown_source_is_refused_in_one_line(name: str) -> None:
     with pytest.raises(InputError, match=f"fail2fix.replay.source={name}: ") as refused:
-        source_class(name)
+        source_class(ReplayConfig(source=name))
     assert "\n" not in str(refused.value)
 
 

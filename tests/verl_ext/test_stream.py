@@ -50,7 +50,7 @@ def stream(groups: int, rollouts: int, first: int = 0, name: str = "base", **col
     return read(rows, rollouts, name)
 
 
-def always(messages: list[Any], tokens: int) -> bool:
+def always(tokens: int) -> bool:
     """Every problem has room for an attempt."""
     return True
 
@@ -128,7 +128,7 @@ class NoRoomFor:
     def __init__(self, refused: set[int]) -> None:
         self.refused = refused
 
-    def fits(self, messages: list[Any], tokens: int) -> bool:
+    def fits(self, tokens: int) -> bool:
         return True
 
     def build(self, contexts: list[AttemptContext]) -> list[CorrectionPrompt | None]:

@@ -4,12 +4,12 @@ Knows: the card's fields. Must not know: how rows are read or dropped. `card.jso
 same in the Hugging Face hub's form of a data card.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fail2fix.data.atomic import write_json
 from fail2fix.data.files import sha256
 from fail2fix.data.prepare.cleaning import Dropped
 from fail2fix.data.prepare.overlap import Near
@@ -61,16 +61,18 @@ def write_card(out: Path, chosen: PublicSet, made: Made) -> None:
         "traps": list(chosen.traps),
         "files": {name: sha256([out / name]) for name in files},
     }
-    (out / "card.json").write_text(json.dumps(fields, indent=1, default=asdict) + "\n")
+    write_json(out / "card.json", fields)
     (out / "README.md").write_text(_markdown(fields))
 
 
 def _markdown(fields: Mapping[str, Any]) -> str:
-    overlap = fields["overlap"]
+    overlap, pinned = fields["overlap"], fields["revision"]
+    origin = f"revision {pinned}" if pinned else "no pinned revision: rows may have changed"
+    origin = "from local copies" if fields["source"] else origin
     lines = [
         "---", f"license: {fields['licence'].lower()}", "---", "",
         f"# {fields['name']}", "",
-        f"{fields['hub_id']}, {_revision(fields)}, prepared by `python -m fail2fix.prepare {fields['name']}`.", "",
+        f"{fields['hub_id']}, {origin}, prepared by `python -m fail2fix.prepare {fields['name']}`.", "",
         f"Read: {_counts(fields['rows_read'])}. Written: {_counts(fields['rows_written'])}.", "",
         "| dropped, because | rows |", "|---|---|",
         *(f"| {reason} | {each['rows']} |" for reason, each in fields["dropped"].items()), "",
@@ -79,12 +81,6 @@ def _markdown(fields: Mapping[str, Any]) -> str:
         *(f"- {trap}" for trap in fields["traps"]),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
-
-
-def _revision(fields: Mapping[str, Any]) -> str:
-    if fields["source"]:
-        return "from local copies"
-    return f"revision {fields['revision']}" if fields["revision"] else "no pinned revision: rows may have changed"
 
 
 def _counts(rows: Mapping[str, int]) -> str:

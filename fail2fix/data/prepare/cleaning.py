@@ -46,28 +46,24 @@ class Dropped:
 def read_all(
     rows: Iterable[SourceRow], read: Callable[[SourceRow], Problem], ability: Ability, dropped: Dropped
 ) -> list[Problem]:
-    """Problems of the rows, without rows that have no usable gold answer."""
+    """Problems of the rows, without rows that have no usable gold answer: it must be right when a policy gives it."""
     found = []
     for row in rows:
         try:
             problem = replace(read(row), place=row.place)
-            _refuse_bad_gold(problem.answer, problem.ability or ability)
+            kind = problem.ability or ability
+            if kind == "math":
+                with unusable("its answer cannot be read", GroundTruthError):
+                    gold = parse_gold(problem.answer).answer
+                if not accepts_itself(gold):
+                    raise UnusableRowError("its answer is no answer to itself")
+            elif ground_truth_problem(kind, problem.answer):
+                raise UnusableRowError("its tests cannot be read" if kind == "code" else "its answer cannot be read")
         except UnusableRowError as reason:
             dropped.places[str(reason)].append(row.place)
         else:
             found.append(problem)
     return found
-
-
-def _refuse_bad_gold(answer: str, ability: Ability) -> None:
-    """A gold answer must be right when a policy gives it."""
-    if ability == "math":
-        with unusable("its answer cannot be read", GroundTruthError):
-            gold = parse_gold(answer).answer
-        if not accepts_itself(gold):
-            raise UnusableRowError("its answer is no answer to itself")
-    elif ground_truth_problem(ability, answer):
-        raise UnusableRowError("its tests cannot be read" if ability == "code" else "its answer cannot be read")
 
 
 def without_repeats(problems: Sequence[Problem], ability: Ability, dropped: Dropped) -> list[Problem]:

@@ -3,14 +3,14 @@
     python -m fail2fix.prepare NAME... --out DIR [--from FOLDER]
 
 Writes DIR/NAME/{train,test}.parquet (an evaluation set: test.parquet only), card.json and README.md. Rows come from the
-Hugging Face hub. With --from they come from a folder of local copies (.json, .jsonl, .gz of these, .parquet), where
+Hugging Face hub. With --from they come from a folder of local copies (.json, .jsonl, .gz of these, .parquet). There
 each set looks for FOLDER/NAME/* and for its mirrors' names. Prompts are the problem plus an instruction; ground truths
 are in the form that the reward's verifier reads.
 
-These rows are dropped, and counted in the card: rows without a usable answer, repeats, problems with different answers,
-problems of evaluation benchmarks in training sets, and, in some code sets, rows whose reference program fails its
-tests, which are run in sandboxes (bubblewrap). A missing column, an empty download or an unknown set stops the command
-with one line, and nothing of that set is written. Exit status: 0 done, 2 bad input.
+Dropped, and counted in the card: rows without a usable answer, repeats, problems with different answers, and problems
+of evaluation benchmarks in training sets. In some code sets also rows whose reference program fails its tests, which
+are run in sandboxes (bubblewrap). A missing column, an empty download or an unknown set stops the command with one
+line, and nothing of that set is written. Exit status: 0 done, 2 bad input.
 """
 
 import argparse
@@ -26,7 +26,6 @@ from fail2fix.data.files import require_writable, sha256
 from fail2fix.data.prepare.card import Made, write_card
 from fail2fix.data.prepare.cleaning import (
     Dropped,
-    Marks,
     hold_out,
     marks,
     problem_id,
@@ -65,8 +64,12 @@ def prepare(chosen: PublicSet, out: Path, folder: Path | None = None) -> Made:
         else:
             train, test = _training(chosen, problems, dropped, confirm)
     write_splits(out, _rows(chosen, train, "train"), _rows(chosen, test, "test"))
+    sources: set[Path] = set()
+    if folder is not None:
+        sources.update(path for split in chosen.splits for path in local_files(chosen, split, folder))
+        sources.update(beside_files(chosen, folder))
     made = Made(
-        source={} if folder is None else _checksums(chosen, folder),
+        source={path.name: sha256([path]) for path in sorted(sources)},
         read=read,
         written={"train": len(train), "test": len(test)},
         dropped=dropped,
@@ -88,16 +91,12 @@ def _training(
 ) -> tuple[list[Problem], list[Problem]]:
     """(train, test) of a training set: its published splits, or its one split with a part held out."""
     usable = without_repeats(problems["train"], chosen.ability, dropped)
-    usable = without_overlap(usable, _benchmarks(), dropped)
+    forbidden = {name: found for name, found in shipped_hashes().items() if name != TRAINED_ON}
+    usable = without_overlap(usable, forbidden, dropped)
     if "test" not in problems:
         return hold_out(confirm(usable), chosen.held_out)
     own = {f"{chosen.name}'s own test split": frozenset(marks(each) for each in problems["test"])}
     return confirm(without_overlap(usable, own, dropped)), confirm(problems["test"])
-
-
-def _benchmarks() -> dict[str, frozenset[Marks]]:
-    """Marks of the problems that no training set may hold, by evaluation set."""
-    return {name: found for name, found in shipped_hashes().items() if name != TRAINED_ON}
 
 
 def _near(problems: list[Problem], chosen: PublicSet, folder: Path) -> dict[str, list[Near]]:
@@ -130,12 +129,6 @@ def _rows(chosen: PublicSet, problems: list[Problem], split: str) -> list[Row]:
     return rows
 
 
-def _checksums(chosen: PublicSet, folder: Path) -> dict[str, str]:
-    paths = {path for split in chosen.splits for path in local_files(chosen, split, folder)}
-    paths.update(beside_files(chosen, folder))
-    return {path.name: sha256([path]) for path in sorted(paths)}
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = OneLineParser(
@@ -151,10 +144,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             require_writable(out, "--out")
             if not (arguments.folder or chosen.revision):
                 print(f"{chosen.name}: no revision of {chosen.hub_id} is pinned: another day may give other rows")
-            print(_line(out, prepare(chosen, out, arguments.folder)))
-
-
-def _line(out: Path, made: Made) -> str:
-    lost = ", ".join(f"{rows:,} {reason}" for reason, rows in made.dropped.counts.most_common())
-    counts = f"{made.written['train']:,} to train on, {made.written['test']:,} held out"
-    return f"{out}: {counts}, of {sum(made.read.values()):,} rows{'; dropped: ' + lost if lost else ''}"
+            made = prepare(chosen, out, arguments.folder)
+            lost = ", ".join(f"{rows:,} {reason}" for reason, rows in made.dropped.counts.most_common())
+            counts = f"{made.written['train']:,} to train on, {made.written['test']:,} held out"
+            print(f"{out}: {counts}, of {sum(made.read.values()):,} rows{'; dropped: ' + lost if lost else ''}")

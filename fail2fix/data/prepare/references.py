@@ -34,20 +34,17 @@ def sandbox(name: str, workers: int = 0) -> LocalBackend:
 
 def confirmed(problems: Sequence[Problem], backend: CodeBackend, dropped: Dropped) -> list[Problem]:
     """Problems whose tests can be trusted, in their order; the others are counted by reason."""
-    runs = sorted({run for each in problems for run in (_reference(each), _wrong_attempt(each)) if run[0]})
+    runs = sorted({run for each in problems for run in _runs(each) if run[0]})
     with stage("programs against their tests", len(runs)) as done:
         found = asyncio.run(_outcomes(runs, backend, done))
     outcomes = dict(zip(runs, found, strict=True))
     return dropped.without(problems, lambda each: _doubt(each, outcomes))
 
 
-def _reference(each: Problem) -> Run:
-    return each.reference, each.answer
-
-
-def _wrong_attempt(each: Problem) -> Run:
-    attempt = each.attempt
-    return find_program(attempt.text) if attempt and not attempt.correct else "", each.answer
+def _runs(each: Problem) -> tuple[Run, Run]:
+    """The reference and the attempt labeled wrong, with the problem's tests; a missing program is ""."""
+    wrong = find_program(each.attempt.text) if each.attempt and not each.attempt.correct else ""
+    return (each.reference, each.answer), (wrong, each.answer)
 
 
 async def _outcomes(runs: Sequence[Run], backend: CodeBackend, done: Done) -> list[Outcome]:
@@ -65,8 +62,7 @@ async def _outcomes(runs: Sequence[Run], backend: CodeBackend, done: Done) -> li
 
 def _doubt(each: Problem, outcomes: dict[Run, Outcome]) -> str:
     """Why the problem's tests cannot be trusted; "" if they can be."""
-    reference = outcomes.get(_reference(each))
-    attempt = outcomes.get(_wrong_attempt(each))
+    reference, attempt = map(outcomes.get, _runs(each))
     if reference is None:
         return "it has no reference program"
     if "error" in (reference.status, attempt.status if attempt else ""):

@@ -63,24 +63,19 @@ def _hub_rows(chosen: PublicSet, split: str) -> Iterator[SourceRow]:
     place = f"{chosen.hub_id} at revision {chosen.revision or 'main'}"
     with reading(f"{chosen.name}: cannot load {place} from the hub", Exception, hint="use --from DIR"):
         if chosen.hub_files:
-            rows = _hub_files(chosen)
+            from huggingface_hub import hf_hub_download
+
+            # All are downloaded before the first is read.
+            names, revision = chosen.hub_files, chosen.revision or None
+            paths = [hf_hub_download(chosen.hub_id, name, repo_type="dataset", revision=revision) for name in names]
+            objects = (each for path in paths for each in _read_objects(chosen.name, Path(path)))
+            rows = (fields for fields in objects if isinstance(fields, dict))
         else:
             from datasets import load_dataset
 
             rows = load_dataset(chosen.hub_id, chosen.hub_config, split=split, revision=chosen.revision or None)
     for index, fields in enumerate(rows):
         yield SourceRow(f"{chosen.name}: {chosen.hub_id} {split}, row {index}", fields)
-
-
-def _hub_files(chosen: PublicSet) -> Iterable[object]:
-    """Lines of all files, which are downloaded before the first is read."""
-    from huggingface_hub import hf_hub_download
-
-    paths = [
-        Path(hf_hub_download(chosen.hub_id, name, repo_type="dataset", revision=chosen.revision or None))
-        for name in chosen.hub_files
-    ]
-    return (fields for path in paths for fields in _read_objects(chosen.name, path) if isinstance(fields, dict))
 
 
 def _local_rows(chosen: PublicSet, split: str, folder: Path) -> Iterator[SourceRow]:

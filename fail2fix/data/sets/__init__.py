@@ -5,8 +5,8 @@ row into a problem.
 """
 
 from functools import cache
-from importlib import import_module
 from importlib.resources import files
+from pkgutil import resolve_name
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -27,16 +27,15 @@ def all_sets() -> dict[str, PublicSet]:
 def _described(name: str, fields: dict[str, Any]) -> PublicSet:
     fields |= {key: _function(fields[key]) for key in FUNCTIONS if key in fields}
     fields |= {key: tuple(fields[key]) for key in ("traps", "hub_files") if key in fields}
-    if "join" in fields:
-        fields["join"] = Join(**fields["join"] | {"ground_truth": _function(fields["join"]["ground_truth"])})
+    if join := fields.get("join"):
+        fields["join"] = Join(**join | {"ground_truth": _function(join["ground_truth"])})
     if "beside" in fields:
         fields["beside"] = Beside(**fields["beside"])
     return PublicSet(name=name, **fields)
 
 
 def _function(path: str) -> Any:
-    module, _, name = path.partition(".")
-    return getattr(import_module(f"{__name__}.{module}"), name)
+    return resolve_name(f"{__name__}.{path}")
 
 
 def find_set(name: str) -> PublicSet:

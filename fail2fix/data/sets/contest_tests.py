@@ -29,8 +29,8 @@ def json_lines(entry_point: str, pairs: Sequence[Pair]) -> dict[str, object]:
 def argument_lists(entry_point: str, pairs: Sequence[Pair]) -> dict[str, object]:
     """Calls: the input is the list of arguments, the output is the result or a list that holds only the result.
 
-    Scorers of these sets accept both readings. One is chosen here for all tests of a problem: the result is taken out
-    of its list if every test's output is a list of one.
+    Scorers of these sets accept both readings. Here all tests of a problem have one reading: the result is taken out of
+    its list if every output is a list of one.
     """
     wrapped = all(isinstance(wanted, list) and len(wanted) == 1 for _, wanted in pairs)
     calls = []
@@ -72,14 +72,19 @@ def parsed(tests: object) -> object:
         return json.loads(tests) if isinstance(tests, str) else tests
 
 
-def pairs(tests: object) -> list[Pair]:
-    """Tests of a list of `{"input": ..., "output": ...}`, or of APPS' `{"inputs": [...], "outputs": [...]}`."""
-    if isinstance(tests, list) and all(isinstance(test, Mapping) and test.keys() >= _KEYS for test in tests):
-        return [(test["input"], test["output"]) for test in tests]
+def contest_tests(tests: object) -> tuple[list[Pair], str, str]:
+    """Tests, their kind where each test names one, and the function's name ("" for programs that read stdin).
+
+    `tests`: APPS' `{"inputs": [...], "outputs": [...], "fn_name": ...}`, or a list of `{"input": ..., "output": ...}`,
+    each perhaps with its `testtype` and `fn_name`.
+    """
     if isinstance(tests, Mapping):
         inputs, outputs = tests.get("inputs"), tests.get("outputs")
         if isinstance(inputs, list) and isinstance(outputs, list) and len(inputs) == len(outputs):
-            return list(zip(inputs, outputs, strict=True))
+            return list(zip(inputs, outputs, strict=True)), "", str(tests.get("fn_name") or "")
+    if isinstance(tests, list) and all(isinstance(test, Mapping) and test.keys() >= _KEYS for test in tests):
+        kind, function = (str((tests or [{}])[0].get(name) or "") for name in ("testtype", "fn_name"))
+        return [(test["input"], test["output"]) for test in tests], kind, function
     raise UnusableRowError(UNREADABLE)
 
 

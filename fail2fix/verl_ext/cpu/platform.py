@@ -31,28 +31,25 @@ def _free_and_total_bytes(*_args: object, **_kwargs: object) -> tuple[int, int]:
     return memory.available, memory.total
 
 
+NO_OPS = (
+    "empty_cache", "ipc_collect", "manual_seed", "manual_seed_all", "reset_accumulated_memory_stats",
+    "reset_peak_memory_stats", "set_device", "set_per_process_memory_fraction", "synchronize",
+)  # fmt: skip
+MEMORY = ("max_memory_allocated", "max_memory_reserved", "memory_allocated", "memory_reserved")
+
+
 def _device_module() -> types.ModuleType:
     module = _CPUDeviceModule("fail2fix.verl_ext.cpu.device_module")
-    for name in (
-        "empty_cache",
-        "ipc_collect",
-        "manual_seed",
-        "manual_seed_all",
-        "reset_accumulated_memory_stats",
-        "reset_peak_memory_stats",
-        "set_device",
-        "set_per_process_memory_fraction",
-        "synchronize",
-    ):
-        setattr(module, name, _nothing)
-    for name in ("max_memory_allocated", "max_memory_reserved", "memory_allocated", "memory_reserved"):
-        setattr(module, name, _resident_bytes)
-    module.mem_get_info = _free_and_total_bytes  # type: ignore[attr-defined]
-    module.get_device_name = lambda *_: "CPU"  # type: ignore[attr-defined]
-    module.current_device = lambda: torch.device("cpu")  # type: ignore[attr-defined]
-    module.get_rng_state = lambda *_: torch.get_rng_state()  # type: ignore[attr-defined]
-    module.set_rng_state = lambda state, *_: torch.set_rng_state(state)  # type: ignore[attr-defined]
-    module.is_available = lambda: True  # type: ignore[attr-defined]
+    vars(module).update(
+        dict.fromkeys(NO_OPS, _nothing),
+        **dict.fromkeys(MEMORY, _resident_bytes),
+        mem_get_info=_free_and_total_bytes,
+        get_device_name=lambda *_: "CPU",
+        current_device=lambda: torch.device("cpu"),
+        get_rng_state=lambda *_: torch.get_rng_state(),
+        set_rng_state=lambda state, *_: torch.set_rng_state(state),
+        is_available=lambda: True,
+    )
     return module
 
 

@@ -32,7 +32,7 @@ def _keeping_weights(original: Callable[..., Any]) -> Callable[..., Any]:
 def wait_asleep() -> None:
     """Let vLLM's scheduler and its worker sleep while they wait for each other.
 
-    They poll shared memory in a loop until a second has passed without a message, which is during all of a generation:
+    They poll shared memory in a loop until a second has passed without a message. A generation has no such second, so
     on few cores the waiting process takes a core from the computing one. A message is also announced over a socket,
     which wakes a sleeper in a fraction of a millisecond. Announcements in close succession get lost, so each sleep is
     short.

@@ -1,6 +1,6 @@
-"""Where a step's attempts come from (METHOD.md, item 2): one small file a source, chosen by one config line.
+"""Sources of a step's attempts (METHOD.md, item 2): one small file per source, chosen by one config line.
 
-``fail2fix.replay.source`` names one of ``SOURCES``, or a class of your own by its dotted path::
+``fail2fix.replay.source`` names a shipped source (`source_class`), or your own class by its dotted path::
 
     fail2fix.replay.source=my_package.hardest.HardestAttempts
 """
@@ -14,42 +14,42 @@ from typing import TYPE_CHECKING, Protocol
 
 from omegaconf import DictConfig
 
-from fail2fix.method.doors import resolve
+from fail2fix.method.doors import Door
 
 if TYPE_CHECKING:
     from fail2fix.verl_ext.stream import Stream
 
-SOURCES = {
-    "online": "fail2fix.verl_ext.sources.online.OnlineAttempts",
-    "offline": "fail2fix.verl_ext.sources.offline.OfflineAttempts",
-    "lagged": "fail2fix.verl_ext.sources.lagged.LaggedAttempts",
-}
-
 
 class StartingPolicy(Protocol):
-    """What a source may ask of the trainer before the first step."""
+    """Requests that a source may make of the trainer before the first step."""
 
     @property
     def provenance(self) -> dict[str, object]:
         """Model, tokenizer, data, seed and versions, for a file that outlives the run."""
 
     def initial_rollouts(self, problems: int) -> Stream:
-        """G rollouts each of ``problems`` training problems drawn by the seed."""
+        """G rollouts each of ``problems`` training problems drawn by the seed.
+
+        Raises:
+            RuntimeError: the run has trained already.
+        """
 
     def charge(self, pool: Stream, seconds: float) -> None:
-        """Enter a pool into the ledger, once a run; one that an earlier run generated is part of what this one needs.
+        """Charge a pool to the ledger, once per run, even if an earlier run generated it.
 
-        ``seconds``: what generating it took.
+        ``seconds``: wall-clock time of its generation.
         """
 
 
 class AttemptSource(ABC):
     """Gives every step the rollouts among which selection chooses. Hooks that a source does not need do nothing.
 
+    An exception in any of its methods ends the run.
+
     Attributes:
-        waits_for_base: the attempts are this step's own rollouts; False: they exist before, and both streams are
-            generated at once.
-        end_of_turn: tokens that end a response, for reading rollouts from a file; the trainer sets them.
+        waits_for_base: the attempts are this step's own rollouts. False: they exist before the step, and both streams
+            are generated at once.
+        end_of_turn: ids of tokens that end a response, for reading rollouts from a file; the trainer sets them.
     """
 
     waits_for_base: bool = False
@@ -63,27 +63,26 @@ class AttemptSource(ABC):
 
     @abstractmethod
     def attempts(self, base: Stream | None) -> Stream | None:
-        """The rollouts to choose from; None: nothing to replay, a plain step of the base algorithm.
+        """The rollouts to choose from, in groups of any one size; None: a plain step of the base algorithm.
 
         Args:
-            base: this step's base rollouts if ``waits_for_base``, else None.
+            base: this step's base rollouts, B groups of G, if ``waits_for_base``; else None.
         """
 
     def end_step(self, base: Stream) -> None:  # noqa: B027
-        """Called after the update with the step's base rollouts."""
+        """Called after the update with the step's base rollouts, B groups of G."""
 
     def save(self, checkpoint: Path) -> None:  # noqa: B027
         """Write what a resumption needs into a checkpoint's folder."""
 
     def load(self, checkpoint: Path) -> None:  # noqa: B027
-        """Read it back."""
+        """Read it from the checkpoint's folder."""
 
 
-def source_class(name: str) -> type[AttemptSource]:
-    """The class that ``fail2fix.replay.source`` names.
-
-    Raises:
-        InputError: it does not load, or is not an ``AttemptSource``.
-    """
-    found: type[AttemptSource] = resolve("fail2fix.replay.source", name, SOURCES, AttemptSource)
-    return found
+source_class: Door[type[AttemptSource]] = Door(
+    "fail2fix.replay.source",
+    AttemptSource,
+    online="fail2fix.verl_ext.sources.online.OnlineAttempts",
+    offline="fail2fix.verl_ext.sources.offline.OfflineAttempts",
+    lagged="fail2fix.verl_ext.sources.lagged.LaggedAttempts",
+)

@@ -91,7 +91,8 @@ def test_every_own_solution_is_right_in_mathematics(name: str) -> None:
 
 
 @pytest.mark.needs_shared
-@pytest.mark.parametrize("name", heavy_where(CODE, LARGE))
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", CODE)
 def test_the_first_programs_pass_their_tests(name: str) -> None:
     chosen = find_set(name)
     first = local_problems(chosen)[:10]

@@ -42,6 +42,7 @@ def problem(reference: str, attempt: str = "", correct: bool = False) -> Problem
     return Problem("Double it.", TESTS, attempt=attempted, reference=reference, place=reference[:40])
 
 
+@pytest.mark.heavy
 def test_what_the_tests_do_not_confirm_is_counted(backend: LocalBackend) -> None:
     right, wrong = "def f(n): return 2 * n", "def f(n): return n + 3"
     problems = [

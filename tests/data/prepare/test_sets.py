@@ -59,7 +59,7 @@ WRITTEN = {
 }
 """Rows of the local copies, and of them those for training and those held out; DebugBench's before programs are run."""
 
-LARGE = ("deepscaler", "dapo", "leetcode", "math")
+LARGE = ("deepscaler", "dapo", "gsm8k", "leetcode", "math")
 """Sets that take two to ten CPU seconds to prepare."""
 
 HAND_CHECKED = {
@@ -322,7 +322,7 @@ def test_answers_that_were_worked_out_by_hand(name: str) -> None:
 
 
 @pytest.mark.needs_shared
-@pytest.mark.parametrize("name", HAND_CHECKED_TESTS)
+@pytest.mark.parametrize("name", heavy_where(HAND_CHECKED_TESTS, LARGE))
 def test_tests_that_were_checked_by_hand(name: str) -> None:
     task, assertion = HAND_CHECKED_TESTS[name]
     chosen = find_set(name)

@@ -21,13 +21,13 @@ from verl import DataProto
 
 from fail2fix import train
 from fail2fix.verl_ext import rollout
+from fail2fix.verl_ext.generation import drawn_prompts
 from fail2fix.verl_ext.joint_batch import JointBatch
 from fail2fix.verl_ext.loop import Step
 from fail2fix.verl_ext.sources.lagged import LaggedAttempts
 from fail2fix.verl_ext.sources.online import OnlineAttempts
 from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
-from fail2fix.verl_ext.training_prompts import drawn_prompts
 from tests.e2e.support.turns import TURNS, round_of, turn_of
 
 

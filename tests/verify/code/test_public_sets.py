@@ -15,6 +15,7 @@ from tests.data.prepare.sets import sample_problems
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
+SETS = ("humaneval", "mbpp", "leetcode-v0.3.1-test", "leetcode-v0.2.0-train")
 KNOWN_EXCEPTIONS = {
     # The mutant breaks encode_cyclic, which the prompt defines and the tests use: they keep the prompt's own.
     ("HumanEval/38", "mutant"),
@@ -38,7 +39,8 @@ def disagreements(bench: Any, backend: LocalBackend, name: str, start: int = 0, 
 
 
 @pytest.mark.needs_shared
-@pytest.mark.parametrize("name", ["humaneval", "mbpp", "leetcode-v0.3.1-test", "leetcode-v0.2.0-train"])
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", SETS)
 def test_the_sandbox_agrees_with_a_plain_run_on_the_first_rows(bench: Any, backend: LocalBackend, name: str) -> None:
     assert disagreements(bench, backend, name, limit=5) == set()
 
@@ -46,7 +48,7 @@ def test_the_sandbox_agrees_with_a_plain_run_on_the_first_rows(bench: Any, backe
 @pytest.mark.needs_shared
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize("name", ["humaneval", "mbpp", "leetcode-v0.3.1-test", "leetcode-v0.2.0-train"])
+@pytest.mark.parametrize("name", SETS)
 def test_the_sandbox_agrees_with_a_plain_run(bench: Any, name: str) -> None:
     backend = LocalBackend(1, bench.Limits(test_s=bench.TEST_S, total_s=bench.TOTAL_S), python=PYTHON)
     assert disagreements(bench, backend, name) == set()

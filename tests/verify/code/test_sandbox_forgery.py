@@ -102,10 +102,10 @@ TOGETHER_TOO = [
     "leaves the process when called", "replaces print and json", "defines the counter", "writes at its exit",
     "writes from an orphan", "an error with a name of ours", "an error that cannot be told", "sends what it is asked",
 ]  # fmt: skip
-OTHERS = FORGERIES.keys() - TOGETHER_TOO
+OTHERS = FORGERIES.keys() - set(TOGETHER_TOO[::3])
 
 
-@pytest.mark.parametrize("name", FORGERIES)
+@pytest.mark.parametrize("name", heavy_where(FORGERIES, ["replaces the harness"]))
 def test_calls(run: Any, name: str) -> None:
     calls = [{"args": [], "expected": f"secret-{secrets.token_hex(16)}"}]
     assert not run(FORGERIES[name], {"kind": "calls", "entry_point": "answer", "calls": calls}).correct
@@ -124,7 +124,7 @@ def test_stdio(run: Any, name: str) -> None:
     assert not run(program, {"kind": "stdio", "tests": tests}).correct
 
 
-@pytest.mark.parametrize("name", TOGETHER_TOO)
+@pytest.mark.parametrize("name", heavy_where(TOGETHER_TOO, OTHERS))
 def test_tests_in_the_programs_process(run: Any, name: str) -> None:
     tests = [f"assert answer() == 'secret-{secrets.token_hex(16)}'"]
     truth = {"kind": "assertions", "functions": ["answer"], "tests": tests, "isolation": "together"}
