@@ -215,7 +215,8 @@ def overrides(model: Path, work: Path, settings: Warmup) -> list[str]:
         f"trainer.seed={settings.seed}",
         "trainer.resume_mode=disable",
         "trainer.logger=[console]",
-        *(["trainer.device=cpu"] if os.environ.get("VERL_PLATFORM") == "cpu" else []),
+        # A CPU's attention computes every pair of tokens of a packed micro-batch.
+        *(["trainer.device=cpu", "model.use_remove_padding=False"] if os.environ.get("VERL_PLATFORM") == "cpu" else []),
         f"hydra.run.dir={work}",
         "hydra.output_subdir=null",
     ]

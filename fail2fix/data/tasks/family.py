@@ -30,7 +30,7 @@ from fail2fix.data.rows import verl_row, write_splits
 from fail2fix.method.doors import resolve
 from fail2fix.method.errors import InputError
 
-FAMILIES = ("arithmetic", "two_digit", "chain", "sorting")
+FAMILIES = ("arithmetic", "two_digit", "chain", "sorting", "latin")
 PREFIX = "fail2fix/"
 SHIPPED = {name: f"fail2fix.data.tasks.{name}" for name in (*FAMILIES, "programs")}
 # Misses in a row after which a draw gives up. With n problems and one of them missing, it gives up too early with
