@@ -23,7 +23,7 @@ def command(module: str, *arguments: object) -> list[str]:
 
 def test_a_killed_collection_a_lesson_and_a_warm_up_in_a_row(bench: Bench, tmp_path: Path) -> None:
     chain.main([str(tmp_path / "data"), "--train", "8", "--held-out", "4"])
-    engine = ("--dtype", "float32", "--max-model-len", "1024", "--max-tokens", "16")
+    engine = ("--dtype", "float32", "--max-model-len", "1024", "--max-tokens", "200")
     asked = ("--model", bench.model, "--data", tmp_path / "data" / "train.parquet", *engine, "--batch", "8")
     log, whole, cut = tmp_path / "log", tmp_path / "whole", tmp_path / "cut"
     finish(command("collect", *asked, "--out", whole), log)
