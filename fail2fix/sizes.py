@@ -87,7 +87,7 @@ class Plan:
     tokens: int = _option(24576, "of a micro-batch on one GPU: ppo_max_token_len_per_gpu")
     context: int = _option(9728, "prompt_length + response_length")
     utilization: float = _option(0.7, "the engine's share of the GPU: rollout.gpu_memory_utilization")
-    gpu_gib: float = _option(80.0, "memory of one GPU")
+    gpu_gib: float = _option(80.0, "memory of one GPU (80)")
     tensor_parallel: int = _option(1, "rollout.tensor_model_parallel_size")
     offload: bool = _option(False, "scale=[offload]")
     lora: int = _option(0, "model.lora_rank", metavar="RANK")

@@ -16,7 +16,12 @@ DATA=${DATA:-$PWD/data/arithmetic}
 LIMIT=${LIMIT:-840}                   # seconds of training, then it is stopped
 
 DRY_RUN=
-for argument in "$@"; do [[ $argument != --dry-run ]] || DRY_RUN=1; done
+for argument in "$@"; do
+  case $argument in
+    -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' scripts/quickstart.sh; exit 0 ;;
+    --dry-run) DRY_RUN=1 ;;
+  esac
+done
 
 scripts/setup_env.sh
 export PATH=$PWD/.venv/bin:$PATH

@@ -2,10 +2,11 @@
 
 import argparse
 import os
+import select
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields
-from typing import Any, Literal, NoReturn, get_args, get_origin
+from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 from fail2fix.console.printable import input_errors_in_one_line, one_line
 from fail2fix.console.secret_text import refuse_secret_words
@@ -34,12 +35,13 @@ def add_fields(parser: argparse.ArgumentParser, settings: type[Any], show_defaul
     The metadata are argparse's keywords, and `flag` where the option has another name than its field. Parsed arguments
     hold only the options that were given, so that the dataclass's own defaults apply.
     """
+    hints = get_type_hints(settings)
     for each in fields(settings):
         if not each.metadata:
             continue
         is_flag = isinstance(each.default, bool)
         kind = {"action": "store_true"} if is_flag else {"type": type(each.default)}
-        choices = {"choices": get_args(each.type)} if get_origin(each.type) is Literal else {}
+        choices = {"choices": get_args(hints[each.name])} if get_origin(hints[each.name]) is Literal else {}
         keywords: dict[str, Any] = {"default": argparse.SUPPRESS, **kind, **choices, **each.metadata}
         if show_defaults and not is_flag and each.default not in (MISSING, "", None, ()):
             keywords["help"] += f" (default: {each.default})"
@@ -59,10 +61,19 @@ def run_command(main: Callable[[], int | None]) -> NoReturn:
     """
     try:
         status = main()
-        sys.stdout.flush()
+        if sys.stdout:  # None where it was closed before the start
+            sys.stdout.flush()
     except (BrokenPipeError, SystemExit) as error:
-        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+        by_rich = isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError)
+        if not (by_rich or (isinstance(error, BrokenPipeError) and _is_unread(sys.stdout.fileno()))):
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered is lost
         status = CLOSED_PIPE
     sys.exit(status)
+
+
+def _is_unread(descriptor: int) -> bool:
+    """Whether a descriptor is a pipe or socket whose reader has left."""
+    watch = select.poll()
+    watch.register(descriptor, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in watch.poll(0))

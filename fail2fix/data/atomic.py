@@ -39,6 +39,7 @@ def new_folder(out: Path) -> Iterator[Path]:
     Raises:
         OSError: a file could not be written, or `out` is not free (`is_free`).
     """
+    out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
     # Beside `out`: a rename is atomic only within one file system.
     with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:

@@ -5,6 +5,7 @@ Every text of a config is checked for secrets before it leaves this module.
 
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -71,8 +72,10 @@ def find_run(checkpoint: Path, given: Path | None) -> TrainingRun | None:
         config = OmegaConf.load(folder / CONFIG)
     assert isinstance(config, DictConfig)
     lines: list[Row] = []
-    with suppress(InputError):
+    try:
         lines = read_metrics(folder)
+    except InputError as error:
+        print(f"export: {one_line(str(error))}: the card has no measured values", file=sys.stderr)
     return TrainingRun(config, _object(folder / "versions.json"), {line["step"]: line for line in lines})
 
 

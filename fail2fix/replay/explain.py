@@ -134,8 +134,8 @@ class _Explanation:
         own = f"The rule {risk.rule} takes the penalty from the reward."
         missing = "The run did not choose some of these attempts: they were never corrected."
         self._say(
-            f"Each attempt got {decision.correct.shape[1]} corrections, and each is compared with the others of its "
-            "attempt.",
+            f"Each corrected attempt got {decision.correct.shape[1]} corrections, and each is compared with the others "
+            "of its attempt.",
             own if risk.rule != "broken" else cost if risk.penalty else "",
             f"advantage.scale={advantage.scale.name}: {_SCALES[advantage.scale]}{_BASELINES[advantage.baseline]}.",
             missing if known < len(attempts) else "",

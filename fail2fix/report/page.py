@@ -48,7 +48,7 @@ def write_page(runs: Sequence[RunData], out: Path) -> None:
     """
     html = make_page(runs)
     with reading(f"{out}: cannot be written", OSError, hint="give another file with --out"):
-        write_whole(out, html)
+        write_whole(out.resolve(), html)
 
 
 def make_page(runs: Sequence[RunData]) -> str:

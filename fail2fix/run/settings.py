@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -44,17 +44,25 @@ def fail2fix_settings(config: DictConfig) -> Fail2FixConfig:
         raise InputError(f"fail2fix={section}: must be a section of keys, like fail2fix.risk.penalty")
     try:
         # As plain values: a typed node would accept unknown keys that were forced in with "+".
-        values = json.dumps(OmegaConf.to_container(section, resolve=True, enum_to_str=True), default=str)
-        return copy.deepcopy(_parsed(values))
+        values = OmegaConf.to_container(section, resolve=True)
+        return copy.deepcopy(_parsed(_Section(repr(values), values)))
     except OmegaConfBaseException as error:
         line = f"fail2fix.{error.full_key or ''}: {str(error).splitlines()[0]}"
         raise InputError(renamed_in(line) or line) from error
 
 
+@dataclass(frozen=True)
+class _Section:
+    """The plain values of a section; equal where they read the same."""
+
+    text: str
+    values: Any = field(compare=False)
+
+
 @lru_cache(maxsize=8)
-def _parsed(section: str) -> Fail2FixConfig:
-    """The checked dataclass of a section in JSON; kept, because every check of a start asks for it."""
-    settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Fail2FixConfig), json.loads(section)))
+def _parsed(section: _Section) -> Fail2FixConfig:
+    """The checked dataclass of a section; kept, because every check of a start asks for it."""
+    settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Fail2FixConfig), section.values))
     assert isinstance(settings, Fail2FixConfig)
     check(settings)
     watchdog = settings.watchdog

@@ -80,6 +80,7 @@ def choose_replays(pool: Stream, builder: CorrectionPromptBuilder, choose: Choos
         InputError: the rule chooses an attempt that cannot be replayed.
     """
     groups, skipped = pool.prompt_groups(builder.fits), 0
+    refused: set[tuple[int, int]] = set()  # by place: a rule may return attempts that it has made or kept
     while True:
         selection = choose(groups)
         replays, counts = build_replays(pool, selection.attempts, builder)
@@ -87,9 +88,10 @@ def choose_replays(pool: Stream, builder: CorrectionPromptBuilder, choose: Choos
         if len(replays) == len(selection.attempts):
             selection.counts.update(counts, skipped=skipped)
             return Replays(replays, groups), selection
-        unfit = set(selection.attempts) - {replay.attempt for replay in replays}
-        if not all(attempt.replayable for attempt in unfit):
+        unfit = {_place(a) for a in selection.attempts} - {_place(replay.attempt) for replay in replays}
+        if unfit & refused:
             raise InputError("fail2fix.replay.rule chose an attempt with replayable=False, which has no prompt")
+        refused |= unfit
         groups = [_without(group, unfit) for group in groups]
 
 
@@ -110,8 +112,12 @@ def build_replays(
     return replays, counts
 
 
-def _without(group: PromptGroup, unfit: set[Attempt]) -> PromptGroup:
-    attempts = tuple(replace(a, replayable=False) if a in unfit else a for a in group.attempts)
+def _place(attempt: Attempt) -> tuple[int, int]:
+    return attempt.group, attempt.sample
+
+
+def _without(group: PromptGroup, unfit: set[tuple[int, int]]) -> PromptGroup:
+    attempts = tuple(replace(a, replayable=False) if _place(a) in unfit else a for a in group.attempts)
     return PromptGroup(group.key, attempts)
 
 

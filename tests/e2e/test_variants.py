@@ -110,7 +110,7 @@ def test_the_update_gives_old_log_probs_and_what_their_pass_measures(grpo: Run) 
 def test_the_terminal_shows_a_header_and_a_line_a_step(grpo: Run) -> None:
     """All other output is in the run's folder, without secrets, and no process writes a number as numpy shows it."""
     lines = grpo.output.splitlines()
-    assert [line.split("  solved")[0] for line in lines if line.startswith("step ")][1:] == ["step 1", "step 2"]
+    assert [line.split("  solved")[0] for line in lines if line.startswith("step ")][1:] == ["step 1/2", "step 2/2"]
     assert sum(line.startswith("validation after step 2:") for line in lines) == 1
     assert len(lines) <= 12, grpo.output
     files = [path for path in grpo.folder.rglob("*") if path.is_file() and path.suffix not in (".pt", ".safetensors")]

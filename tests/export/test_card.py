@@ -16,6 +16,7 @@ from huggingface_hub import ModelCard
 from omegaconf import OmegaConf
 
 from fail2fix.export.__main__ import main
+from fail2fix.export.run import find_run
 from fail2fix.method.prompts import AttemptContext, CorrectionPromptBuilder
 from tests.e2e.support.tiny import make_tokenizer
 
@@ -123,6 +124,17 @@ def test_the_card_says_how_the_model_was_trained(exported: Exporter) -> None:
     assert rows["`val-core/mine/acc/mean@4`"] == "0.2"
     assert "/home/someone" not in text
     assert "base_model" not in card.data.to_dict(), "a folder of this machine is no model of the hub"
+
+
+def test_damaged_metrics_are_said_and_leave_the_card_without_values(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(tmp_path / "run", {})
+    (run / "metrics.jsonl").write_text('{"step": 1\n{"step": 2}\n')
+    found = find_run(tmp_path, run)
+    assert found is not None
+    assert found.metrics == {}
+    assert "metrics.jsonl, line 1: not JSON" in capsys.readouterr().err
 
 
 def test_a_base_model_of_the_hub_is_named_in_the_head(exported: Exporter) -> None:

@@ -9,10 +9,12 @@ from functools import reduce
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 from fail2fix.method.config import Baseline, PromptForm, Scale, Thinking
 from fail2fix.method.errors import InputError
 from fail2fix.run.config import Fail2FixConfig, check
+from fail2fix.run.settings import fail2fix_settings
 from fail2fix.verify.config import Channel, CodeBackendName
 
 SYMBOLS = {  # METHOD.md, "Symbols", and the constants its items name, with their marks
@@ -212,3 +214,16 @@ def test_every_number_of_the_section_is_held_against_something() -> None:
         "verifier.sources",
     }
     assert set(keys(Fail2FixConfig())) == known
+
+
+@pytest.mark.parametrize("section", [{"verifier": {"sources": {1: "math"}}}, {"correction": {"header": b"x"}}])
+def test_values_of_another_kind_are_refused_without_a_schema(section: dict[str, Any]) -> None:
+    """As the reward manager reads a section in another recipe; `1` and `True` are no text, nor are bytes."""
+    with pytest.raises(InputError):
+        fail2fix_settings(OmegaConf.create({"fail2fix": section}))
+
+
+def test_settings_of_one_section_are_each_callers_own() -> None:
+    config = OmegaConf.create({"fail2fix": {"seed": 3}})
+    fail2fix_settings(config).seed = 4
+    assert fail2fix_settings(config).seed == 3

@@ -13,6 +13,7 @@ from verl import DataProto
 from verl.workers.rollout.router import GlobalRequestLoadBalancer
 
 from fail2fix.method.config import ReplayConfig
+from fail2fix.method.errors import InputError
 from fail2fix.method.ledger import Cost
 from fail2fix.method.objective import BatchSplit
 from fail2fix.method.prompts import AttemptContext, CorrectionPrompt
@@ -151,6 +152,14 @@ def test_an_attempt_without_room_gives_its_place_to_the_next() -> None:
     assert selection.counts["skipped"] > 0
     places = sum(selection.counts[name] for name in ("medium", "fallback", "filled", "relaxed"))
     assert places == len(replays)
+
+
+def test_a_rule_that_keeps_to_an_attempt_without_a_prompt_ends_the_run() -> None:
+    """It returns attempts that it kept from before, not the groups' own."""
+    base = stream(2, 2, verdict=[1, 0, 1, 0])
+    kept = [attempt for group in base.prompt_groups(always) for attempt in group.attempts]
+    with pytest.raises(InputError, match=r"replayable=False, which has no prompt"):
+        choose_replays(base, NoRoomFor({10}), lambda groups: Selection(kept, 2))  # type: ignore[arg-type]
 
 
 def routed(groups: list[str], router: GlobalRequestLoadBalancer, draw: random.Random) -> list[str]:

@@ -19,7 +19,7 @@ import random
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -176,6 +176,8 @@ def command_line(
     parser.add_argument("--seed", type=int, default=0, help="decides the problems and their split (default: 0)")
     parser.add_argument("--train", type=int, default=512, metavar="N", help="training problems (default: 512)")
     parser.add_argument("--held-out", type=int, default=128, metavar="M", help="held-out problems (default: 128)")
+    if unnamed := [dial.name for dial in fields(dials_type) if "help" not in dial.metadata]:
+        parser.error(f"{data_source}: its Dials say no metadata={{'help': ...}} for {', '.join(unnamed)}")
     add_fields(parser, dials_type)
     given = vars(parser.parse_args(argv))
     out, sizes = given.pop("out"), {name: given.pop(name) for name in ("seed", "train", "held_out")}
