@@ -3,10 +3,15 @@ r"""Supervised warm-up for a task on which a model starts too low: verl's SFT tr
     python -m fail2fix.warmup --model MODEL --data FOLDER --out OUT --seed 0 --steps 12 --batch-size 16 --lr 5e-5 \
         --corrections configs/setup/arithmetic.yaml
 
+    python -m fail2fix.warmup --model MODEL --chats outputs/guided/chats.parquet --out OUT --steps 200 --lr 1e-5
+
 FOLDER holds train.parquet and test.parquet of a task family (`fail2fix.data.tasks`). Worked solutions of *training*
-problems become chats; a training problem that is also held out is refused. The seed orders the problems; each is used
-once before any is used again. OUT becomes a Hugging Face folder for `actor_rollout_ref.model.path`, with warmup.json:
-the inputs with their hashes, versions, loss of the first and last step, seconds.
+problems become chats; a training problem that is also held out is refused. In a correction prompt the attempt is a near
+miss (`corrupt` of the family) or, in a third of them, right. ``--chats`` takes files of chats instead
+(`fail2fix.guided.chats`; `fail2fix.teach` writes them) and reports the loss on chats of held-out problems.
+
+The seed orders the chats; each is used once before any is used again. OUT becomes a Hugging Face folder for
+`actor_rollout_ref.model.path`, with warmup.json: the inputs with their hashes, versions, losses, seconds.
 
 OUT is a cache: equal inputs (contents, not paths) leave it unchanged, other inputs are refused, and so is a folder
 without warmup.json. OUT appears in one step. Runs in one process on the device verl finds; on a CPU set
@@ -27,49 +32,37 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from fail2fix.console.command_line import add_fields
+from fail2fix.console.command_line import add_fields, given_fields
 from fail2fix.data.atomic import is_free, new_folder, write_json
 from fail2fix.data.files import model_files, sha256
 from fail2fix.data.rows import read_parquet, write_parquet
-from fail2fix.data.tasks.family import family_of
+from fail2fix.data.tasks.family import family_of, near_miss
+from fail2fix.evaluate.__main__ import find_model
+from fail2fix.guided.chats import MAX_LENGTH, Chat, Mix, Mixed, first_difference, mixed_chats, read_words
 from fail2fix.method.errors import InputError, reading
 from fail2fix.method.prompts import block_text
+from fail2fix.method.templates import Words, words_of
 
 STAMP = "warmup.json"
-MAX_LENGTH = 512  # tokens of a chat; longer ones end the run
-LOSS = re.compile(r"step:(\d+) .*train/loss:([-0-9.e]+|nan)")
-
-Chat = list[dict[str, str]]
-Words = dict[str, str]
-"""The words around an attempt: `header` and `instruction` of `fail2fix.correction`."""
-
-
-def read_words(config: Path) -> Words:
-    """Read them from a YAML file. Raises `InputError` where they are missing."""
-    from omegaconf import OmegaConf
-
-    if not config.is_file():
-        raise InputError(f"--corrections {config}: no such file: give a config with fail2fix.correction")
-    said = OmegaConf.load(config)
-    words = {name: OmegaConf.select(said, f"fail2fix.correction.{name}") for name in ("header", "instruction")}
-    if not all(isinstance(word, str) for word in words.values()):
-        raise InputError(f"--corrections {config}: want fail2fix.correction.header and .instruction in it")
-    return words
+LOSS = re.compile(r"step:(\d+) .*(train|val)/loss:([-0-9.e]+|nan)")
+VALIDATIONS = 4  # of the held-out loss, the last one included
 
 
 @dataclass(frozen=True)
 class Warmup:
     """Settings of a warm-up.
 
-    `corrections`: None for no correction prompts. `chat_template`: Jinja, None for the model's own.
+    `corrections`: None for no correction prompts. `chat_template`: Jinja, None for the model's own. `mix`: of files of
+    chats, None for a task's folder.
     """
 
     seed: int = field(default=0, metadata={"help": "orders the problems"})
     steps: int = field(default=12, metadata={"help": "optimizer steps"})
     batch_size: int = field(default=16, metadata={"help": "chats a step"})
     lr: float = field(default=5e-5, metadata={"help": "learning rate"})
-    corrections: Words | None = None
+    corrections: dict[str, str] | None = None
     chat_template: str | None = None
+    mix: Mix | None = None
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch_size < 1 or self.lr <= 0:
@@ -78,28 +71,34 @@ class Warmup:
             )
 
 
-def warm_up(model: Path, data: Path, out: Path, settings: Warmup) -> bool:
-    """Make `out` the warmed-up model; False if it already was."""
-    for folder, name in ((model, "config.json"), (data, "train.parquet"), (data, "test.parquet")):
+def warm_up(model: Path, data: Path | Sequence[Path], out: Path, settings: Warmup) -> bool:
+    """Make `out` the warmed-up model; False if it already was. `data`: a task's folder, or files of chats."""
+    of_task = [(data, "train.parquet"), (data, "test.parquet")] if isinstance(data, Path) else []
+    for folder, name in ((model, "config.json"), *of_task):
         if not (folder / name).is_file():
             raise InputError(f"{folder}: no {name} in it: give a Hugging Face folder as --model, a task's as --data")
-    chats = worked_chats(data, settings)
-    inputs = inputs_of(model, chats, settings)
+    found = Mixed(worked_chats(data, settings)) if isinstance(data, Path) else chats_of(model, data, settings)
+    inputs = inputs_of(model, [*found.train, *found.held_out], settings)
     if is_made(out, inputs):
         return False
     with new_folder(out) as made:
         work = made.parent
-        write_parquet(work / "chats.parquet", [{"messages": chat} for chat in chats])
+        for name, rows in (("chats", found.train), ("held_out", found.held_out)):
+            if rows:
+                write_parquet(work / f"{name}.parquet", [{"messages": chat} for chat in rows])
         start = time.monotonic()
         losses = train(model, work, settings)
         (work / "checkpoints" / f"global_step_{settings.steps}" / "huggingface").rename(made)
         result = {
-            "distinct_prompts": len({chat[0]["content"] for chat in chats}),
-            "first_loss": losses[0],
-            "last_loss": losses[-1],
+            "distinct_prompts": len({chat[0]["content"] for chat in found.train}),
+            "first_loss": losses["train"][1],
+            "last_loss": losses["train"][settings.steps],
+            "held_out_losses": losses["val"],
+            "left_out": found.left_out,
             "seconds": round(time.monotonic() - start, 1),
         }
-        write_json(made / STAMP, {"inputs": inputs, "model": str(model), "data": str(data), "result": result})
+        where = str(data) if isinstance(data, Path) else list(map(str, data))
+        write_json(made / STAMP, {"inputs": inputs, "model": str(model), "data": where, "result": result})
     return True
 
 
@@ -130,6 +129,17 @@ def is_made(out: Path, inputs: dict[str, object]) -> bool:
     return True
 
 
+def chats_of(model: Path, files: Sequence[Path], settings: Warmup) -> Mixed:
+    """Chats of files, mixed for this warm-up. Raises `InputError`: as `mixed_chats`, or there is no tokenizer."""
+    from transformers import AutoTokenizer
+
+    with reading(f"--model {model}: its tokenizer cannot be read", hint="give a Hugging Face folder"):
+        tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
+    tokenizer.chat_template = settings.chat_template or tokenizer.chat_template
+    wanted = settings.steps * settings.batch_size
+    return mixed_chats(files, tokenizer, settings.mix or Mix(), wanted, settings.batch_size, settings.seed)
+
+
 def worked_chats(data: Path, settings: Warmup) -> list[Chat]:
     """`steps * batch_size` chats: a training question, and its worked solution.
 
@@ -140,7 +150,7 @@ def worked_chats(data: Path, settings: Warmup) -> list[Chat]:
         read_parquet(data / name, str(data / name), "write the set again") for name in ("train.parquet", "test.parquet")
     )
     forbidden = {row["prompt"][0]["content"] for row in held_out}
-    chats: list[Chat] = []
+    problems: list[tuple[Chat, str, str]] = []
     for index, row in enumerate(train):
         question, source, truth = row["prompt"][0]["content"], row["data_source"], row["reward_model"]["ground_truth"]
         family = family_of(source)
@@ -149,32 +159,30 @@ def worked_chats(data: Path, settings: Warmup) -> list[Chat]:
             raise InputError(f"{data}: row {index} of train.parquet is in test.parquet too: write the set again")
         if family.compute_score(source, solution, truth)["acc"] != 1.0:
             raise InputError(f"{data}: row {index} of train.parquet has a wrong ground_truth: write the set again")
-        chats.append([{"role": "user", "content": question}, {"role": "assistant", "content": solution}])
-    if not chats:
+        chat = [{"role": "user", "content": question}, {"role": "assistant", "content": solution}]
+        problems.append((chat, source, truth))
+    if not problems:
         raise InputError(f"{data}: train.parquet holds no problem: write the set again")
     wanted, generator = settings.steps * settings.batch_size, random.Random(settings.seed)
-    drawn: list[Chat] = []
+    drawn: list[tuple[Chat, str, str]] = []
     while len(drawn) <= wanted:  # the number of passes also decides the attempts that are drawn below
-        drawn += generator.sample(chats, len(chats))
-    drawn = drawn[:wanted]
-    if settings.corrections is None:
-        return drawn
-    words, solutions = settings.corrections, [chat[1]["content"] for chat in chats]
+        drawn += generator.sample(problems, len(problems))
+    words = words_of(settings.corrections) if settings.corrections is not None else None
     return [
-        _correction(chat, solutions, index % 6 == 1, words, generator) if index % 2 else chat
-        for index, chat in enumerate(drawn)
+        _correction(*problem, index % 6 == 1, words, generator) if words and index % 2 else problem[0]
+        for index, problem in enumerate(drawn[:wanted])
     ]
 
 
-def _correction(chat: Chat, solutions: Sequence[str], right: bool, words: Words, generator: random.Random) -> Chat:
-    """The same problem with an attempt: its own solution, or one of another problem."""
+def _correction(chat: Chat, source: str, truth: str, right: bool, words: Words, generator: random.Random) -> Chat:
+    """The same problem with an attempt: its own solution, or a near miss."""
     question, solution = (turn["content"] for turn in chat)
-    others = [other for other in solutions if other != solution]
-    if not (right or others):
-        raise InputError("--corrections: all training problems have one solution: no attempt would be wrong")
-    attempt = solution if right else generator.choice(others)
-    content = block_text(question, attempt, **words)
-    return [{"role": "user", "content": content}, {"role": "assistant", "content": solution}]
+    attempt = solution if right else near_miss(source, question, generator)
+    if not right and family_of(source).compute_score(source, attempt, truth)["acc"] == 1.0:
+        raise InputError(f"data_source={source}: its corrupt() gave a right solution: {attempt!r:.80}")
+    content = block_text(question, attempt, words.header, words.instruction)
+    response = words.written(first_difference(attempt, solution), solution)
+    return [{"role": "user", "content": content}, {"role": "assistant", "content": response}]
 
 
 def overrides(model: Path, work: Path, settings: Warmup) -> list[str]:
@@ -182,6 +190,8 @@ def overrides(model: Path, work: Path, settings: Warmup) -> list[str]:
     from hydra.core.override_parser.types import Quote, QuotedString
 
     template = QuotedString(settings.chat_template or "", Quote.single).with_quotes()
+    longest = settings.mix.max_length if settings.mix else MAX_LENGTH  # in tokens; a longer chat ends the run
+    held_out, frequency = work / "held_out.parquet", -(-settings.steps // VALIDATIONS)
     return [
         f"model.path={model.resolve()}",
         "model.enable_gradient_checkpointing=False",
@@ -193,9 +203,10 @@ def overrides(model: Path, work: Path, settings: Warmup) -> list[str]:
         f"optim.lr={settings.lr}",
         "optim.weight_decay=0.0",
         f"data.train_files={work / 'chats.parquet'}",
+        *([f"data.val_files={held_out}", f"trainer.test_freq={frequency}"] if held_out.is_file() else []),
         f"data.train_batch_size={settings.batch_size}",
-        f"data.max_length={MAX_LENGTH}",
-        f"data.max_token_len_per_gpu={4 * MAX_LENGTH}",
+        f"data.max_length={longest}",
+        f"data.max_token_len_per_gpu={4 * longest}",
         "data.num_workers=0",
         "checkpoint.save_contents=[hf_model]",
         f"trainer.default_local_dir={work / 'checkpoints'}",
@@ -204,14 +215,15 @@ def overrides(model: Path, work: Path, settings: Warmup) -> list[str]:
         f"trainer.seed={settings.seed}",
         "trainer.resume_mode=disable",
         "trainer.logger=[console]",
-        *(["trainer.device=cpu"] if os.environ.get("VERL_PLATFORM") == "cpu" else []),
+        # A CPU's attention computes every pair of tokens of a packed micro-batch.
+        *(["trainer.device=cpu", "model.use_remove_padding=False"] if os.environ.get("VERL_PLATFORM") == "cpu" else []),
         f"hydra.run.dir={work}",
         "hydra.output_subdir=null",
     ]
 
 
-def train(model: Path, work: Path, settings: Warmup) -> list[float]:
-    """Run verl's SFT trainer in its own process; the loss of each step."""
+def train(model: Path, work: Path, settings: Warmup) -> dict[str, dict[int, float]]:
+    """Run verl's SFT trainer in its own process; {step: loss} of what is learned, `train`, and held out, `val`."""
     from fail2fix.verl_ext import environment
 
     environment.set_defaults()
@@ -229,15 +241,17 @@ def train(model: Path, work: Path, settings: Warmup) -> list[float]:
         errors="replace",
     ) as process:
         assert process.stdout is not None
-        losses: list[float] = []
+        losses: dict[str, dict[int, float]] = {"train": {}, "val": {}}
         for line in process.stdout:
             log.append(line)
             if found := LOSS.search(line):
-                losses.append(float(found[2]))
-                print(f"warm-up step {found[1]}/{settings.steps}: loss {losses[-1]:.4f}", flush=True)
-    if process.returncode or len(losses) != settings.steps:
+                step, kind, loss = int(found[1]), found[2], float(found[3])
+                losses[kind][step] = loss
+                shown = "loss" if kind == "train" else "held-out loss"
+                print(f"warm-up step {step}/{settings.steps}: {shown} {loss:.4f}", flush=True)
+    steps = len(losses["train"])
+    if process.returncode or steps != settings.steps:
         sys.stderr.writelines(log[-40:])
-        steps = len(losses)
         raise InputError(f"verl's SFT trainer ended with status {process.returncode} after step {steps}; see above")
     return losses
 
@@ -245,22 +259,33 @@ def train(model: Path, work: Path, settings: Warmup) -> list[float]:
 def main(argv: list[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m fail2fix.warmup", description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder to start from")
-    parser.add_argument("--data", type=Path, required=True, help="a task's folder: train.parquet and test.parquet")
+    parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder or hub id to start from")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", type=Path, help="a task's folder: train.parquet and test.parquet")
+    source.add_argument("--chats", type=Path, nargs="+", metavar="FILE", help="files of chats (fail2fix.teach)")
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     parser.add_argument("--chat-template", type=Path, metavar="JINJA", help="given to the model, instead of its own")
     parser.add_argument("--corrections", type=Path, metavar="YAML", help="half correction prompts, in its words")
     add_fields(parser, Warmup)
-    given = vars(parser.parse_args(argv))
-    model, data, out, words, template = map(given.pop, ("model", "data", "out", "corrections", "chat_template"))
+    add_fields(parser, Mix)
+    given = parser.parse_args(argv)
+    mix, words, template = given_fields(given, Mix), given.corrections, given.chat_template
     try:
+        if (mix and given.data) or (words and given.chats):
+            raise InputError("--correction-share, --held-out and --max-length are of --chats, --corrections of --data")
         with reading(f"--chat-template {template}", OSError, hint="give a Jinja chat template"):
-            given["chat_template"] = template.read_text(encoding="utf-8-sig") if template else None
-        given["corrections"] = read_words(words) if words else None
-        trained = warm_up(model, data, out, Warmup(**given))
+            chat_template = template.read_text(encoding="utf-8-sig") if template else None
+        settings = Warmup(
+            **given_fields(given, Warmup),
+            corrections=read_words(words) if words else None,
+            chat_template=chat_template,
+            mix=Mix(**mix) if given.chats else None,
+        )
+        model = given.model if given.model.is_dir() else Path(find_model(str(given.model))[0])
+        trained = warm_up(model, given.data or given.chats, given.out, settings)
     except InputError as error:
         sys.exit(str(error))
-    print(f"{out}: {'warmed up' if trained else 'was there already'}")
+    print(f"{given.out}: {'warmed up' if trained else 'was there already'}")
 
 
 if __name__ == "__main__":

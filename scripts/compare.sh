@@ -58,7 +58,7 @@ fi
 
 PREPARED=$REPORT_ONLY
 case $SETUP in
-  arithmetic | two_digit | chain | sorting | programs) if [[ $MODEL && $DATA ]]; then PREPARED=1; fi ;;
+  arithmetic | two_digit | chain | sorting | programs | organism_*) if [[ $MODEL && $DATA ]]; then PREPARED=1; fi ;;
   gsm8k | deepscaler | leetcode) if [[ $DATA ]]; then PREPARED=1; fi ;;
   *) PREPARED=1 ;; # a setup of your own, or none
 esac

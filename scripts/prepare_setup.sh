@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Make the data that a setup names (configs/setup/NAME.yaml), and for a CPU setup its model. Existing files are kept.
 #
-#   scripts/prepare_setup.sh arithmetic|two_digit|chain|sorting|programs|gsm8k|deepscaler|leetcode
+#   scripts/prepare_setup.sh arithmetic|two_digit|chain|sorting|programs|organism_latin|organism_sorting
+#   scripts/prepare_setup.sh gsm8k|deepscaler|leetcode
 #
 # The warm-up teaches the form of an answer and of a correction, hardly the task, so that both correct and wrong answers
-# are common. PYTHON names your own environment's Python; without it .venv is built and used, on a CPU.
+# are common. An organism starts from random weights, so it learns the task too. PYTHON names your own environment's
+# Python; without it .venv is built and used, on a CPU.
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -23,12 +25,23 @@ warm_up() { # MODEL DATA options. The template leaves out SmolLM2's system messa
     --corrections configs/setup/arithmetic.yaml --chat-template configs/setup/chatml.jinja "${@:3}"
 }
 
+organism() { # FAMILY STEPS options of the family
+  local data=data/organism_$1 words=configs/setup/organism_latin.yaml
+  "$PYTHON" -m "fail2fix.data.tasks.$1" "$data" --seed 0 --train 8192 --held-out 200 "${@:3}"
+  "$PYTHON" -m fail2fix.data.organism ".models/organism-random-$1" --data "$data" --corrections "$words"
+  "$PYTHON" -m fail2fix.warmup --model ".models/organism-random-$1" --out ".models/organism-$1" --data "$data" --seed 0 \
+    --corrections "$words" --steps "$2" --batch-size 64 --lr 2e-3
+}
+
 case $NAME in
   arithmetic | two_digit | chain | sorting | programs) "$PYTHON" -m fail2fix.data.tasks.smollm2 "$SMOLLM2" ;;
+  organism_latin) organism latin 450 --fewest 2 --most 7 ;;
+  organism_sorting) organism sorting 600 --length 4 --longest 9 ;;
   gsm8k | deepscaler | leetcode) # the model is the hub's
     [[ -f data/$NAME/train.parquet ]] || "$PYTHON" -m fail2fix.prepare "$NAME" --out data ;;
   *)
-    echo "prepare_setup.sh: $NAME: want arithmetic, two_digit, chain, sorting, programs, gsm8k, deepscaler or leetcode" >&2
+    echo "prepare_setup.sh: $NAME: want arithmetic, two_digit, chain, sorting, programs, organism_latin," \
+      "organism_sorting, gsm8k, deepscaler or leetcode" >&2
     exit 2 ;;
 esac
 

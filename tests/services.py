@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,11 +17,16 @@ STOP_LOOK_S = 0.01  # between two looks of a server whether it is told to stop; 
 
 @dataclass
 class Service:
-    """Each POST is answered with ``answer``, or with ``status`` for ``broken_s`` seconds from the first one."""
+    """Each POST is answered with ``answer``, or with ``status`` for ``broken_s`` seconds from the first one.
+
+    ``answer``: JSON, or a function of the request's JSON that returns JSON or any bytes.
+    """
 
     port: int
     status: int = 200
-    answer: Mapping[str, Any] = field(default_factory=lambda: {"score": 1.0})
+    answer: Mapping[str, Any] | Callable[[Any], Mapping[str, Any] | bytes] = field(
+        default_factory=lambda: {"score": 1.0}
+    )
     headers: dict[str, str] = field(default_factory=dict)
     broken_s: float = 0.0
     asked: list[float] = field(default_factory=list)  # when each request came in
@@ -72,10 +77,12 @@ def down(for_s: float, **given: Any) -> Iterator[Service]:
 def _listening(service: Service) -> Iterator[None]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            request = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             service.asked.append(time.monotonic())
             broken = service.broken()
-            body = b"{}" if broken else json.dumps(service.answer).encode()
+            answer = b"{}" if broken else service.answer
+            answer = answer(json.loads(request)) if callable(answer) else answer
+            body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(service.status if broken else 200)
             for name, value in service.headers.items() if broken else ():
                 self.send_header(name, value)

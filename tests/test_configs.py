@@ -75,7 +75,9 @@ def test_correction_prompts_follow_the_lengths_of_problems_and_responses(setup: 
     assert lengths("fail2fix.correction.max_prompt_length=777") == (777, 777)
 
 
-@pytest.mark.parametrize("setup", ["arithmetic", "two_digit", "chain", "sorting", "programs"])
+@pytest.mark.parametrize(
+    "setup", ["arithmetic", "two_digit", "chain", "sorting", "programs", "organism_latin", "organism_sorting"]
+)
 def test_correction_prompts_of_a_cpu_setup_grow_with_its_responses(setup: str) -> None:
     shipped, longer = (config(f"setup={setup}", *more, name="cipo") for more in ([], ["data.max_response_length=500"]))
     grown = longer.fail2fix.correction.max_prompt_length - shipped.fail2fix.correction.max_prompt_length
@@ -211,6 +213,7 @@ def test_lora_passes_the_checks() -> None:
 @pytest.mark.parametrize(
     ("script", "sizes"),
     [("train_gsm8k_1gpu.sh", {"trainer.n_gpus_per_node": 1}),
+     ("train_guided_gsm8k_1gpu.sh", {"trainer.n_gpus_per_node": 1, "fail2fix.correction.template": "default"}),
      ("train_seed_coder_8b_code.sh", {"trainer.n_gpus_per_node": 8, "reward.custom_reward_function.path": None}),
      ("train_deepscaler_8gpu.sh", {
         "trainer.n_gpus_per_node": 8, "data.train_batch_size": 128, "actor_rollout_ref.rollout.n": 8,

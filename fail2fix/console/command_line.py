@@ -49,6 +49,11 @@ def add_fields(parser: argparse.ArgumentParser, settings: type[Any], show_defaul
         parser.add_argument(f"--{flag}", dest=each.name, **keywords)
 
 
+def given_fields(given: argparse.Namespace, settings: type[Any]) -> dict[str, Any]:
+    """The fields of a dataclass whose options (`add_fields`) were given."""
+    return {each.name: getattr(given, each.name) for each in fields(settings) if each.metadata and each.name in given}
+
+
 def run_command(main: Callable[[], int | None]) -> NoReturn:
     """Run a command and end the process with its status; quietly with 141 if the reader of stdout has left (`| head`).
 

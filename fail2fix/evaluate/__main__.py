@@ -23,16 +23,15 @@ from fail2fix.data.atomic import write_json
 from fail2fix.data.files import MODEL_FILES, model_files, refuse_unmerged, require_writable, sha256
 from fail2fix.evaluate.benchmarks import BENCHMARKS
 from fail2fix.evaluate.judging import Judge
-from fail2fix.evaluate.prompts import Engine
+from fail2fix.evaluate.prompts import Engine, Note
 from fail2fix.evaluate.questions import digest, load_questions
-from fail2fix.evaluate.run import Evaluation
+from fail2fix.evaluate.run import Evaluation, Questions
 from fail2fix.evaluate.scores import score_rounds
 from fail2fix.evaluate.settings import Settings, check, parse
-from fail2fix.evaluate.store import RESULT, Store
+from fail2fix.evaluate.store import RESULT, Rows, Store
 from fail2fix.evaluate.table import print_table
 from fail2fix.method.errors import InputError, reading
 from fail2fix.run.provenance import versions
-from fail2fix.verify.config import Channel, VerifierConfig
 
 FORMAT = 1
 
@@ -63,19 +62,12 @@ def evaluate(settings: Settings, data: Path, folder: Path | None, out: Path) -> 
         name: load_questions(BENCHMARKS[name], data, folder, settings.limit, settings.seed)
         for name in settings.sampling
     }
-    digests = {name: digest(asked) for name, asked in questions.items()}
-    model, model_digest = (settings.model, None) if settings.engine == "openai" else find_model(settings.model)
     store = Store(out)
-    # Everything that the numbers depend on. A model may move between two calls; its files may not change.
-    store.open(asdict(settings) | {"questions": digests, "model": model_digest or settings.model})
-    with Judge(VerifierConfig(channel=Channel(settings.channel))) as judge:
-        judge.require([question for asked in questions.values() for question in asked])
-        evaluation = Evaluation(settings, questions, store, judge, lambda: open_engine(replace(settings, model=model)))
-        records = evaluation.run()
+    records, evaluation, model_digest = answer_and_judge(settings, questions, store)
     benchmarks = {}
     for name, asked in questions.items():
         store.write_records(name, records[name])
-        about = {"set": BENCHMARKS[name].set_name, "task": BENCHMARKS[name].task, "questions_digest": digests[name]}
+        about = {"set": BENCHMARKS[name].set_name, "task": BENCHMARKS[name].task, "questions_digest": digest(asked)}
         benchmarks[name] = about | {"rounds": score_rounds(records[name], asked)}
     result = {"format": FORMAT, "settings": asdict(settings), "model_digest": model_digest, "versions": versions()}
     result |= {"benchmarks": benchmarks, "engine": evaluation.engine.describe() if evaluation.engine else None}
@@ -84,12 +76,32 @@ def evaluate(settings: Settings, data: Path, folder: Path | None, out: Path) -> 
     print(out / RESULT)
 
 
-def open_engine(settings: Settings) -> Engine:
-    """Open the engine that the settings name. Raises `InputError`: it cannot be opened; what to install or set."""
+def answer_and_judge(
+    settings: Settings, questions: Questions, store: Store
+) -> tuple[dict[str, Rows], Evaluation, str | None]:
+    """The records of each set of questions, from the store where they are there; the model's digest, if it has one.
+
+    Raises `InputError` as `evaluate`.
+    """
+    digests = {name: digest(asked) for name, asked in questions.items()}
+    model, model_digest = (settings.model, None) if settings.engine == "openai" else find_model(settings.model)
+    # Everything that the numbers depend on. A model may move between two calls; its files may not change.
+    store.open(asdict(settings) | {"questions": digests, "model": model_digest or settings.model})
+    with Judge(settings.verifier) as judge:
+        judge.require([question for asked in questions.values() for question in asked])
+        evaluation = Evaluation(settings, questions, store, judge, lambda: open_engine(replace(settings, model=model)))
+        return evaluation.run(), evaluation, model_digest
+
+
+def open_engine(settings: Settings, note: Note = lambda request, completion: None) -> Engine:
+    """Open the engine that the settings name; an endpoint's calls `note` after each answer.
+
+    Raises `InputError`: it cannot be opened; what to install or set.
+    """
     if settings.engine == "openai":
         from fail2fix.evaluate.openai_engine import OpenAIEngine
 
-        return OpenAIEngine(settings)
+        return OpenAIEngine(settings, note)
     from fail2fix.evaluate.vllm_engine import VllmEngine
 
     return VllmEngine(settings)

@@ -1,5 +1,7 @@
 r"""Judge answers in a thread beside the engine: one batch is judged while the next one is answered.
 
+The reward of a task family judges its own rows, a verifier all others.
+
 A critique calls an attempt right or wrong. As in CriticBench's own scoring, *wrong* is the positive class of F1. An
 answer with neither word is wrong, and misses a wrong attempt.
 
@@ -13,6 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from fail2fix.data.tasks.family import family_of, is_family
 from fail2fix.evaluate.questions import Question
 from fail2fix.method.errors import reading
 from fail2fix.verify.answer_text import find_answer
@@ -59,6 +62,9 @@ class Judge:
         Raises `InputError`: one cannot run here; what to install or set.
         """
         for source in dict.fromkeys(each.data_source for each in questions if each.task != "critique"):
+            if self._has_own_reward(source):
+                family_of(source)
+                continue
             name = verifier_of(source, self._settings)
             if name not in self._open:
                 self._open[name] = open_verifier(name, self._settings)
@@ -79,12 +85,26 @@ class Judge:
             if call is None or question.attempt is None:
                 return _NOTHING
             return {"correct": call == question.attempt.correct, "status": "ok", "pred": RIGHT if call else WRONG}
+        if self._has_own_reward(question.data_source):
+            return _family_verdict(question, text)
         verifier = self._open[verifier_of(question.data_source, self._settings)]
         place = f"{question.data_source}, id {question.id}: bad ground truth"
         with reading(place, GroundTruthError, hint="prepare it again"):
             async with gate:
                 verdict = await verifier.verify(text, question.ground_truth)
         return {"correct": verdict.correct, "status": verdict.status, "pred": verdict.pred}
+
+    def _has_own_reward(self, data_source: str) -> bool:
+        return data_source not in self._settings.sources and is_family(data_source)
+
+
+def _family_verdict(question: Question, text: str) -> dict[str, Any]:
+    """The verdict of a task family's own reward, as in training."""
+    place = f"{question.data_source}, id {question.id}: not judged by its family"
+    with reading(place, hint="write the set again"):
+        found = family_of(question.data_source).compute_score(question.data_source, text, question.ground_truth)
+        pred = str(found.get("pred", text))
+        return {"correct": found["acc"] == 1.0, "status": "ok" if pred else "no_answer", "pred": pred}
 
 
 def said(response: str) -> bool | None:

@@ -5,14 +5,17 @@ The key comes from OPENAI_API_KEY and is never printed. A request to a busy serv
 """
 
 import asyncio
+import json
 import os
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
 from tenacity import AsyncRetrying
 
-from fail2fix.evaluate.prompts import ChatPrompts, Completion, Finish, Request
+from fail2fix.console.secret_text import MIN_SECRET_CHARS
+from fail2fix.evaluate.prompts import ChatPrompts, Completion, Finish, Note, Request
 from fail2fix.evaluate.settings import Settings
 from fail2fix.method.errors import InputError
 from fail2fix.verify.backoff import LIMIT_S, retry_policy
@@ -20,6 +23,8 @@ from fail2fix.verify.backoff import LIMIT_S, retry_policy
 CONCURRENT = 64
 TIMEOUT_S = 3600.0
 KEY = "OPENAI_API_KEY"
+GARBAGE = (json.JSONDecodeError, UnicodeDecodeError)  # of a body that is no JSON
+MOST_TOKENS = 2**31 - 1  # a service may claim any number
 
 
 def well_formed(text: str) -> str:
@@ -29,16 +34,35 @@ def well_formed(text: str) -> str:
 
 def without_key(text: str) -> str:
     """A service's message in one line, without the key that some services repeat."""
-    return " ".join(text.split()).replace(os.environ.get(KEY) or "\0", "***")
+    return " ".join(_hidden(text).split())
+
+
+def _hidden(text: str) -> str:
+    """A service's text without the key; a short key is none (`MIN_SECRET_CHARS`)."""
+    key = os.environ.get(KEY, "")
+    return text.replace(key, "***") if len(key) >= MIN_SECRET_CHARS else text
+
+
+def completion_of(answer: Any) -> Completion:
+    """What a service answered; "refused" if that is no chat completion: a service may send anything."""
+    found = Completion("", 0, 0, "refused")
+    with suppress(AttributeError, LookupError, TypeError, ValueError, OverflowError):
+        choice, usage = answer.choices[0], answer.usage
+        finish: Finish = "length" if choice.finish_reason == "length" else "stop"
+        tokens = [usage.completion_tokens, usage.prompt_tokens] if usage else [0, 0]
+        written, read = (min(max(int(number or 0), 0), MOST_TOKENS) for number in tokens)
+        text = _hidden(well_formed(choice.message.content or ""))
+        found = Completion(text, written, read, finish)
+    return found
 
 
 class OpenAIEngine:
-    """Client of an endpoint. Raises `InputError` where the client package is missing."""
+    """Client of an endpoint; `note` is called after each answer. Raises `InputError`: the client package is missing."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, note: Note = lambda request, completion: None) -> None:
         if find_spec("openai") is None:
             raise InputError("--endpoint: its client is missing: pip install openai")
-        self._settings = settings
+        self._settings, self._note = settings, note
         self.prompts = ChatPrompts(settings)
 
     def generate(self, requests: Sequence[Request], label: str) -> list[Completion]:
@@ -61,18 +85,21 @@ class OpenAIEngine:
         key = os.environ.get(KEY, "none")  # a service without keys takes any
         endpoint = self._settings.endpoint
         async with AsyncOpenAI(base_url=endpoint, api_key=key, max_retries=0, timeout=TIMEOUT_S) as client:
-            # The pauses are outside the gate, so that they hold no other request back.
-            calls: list[Awaitable[Completion]] = [
-                AsyncRetrying(**retry_policy(LIMIT_S))(self._ask, client, gate, each) for each in requests
-            ]
-            return list(await tqdm.gather(*calls, desc=label))
+            return list(await tqdm.gather(*(self._noted(client, gate, each) for each in requests), desc=label))
+
+    async def _noted(self, client: Any, gate: asyncio.Semaphore, request: Request) -> Completion:
+        # The pauses are outside the gate, so that they hold no other request back.
+        completion: Completion = await AsyncRetrying(**retry_policy(LIMIT_S))(self._ask, client, gate, request)
+        self._note(request, completion)  # not repeated: a full disk must not ask again
+        return completion
 
     async def _ask(self, client: Any, gate: asyncio.Semaphore, request: Request) -> Completion:
         import openai
 
         given = request.sampling
         extra = {"chat_template_kwargs": self._settings.template} if self._settings.template else {}
-        try:
+        answer: Any = None
+        with suppress(openai.BadRequestError, *GARBAGE):
             async with gate:
                 answer = await client.chat.completions.create(
                     model=self._settings.model,
@@ -83,12 +110,7 @@ class OpenAIEngine:
                     seed=request.seed,
                     extra_body=extra,
                 )
-        except openai.BadRequestError:
-            return Completion("", 0, 0, "refused")
-        choice, usage = answer.choices[0], answer.usage
-        finish: Finish = "length" if choice.finish_reason == "length" else "stop"
-        tokens, prompt_tokens = (usage.completion_tokens, usage.prompt_tokens) if usage else (0, 0)
-        return Completion(well_formed(choice.message.content or ""), tokens, prompt_tokens, finish)
+        return completion_of(answer)
 
     def describe(self) -> dict[str, Any]:
         return {"name": "openai", "endpoint": self._settings.endpoint}

@@ -5,7 +5,7 @@ A prompt is a problem alone, or with an attempt to be corrected, as in training.
 `TokenPrompts` gives vLLM the token ids of training; `ChatPrompts` gives an endpoint the same words as messages.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -16,6 +16,7 @@ from fail2fix.evaluate.settings import Settings
 from fail2fix.method.chat_template import ChatTemplate
 from fail2fix.method.markers import Markers
 from fail2fix.method.prompts import AttemptContext, CorrectionPromptBuilder, block_text
+from fail2fix.method.templates import words_of
 from fail2fix.method.templates.default import Default
 from fail2fix.method.thinking import ThinkingMarks
 
@@ -40,6 +41,14 @@ WORDS = {
     "critique": (Default.header, CRITIQUE_INSTRUCTION),
 }
 """{kind of request: the text before an attempt, and after it}."""
+
+
+def request_words(settings: Settings) -> dict[str, tuple[str, str]]:
+    """`WORDS`, with those of the evaluation's own template for every request to correct."""
+    if not settings.correction:
+        return WORDS
+    own = words_of(settings.correction)
+    return WORDS | dict.fromkeys(("correct", "correct a program"), (own.header, own.instruction))
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,7 @@ class TokenPrompts:
                 instruction=instruction,
                 chat_template_kwargs=settings.template,
             )
-            for asked, (header, instruction) in WORDS.items()
+            for asked, (header, instruction) in request_words(settings).items()
         }
 
     def solve(self, question: Question) -> Prompt | None:
@@ -113,7 +122,8 @@ class ChatPrompts:
     def __init__(self, settings: Settings) -> None:
         self._thinking = settings.thinking
         self._marks = ThinkingMarks.of(settings.thinking_marks)
-        self._markers = {asked: Markers.of([], phrases=words) for asked, words in WORDS.items()}
+        self._words = request_words(settings)
+        self._markers = {asked: Markers.of([], phrases=words) for asked, words in self._words.items()}
 
     def solve(self, question: Question) -> Prompt | None:
         return Prompt(messages=question.messages)
@@ -131,7 +141,7 @@ class ChatPrompts:
         if attempt is None or not attempt.strip():
             return None
         *earlier, last = question.messages
-        content = block_text(last["content"], attempt, *WORDS[asked])
+        content = block_text(last["content"], attempt, *self._words[asked])
         return Prompt(messages=[*earlier, {**last, "content": content}])
 
 
@@ -143,11 +153,12 @@ Finish = Literal["stop", "length", "refused", "skipped"]
 
 @dataclass(frozen=True)
 class Request:
-    """One answer to be written; `seed` None: a greedy one."""
+    """One answer to be written; `seed` None: a greedy one. `key`: what the caller knows it by."""
 
     prompt: Prompt
     sampling: Sampling
     seed: int | None
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -162,6 +173,10 @@ class Completion:
     prompt_tokens: int
     finish: Finish
     response_ids: list[int] | None = None
+
+
+Note = Callable[[Request, Completion], None]
+"""Called with each answer as it comes."""
 
 
 class Engine(Protocol):

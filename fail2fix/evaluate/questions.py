@@ -31,6 +31,11 @@ class Question:
     tags: dict[str, str] = field(default_factory=dict)
     task: Task = "solve"
 
+    @property
+    def attempt_text(self) -> str:
+        """The given attempt; "" if there is none."""
+        return self.attempt.text if self.attempt else ""
+
 
 def load_questions(
     benchmark: Benchmark, data: Path, folder: Path | None, limit: int | None, seed: int
@@ -48,30 +53,36 @@ def load_questions(
         raise InputError(f"{path}: no row of it counts for {benchmark.name}: prepare it again")
     if benchmark.task != "solve" and not all(question.attempt for question in found):
         raise InputError(f"{path}: rows without an attempt to be corrected: prepare it again")
-    if limit is not None and limit < len(found):
-        found = [found[index] for index in sorted(random.Random(seed).sample(range(len(found)), limit))]
-    return [replace(question, task=benchmark.task) for question in found]
+    return [replace(question, task=benchmark.task) for question in drawn(found, limit, seed)]
 
 
-def read_questions(path: Path) -> list[Question]:
-    """Every row of a prepared file.
+def drawn(questions: list[Question], limit: int | None, seed: int) -> list[Question]:
+    """`limit` of some questions, drawn by `seed`, in their order; all of them where there are no more, or for None."""
+    if limit is None or limit >= len(questions):
+        return questions
+    return [questions[index] for index in sorted(random.Random(seed).sample(range(len(questions)), limit))]
 
-    Raises `InputError`: the file, and the row and column that are not as `fail2fix.prepare` writes them; equal ids.
+
+def read_questions(path: Path, numbered: bool = False) -> list[Question]:
+    """Every row of a prepared file; `numbered`: a row without an id has its place as one.
+
+    Raises `InputError`: the file cannot be read; the row and column that are not as `fail2fix.prepare` writes them;
+    equal ids.
     """
     questions: dict[str, Question] = {}
     for index, row in enumerate(read_parquet(path, str(path), "prepare it again")):
         place = f"{path}, row {index}"
         damaged = (KeyError, TypeError, AttributeError, InputError)
         with reading(f"{place}: not as fail2fix.prepare writes it", *damaged, hint="prepare it again"):
-            question = _question(row)
+            question = _question(row, {"id": index} if numbered else {})
         if question.id in questions:
             raise InputError(f"{place}: id {question.id!r} occurs twice: give each row its own id")
         questions[question.id] = question
     return list(questions.values())
 
 
-def _question(row: dict[str, Any]) -> Question:
-    info = row["extra_info"]
+def _question(row: dict[str, Any], default: dict[str, int]) -> Question:
+    info = default | (row.get("extra_info") or {})
     attempt = info.get("attempt")
     return Question(
         id=str(info["id"]),

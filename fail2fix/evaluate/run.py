@@ -10,6 +10,7 @@ from fail2fix.evaluate.prompts import Answered, Completion, Engine, Prompt, Requ
 from fail2fix.evaluate.questions import Question
 from fail2fix.evaluate.settings import Settings, request_seed
 from fail2fix.evaluate.store import Rows, Store
+from fail2fix.method.templates import words_of
 
 NOTHING = Completion("", 0, 0, "skipped")
 """Stands for the answer where there is no prompt."""
@@ -67,6 +68,7 @@ class Evaluation:
     ) -> None:
         self._settings, self._questions, self._store, self._judge = settings, questions, store, judge
         self._open_engine = open_engine
+        self._words = words_of(settings.correction)
         self.engine: Engine | None = None
         """None while nothing had to be answered."""
         self._batches = plan_batches(questions, settings)
@@ -80,16 +82,22 @@ class Evaluation:
         for batch in self._batches:
             answers = self._store.read(batch.number, "answers") or self._answer(batch)
             if self._store.read(batch.number, "verdicts") is None:
-                asked = [
-                    (self._question(slot), row["response"] if row["finish"] in ("stop", "length") else None)
-                    for slot, row in zip(batch.slots, answers, strict=True)
-                ]
-                judged.append((batch, self._judge.submit(asked)))
+                judged.append((batch, self._judge.submit(self._judged(batch, answers))))
             last = batch is self._batches[-1]
             while judged and (last or judged[0][1].done()):
                 done, verdicts = judged.popleft()
                 self._store.write(done.number, "verdicts", verdicts.result())
         return self._records()
+
+    def _judged(self, batch: Batch, answers: Rows) -> list[tuple[Question, str | None]]:
+        """Each answer's question, and the text that the verifier reads: of a correction, the one its template names."""
+        judged = []
+        for slot, row, attempt in zip(batch.slots, answers, self._attempts(batch), strict=True):
+            question, text = self._question(slot), row["response"] if row["finish"] in ("stop", "length") else None
+            if attempt and text is not None and question.task != "critique":
+                text = self._words.judged(text, attempt.text)
+            judged.append((question, text))
+        return judged
 
     def _question(self, slot: Slot) -> Question:
         return self._questions[slot.benchmark][slot.question]
@@ -122,8 +130,10 @@ class Evaluation:
     def _attempts(self, batch: Batch) -> Iterator[Answered | None]:
         """The attempt that each answer of a batch corrects: the answer before it, the set's own attempt, or none."""
         if batch.before is not None:
-            for row in self._store.read(batch.before, "answers") or []:
-                yield Answered(row["response"], row["response_ids"])
+            rows = self._store.read(batch.before, "answers") or []
+            for row, (_, text) in zip(rows, self._judged(self._batches[batch.before], rows), strict=True):
+                own = text is None or text == row["response"]  # else what the template's verifier reads
+                yield Answered(row["response"], row["response_ids"]) if own else Answered(str(text))
             return
         for slot in batch.slots:
             attempt = self._question(slot).attempt

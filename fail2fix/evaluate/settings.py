@@ -4,14 +4,16 @@ import argparse
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from fail2fix.console.command_line import OneLineParser, add_fields
+from fail2fix.console.command_line import OneLineParser, add_fields, given_fields
 from fail2fix.evaluate.benchmarks import BENCHMARKS, Sampling
 from fail2fix.method.errors import InputError
 from fail2fix.method.seeds import derived_seed
+from fail2fix.method.templates import words_of
+from fail2fix.verify.config import Channel, VerifierConfig
 
 
 def _option(default: Any, text: str, **options: Any) -> Any:
@@ -46,6 +48,7 @@ class Settings:
     limit: int | None = _option(None, "problems a benchmark, drawn by --seed", type=int, metavar="N")
     rounds: int = _option(0, "rounds that correct own answers", flag="self-correction", metavar="K")
     batch: int = _option(1024, "answers written together", metavar="N")
+    correction: dict[str, str] = _option({}, "template, header and instruction of corrections, as in training")
     form: Literal["block", "turn"] = _option("block", "place of attempts in correction prompts")
     thinking: Literal["strip", "keep"] = _option("strip", "thinking blocks in attempts")
     thinking_marks: tuple[tuple[str, str], ...] = _option(
@@ -57,30 +60,45 @@ class Settings:
     tensor_parallel: int = _option(1, "GPUs that share the model", metavar="N")
     engine_options: dict[str, Any] = _option({}, "further arguments of vllm.LLM")
     channel: Literal["auto", "boxed", "answer_line"] = _option("boxed", "place of math answers")
+    verifiers: dict[str, str] = _option({}, "as fail2fix.verifier.sources of training")
+
+    @property
+    def verifier(self) -> VerifierConfig:
+        """Settings of the verifiers, as in training."""
+        return VerifierConfig(channel=Channel(self.channel), sources=self.verifiers)
+
+
+def model_parser(command: str, description: str | None, model_required: bool = True) -> OneLineParser:
+    """The parser of a command that asks a model: --model, --out, and options for `settings_of`."""
+    form = argparse.RawDescriptionHelpFormatter
+    prog = f"python -m fail2fix.{command}"
+    parser = OneLineParser(prog=prog, description=description, formatter_class=form, allow_abbrev=False)
+    model = "a Hugging Face folder or hub id, or the endpoint's name of it"
+    parser.add_argument("--model", required=model_required, default="", help=model)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder, or one to be resumed")
+    add_fields(parser, Sampling, show_defaults=False)  # each command and benchmark has its own
+    add_fields(parser, Settings)
+    return parser
 
 
 def parse(arguments: Sequence[str], description: str | None) -> tuple[Settings, argparse.Namespace]:
     """The settings and all options of a command line; ends the process with one line and status 2 if it is wrong."""
-    form = argparse.RawDescriptionHelpFormatter
-    prog = "python -m fail2fix.evaluate"
-    parser = OneLineParser(prog=prog, description=description, formatter_class=form, allow_abbrev=False)
+    parser = model_parser("evaluate", description)
     add = parser.add_argument
-    add("--model", required=True, help="a Hugging Face folder or hub id, or the endpoint's name of it")
     names = f"of {', '.join(BENCHMARKS)}"
     add("--benchmarks", nargs="+", required=True, choices=BENCHMARKS, metavar="NAME", help=names)
-    add("--out", type=Path, required=True, metavar="DIR", help="a new folder, or an unfinished evaluation")
     add("--data", type=Path, default=Path("data"), metavar="DIR", help="prepared sets, DIR/NAME/test.parquet (data)")
     add("--from", type=Path, dest="folder", metavar="FOLDER", help="local copies to prepare missing sets from")
-    add_fields(parser, Sampling, show_defaults=False)  # each benchmark has its own
-    add_fields(parser, Settings)
     given = parser.parse_args(arguments)
-    sampled, values = (
-        {each.name: getattr(given, each.name) for each in fields(kind) if each.name in given}
-        for kind in (Sampling, Settings)
-    )
-    values["sampling"] = {name: replace(BENCHMARKS[name].sampling, **sampled) for name in given.benchmarks}
+    return settings_of(given, {name: BENCHMARKS[name].sampling for name in given.benchmarks}), given
+
+
+def settings_of(given: argparse.Namespace, sampling: dict[str, Sampling]) -> Settings:
+    """The settings of parsed options (`model_parser`); `sampling`: what they change."""
+    sampled, values = (given_fields(given, kind) for kind in (Sampling, Settings))
+    values["sampling"] = {name: replace(each, **sampled) for name, each in sampling.items()}
     values["thinking_marks"] = tuple(map(tuple, values.get("thinking_marks", ())))
-    return Settings(engine="openai" if values.get("endpoint") else "vllm", **values), given
+    return Settings(given.model, engine="openai" if values.get("endpoint") else "vllm", **values)
 
 
 def check(settings: Settings) -> None:
@@ -96,8 +114,11 @@ def check(settings: Settings) -> None:
     for name in ("max_model_len", "dtype", "tensor_parallel", "engine_options"):
         value, default = getattr(settings, name), getattr(Settings(settings.model, {}), name)
         _require(not served or value == default, name, value, "left out: the endpoint's service decides it")
+    known = settings.correction.keys() <= {"template", "header", "instruction"}
+    _require(known, "correction", settings.correction, "an object of template, header and instruction")
+    words_of(settings.correction)
     for name, each in settings.sampling.items():
-        critique = BENCHMARKS[name].task == "critique" and settings.rounds > 0
+        critique = name in BENCHMARKS and BENCHMARKS[name].task == "critique" and settings.rounds > 0
         wanted = f"0 with {name}: a critique is no answer to be corrected"
         _require(not critique, "self-correction", settings.rounds, wanted)
         _require(each.temperature >= 0, "temperature", each.temperature, "0 or more")

@@ -59,7 +59,7 @@ class CorrectionPrompt:
 
     `form`: the form that was built. `shortened`: the attempt's middle is left out. `fell_back`: `turn` was
     asked for and `block` was built. `unknown_thinking`: thinking is stripped, and the attempt begins with what looks
-    like an unknown opening mark.
+    like an unknown opening mark. `attempt`: what the policy wrote, as text.
     """
 
     ids: list[int]
@@ -67,6 +67,7 @@ class CorrectionPrompt:
     shortened: bool
     fell_back: bool
     unknown_thinking: bool = False
+    attempt: str = ""
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,10 @@ class CorrectionPromptBuilder:
         left = [i for i, prompt in enumerate(prompts) if prompt is None and texts[i].strip()]
         for i, quote in zip(left, self._data.quote([texts[i] for i in left]), strict=True):
             prompts[i] = None if quote is None else self._as_block(quote, frames[i])
-        return [self._told_unknown(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
+        return [
+            prompt and replace(self._told_unknown(prompt, text), attempt=response.text)
+            for prompt, text, response in zip(prompts, texts, responses, strict=True)
+        ]
 
     # The words around the attempt
 
@@ -224,8 +228,8 @@ class CorrectionPromptBuilder:
             return text
         return self.thinking_marks.answer_of(text)
 
-    def _told_unknown(self, prompt: CorrectionPrompt | None, text: str) -> CorrectionPrompt | None:
-        if prompt is None or self._thinking == "keep" or not self.thinking_marks.unknown_at_start(text):
+    def _told_unknown(self, prompt: CorrectionPrompt, text: str) -> CorrectionPrompt:
+        if self._thinking == "keep" or not self.thinking_marks.unknown_at_start(text):
             return prompt
         return replace(prompt, unknown_thinking=True)
 

@@ -34,6 +34,7 @@ MATH_SOURCES = (
     "fail2fix/two_digit",
     "fail2fix/chain",
     "fail2fix/sorting",
+    "fail2fix/latin",
     "openai/gsm8k",
     "DigitalLearningGmbH/MATH-lighteval",
     "lighteval/MATH",

@@ -131,10 +131,11 @@ def correction_requests(replays: Sequence[Replay]) -> Requests:
     requests = joined_requests([run[0].pool.requests.rows(np.array([r.row for r in run])) for run in runs])
     head = requests.head.non_tensor_batch
     uids = [f"f2f-{u}-{r.attempt.sample}" for u, r in zip(head["uid"], replays, strict=True)]
-    infos = [
-        dict(info) | {"fail2fix": {"stream": CORRECTION, "attempt_id": uid, "attempt_correct": r.attempt.correct}}
-        for info, uid, r in zip(head["extra_info"], uids, replays, strict=True)
+    contracts = [
+        {"stream": CORRECTION, "attempt_id": uid, "attempt_correct": r.attempt.correct, "attempt": r.prompt.attempt}
+        for uid, r in zip(uids, replays, strict=True)
     ]
+    infos = [dict(info) | {"fail2fix": own} for info, own in zip(head["extra_info"], contracts, strict=True)]
     for rows in (requests.head, requests.request):
         rows.non_tensor_batch["uid"] = np.array(uids, dtype=object)
         rows.non_tensor_batch["extra_info"] = objects(infos)

@@ -6,8 +6,9 @@
 
 A row is a correction if ``extra_info["fail2fix"]`` says so (METHOD.md, "Reward rows"); others are scored plainly::
 
-    {"stream": "correction", "attempt_id": "...", "attempt_correct": True}
+    {"stream": "correction", "attempt_id": "...", "attempt_correct": True, "attempt": "..."}
 
+``attempt`` is its text, which only templates need that let an attempt stand (``fail2fix.correction.template=verdict``).
 Reward and verdict come from ``reward.custom_reward_function`` if the run sets one, else from the verifier of the row's
 ``data_source`` (`fail2fix.verify.registry`). The penalty is ``fail2fix.risk`` (``+fail2fix.risk.penalty=0.5`` in a run
 without our section). An overlong buffer, under the keys of verl's ``dapo`` manager
@@ -41,6 +42,7 @@ from verl.trainer.ppo.reward import resolve_reward_manager_cls
 
 from fail2fix.method.errors import InputError
 from fail2fix.method.shaping import overlong_penalty, penalty_rule
+from fail2fix.method.templates import prompt_template
 from fail2fix.run.settings import (
     OUR_REWARD,
     fail2fix_settings,
@@ -88,6 +90,7 @@ class RiskAverseRewardManager(NaiveRewardManager):
         self._warning = inert_penalty(config, self.settings)
         self._overlong = overlong_buffer(config)
         self._shape = penalty_rule(self.settings.risk)
+        self._judged = prompt_template(self.settings.correction).judged
         super().__init__(config, tokenizer, self._verdict, reward_router_address, reward_model_tokenizer)
 
     async def run_single(self, data: DataProto) -> dict[str, Any]:
@@ -129,11 +132,13 @@ class RiskAverseRewardManager(NaiveRewardManager):
             InputError: the function cannot be used, or has failed on all of the worker's first rollouts.
         """
         settings, calls = self.settings.verifier, 0
+        context, text = RowContext.of(row.get("extra_info")), row["solution_str"]
 
         async def judged() -> dict[str, Any]:
             nonlocal calls
             calls += 1
-            result = await self._plain_score(**row)
+            answer = self._judged(text, context.attempt) if context.stream == "correction" else text
+            result = await self._plain_score(**row | {"solution_str": answer})
             scored = with_verdict(result, settings.correct_threshold)
             self._note(result, scored)
             return scored
@@ -183,6 +188,7 @@ class RowContext:
     stream: str = "base"
     attempt_id: str = ""
     attempt_correct: bool = False
+    attempt: str = ""
 
     @classmethod
     def of(cls, extra_info: Mapping[str, Any] | None) -> RowContext:
@@ -201,7 +207,8 @@ class RowContext:
             return cls()
         if given.get("attempt_correct") not in (True, False):
             raise InputError(f'extra_info["fail2fix"]={given!r}: "attempt_correct" must be true or false')
-        return cls("correction", str(given.get("attempt_id", "")), bool(given["attempt_correct"]))
+        attempt_id, attempt = str(given.get("attempt_id", "")), str(given.get("attempt") or "")
+        return cls("correction", attempt_id, bool(given["attempt_correct"]), attempt)
 
 
 def is_risk_averse(config: DictConfig) -> bool:

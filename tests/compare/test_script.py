@@ -45,6 +45,26 @@ def test_a_cpu_compares_on_arithmetic_unless_told_otherwise(tree: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("setup", ["organism_latin", "organism_sorting"])
+def test_an_organism_is_made_from_its_set_and_warmed_up_on_it(tree: Path, setup: str) -> None:
+    config = OmegaConf.load(SETUPS / f"{setup}.yaml")
+    family = setup.partition("_")[2]
+    said = call(tree, "grpo", "cipo", f"setup={setup}", DEVICE="cpu")
+    assert said[-1] == f"cpu -m fail2fix.compare device=cpu grpo cipo setup={setup}"
+    made = [line.split()[2:] for line in said[:-1]]
+    assert [words[0] for words in made] == [
+        f"fail2fix.data.tasks.{family}",
+        "fail2fix.data.organism",
+        "fail2fix.warmup",
+    ]
+    data, random = made[0][1], made[1][1]
+    options = dict(zip(made[2][1::2], made[2][2::2], strict=True))
+    assert (options["--model"], options["--data"], made[1][made[1].index("--data") + 1]) == (random, data, data)
+    assert options["--out"] == config.actor_rollout_ref.model.path
+    assert [config.data.train_files, config.data.val_files] == [f"{data}/train.parquet", f"{data}/test.parquet"]
+    assert config.reward.custom_reward_function.path == f"pkg://fail2fix.data.tasks.{family}"
+
+
 @pytest.mark.parametrize("setup", ["arithmetic", "two_digit", "chain", "sorting", "programs"])
 def test_a_cpu_setup_gets_the_model_and_the_data_it_names(tree: Path, setup: str) -> None:
     config, parent = (OmegaConf.load(SETUPS / f"{name}.yaml") for name in (setup, "arithmetic"))

@@ -8,10 +8,16 @@ from tests.doors.settings import settings_of
 
 
 class Terse:
-    """The two texts around a quoted attempt."""
+    """The two texts around a quoted attempt, and where the answer is."""
 
     header = "Somebody wrote:"
     instruction = "Right or wrong? Write a correct solution."
+
+    def judged(self, response: str, attempt: str) -> str:
+        return response.rpartition("Solution:")[2]
+
+    def written(self, diagnosis: str, solution: str) -> str:
+        return f"{diagnosis or 'Right.'} Solution: {solution}"
 
 
 def test_your_own_words_stand_around_the_attempt() -> None:
@@ -24,3 +30,9 @@ def test_your_own_words_stand_around_the_attempt() -> None:
 def test_the_config_replaces_single_words() -> None:
     template = prompt_template(settings_of(correction={"template": f"{__name__}.Terse", "header": "Seen:"}).correction)
     assert (template.header, template.instruction) == ("Seen:", Terse.instruction)
+
+
+def test_your_own_template_says_where_the_answer_is() -> None:
+    template = prompt_template(settings_of(correction={"template": f"{__name__}.Terse"}).correction)
+    assert template.written("", "12") == "Right. Solution: 12"
+    assert template.judged(template.written("7 + 5 is not 11.", "12"), "11") == " 12"

@@ -282,6 +282,52 @@ def test_retry_needs_a_number(arguments: list[str]) -> None:
     assert re.fullmatch(r"train_setup: --retry .*: needs a number of restarts\n", done.stderr)
 
 
+def guided(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The guided start, with a Python that says what it was asked to run."""
+    places = {"PYTHON": "/bin/echo", "DATA": str(tmp_path / "data"), "GUIDED": str(tmp_path / "guided")}
+    return call(ROOT / "scripts" / "train_guided_gsm8k_1gpu.sh", *arguments, **places | environment)
+
+
+def test_a_guided_start_is_five_commands_and_each_reads_what_the_one_before_wrote(tmp_path: Path) -> None:
+    commands = guided(tmp_path, "a=1", TEMPLATE="verdict").stdout.splitlines()
+    modules = [command.split()[1] for command in commands]
+    assert modules == [f"fail2fix.{name}" for name in ("prepare", "collect", "teach", "warmup", "train")]
+    _, collect, teach, warmup, train = commands
+    out = tmp_path / "guided"
+    assert f"--data {tmp_path}/data/train.parquet --out {out}/attempts " in collect
+    assert f"--attempts {out}/attempts/attempts.parquet --out {out}/chats --from own --model Qwen/" in teach
+    assert '--correction {"template": "verdict"}' in teach
+    assert f"--chats {out}/chats/chats.parquet --out {out}/start " in warmup
+    assert f" actor_rollout_ref.model.path={out}/start fail2fix.correction.template=verdict a=1" in train
+
+
+def test_a_guided_start_repeats_no_finished_stage_and_runs_none_in_a_dry_run(tmp_path: Path) -> None:
+    for name in ("data/train.parquet", "guided/attempts/attempts.parquet"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    assert [line.split()[1] for line in guided(tmp_path).stdout.splitlines()] == [
+        f"fail2fix.{name}" for name in ("teach", "warmup", "train")
+    ]
+    dry = guided(tmp_path, "--dry-run")
+    assert [line.split()[3] for line in dry.stderr.splitlines()] == ["fail2fix.teach", "fail2fix.warmup"]
+    (training,) = dry.stdout.splitlines()
+    assert training.endswith(
+        "actor_rollout_ref.model.path=Qwen/Qwen2.5-0.5B-Instruct fail2fix.correction.template=default --dry-run"
+    )
+
+
+def test_a_guided_start_asks_the_teacher_that_is_named(tmp_path: Path) -> None:
+    done = guided(tmp_path, FROM="teacher", TEACHER="big", ENDPOINT="http://h/v1", WORDS="mine.yaml")
+    assert "--from teacher --model big --endpoint http://h/v1 " in done.stdout
+    assert "--corrections mine.yaml" in done.stdout
+    assert "fail2fix.correction.template" not in done.stdout
+    assert "--from worked --samples" in guided(tmp_path, FROM="worked").stdout
+    assert guided(tmp_path, ENGINE="--dtype float32").stdout.count(" --dtype float32") == 2, "collect and teach"
+    refused = guided(tmp_path, FROM="nobody")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == "train_guided: FROM=nobody: want own, teacher or worked\n"
+
+
 def cluster(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """scripts/cluster.sh with a node's folder of its own."""
     node = {"NODE": str(tmp_path / "node")} | environment

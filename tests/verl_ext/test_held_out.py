@@ -150,3 +150,5 @@ def test_every_frozen_prompt_is_answered_and_dumped(tmp_path: Path) -> None:
     for line, info in zip(lines, asked[0].request.non_tensor_batch["extra_info"], strict=True):
         assert info["fail2fix"]["attempt_id"] == line["attempt_id"]
         assert info["fail2fix"]["attempt_correct"] == line["attempt_correct"]
+    texts = [TOKENIZER.decode(stream.response_ids(replay.row), skip_special_tokens=True) for replay in held_out.replays]
+    assert [info["fail2fix"]["attempt"] for info in asked[0].request.non_tensor_batch["extra_info"][::2]] == texts

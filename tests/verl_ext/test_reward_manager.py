@@ -85,6 +85,26 @@ def test_only_breaking_a_correct_attempt_costs_extra(before: int, text: str, rew
     assert (extra["stream"], extra["attempt_correct"], extra["attempt_id"]) == ("correction", before, "a")
 
 
+@pytest.mark.parametrize("before", ["12", "11"])
+@pytest.mark.parametrize(
+    ("template", "text", "answer"),
+    [
+        ("default", "12", "12"),
+        ("verdict", "The attempt is right.", None),
+        ("verdict", "The attempt is wrong. 12", "12"),
+        ("verdict", "12", "12"),
+        ("diagnosis", "It is 11.\n\nCorrected solution:\n12", "12"),
+    ],
+)
+def test_the_template_says_where_a_corrections_answer_is(
+    template: str, text: str, answer: str | None, before: str
+) -> None:
+    m = manager(exact, fail2fix={"correction": {"template": template}})
+    contract = correction(before == "12")["fail2fix"] | {"attempt": before}
+    assert scored(m, text, {"fail2fix": contract})["reward_score"] == float((answer or before) == "12")
+    assert scored(m, text)["reward_score"] == float(text == "12"), "a base row has no template"
+
+
 def test_rows_without_the_contract_are_scored_plainly() -> None:
     result = scored(manager(exact), "11")
     assert result["reward_score"] == 0

@@ -61,10 +61,23 @@ def answer(fact: Fact) -> str:
     return str(a + b if operator == "+" else a * b)
 
 
+def fact_of(question: str) -> Fact:
+    """The fact that a question of this task asks for."""
+    match = matched(QUESTION, question, DATA_SOURCE)
+    return int(match[1]), match[2], int(match[3])
+
+
 def worked_solution(question: str) -> str:
     """The correct answer to a question of this task."""
-    match = matched(QUESTION, question, DATA_SOURCE)
-    return answer((int(match[1]), match[2], int(match[3])))
+    return answer(fact_of(question))
+
+
+def corrupt(question: str, generator: random.Random) -> str:
+    """The answer to another fact: one operand is off by one, or the operator is the other one."""
+    a, operator, b = fact_of(question)
+    (other,) = set(OPERATORS) - {operator}
+    near = [(a - 1, operator, b), (a + 1, operator, b), (a, operator, b - 1), (a, operator, b + 1), (a, other, b)]
+    return generator.choice(sorted({*map(answer, near)} - {answer((a, operator, b))}))
 
 
 def write_task(out: Path, seed: int) -> tuple[int, int]:

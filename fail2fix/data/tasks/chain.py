@@ -17,11 +17,12 @@ order have the same total, so a set holds one order. `compute_score` grades only
 
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
-from fail2fix.data.tasks.family import PREFIX, TaskProblem, command_line, matched
+from fail2fix.data.tasks.family import PREFIX, TaskProblem, command_line, matched, near_number
 from fail2fix.data.tasks.final_answer import compute_score as compute_score
 from fail2fix.method.errors import InputError
 
@@ -51,10 +52,28 @@ def sample(dials: Dials, generator: random.Random) -> TaskProblem:
 
 def worked_solution(question: str) -> str:
     """The correct sums for a question of this family, one per line."""
-    match = matched(QUESTION, question, DATA_SOURCE)
-    numbers = [int(number) for number in match[1].split(" + ")]
-    totals = list(accumulate(numbers))
-    return "\n".join(f"{total} + {n} = {total + n}" for total, n in zip(totals, numbers[1:], strict=False))
+    numbers = numbers_of(question)
+    return _sums(numbers, numbers)
+
+
+def corrupt(question: str, generator: random.Random) -> str:
+    """The sums with one wrong total, from which the later ones go on."""
+    numbers = numbers_of(question)
+    wrong = generator.randrange(1, len(numbers))
+    total = sum(numbers[: wrong + 1])
+    added = numbers[wrong] + near_number(total, generator) - total
+    return _sums(numbers, [*numbers[:wrong], added, *numbers[wrong + 1 :]])
+
+
+def numbers_of(question: str) -> list[int]:
+    """The numbers to be added."""
+    return [int(number) for number in matched(QUESTION, question, DATA_SOURCE)[1].split(" + ")]
+
+
+def _sums(numbers: Sequence[int], added: Sequence[int]) -> str:
+    """One sum a line: `numbers` as they are written, and the totals of what is `added` in their place."""
+    steps = zip(pairwise(accumulate(added)), numbers[1:], strict=True)
+    return "\n".join(f"{before} + {number} = {total}" for (before, total), number in steps)
 
 
 main = partial(command_line, DATA_SOURCE, "math", str(__doc__), Dials, sample)

@@ -30,7 +30,7 @@ from fail2fix.data.rows import verl_row, write_splits
 from fail2fix.method.doors import resolve
 from fail2fix.method.errors import InputError
 
-FAMILIES = ("arithmetic", "two_digit", "chain", "sorting")
+FAMILIES = ("arithmetic", "two_digit", "chain", "sorting", "latin")
 PREFIX = "fail2fix/"
 SHIPPED = {name: f"fail2fix.data.tasks.{name}" for name in (*FAMILIES, "programs")}
 # Misses in a row after which a draw gives up. With n problems and one of them missing, it gives up too early with
@@ -55,6 +55,9 @@ Sample = Callable[[Any, random.Random], TaskProblem | None]
 
 class Family(Protocol):
     """A generated task; its docstring's first line is the description of its command line.
+
+    Correction prompts of a warm-up need one more function, which `FAMILIES` have: ``corrupt(question,
+    generator)``, a near miss. That is the worked solution with one wrong step, the error carried on.
 
     Attributes:
         ABILITY: the kind of skill, a column of verl's rows.
@@ -93,6 +96,25 @@ def family_of(data_source: str) -> Family | ModuleType:
         return importlib.import_module(shipped[data_source])
     family: Family = resolve("data_source", data_source, shipped, Family)
     return family
+
+
+def is_family(data_source: str) -> bool:
+    """Whether a family with a reward of its own wrote the rows of this data source: a shipped one, or a dotted path."""
+    return data_source in {PREFIX + name for name in FAMILIES} or bool(re.fullmatch(r"\w+(\.\w+)+", data_source))
+
+
+def near_miss(data_source: str, question: str, generator: random.Random) -> str:
+    """A wrong solution with one wrong step, by the family of these rows. Raises `InputError`: it cannot make one."""
+    corrupt = getattr(family_of(data_source), "corrupt", None)
+    if corrupt is None:
+        raise InputError(f"data_source={data_source}: has no corrupt(question, generator), which wrong attempts need")
+    return str(corrupt(question, generator))
+
+
+def near_number(number: int, generator: random.Random) -> int:
+    """Another number of at least 0: one place is off by one, as after a forgotten carry."""
+    steps: list[int] = [sign * 10**place for place in range(len(str(number))) for sign in (1, -1)]
+    return number + generator.choice([step for step in steps if number + step >= 0])
 
 
 def matched(pattern: re.Pattern[str], question: str, data_source: str) -> re.Match[str]:

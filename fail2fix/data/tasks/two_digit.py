@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass, field
 from functools import partial
 
-from fail2fix.data.tasks.family import PREFIX, TaskProblem, command_line, matched
+from fail2fix.data.tasks.family import PREFIX, TaskProblem, command_line, matched, near_number
 from fail2fix.data.tasks.final_answer import compute_score as compute_score
 from fail2fix.method.errors import InputError
 
@@ -63,6 +63,11 @@ def worked_solution(question: str) -> str:
     match = matched(QUESTION, question, DATA_SOURCE)
     a, b = int(match[1]), int(match[3])
     return str(a + b if match[2] == "+" else a - b)
+
+
+def corrupt(question: str, generator: random.Random) -> str:
+    """An answer with one place off by one: a carry or borrow forgotten, or a digit miscounted."""
+    return str(near_number(int(worked_solution(question)), generator))
 
 
 main = partial(command_line, DATA_SOURCE, "math", str(__doc__), Dials, sample)

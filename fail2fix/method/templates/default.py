@@ -10,3 +10,11 @@ class Default:
         "is wrong. Then write out the full corrected solution and give the final answer in the form the problem "
         "asks for."
     )
+
+    def judged(self, response: str, attempt: str) -> str:
+        """The whole response."""
+        return response
+
+    def written(self, diagnosis: str, solution: str) -> str:
+        """The solution alone."""
+        return solution

@@ -1,5 +1,6 @@
 """The generated task families: what they hold out, what a worked solution is, and what their rewards refuse."""
 
+import itertools
 import json
 import random
 import re
@@ -11,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fail2fix.data.tasks import arithmetic, chain, sorting, two_digit
+from fail2fix.data.tasks import arithmetic, chain, latin, sorting, two_digit
 from fail2fix.data.tasks.family import FAMILIES, PREFIX, draw_splits, family_of
 from fail2fix.data.tasks.final_answer import final_number
 from fail2fix.method.errors import InputError
 
-GENERATED = [two_digit, chain, sorting]
+GENERATED = [two_digit, chain, sorting, latin]
 SEEDS = st.integers(0, 2**32)
 DIALS: dict[ModuleType, st.SearchStrategy[Any]] = {
     two_digit: st.builds(
@@ -27,8 +28,16 @@ DIALS: dict[ModuleType, st.SearchStrategy[Any]] = {
         carry=st.sampled_from(["any", "never", "always"]),
     ),
     chain: st.builds(chain.Dials, steps=st.integers(1, 5), low=st.integers(0, 5), high=st.integers(40, 99)),
-    sorting: st.builds(sorting.Dials, items=st.sampled_from(["letters", "words"]), length=st.integers(3, 8)),
+    sorting: st.builds(
+        sorting.Dials,
+        items=st.sampled_from(["letters", "words"]),
+        length=st.integers(3, 8),
+        longest=st.sampled_from([0, 8, 11]),
+    ),
+    latin: st.builds(latin.Dials, side=st.integers(4, 5), fewest=st.integers(1, 4), most=st.integers(4, 9)),
 }
+TRUTHS = {sorting: "b, d, m", latin: "123/231/312"}
+"""A ground truth of the families whose answer is no number."""
 
 
 def family_id(family: ModuleType) -> str:
@@ -41,6 +50,8 @@ def numbers(question: str) -> list[int]:
 
 def fact(family: ModuleType, question: str) -> object:
     """What a question is about, however it is turned around; found from its text alone."""
+    if family is latin:
+        return family.worked_solution(question)
     if family is sorting:
         return frozenset(question.partition(": ")[2].partition(".")[0].split(", "))
     if family is two_digit and "-" in question:
@@ -150,9 +161,48 @@ def test_sorting_keeps_to_its_dials(data: st.DataObject, seed: int) -> None:
     if problem is None:
         return
     items = problem.question.partition(": ")[2].partition(".")[0].split(", ")
-    assert len(set(items)) == len(items) == dials.length
+    assert len(set(items)) == len(items)
+    assert dials.length <= len(items) <= (dials.longest or dials.length)
     assert set(items) <= set(sorting.ITEMS[dials.items])
     assert sorting.compute_score("x", ", ".join(items), problem.answer)["acc"] == 0.0
+
+
+def lines(square: str) -> list[str]:
+    """The rows of a square, then its columns."""
+    rows = square.split("/")
+    return [*rows, *("".join(marks) for marks in zip(*rows, strict=True))]
+
+
+@given(st.data(), SEEDS)
+def test_latin_keeps_to_its_dials_and_has_one_solution(data: st.DataObject, seed: int) -> None:
+    dials: latin.Dials = data.draw(DIALS[latin])
+    problem = latin.sample(dials, random.Random(seed))
+    if problem is None:
+        return
+    asked = problem.question.rpartition(" ")[2]
+    assert dials.fewest <= asked.count("?") <= dials.most
+    assert all(mark in ("?", right) for mark, right in zip(asked, problem.answer, strict=True))
+    digits = set(asked) - set("?/")
+    assert len(digits) == dials.side
+    assert all(set(line) == digits and len(line) == dials.side for line in lines(problem.answer))
+    if asked.count("?") > 4:
+        return
+    tried = itertools.product(sorted(digits), repeat=asked.count("?"))
+    squares = ["".join(map("".join, zip(asked.split("?"), [*each, ""], strict=True))) for each in tried]
+    assert [square for square in squares if all(set(line) == digits for line in lines(square))] == [problem.answer]
+
+
+@given(SEEDS)
+def test_a_near_miss_of_a_latin_square_keeps_what_is_given_and_breaks_a_row_or_a_column(seed: int) -> None:
+    generator = random.Random(seed)
+    problem = latin.sample(latin.Dials(), generator)
+    if problem is None:
+        return
+    missed = latin.corrupt(problem.question, generator)
+    asked = problem.question.rpartition(" ")[2]
+    assert all(mark in ("?", written) for mark, written in zip(asked, missed, strict=True))
+    assert latin.compute_score("x", missed, problem.answer) == {"score": 0.0, "acc": 0.0, "pred": missed}
+    assert any(len(set(line)) < len(line) for line in lines(missed))
 
 
 def test_questions_as_text() -> None:
@@ -161,6 +211,7 @@ def test_questions_as_text() -> None:
         (two_digit, "What is 85 - 38? Answer with the number only.", "47"),
         (chain, "Add step by step, one sum per line: 7 + 5 + 18", "7 + 5 = 12\n12 + 18 = 30"),
         (sorting, "Sort from A to Z: plum, fig, kiwi. Answer with the sorted list only.", "fig, kiwi, plum"),
+        (latin, "Fill in the Latin square: 27?4/9???/4?72/??4?", "2794/9427/4972/7249"),
     ):
         assert family.worked_solution(question) == solution
         with pytest.raises(InputError, match=r"is no question of this (family|task)"):
@@ -241,17 +292,36 @@ def test_what_a_sorted_list_is(text: str, correct: bool) -> None:
     assert (result["score"], result["acc"]) == (float(correct), float(correct))
 
 
+@pytest.mark.parametrize(
+    ("text", "correct"),
+    [
+        ("123/231/312", True),
+        ("132/213/321\n123/231/312.", True),
+        ("The square: 123/231/312", True),
+        ("123/231/312 or 132/213/321", False),
+        ("132/213/321, 123/231/312", False),
+        ("not 123/231/312", False),
+        ("123/231/312/123", False),
+        ("123\n231\n312", False),
+        ("123/231/31?", False),
+        ("", False),
+    ],
+)
+def test_what_a_filled_square_is(text: str, correct: bool) -> None:
+    assert latin.compute_score("x", text, "123/231/312")["acc"] == float(correct)
+
+
 @families
 @given(text=st.text())
 def test_no_answer_raises(family: ModuleType, text: str) -> None:
-    truth = "b, d, m" if family is sorting else "26"
+    truth = TRUTHS.get(family, "26")
     assert family.compute_score("x", text, truth)["score"] in (0.0, 1.0)
 
 
 @families
 @pytest.mark.timeout(20)
 def test_a_very_long_answer_is_only_wrong(family: ModuleType) -> None:
-    truth = "b, d, m" if family is sorting else "26"
+    truth = TRUTHS.get(family, "26")
     for unit in ("9", "9,", "9\n", "=", "b, ", "\\n", " not"):
         assert family.compute_score("x", unit * 100_000, truth)["score"] == 0.0
 
@@ -280,6 +350,9 @@ def test_a_truth_without_an_answer_is_refused(family: ModuleType) -> None:
         (sorting, "--length 2", "want 3 to 26, the number of different letters"),
         (sorting, "--length 27", "want 3 to 26, the number of different letters"),
         pytest.param(sorting, "--length 26", "these dials give only 1 different problems", marks=pytest.mark.heavy),
+        (sorting, "--length 4 --longest 3", "--longest 3: want 4 (--length) to 26, or 0"),
+        (latin, "--side 7", "--side 7: want 3 to 6"),
+        (latin, "--fewest 5 --most 4", "want 1 <= fewest <= most < side * side"),
         (sorting, "--train 0", "each split needs at least one problem"),
     ],
 )
