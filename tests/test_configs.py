@@ -146,10 +146,13 @@ SETUPS = sorted(path.stem for path in (ROOT / "configs" / "setup").glob("*.yaml"
 
 @pytest.mark.parametrize("setup", heavy_where(SETUPS, set(SETUPS) - {"gsm8k", "leetcode"}))
 def test_matched_rollouts_are_matched_under_every_setup(setup: str) -> None:
-    both, alone = (composed(name, f"setup={setup}", "device=cpu", cpu=True) for name in ("cipo", "grpo_bs256"))
-    corrections = both.fail2fix.correction.attempts * both.fail2fix.correction.rollouts
-    rollouts = both.data.train_batch_size * both.actor_rollout_ref.rollout.n + corrections
-    assert alone.data.train_batch_size * alone.actor_rollout_ref.rollout.n == rollouts
+    def rollouts(name: str) -> int:
+        given = composed(name, f"setup={setup}", "device=cpu", cpu=True)
+        correction = given.fail2fix.correction
+        corrections = correction.attempts * correction.rollouts * correction.enabled
+        return int(given.data.train_batch_size * given.actor_rollout_ref.rollout.n + corrections)
+
+    assert rollouts("cipo") == rollouts("grpo_bs256") == rollouts("cipo_quarter")
 
 
 @pytest.mark.parametrize("setup", ["arithmetic", "gsm8k", "deepscaler", "leetcode"])

@@ -28,6 +28,7 @@ class Scale(Enum):
 
     raw_std = "raw_std"
     shaped_std = "shaped_std"
+    stream_std = "stream_std"
     none = "none"
 
 
@@ -50,6 +51,7 @@ class CorrectionConfig:
     attempts: int = 128  # K (paper)
     rollouts: int = 8  # G', at least 2 (paper)
     weight: float = 1.0  # lambda (F2F)
+    refill: bool = False  # groups that teach nothing give way to corrections of further attempts, once a step (ours)
     form: PromptForm = PromptForm.block
     thinking: Thinking = Thinking.strip
     # [opening, closing] marks beside the known ones (`fail2fix.method.thinking.KNOWN_MARKS`)
@@ -114,6 +116,7 @@ class RatioConfig:
     w1: float = 0.8  # (F2F)
     w2: float = 0.3  # (F2F)
     w3: float = 0.05  # (F2F)
+    pass_rate: bool = False  # rho is the share of correct rollouts to choose from, instead of the controller's (ours)
     retention_ema: float = 0.0  # share of the last retention kept in the next (F2F: 0)
 
 
@@ -123,12 +126,19 @@ class RiskConfig:
 
     ``reward_scale`` (s): what a right answer is worth above a wrong one in the reward function's reward. The shaped
     reward loses ``penalty * reward_scale``, so that ``penalty`` means the same for every reward. ``rule``: ``broken``,
-    or the dotted path of your own `fail2fix.method.shaping.PenaltyRule`.
+    or the dotted path of your own `fail2fix.method.shaping.PenaltyRule`. ``repeat_penalty``, in the same units as
+    ``penalty``: for giving a wrong attempt's answer again.
     """
 
     penalty: float = 1.0  # (F2F)
     reward_scale: float = 1.0  # (ours)
     rule: str = "broken"
+    repeat_penalty: float = 0.0  # (ours)
+
+    @property
+    def beyond_broken(self) -> bool:
+        """Whether anything but the rule ``broken`` takes from the rewards."""
+        return self.rule != "broken" or self.repeat_penalty > 0
 
 
 @dataclass
@@ -136,6 +146,7 @@ class AdvantageConfig:
     """How a correction group's rewards become advantages (METHOD.md, "The penalty that does nothing").
 
     ``scale=raw_std`` divides the reward and the risk term each by its own spread: rewards may have any units.
+    ``scale=stream_std`` divides all groups by one number.
     ``estimator``: group_relative, or the dotted path of your own `fail2fix.method.advantage.Estimator`.
     """
 

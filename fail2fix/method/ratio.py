@@ -12,9 +12,11 @@ Example::
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 
 from fail2fix.method.config import RatioConfig
+from fail2fix.method.selection import PromptGroup
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,15 @@ class ReplayRatio:
     def rho(self) -> float:
         return self.state.rho
 
+    def follow(self, groups: Sequence[PromptGroup]) -> None:
+        """With ``pass_rate``: rho becomes what `pass_rate_ratio` says of the rollouts to choose from."""
+        self.state = pass_rate_ratio(self.state, groups, self.config)
+
     def update(self, kept: int, measured: int) -> dict[str, float]:
         """Update from a step: ``kept`` of ``measured`` corrections of correct attempts are correct.
 
-        With ``measured`` = 0 nothing changes. With ``adaptive`` off, retention is tracked and rho stays.
+        With ``measured`` = 0 nothing changes. With ``adaptive`` off, or ``pass_rate`` on, retention is tracked and rho
+        stays.
 
         Returns:
             The controller's metrics, under ``fail2fix/replay/``.
@@ -75,7 +82,19 @@ def next_state(state: RatioState, measured: float, config: RatioConfig) -> Ratio
     f2 = 0.0 if previous is None else max(0.0, previous - s)
     f3 = min(below, 3)
     rho = state.rho
-    if config.adaptive:
+    if config.adaptive and not config.pass_rate:
         factor = 1 + config.w1 * f1 + config.w2 * f2 + config.w3 * f3
         rho = min(max(rho * factor, config.minimum), config.maximum)
     return RatioState(rho=rho, retention=s, below=below)
+
+
+def pass_rate_ratio(state: RatioState, groups: Sequence[PromptGroup], config: RatioConfig) -> RatioState:
+    """With ``pass_rate``: rho is the share of correct rollouts among ``groups``, in [minimum, maximum] (ours).
+
+    So attempts are about as often right as the policy is. Unchanged without ``pass_rate`` or without rollouts.
+    """
+    rollouts = sum(len(group.attempts) for group in groups)
+    if not config.pass_rate or not rollouts:
+        return state
+    share = sum(group.solved for group in groups) / rollouts
+    return replace(state, rho=min(max(share, config.minimum), config.maximum))

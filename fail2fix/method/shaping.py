@@ -38,6 +38,11 @@ def shape_reward(reward: float, attempt_correct: bool, correct: bool, risk: Risk
     return reward - (risk.penalty * risk.reward_scale if attempt_correct and not correct else 0.0)
 
 
+def repeats(attempt_correct: bool, attempt_answer: str, correct: bool, answer: str) -> bool:
+    """Whether a correction gives a wrong attempt's own extracted answer again; no answer is no repetition (ours)."""
+    return not attempt_correct and not correct and bool(answer) and answer == attempt_answer
+
+
 def overlong_penalty(length: int, maximum: int, buffer: int, factor: float) -> float:
     """DAPO's soft overlong punishment (arXiv 2503.14476, eq. 13): 0 up to ``maximum - buffer`` tokens, then linear.
 

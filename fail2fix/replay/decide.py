@@ -24,7 +24,7 @@ from fail2fix.method.advantage import AdvantageRule, CorrectionGroups, advantage
 from fail2fix.method.config import AdvantageConfig, ReplayConfig, RiskConfig
 from fail2fix.method.errors import READ_ERRORS, InputError, reading
 from fail2fix.method.objective import feasible_attempts
-from fail2fix.method.ratio import RatioState, next_state
+from fail2fix.method.ratio import RatioState, next_state, pass_rate_ratio
 from fail2fix.method.rollouts import Bools, Floats, Ints
 from fail2fix.method.selection import Selection, select_fitting, selection_rule
 from fail2fix.method.shaping import penalty_rule
@@ -97,6 +97,8 @@ def replayed(steps: Sequence[RecordedStep], words: Sequence[str]) -> list[Replay
     Raises:
         InputError: an override that is malformed, is refused, or changes what a replay cannot change.
     """
+    if any(step.settings.correction.refill for step in steps):
+        raise InputError("fail2fix.correction.refill=true: the run does not record its refill; replay one without it")
     found: list[ReplayedStep] = []
     checked: list[tuple[Fail2FixConfig, Fail2FixConfig]] = []  # recorded settings, and the same with the overrides
     for step in steps:
@@ -163,6 +165,7 @@ def decide(step: RecordedStep, settings: Fail2FixConfig, state: RatioState) -> D
     Raises:
         InputError: a rule of one's own does not load.
     """
+    state = pass_rate_ratio(state, step.pool, settings.ratio)
     fits = partial(feasible_attempts, rollouts=settings.correction.rollouts, base_rows=step.base_rows, split=step.split)
     wanted, rule = settings.correction.attempts, selection_rule(settings.replay)
     selection = select_fitting(step.pool, wanted, fits, rule, state.rho, settings.replay, step.settings.seed, step.step)
@@ -179,10 +182,12 @@ def decide(step: RecordedStep, settings: Fail2FixConfig, state: RatioState) -> D
         correct=decision.correct,
         attempt_plain=step.attempt_plain[source],
         attempt_correct=decision.attempt_correct,
-        taken=None if settings.risk.rule == "broken" else decision.taken,
+        taken=decision.taken if settings.risk.beyond_broken else None,
     )
     weights = AdvantageRule.of(settings.advantage, settings.risk, step.leave_one_out)
-    values = advantage_estimator(settings.advantage)(groups, weights).values
+    kept, values = decision.kept, np.zeros(decision.plain.shape)
+    if kept.any():
+        values[kept] = advantage_estimator(settings.advantage)(groups.kept(kept), weights).values
     return replace(decision, advantage=np.where(decision.trained, values, 0.0).astype(np.float32))
 
 
@@ -203,13 +208,23 @@ def _taken(rows: RewardedRows, recorded: RiskConfig, risk: RiskConfig, verdicts:
     taken = rows.by_group(rows.taken)[source]
     if risk == recorded:
         return np.asarray(taken)
-    shape = penalty_rule(risk)
+    if risk.repeat_penalty != recorded.repeat_penalty:
+        raise InputError(
+            f"fail2fix.risk.repeat_penalty={risk.repeat_penalty}: a run with {recorded.repeat_penalty} does not record "
+            "which answers were repeated; train with another one"
+        )
     given, correct = rows.by_group(rows.reward + rows.taken)[source], rows.by_group(rows.correct)[source]
-    shaped = [
-        [shape(float(reward), bool(attempt), bool(right), risk) for reward, right in zip(rewards, rights, strict=True)]
-        for attempt, rewards, rights in zip(verdicts, given, correct, strict=True)
-    ]
-    return np.asarray(given - np.array(shaped).reshape(given.shape))
+
+    def by(config: RiskConfig) -> Floats:
+        shape = penalty_rule(config)
+        pairs = zip(verdicts, given, correct, strict=True)
+        shaped = [
+            [shape(float(reward), bool(attempt), bool(right), config) for reward, right in zip(*rows, strict=True)]
+            for attempt, *rows in pairs
+        ]
+        return np.asarray(given - np.array(shaped).reshape(given.shape))
+
+    return by(risk) if not risk.repeat_penalty else np.asarray(taken - by(recorded) + by(risk))
 
 
 def differences(step: ReplayedStep) -> Iterator[str]:

@@ -33,6 +33,16 @@ class Replay:
         """The attempt's row in its pool."""
         return self.pool.row_of(self.attempt)
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Group and sample of the attempt."""
+        return place_of(self.attempt)
+
+    @property
+    def answer(self) -> str:
+        """The attempt's extracted answer."""
+        return self.pool.rollouts.answers[self.row]
+
 
 @dataclass(frozen=True)
 class Replays:
@@ -55,13 +65,19 @@ class Replays:
     @cached_property
     def answers(self) -> list[str]:
         """The attempts' extracted answers."""
-        return [replay.pool.rollouts.answers[replay.row] for replay in self.replays]
+        return [replay.answer for replay in self.replays]
 
     @cached_property
     def pass_rates(self) -> Floats:
         """The empirical pass rates of the attempts' problems."""
         pools = [(replay.pool.rollouts, replay.attempt.group) for replay in self.replays]
         return np.array([pool.solved[group] / pool.group_size for pool, group in pools])
+
+    def retention(self, corrections: Stream) -> tuple[int, int]:
+        """How many rollouts of the groups with a correct attempt are correct, and how many there are."""
+        read = corrections.rollouts
+        verdicts = read.by_group(read.correct)[self.correct & ~read.excluded]
+        return int(verdicts.sum()), int(verdicts.size)
 
     def rewards(self, base: Stream, base_rewards: Floats) -> Floats:
         """The attempts' own unshaped rewards.
@@ -88,11 +104,11 @@ def choose_replays(pool: Stream, builder: CorrectionPromptBuilder, choose: Choos
         if len(replays) == len(selection.attempts):
             selection.counts.update(counts, skipped=skipped)
             return Replays(replays, groups), selection
-        unfit = {_place(a) for a in selection.attempts} - {_place(replay.attempt) for replay in replays}
+        unfit = {place_of(a) for a in selection.attempts} - {replay.place for replay in replays}
         if unfit & refused:
             raise InputError("fail2fix.replay.rule chose an attempt with replayable=False, which has no prompt")
         refused |= unfit
-        groups = [_without(group, unfit) for group in groups]
+        groups = [without(group, unfit) for group in groups]
 
 
 def build_replays(
@@ -112,12 +128,14 @@ def build_replays(
     return replays, counts
 
 
-def _place(attempt: Attempt) -> tuple[int, int]:
+def place_of(attempt: Attempt) -> tuple[int, int]:
+    """Group and sample of an attempt."""
     return attempt.group, attempt.sample
 
 
-def _without(group: PromptGroup, unfit: set[tuple[int, int]]) -> PromptGroup:
-    attempts = tuple(replace(a, replayable=False) if _place(a) in unfit else a for a in group.attempts)
+def without(group: PromptGroup, unfit: set[tuple[int, int]]) -> PromptGroup:
+    """The problem with these attempts marked as not replayable."""
+    attempts = tuple(replace(a, replayable=False) if place_of(a) in unfit else a for a in group.attempts)
     return PromptGroup(group.key, attempts)
 
 
@@ -132,7 +150,13 @@ def correction_requests(replays: Sequence[Replay]) -> Requests:
     head = requests.head.non_tensor_batch
     uids = [f"f2f-{u}-{r.attempt.sample}" for u, r in zip(head["uid"], replays, strict=True)]
     contracts = [
-        {"stream": CORRECTION, "attempt_id": uid, "attempt_correct": r.attempt.correct, "attempt": r.prompt.attempt}
+        {
+            "stream": CORRECTION,
+            "attempt_id": uid,
+            "attempt_correct": r.attempt.correct,
+            "attempt": r.prompt.attempt,
+            "attempt_answer": r.answer,
+        }
         for uid, r in zip(uids, replays, strict=True)
     ]
     infos = [dict(info) | {"fail2fix": own} for info, own in zip(head["extra_info"], contracts, strict=True)]

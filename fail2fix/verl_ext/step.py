@@ -27,6 +27,7 @@ class Step:
         accounts: each stream's account of the step.
         phase: tells the watchdog which part is running.
         timing: seconds of each part.
+        retention: correct corrections of correct attempts, and all of them.
         decisions: what the step chose and which advantages it gave, for its dump; None without corrections.
     """
 
@@ -39,6 +40,7 @@ class Step:
     accounts: dict[str, Account] = field(default_factory=lambda: {name: Account(name) for name in (BASE, CORRECTION)})
     metrics: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, float] = field(default_factory=dict)
+    retention: tuple[int, int] = (0, 0)
     decisions: Callable[[], RecordedStep] | None = None
 
     @classmethod

@@ -33,6 +33,7 @@ from fail2fix.method.rollouts import BASE, CORRECTION, Bools, Floats, Ints
 from fail2fix.method.selection import PromptGroup, Selection, select_fitting, selection_rule
 from fail2fix.run.faults import check_verified, verification_failure
 from fail2fix.run.step_sizes import batch_split, mini_batches
+from fail2fix.verl_ext.correction_refill import refilled_corrections
 from fail2fix.verl_ext.decisions import recorded_step
 from fail2fix.verl_ext.dynamic_sampling import discarded, refilled, solve_others
 from fail2fix.verl_ext.generation import Generation
@@ -94,14 +95,17 @@ class Fail2FixTrainer(TrainingLoop):
             else:
                 replays = self.select_replays(self.source.attempts(None), step)
                 streams = self.rollouts_at_once(prompts, replays, step)
-        joint = self.join_streams(streams, replays, step)
+            self.note_corrections(replays, streams[1:], step)
+            if self.settings.correction.refill and len(streams) > 1:
+                replays, streams[1] = refilled_corrections(self, replays, streams[1], step)
+        joint = self.join_streams(streams, step)
         self.check_accounting(joint, step)
         self.log_probs(joint, step)
         self.rewards(joint, step)
         self.advantages(joint, replays, step)  # 5
         self.note_decisions(joint, replays, step)
         self.update_policy(joint, step)  # 6
-        self.update_replay_ratio(joint, replays, step)  # 7
+        self.update_replay_ratio(step)  # 7
         self.source.end_step(joint.base)
         return joint
 
@@ -136,6 +140,13 @@ class Fail2FixTrainer(TrainingLoop):
             return []
         return [self.generation.enter(CORRECTION, self.generation.ask_corrections(replays, step), step)]
 
+    def note_corrections(self, replays: Replays, corrections: Sequence[Stream], step: Step) -> None:
+        """What the corrections did to the chosen attempts, before a refill."""
+        for stream in corrections:
+            read = stream.rollouts
+            step.metrics |= correction_metrics(replays.correct, replays.pass_rates, replays.answers, read)
+            step.retention = replays.retention(stream)
+
     def rollouts_at_once(self, prompts: DataProto, replays: Replays, step: Step) -> list[Stream]:
         """Both streams' rollouts in the engines together: attempts that exist already need no base rollouts first.
 
@@ -148,15 +159,11 @@ class Fail2FixTrainer(TrainingLoop):
             base = self.base_rollouts(prompts, step)
             return [base, self.generation.enter(CORRECTION, corrections.result(), step)]
 
-    def join_streams(self, streams: Sequence[Stream], replays: Replays, step: Step) -> JointBatch:
+    def join_streams(self, streams: Sequence[Stream], step: Step) -> JointBatch:
         """All streams in one batch, and what each of them did."""
         for stream in streams:
             check_verified(step.number, stream.name, stream.rollouts, self.settings.faults)
             step.metrics |= stream_metrics(stream.name, stream.rollouts)
-        for correction in streams[1:]:
-            step.metrics |= correction_metrics(
-                replays.correct, replays.pass_rates, replays.answers, correction.rollouts
-            )
         with step.timer("join"):
             joint = join(streams, self.split, self.config.trainer.balance_batch)
         joint.rows.meta_info["temperature"] = self.config.actor_rollout_ref.rollout.temperature
@@ -251,21 +258,16 @@ class Fail2FixTrainer(TrainingLoop):
             self._rollout_corrected(rows, step)
         step.metrics |= skipped | reduce_metrics(metrics)
 
-    def update_replay_ratio(self, joint: JointBatch, replays: Replays, step: Step) -> None:
+    def update_replay_ratio(self, step: Step) -> None:
         """Retention decides how many correct attempts the next step replays."""
-        if not self.settings.correction.enabled:
-            return
-        kept = measured = 0
-        if joint.correction is not None:
-            read = joint.correction.rollouts
-            corrected = read.by_group(read.correct)[replays.correct & ~read.excluded]
-            kept, measured = int(corrected.sum()), int(corrected.size)
-        step.metrics |= self.ratio.update(kept, measured)
+        if self.settings.correction.enabled:
+            step.metrics |= self.ratio.update(*step.retention)
 
     # ------------------------------------------------------------------------------------------- its parts
 
     def _choose(self, groups: list[PromptGroup], step: Step) -> Selection:
         """The step's attempts from what may be replayed."""
+        self.ratio.follow(groups)
         wanted, chance = self.settings.correction, (self.settings.replay, self.settings.seed, step.number)
         fits = partial(feasible_attempts, rollouts=wanted.rollouts, base_rows=self.base_rows, split=self.split)
         return select_fitting(groups, wanted.attempts, fits, self.select_attempts, self.ratio.rho, *chance)
@@ -314,13 +316,17 @@ class Fail2FixTrainer(TrainingLoop):
             correct=read.by_group(read.correct),
             attempt_plain=replays.rewards(joint.base, rewards[0]),
             attempt_correct=replays.correct,
-            taken=None if self.settings.risk.rule == "broken" else read.by_group(read.taken),
+            taken=read.by_group(read.taken) if self.settings.risk.beyond_broken else None,
         )
-        result, kept = self.estimate(groups, rule), ~read.excluded
-        step.metrics["fail2fix/correction/advantage_max"] = result.largest(kept)
+        kept = ~read.excluded
+        values, flat = np.zeros(groups.plain.shape), np.ones(len(kept), dtype=bool)
+        if kept.any():
+            result = self.estimate(groups.kept(kept), rule)
+            values[kept], flat[kept] = result.values, result.zero_variance
+        step.metrics["fail2fix/correction/advantage_max"] = float(np.abs(values).max())
         step.metrics["fail2fix/risk/effect"] = risk_effect(groups.kept(kept), rule, self.estimate)
-        joint.replace_advantages(1, result.values.ravel())
-        return result.zero_variance
+        joint.replace_advantages(1, values.ravel())
+        return flat
 
     # ------------------------------------------------------------------------------------------- around training
 

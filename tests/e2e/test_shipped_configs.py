@@ -17,7 +17,8 @@ pytestmark = pytest.mark.e2e
 B, G, K, G_CORRECTION = 4, 4, 4, 2
 REST = (
     "cipo_rloo", "cipo_fixed_rho", "cipo_no_risk", "cipo_no_difficulty", "cipo_failures_only", "cipo_shaped_std",
-    "cipo_unscaled", "cipo_with_attempt", "dapo", "rloo", "grpo", "grpo_bs256", "cipo",
+    "cipo_unscaled", "cipo_with_attempt", "cipo_repeat_penalty", "cipo_stream_std", "cipo_pass_rate", "cipo_refill",
+    "cipo_quarter", "dapo", "rloo", "grpo", "grpo_bs256", "cipo",
 )  # fmt: skip
 
 
@@ -45,6 +46,8 @@ def check_closed_form(run: Run, config: str, steps: int = 2) -> None:
             tokens[name] += row.get(f"fail2fix/{name}", 0.0)
     base = sum(rows[s].get("fail2fix/base/sampled_groups", problems) for s in range(1, steps + 1)) * G
     corrections = K * G_CORRECTION * (steps - (config == "cipo_lagged")) if config.startswith("cipo") else 0
+    refill = sum(rows[step].get("fail2fix/refill/further_groups", 0) for step in range(1, steps + 1))
+    corrections += int(refill) * G_CORRECTION
     initial = 4 * B * G if config == "cipo_offline" else 0
     last = rows[steps]
     assert ledger(last, "base/rollouts") == ledger(last, "base/verifier_calls") == base
@@ -54,7 +57,8 @@ def check_closed_form(run: Run, config: str, steps: int = 2) -> None:
     assert ledger(last, "optimizer_steps") == steps
     assert ledger(last, "seconds") > 0
     for name, value in tokens.items():
-        if "dapo" not in config or name.startswith("correction"):  # a refill's discarded groups are in no stream
+        refilled = "dapo" in config if name.startswith("base") else refill > 0
+        if not refilled:  # a refill's discarded groups are in no stream
             assert ledger(last, name) == value
     for kind in ("prompt_tokens", "generated_tokens", "verifier_calls", "rollouts"):
         lines = sum(ledger(last, f"{stream}/{kind}") for stream in ("base", "correction", "initial"))
@@ -122,11 +126,16 @@ def check_held_out(folder: Path, rows: dict[int, dict[str, Any]]) -> None:
     assert asked[0] == asked[1]
 
 
-def test_dapo_under_the_method_refills_groups_and_punishes_overlong_responses(bench: Bench) -> None:
-    run = trained(bench, "cipo_dapo", "cipo_dapo", "algorithm.filter_groups.max_num_gen_batches=2")
+def test_dapo_under_the_method_refills_both_streams_and_punishes_overlong_responses(bench: Bench) -> None:
+    refills = "algorithm.filter_groups.max_num_gen_batches=2", "fail2fix.correction.refill=true"
+    run = trained(bench, "cipo_dapo", "cipo_dapo", *refills)
     check_closed_form(run, "cipo_dapo")
+    assert sum(row["fail2fix/refill/further_groups"] for row in run.metrics().values()) > 0
     for step in (1, 2):
         row, rows = run.metrics()[step], run.rollouts(step)
+        assert row["fail2fix/refill/unfilled_groups"] <= row["fail2fix/refill/idle_groups"] <= K
+        assert row["fail2fix/refill/further_groups"] <= row["fail2fix/refill/idle_groups"]
+        assert len({r["uid"] for r in rows if r["stream"] == "correction"}) == K
         assert row["fail2fix/base/sampling_rounds"] in (1, 2)
         assert row["fail2fix/base/zero_variance_groups"] <= row["fail2fix/base/unfilled_groups"]
         assert all(-1 <= r["overlong_reward"] <= 0 for r in rows)

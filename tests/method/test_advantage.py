@@ -167,7 +167,7 @@ class TestProperties:
         assert result.zero_variance.tolist() == [True]
         assert not result.values.any()
 
-    @ALL_SCALES
+    @pytest.mark.parametrize("scale", [RAW, SHAPED, NONE])
     @BOTH_BASELINES
     def test_groups_do_not_see_each_other(self, scale: Scale, baseline: Baseline) -> None:
         plain = np.array([[1.0, 0, 1, 1], [0, 0, 0, 0], [0, 1, 0, 0]])
@@ -178,6 +178,21 @@ class TestProperties:
             alone = correction_advantages(groups.kept(np.arange(3) == i), rule)
             np.testing.assert_array_equal(together.values[i], alone.values[0])
             assert together.zero_variance[i] == alone.zero_variance[0]
+
+
+class TestStreamStd:
+    @given(groups=any_groups(), rule=rules, factor=st.floats(0.1, 10))
+    def test_one_positive_number_scales_all_groups_and_the_units_of_rewards_cancel(
+        self, groups: CorrectionGroups, rule: AdvantageRule, factor: float
+    ) -> None:
+        one = correction_advantages(groups, replace(rule, scale=Scale.stream_std))
+        plain = correction_advantages(groups, replace(rule, scale=NONE))
+        np.testing.assert_array_equal(one.zero_variance, plain.zero_variance)
+        assume(not one.zero_variance.any())
+        assert (one.values**2).mean() == pytest.approx(1, rel=1e-2)
+        ratio = one.values / np.where(plain.values == 0, 1, plain.values)
+        assert np.ptp(ratio[plain.values != 0]) == pytest.approx(0, abs=1e-6 * np.abs(ratio).max())
+        assert ratio.max() > 0
 
 
 class TestRawStd:
@@ -333,15 +348,6 @@ class TestRiskEffect:
 
     def test_no_groups_no_effect(self) -> None:
         assert risk_effect(self.GROUP.kept(np.array([False])), AdvantageRule()) == 0.0
-
-
-def test_the_largest_advantage_is_absolute_and_of_the_groups_that_stay() -> None:
-    plain = np.array([[1.0, 1, 0, 1], [1, 0, 0, 1]])
-    groups = CorrectionGroups(plain, plain == 1, np.array([1.0, 0.0]), np.array([True, False]))
-    result = correction_advantages(groups, AdvantageRule())
-    assert result.largest(np.array([True, True])) == pytest.approx(3, abs=1e-4)
-    assert result.largest(np.array([False, True])) == pytest.approx(0.866, abs=1e-3)
-    assert result.largest(np.array([False, False])) == 0.0
 
 
 class TestAnOwnPenalty:

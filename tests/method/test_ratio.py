@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fail2fix.method.config import RatioConfig
-from fail2fix.method.ratio import RatioState, ReplayRatio, next_state
+from fail2fix.method.ratio import RatioState, ReplayRatio, next_state, pass_rate_ratio
+from fail2fix.method.selection import Attempt, PromptGroup
 
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
@@ -161,3 +162,25 @@ def test_a_trace_of_thirty_steps_is_followed_exactly() -> None:
     assert len(TRACE) == 30
     assert min(rhos) >= CONFIG.minimum
     assert max(rhos) == CONFIG.maximum
+
+
+def rollouts_of(solved: list[int], size: int = 8) -> list[PromptGroup]:
+    return [
+        PromptGroup(str(group), tuple(Attempt(group, sample, sample < right, b"") for sample in range(size)))
+        for group, right in enumerate(solved)
+    ]
+
+
+@given(st.lists(st.integers(0, 8), max_size=12))
+def test_the_pass_rate_replaces_the_controller_within_the_range(solved: list[int]) -> None:
+    ratio = ReplayRatio(RatioConfig(pass_rate=True))
+    ratio.follow(rollouts_of(solved))
+    wanted = min(max(sum(solved) / (8 * len(solved)), 0.2), 0.8) if solved else CONFIG.initial
+    assert ratio.rho == wanted
+    ratio.update(kept=0, measured=8)
+    assert (ratio.rho, ratio.state.retention) == (wanted, 0.0)
+
+
+def test_without_the_switch_the_pass_rate_changes_nothing() -> None:
+    state = RatioState(rho=0.3)
+    assert pass_rate_ratio(state, rollouts_of([8, 8]), CONFIG) is state

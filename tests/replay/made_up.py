@@ -64,6 +64,7 @@ def recorded_step(
     config: Fail2FixConfig, ratio: ReplayRatio, number: int, draw: np.random.Generator, online: bool
 ) -> RecordedStep:
     groups, split = pool(draw), BatchSplit()
+    ratio.follow(groups)
     fits = partial(feasible_attempts, rollouts=CORRECTIONS, base_rows=PROBLEMS * ROLLOUTS, split=split)
     rule = selection_rule(config.replay)
     selection = select_fitting(groups, ATTEMPTS, fits, rule, ratio.rho, config.replay, config.seed, number)
@@ -78,13 +79,16 @@ def recorded_step(
             for rs, vs, a in zip(plain, correct, right, strict=True)
         ]
     )
+    repeated = ~right[:, None] & ~correct & (draw.random(shape) < 0.5)
+    shaped -= config.risk.repeat_penalty * config.risk.reward_scale * repeated
     attempt_plain = right + draw.normal(0, 0.1, len(right))
-    taken = None if config.risk.rule == "broken" else plain - shaped
+    taken = plain - shaped if config.risk.beyond_broken else None
     made = CorrectionGroups(plain, correct, attempt_plain, right, taken)
-    advantage = advantage_estimator(config.advantage)(
-        made, AdvantageRule.of(config.advantage, config.risk, False)
-    ).values
-    trained = np.repeat(draw.random(len(right)) < 0.9, CORRECTIONS)
+    weights, kept = AdvantageRule.of(config.advantage, config.risk, False), draw.random(len(right)) < 0.9
+    advantage = np.zeros(shape)
+    if kept.any():
+        advantage[kept] = advantage_estimator(config.advantage)(made.kept(kept), weights).values
+    trained = np.repeat(kept, CORRECTIONS)
     correction = RewardedRows(
         group_size=CORRECTIONS,
         correct=correct.ravel(),

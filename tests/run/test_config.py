@@ -35,6 +35,7 @@ SYMBOLS = {  # METHOD.md, "Symbols", and the constants its items name, with thei
     "ratio.retention_ema": (0.0, "F2F"),
     "risk.penalty": (1.0, "F2F"),
     "risk.reward_scale": (1.0, "ours"),
+    "risk.repeat_penalty": (0.0, "ours"),
     "budget.matched_prompts": (256, "paper"),
 }
 CHOICES = {
@@ -43,6 +44,7 @@ CHOICES = {
     "skip_idle_rows": True,
     "skip_old_log_probs": False,
     "correction.enabled": True,
+    "correction.refill": False,
     "correction.form": PromptForm.block,
     "correction.thinking": Thinking.strip,
     "correction.thinking_marks": [],
@@ -53,6 +55,7 @@ CHOICES = {
     "advantage.estimator": "group_relative",
     "replay.difficulty": True,
     "ratio.adaptive": True,
+    "ratio.pass_rate": False,
     "held_out.enabled": False,
     "held_out.file": None,
     "offline.file": None,
@@ -89,6 +92,7 @@ REFUSED = {
     "ratio.target_retention": [-0.1, 1.1],
     "ratio.retention_ema": [-0.1, 1.0],
     "risk.penalty": [-1.0],
+    "risk.repeat_penalty": [-1.0, float("nan")],
     "risk.reward_scale": [0.0, -1.0, float("inf"), float("nan")],
     "verifier.workers": [0],
     "verifier.deadline_s": [0.0, -1.0],
