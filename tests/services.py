@@ -6,8 +6,8 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -16,15 +16,24 @@ STOP_LOOK_S = 0.01  # between two looks of a server whether it is told to stop; 
 
 
 @dataclass
+class Reply:
+    """A body with headers of its own, in pieces ``pause_s`` seconds apart."""
+
+    pieces: Iterable[bytes]
+    headers: dict[str, str] = field(default_factory=dict)
+    pause_s: float = 0.0
+
+
+@dataclass
 class Service:
     """Each POST is answered with ``answer``, or with ``status`` for ``broken_s`` seconds from the first one.
 
-    ``answer``: JSON, or a function of the request's JSON that returns JSON or any bytes.
+    ``answer``: JSON, or a function of the request's JSON that returns JSON, any bytes, or a ``Reply``.
     """
 
     port: int
     status: int = 200
-    answer: Mapping[str, Any] | Callable[[Any], Mapping[str, Any] | bytes] = field(
+    answer: Mapping[str, Any] | Callable[[Any], Mapping[str, Any] | bytes | Reply] = field(
         default_factory=lambda: {"score": 1.0}
     )
     headers: dict[str, str] = field(default_factory=dict)
@@ -82,14 +91,19 @@ def _listening(service: Service) -> Iterator[None]:
             broken = service.broken()
             answer = b"{}" if broken else service.answer
             answer = answer(json.loads(request)) if callable(answer) else answer
-            body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+            if not isinstance(answer, Reply):
+                body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+                answer = Reply([body], {"Content-Length": str(len(body))})
             self.send_response(service.status if broken else 200)
-            for name, value in service.headers.items() if broken else ():
+            given = {"Content-Type": "application/json"} | answer.headers | (service.headers if broken else {})
+            for name, value in given.items():
                 self.send_header(name, value)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            with suppress(ConnectionError):  # whoever asked has heard enough
+                for piece in answer.pieces:
+                    self.wfile.write(piece)
+                    self.wfile.flush()
+                    time.sleep(answer.pause_s)
 
         def log_message(self, *_: object) -> None:
             pass

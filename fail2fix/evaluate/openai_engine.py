@@ -5,7 +5,6 @@ The key comes from OPENAI_API_KEY and is never printed. A request to a busy serv
 """
 
 import asyncio
-import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,9 +20,10 @@ from fail2fix.method.errors import InputError
 from fail2fix.verify.backoff import LIMIT_S, retry_policy
 
 CONCURRENT = 64
-TIMEOUT_S = 3600.0
+TIMEOUT_S = 3600.0  # of a whole answer
+MOST_BYTES = 2**24  # of an answer's body; what is longer is cut, and so no answer
 KEY = "OPENAI_API_KEY"
-GARBAGE = (json.JSONDecodeError, UnicodeDecodeError)  # of a body that is no JSON
+GARBAGE = (ValueError, RecursionError)  # of a body that is no JSON, or brackets or digits without end
 MOST_TOKENS = 2**31 - 1  # a service may claim any number
 
 
@@ -56,6 +56,26 @@ def completion_of(answer: Any) -> Completion:
     return found
 
 
+def bounded_client() -> Any:
+    """An HTTP client of the endpoint's library that reads at most `MOST_BYTES` of a body, errors included."""
+    from openai import DefaultAsyncHttpxClient
+
+    class Bounded(DefaultAsyncHttpxClient):
+        async def send(self, request: Any, **given: Any) -> Any:
+            response = await super().send(request, **given | {"stream": True})
+            body = bytearray()
+            async for piece in response.aiter_bytes():
+                body += piece[: MOST_BYTES - len(body)]
+                if len(body) == MOST_BYTES:
+                    break
+            await response.aclose()
+            # The body is decoded already, and perhaps cut.
+            headers = [(n, v) for n, v in response.headers.items() if n not in ("content-encoding", "content-length")]
+            return type(response)(response.status_code, headers=headers, content=bytes(body), request=request)
+
+    return Bounded(timeout=TIMEOUT_S)
+
+
 class OpenAIEngine:
     """Client of an endpoint; `note` is called after each answer. Raises `InputError`: the client package is missing."""
 
@@ -71,7 +91,7 @@ class OpenAIEngine:
 
         try:
             return asyncio.run(self._all(requests, label))
-        except openai.OpenAIError as error:
+        except (openai.OpenAIError, asyncio.TimeoutError) as error:
             raise InputError(
                 f"--endpoint {self._settings.endpoint}: {type(error).__name__}: {without_key(str(error))[:300]}; "
                 f"check the address, --model and {KEY}; the same command resumes the evaluation"
@@ -84,7 +104,10 @@ class OpenAIEngine:
         gate = asyncio.Semaphore(CONCURRENT)
         key = os.environ.get(KEY, "none")  # a service without keys takes any
         endpoint = self._settings.endpoint
-        async with AsyncOpenAI(base_url=endpoint, api_key=key, max_retries=0, timeout=TIMEOUT_S) as client:
+        http = bounded_client()
+        async with AsyncOpenAI(
+            base_url=endpoint, api_key=key, max_retries=0, timeout=TIMEOUT_S, http_client=http
+        ) as client:
             return list(await tqdm.gather(*(self._noted(client, gate, each) for each in requests), desc=label))
 
     async def _noted(self, client: Any, gate: asyncio.Semaphore, request: Request) -> Completion:
@@ -101,7 +124,7 @@ class OpenAIEngine:
         answer: Any = None
         with suppress(openai.BadRequestError, *GARBAGE):
             async with gate:
-                answer = await client.chat.completions.create(
+                asked = client.chat.completions.create(
                     model=self._settings.model,
                     messages=request.prompt.messages,
                     temperature=given.temperature,
@@ -110,6 +133,7 @@ class OpenAIEngine:
                     seed=request.seed,
                     extra_body=extra,
                 )
+                answer = await asyncio.wait_for(asked, TIMEOUT_S)  # the client's own limit is of each read
         return completion_of(answer)
 
     def describe(self) -> dict[str, Any]:
