@@ -31,7 +31,6 @@ from fail2fix.evaluate.judging import Judge
 from fail2fix.evaluate.prompts import ChatPrompts
 from fail2fix.evaluate.settings import Settings, check, model_parser, settings_of
 from fail2fix.guided.attempts import Choice, choose, read_attempts
-from fail2fix.guided.chats import read_words
 from fail2fix.guided.corrections import TEACHER, Ask, Proposal, Source, chat_rows, correct, worked
 from fail2fix.guided.recorded import Answers, Recorded
 from fail2fix.method.errors import InputError
@@ -104,15 +103,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     add = parser.add_argument
     add("--attempts", type=Path, nargs="+", required=True, metavar="FILE", help="files that fail2fix.collect wrote")
     add("--from", choices=get_args(Source), required=True, dest="source", help="where corrections come from")
-    add("--corrections", type=Path, metavar="YAML", help="a config with fail2fix.correction, instead of --correction")
     add("--answers", type=Path, metavar="FILE", help="recorded answers (default: OUT/answers.jsonl)")
     add_fields(parser, Choice)
     add("--most-tokens", type=int, metavar="N", help="of all recorded answers and their prompts")
     given = parser.parse_args(argv)
     with input_errors_in_one_line("teach"):
         settings = settings_of(given, {NAME: SAMPLING})
-        if given.corrections:
-            settings = replace(settings, correction=read_words(given.corrections))
         counts = teach(given, settings, Choice(**given_fields(given, Choice)))
         print(f"{given.out / CHATS}: {shown(counts)}")
         if counts.get("not asked"):

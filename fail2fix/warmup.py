@@ -38,7 +38,8 @@ from fail2fix.data.files import model_files, sha256
 from fail2fix.data.rows import read_parquet, write_parquet
 from fail2fix.data.tasks.family import family_of, near_miss
 from fail2fix.evaluate.__main__ import find_model
-from fail2fix.guided.chats import MAX_LENGTH, Chat, Mix, Mixed, first_difference, mixed_chats, read_words
+from fail2fix.evaluate.settings import read_words
+from fail2fix.guided.chats import MAX_LENGTH, Chat, Mix, Mixed, first_difference, mixed_chats
 from fail2fix.method.errors import InputError, reading
 from fail2fix.method.prompts import block_text
 from fail2fix.method.templates import Words, words_of

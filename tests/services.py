@@ -89,20 +89,19 @@ def _listening(service: Service) -> Iterator[None]:
             request = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             service.asked.append(time.monotonic())
             broken = service.broken()
-            answer = b"{}" if broken else service.answer
-            answer = answer(json.loads(request)) if callable(answer) else answer
+            given = b"{}" if broken else service.answer
+            answer = given(json.loads(request)) if callable(given) else given
             if not isinstance(answer, Reply):
                 body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
                 answer = Reply([body], {"Content-Length": str(len(body))})
             self.send_response(service.status if broken else 200)
-            given = {"Content-Type": "application/json"} | answer.headers | (service.headers if broken else {})
-            for name, value in given.items():
+            headers = {"Content-Type": "application/json"} | answer.headers | (service.headers if broken else {})
+            for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
             with suppress(ConnectionError):  # whoever asked has heard enough
                 for piece in answer.pieces:
                     self.wfile.write(piece)
-                    self.wfile.flush()
                     time.sleep(answer.pause_s)
 
         def log_message(self, *_: object) -> None:

@@ -3,6 +3,7 @@
     python -m fail2fix.evaluate --model PATH --benchmarks math500 gsm8k --out DIR
     python -m fail2fix.evaluate --model PATH --benchmarks math500 --self-correction 2 --out DIR
     python -m fail2fix.evaluate --model NAME --endpoint http://HOST:8000/v1 --benchmarks debugbench --out DIR
+    python -m fail2fix.evaluate --model PATH --file data/organism_latin/test.parquet --out DIR
     python -m fail2fix.evaluate compare DIR_A DIR_B --out DIR
 
 Sampling is each benchmark's own protocol (fail2fix/evaluate/benchmarks.py) unless an option says otherwise. Missing
@@ -10,6 +11,7 @@ sets are prepared in --data, from the hub or, with --from, from local copies. Th
 evaluation: a crash loses at most the running batch. Exit status: 0 done, 2 bad input.
 """
 
+import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -24,7 +26,7 @@ from fail2fix.data.files import MODEL_FILES, model_files, refuse_unmerged, requi
 from fail2fix.evaluate.benchmarks import BENCHMARKS
 from fail2fix.evaluate.judging import Judge
 from fail2fix.evaluate.prompts import Engine, Note
-from fail2fix.evaluate.questions import digest, load_questions
+from fail2fix.evaluate.questions import digest, drawn, load_questions, read_questions
 from fail2fix.evaluate.run import Evaluation, Questions
 from fail2fix.evaluate.scores import score_rounds
 from fail2fix.evaluate.settings import Settings, check, parse
@@ -46,28 +48,35 @@ def main(argv: Sequence[str] | None = None) -> None:
             compare(arguments[1:])
         else:
             settings, given = parse(arguments, __doc__)
-            evaluate(settings, given.data, given.folder, given.out)
+            evaluate(settings, given)
 
 
-def evaluate(settings: Settings, data: Path, folder: Path | None, out: Path) -> None:
-    """Run one evaluation, or resume it, and print its table.
+def evaluate(settings: Settings, given: argparse.Namespace) -> None:
+    """Run one evaluation, or resume it, and print its table. `given`: the command line.
 
     Raises `InputError`: wrong input, before the engine takes a GPU where that is possible.
     """
+    out = given.out
     check(settings)
     require_writable(out, "--out")
     if settings.engine == "vllm":  # of a folder on this machine, before sets are prepared
         refuse_unmerged(Path(settings.model).expanduser(), f"--model {settings.model}")
-    questions = {
-        name: load_questions(BENCHMARKS[name], data, folder, settings.limit, settings.seed)
-        for name in settings.sampling
-    }
+    limit, seed = settings.limit, settings.seed
+    if given.file:
+        questions = {name: drawn(read_questions(given.file, True), limit, seed) for name in settings.sampling}
+        if not all(questions.values()):
+            raise InputError(f"--file {given.file}: holds no problem")
+    else:
+        questions = {
+            name: load_questions(BENCHMARKS[name], given.data, given.folder, limit, seed) for name in settings.sampling
+        }
     store = Store(out)
     records, evaluation, model_digest = answer_and_judge(settings, questions, store)
     benchmarks = {}
     for name, asked in questions.items():
         store.write_records(name, records[name])
-        about = {"set": BENCHMARKS[name].set_name, "task": BENCHMARKS[name].task, "questions_digest": digest(asked)}
+        about = {"set": str(given.file) if given.file else BENCHMARKS[name].set_name, "task": asked[0].task}
+        about |= {"questions_digest": digest(asked)}
         benchmarks[name] = about | {"rounds": score_rounds(records[name], asked)}
     result = {"format": FORMAT, "settings": asdict(settings), "model_digest": model_digest, "versions": versions()}
     result |= {"benchmarks": benchmarks, "engine": evaluation.engine.describe() if evaluation.engine else None}

@@ -105,6 +105,8 @@ class OpenAIEngine:
         key = os.environ.get(KEY, "none")  # a service without keys takes any
         endpoint = self._settings.endpoint
         http = bounded_client()
+        # The first error ends all requests and is told; asyncio would print those that end beside it.
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
         async with AsyncOpenAI(
             base_url=endpoint, api_key=key, max_retries=0, timeout=TIMEOUT_S, http_client=http
         ) as client:

@@ -78,7 +78,26 @@ def model_parser(command: str, description: str | None, model_required: bool = T
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder, or one to be resumed")
     add_fields(parser, Sampling, show_defaults=False)  # each command and benchmark has its own
     add_fields(parser, Settings)
+    words = "a config with fail2fix.correction, instead of --correction"
+    parser.add_argument("--corrections", type=Path, metavar="YAML", help=words)
     return parser
+
+
+def read_words(config: Path) -> dict[str, str]:
+    """Read template and words from a YAML file; a template has words of its own. Raises `InputError`: none there."""
+    from omegaconf import OmegaConf
+
+    if not config.is_file():
+        raise InputError(f"--corrections {config}: no such file: give a config with fail2fix.correction")
+    said = OmegaConf.load(config)
+    names = ("template", "header", "instruction")
+    given = {name: OmegaConf.select(said, f"fail2fix.correction.{name}") for name in names}
+    words = {name: word for name, word in given.items() if isinstance(word, str)}
+    if not ("template" in words or len(words) == 2):
+        raise InputError(
+            f"--corrections {config}: want fail2fix.correction.header and .instruction, or .template, in it"
+        )
+    return words
 
 
 def parse(arguments: Sequence[str], description: str | None) -> tuple[Settings, argparse.Namespace]:
@@ -86,11 +105,14 @@ def parse(arguments: Sequence[str], description: str | None) -> tuple[Settings, 
     parser = model_parser("evaluate", description)
     add = parser.add_argument
     names = f"of {', '.join(BENCHMARKS)}"
-    add("--benchmarks", nargs="+", required=True, choices=BENCHMARKS, metavar="NAME", help=names)
+    asked = parser.add_mutually_exclusive_group(required=True).add_argument
+    asked("--benchmarks", nargs="+", choices=BENCHMARKS, metavar="NAME", help=names)
+    asked("--file", type=Path, help="a file of problems in verl's form, such as a task family's test.parquet")
     add("--data", type=Path, default=Path("data"), metavar="DIR", help="prepared sets, DIR/NAME/test.parquet (data)")
     add("--from", type=Path, dest="folder", metavar="FOLDER", help="local copies to prepare missing sets from")
     given = parser.parse_args(arguments)
-    return settings_of(given, {name: BENCHMARKS[name].sampling for name in given.benchmarks}), given
+    file = {given.file.stem: Sampling()} if given.file else {}
+    return settings_of(given, file or {name: BENCHMARKS[name].sampling for name in given.benchmarks}), given
 
 
 def settings_of(given: argparse.Namespace, sampling: dict[str, Sampling]) -> Settings:
@@ -98,6 +120,8 @@ def settings_of(given: argparse.Namespace, sampling: dict[str, Sampling]) -> Set
     sampled, values = (given_fields(given, kind) for kind in (Sampling, Settings))
     values["sampling"] = {name: replace(each, **sampled) for name, each in sampling.items()}
     values["thinking_marks"] = tuple(map(tuple, values.get("thinking_marks", ())))
+    if given.corrections:
+        values["correction"] = read_words(given.corrections)
     return Settings(given.model, engine="openai" if values.get("endpoint") else "vllm", **values)
 
 

@@ -56,23 +56,6 @@ class Mixed:
     left_out: int = 0
 
 
-def read_words(config: Path) -> dict[str, str]:
-    """Read template and words from a YAML file; a template has words of its own. Raises `InputError`: none there."""
-    from omegaconf import OmegaConf
-
-    if not config.is_file():
-        raise InputError(f"--corrections {config}: no such file: give a config with fail2fix.correction")
-    said = OmegaConf.load(config)
-    names = ("template", "header", "instruction")
-    given = {name: OmegaConf.select(said, f"fail2fix.correction.{name}") for name in names}
-    words = {name: word for name, word in given.items() if isinstance(word, str)}
-    if not ("template" in words or len(words) == 2):
-        raise InputError(
-            f"--corrections {config}: want fail2fix.correction.header and .instruction, or .template, in it"
-        )
-    return words
-
-
 def first_difference(attempt: str, solution: str) -> str:
     """A diagnosis from texts alone: the attempt's first line that is not the solution's; "" if there is none."""
     for wrong, right in zip_longest(attempt.strip().splitlines(), solution.strip().splitlines()):

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from fail2fix.data.rows import verl_row, write_splits
+from fail2fix.data.rows import verl_row, write_parquet, write_splits
 from fail2fix.data.sets import all_sets, find_set
+from fail2fix.data.tasks import chain
 from fail2fix.evaluate.__main__ import main
 from fail2fix.evaluate.benchmarks import BENCHMARKS, Sampling
 from fail2fix.evaluate.questions import load_questions, read_questions
 from fail2fix.evaluate.run import plan_batches
 from fail2fix.evaluate.settings import Settings, request_seed
-from fail2fix.evaluate.store import Store
+from fail2fix.evaluate.store import Store, read_records
 from fail2fix.method.errors import InputError
 from tests.evaluate.rows import question
+from tests.guided.classroom import Count, completion, question_of, rows_of, training_file
+from tests.services import serving
 
 
 @pytest.fixture
@@ -59,6 +63,10 @@ BAD = [
     (["--benchmarks", "gsm8k", "--channel", "x"], "--channel"),
     (["--benchmarks", "math500", "--from", "/nonexistent"], "math500"),
     (["--benchmarks", "gsm8k"], "config.json"),
+    (["--limit", "3"], "one of the arguments --benchmarks --file is required"),
+    (["--benchmarks", "gsm8k", "--file", "FILE"], "not allowed with argument"),
+    (["--file", "FILE"], "FILE: not a parquet file"),
+    (["--file", "FILE", "--corrections", "mine.yaml"], "--corrections mine.yaml: no such file"),
     (["--benchmarks", "gsm8k", "--out", "FILE"], "FILE is a file: choose another folder"),
     (["--benchmarks", "gsm8k", "--out", "FILE/out"], "FILE is a file"),
     (["--benchmarks", "math500", "--data", "FILE"], "--data FILE/math500: "),
@@ -91,6 +99,36 @@ def test_a_model_with_an_unmerged_adapter_is_refused(
     arguments = ("--model", str(tmp_path / "model"), "--data", str(data), "--out", str(tmp_path / "out"))
     assert "export the checkpoint with scripts/export.sh" in failed(capsys, *arguments, "--benchmarks", "gsm8k")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_of_problems_is_evaluated_in_the_words_of_a_config(tmp_path: Path) -> None:
+    """A model that is right about every second problem, and never when it is shown an attempt."""
+    training_file(tmp_path)
+    (tmp_path / "mine.yaml").write_text('fail2fix: {correction: {header: "Look:", instruction: Again.}}')
+
+    def answer(request: Any) -> dict[str, Any]:
+        solution = chain.worked_solution(question_of(request))
+        attempted = request["messages"][0]["content"].endswith("Again.")
+        return completion("7" if attempted or int(solution.split()[-1]) % 2 else solution)
+
+    counted = Count(answer)
+    with serving(answer=counted) as service:
+        arguments = ["--model", "m", "--endpoint", f"{service.url}v1", "--file", str(tmp_path / "test.parquet")]
+        arguments += ["--corrections", str(tmp_path / "mine.yaml"), "--self-correction", "1"]
+        for _ in range(2):
+            main([*arguments, "--out", str(tmp_path / "out")])
+    assert counted.calls == 8
+    first, second = json.loads((tmp_path / "out" / "evaluation.json").read_text())["benchmarks"]["test"]["rounds"]
+    truths = [int(row["reward_model"]["ground_truth"]) for row in rows_of(tmp_path / "test.parquet")]
+    assert first["accuracy"]["value"] == sum(truth % 2 == 0 for truth in truths) / 4
+    assert second["accuracy"]["value"] == 0
+    assert "Look:" in read_records(tmp_path / "out", "test")[-1]["prompt"]
+
+
+def test_a_file_without_a_problem_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_parquet(tmp_path / "none.parquet", [])
+    arguments = ("--model", "m", "--endpoint", "http://127.0.0.1:9", "--file", str(tmp_path / "none.parquet"))
+    assert "holds no problem" in failed(capsys, *arguments, "--out", str(tmp_path / "out"))
 
 
 def test_compare_needs_finished_evaluations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,17 @@ from fail2fix.method.templates import template_class, words_of
 from fail2fix.method.templates.diagnosis import HEADING
 from fail2fix.teach import main
 from tests.guided.classroom import (
-    GARBAGE, Answer, Count, completion, in_text, lies, question_of, rows_of, student, teacher, training_file,
+    GARBAGE,
+    Answer,
+    Count,
+    completion,
+    in_text,
+    lies,
+    question_of,
+    rows_of,
+    student,
+    teacher,
+    training_file,
 )  # fmt: skip
 from tests.services import Reply, serving
 from tests.tiers import heavy_where
@@ -81,7 +91,9 @@ def test_worked_solutions_and_a_teacher_correct_every_attempt(attempts: Path, tm
         assert {row["problem"] for row in chats if row["kind"] == "base"} == {row["problem"] for row in chats}
 
 
-@pytest.mark.parametrize("kind", heavy_where(GARBAGE, set(GARBAGE) - {"nothing", "truncated", "a list", "no heading", "lies"}))
+@pytest.mark.parametrize(
+    "kind", heavy_where(GARBAGE, set(GARBAGE) - {"nothing", "truncated", "a list", "no heading", "lies"})
+)
 def test_garbage_and_lies_are_no_chats(
     attempts: Path, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from fail2fix.evaluate.settings import read_words
+from tests.verl_ext.test_contract import config
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = ROOT / "scripts" / "docker" / "Dockerfile"
 SCRIPTS = sorted(ROOT.glob("scripts/*.sh")) + [ROOT / ".ci" / "run"]
@@ -282,23 +285,46 @@ def test_retry_needs_a_number(arguments: list[str]) -> None:
     assert re.fullmatch(r"train_setup: --retry .*: needs a number of restarts\n", done.stderr)
 
 
-def guided(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def guided(
+    tmp_path: Path, *arguments: str, setup: str = "gsm8k", **environment: str
+) -> subprocess.CompletedProcess[str]:
     """The guided start, with a Python that says what it was asked to run."""
     places = {"PYTHON": "/bin/echo", "DATA": str(tmp_path / "data"), "GUIDED": str(tmp_path / "guided")}
-    return call(ROOT / "scripts" / "train_guided_gsm8k_1gpu.sh", *arguments, **places | environment)
+    return call(ROOT / "scripts" / "train_guided.sh", setup, *arguments, **places | environment)
 
 
-def test_a_guided_start_is_five_commands_and_each_reads_what_the_one_before_wrote(tmp_path: Path) -> None:
-    commands = guided(tmp_path, "a=1", TEMPLATE="verdict").stdout.splitlines()
-    modules = [command.split()[1] for command in commands]
-    assert modules == [f"fail2fix.{name}" for name in ("prepare", "collect", "teach", "warmup", "train")]
-    _, collect, teach, warmup, train = commands
+def finished_run(tmp_path: Path, experiment: str, step: int) -> Path:
+    """What a training leaves."""
+    folder = tmp_path / "guided" / experiment / "run"
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "finished").touch()
+    (folder / "checkpoints" / "latest_checkpointed_iteration.txt").write_text(str(step))
+    return folder
+
+
+GUIDED = "gsm8k-qwen2.5-0.5b-guided-cipo"
+
+
+def test_a_guided_start_is_one_command_and_each_stage_reads_what_the_one_before_wrote(tmp_path: Path) -> None:
+    started = guided(tmp_path, "a=1", TEMPLATE="verdict")
+    prepare, collect, teach, warmup, train = started.stdout.splitlines()
+    assert prepare.startswith("-m fail2fix.prepare gsm8k ")
     out = tmp_path / "guided"
-    assert f"--data {tmp_path}/data/train.parquet --out {out}/attempts " in collect
+    assert f"fail2fix.collect --model Qwen/Qwen2.5-0.5B-Instruct --data {tmp_path}/data/train.parquet " in collect
+    assert f" --out {out}/attempts " in collect
     assert f"--attempts {out}/attempts/attempts.parquet --out {out}/chats --from own --model Qwen/" in teach
     assert '--correction {"template": "verdict"}' in teach
     assert f"--chats {out}/chats/chats.parquet --out {out}/start " in warmup
-    assert f" actor_rollout_ref.model.path={out}/start fail2fix.correction.template=verdict a=1" in train
+    assert f" actor_rollout_ref.model.path={out}/start fail2fix.run.root={out} fail2fix.run.name=run " in train
+    assert train.endswith(" fail2fix.correction.template=verdict a=1")
+    # This training saved nothing: nothing is exported.
+    assert started.stderr.endswith("train_guided: stopped before its last step; the same command resumes\n")
+    run = finished_run(tmp_path, GUIDED, 200)
+    *_, export, evaluate = guided(tmp_path, "a=1", TEMPLATE="verdict").stdout.splitlines()
+    trained = f"{out}/trained-cipo-200"
+    assert export == f"-m fail2fix.export {run}/checkpoints/global_step_200 {trained}"
+    assert f"--model {trained} --file {tmp_path}/data/test.parquet --out {out}/evaluation-cipo-200 " in evaluate
+    assert evaluate.endswith('--correction {"template": "verdict"}')
 
 
 def test_a_guided_start_repeats_no_finished_stage_and_runs_none_in_a_dry_run(tmp_path: Path) -> None:
@@ -309,23 +335,79 @@ def test_a_guided_start_repeats_no_finished_stage_and_runs_none_in_a_dry_run(tmp
         f"fail2fix.{name}" for name in ("teach", "warmup", "train")
     ]
     dry = guided(tmp_path, "--dry-run")
-    assert [line.split()[3] for line in dry.stderr.splitlines()] == ["fail2fix.teach", "fail2fix.warmup"]
+    assert [line.split()[3] for line in dry.stderr.splitlines()] == [
+        f"fail2fix.{name}" for name in ("teach", "warmup", "export", "evaluate")
+    ]
     (training,) = dry.stdout.splitlines()
-    assert training.endswith(
-        "actor_rollout_ref.model.path=Qwen/Qwen2.5-0.5B-Instruct fail2fix.correction.template=default --dry-run"
+    assert " actor_rollout_ref.model.path=Qwen/Qwen2.5-0.5B-Instruct fail2fix.run.root=" in training
+    assert training.endswith(" fail2fix.correction.template=default --dry-run")
+    finished_run(tmp_path, GUIDED, 7)
+    for name in ("guided/chats/chats.parquet", "guided/evaluation-cipo-7/evaluation.json"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    (tmp_path / "guided" / "trained-cipo-7").mkdir()
+    # A warm-up compares its inputs itself.
+    assert [line.split()[1] for line in guided(tmp_path).stdout.splitlines()] == ["fail2fix.warmup"]
+
+
+def test_a_guided_start_ends_where_a_stage_fails(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.parquet").touch()
+    done = guided(tmp_path, PYTHON="/bin/false")
+    assert done.returncode == 1
+    assert [line.split()[3] for line in done.stderr.splitlines() if "-m" in line] == ["fail2fix.collect"]
+
+
+def test_a_guided_start_goes_on_with_its_own_settings_only(tmp_path: Path) -> None:
+    assert guided(tmp_path).returncode == 0
+    done = guided(tmp_path, FROM="teacher", TEACHER="big", ENDPOINT="http://h/v1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(
+        r"train_guided: .*/settings: made with other settings \(.*\): choose another NAME\n", done.stderr
     )
+    assert guided(tmp_path, MOST_TOKENS="9").returncode == 0, "a larger budget continues"
 
 
 def test_a_guided_start_asks_the_teacher_that_is_named(tmp_path: Path) -> None:
-    done = guided(tmp_path, FROM="teacher", TEACHER="big", ENDPOINT="http://h/v1", WORDS="mine.yaml")
+    asked = {"FROM": "teacher", "TEACHER": "big", "ENDPOINT": "http://h/v1", "ANSWERS": "a.jsonl"}
+    done = guided(tmp_path / "teacher", WORDS="mine.yaml", **asked)
     assert "--from teacher --model big --endpoint http://h/v1 " in done.stdout
-    assert "--corrections mine.yaml" in done.stdout
+    assert "--corrections mine.yaml --answers a.jsonl" in done.stdout
     assert "fail2fix.correction.template" not in done.stdout
-    assert "--from worked --samples" in guided(tmp_path, FROM="worked").stdout
-    assert guided(tmp_path, ENGINE="--dtype float32").stdout.count(" --dtype float32") == 2, "collect and teach"
+    assert "--from worked --samples" in guided(tmp_path / "worked", FROM="worked").stdout
+    engine = guided(tmp_path / "engine", ENGINE="--dtype float32")
+    assert engine.stdout.count(" --dtype float32") == 2, "collect and teach"
     refused = guided(tmp_path, FROM="nobody")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr == "train_guided: FROM=nobody: want own, teacher or worked\n"
+
+
+@pytest.mark.parametrize("setup", ["organism_latin", "organism_sorting", "chain", "sorting", "two_digit"])
+def test_a_guided_start_on_a_cpu_needs_the_name_of_its_setup_only(tmp_path: Path, setup: str) -> None:
+    done = guided(tmp_path, "--dry-run", setup=setup, VERL_PLATFORM="cpu")
+    assert f"+ scripts/prepare_setup.sh {setup}\n" in done.stderr
+    # The model, the words and the lengths are the setup's own.
+    given = config(f"setup={setup}", name="cipo")
+    model = str(ROOT / given.actor_rollout_ref.model.path)
+    words, file = given.fail2fix.correction, re.search(r"--corrections (\S+)", done.stderr)
+    assert file
+    assert read_words(ROOT / file[1]) == {"header": words.header, "instruction": words.instruction}
+    assert f"fail2fix.collect --model {model} " in done.stderr
+    assert f" --max-tokens {given.data.max_response_length} " in done.stderr
+    assert f" actor_rollout_ref.model.path={model} " in done.stdout
+    assert re.search(r" trainer\.logger=\[file\] device=cpu(_fp32)? --dry-run$", done.stdout.strip())
+    own = guided(tmp_path, "--dry-run", "device=cpu_fp32", setup=setup, VERL_PLATFORM="cpu").stdout
+    assert re.findall("device=[a-z_0-9]+", own) == ["device=cpu_fp32"]
+
+
+@pytest.mark.parametrize(
+    ("setup", "words"), [("", "usage: "), ("a=1", "usage: "), ("deepscaler", "SETUP deepscaler: give its MODEL")]
+)
+def test_a_guided_start_says_what_is_missing(tmp_path: Path, setup: str, words: str) -> None:
+    done = guided(tmp_path, setup=setup)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"train_guided: {words}")
+    assert done.stderr.count("\n") == 1
 
 
 def cluster(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
