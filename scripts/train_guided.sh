@@ -110,7 +110,10 @@ SAID="$MODEL $DATA $FROM $TEACHER ${CORRECTION[*]} $PROBLEMS $SAMPLES $MAX_TOKEN
 if [[ -f $GUIDED/settings && $(<"$GUIDED/settings") != "$SAID" ]]; then
   fail "$GUIDED/settings: made with other settings ($(<"$GUIDED/settings")): choose another NAME"
 fi
-[[ $DRY_RUN ]] || { mkdir -p "$GUIDED" && echo "$SAID" >"$GUIDED/settings"; }
+if [[ ! $DRY_RUN ]]; then
+  rm -rf "$GUIDED"/.start.* "$GUIDED"/.trained-* # what a kill left of a model in the making
+  mkdir -p "$GUIDED" && echo "$SAID" >"$GUIDED/settings"
+fi
 
 [[ -f $DATA/train.parquet && ($MODEL != /* || -d $MODEL) ]] || run scripts/prepare_setup.sh "$SETUP"
 [[ -f $GUIDED/attempts/attempts.parquet ]] || stage fail2fix.collect --model "$MODEL" --data "$DATA/train.parquet" \

@@ -126,7 +126,8 @@ def test_an_endpoint_answers_like_the_engine(bench: Bench, data: Path, tmp_path:
         endpoint = ("--endpoint", f"http://127.0.0.1:{port}/v1")
         finish(command(bench, data, tmp_path / "endpoint", *endpoint), tmp_path / "endpoint.log")
     ours, theirs = (read_records(tmp_path / name, "gsm8k") for name in ("engine", "endpoint"))
-    assert [row["response"] for row in theirs] == [row["response"] for row in ours]
+    # The engine decodes as training does; a service's stream of text holds back an unfinished character, and ends.
+    assert [row["response"] for row in theirs] == [row["response"].rstrip("\ufffd") for row in ours]
     assert [row["prompt_tokens"] for row in theirs] == [row["prompt_tokens"] for row in ours]
 
 

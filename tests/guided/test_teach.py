@@ -203,12 +203,17 @@ def test_marks_in_a_teachers_text_stay_in_the_response(attempts: Path, tmp_path:
     check(chats, "diagnosis")
 
 
-def test_recorded_answers_replay_byte_for_byte_without_the_teacher(attempts: Path, tmp_path: Path) -> None:
-    with serving(answer=Count(teacher, broken=3, otherwise=lies)) as service:
-        taught(attempts, tmp_path / "first", service.url)
-    recorded = tmp_path / "first" / "answers.jsonl"
-    before = recorded.read_bytes()
-    taught(attempts, tmp_path / "second", NOBODY, "--answers", str(recorded))
+@pytest.mark.parametrize(("source", "answer"), [("teacher", teacher), ("own", student)])
+def test_recorded_answers_replay_byte_for_byte_without_the_teacher(
+    attempts: Path, tmp_path: Path, source: str, answer: Answer
+) -> None:
+    """From any folder, and in any order of the answers in the file."""
+    with serving(answer=Count(answer, broken=3, otherwise=lies)) as service:
+        taught(attempts, tmp_path / "first", service.url, source=source)
+    recorded = tmp_path / "answers.jsonl"
+    lines = (tmp_path / "first" / "answers.jsonl").read_bytes().splitlines(keepends=True)
+    recorded.write_bytes(before := b"".join(reversed(lines)))
+    taught(attempts, tmp_path / "second", NOBODY, "--answers", str(recorded), source=source)
     assert recorded.read_bytes() == before
     chats = [(tmp_path / name / "chats.parquet").read_bytes() for name in ("first", "second")]
     assert chats[0] == chats[1]
