@@ -101,6 +101,7 @@ class HeldOutConfig:
     enabled: bool = False
     problems: int | None = None  # null: the whole validation set
     samples: int = 4  # corrections a prompt at each validation
+    revisions: int = 0  # of each of the policy's own answers at each validation; 0: none
     file: str | None = None
 
 

@@ -338,7 +338,7 @@ class Fail2FixTrainer(TrainingLoop):
         if self.settings.held_out.enabled:
             self.held_out = load_held_out(self.config, starting, self.prompt_builder, self.reading.end_of_turn)
 
-    def held_out_answers(self, requests: Requests, samples: int) -> tuple[Stream, list[str]]:
+    def held_out_answers(self, requests: Requests, samples: int, first: int) -> tuple[Stream, list[str]]:
         do_sample = self.config.actor_rollout_ref.rollout.val_kwargs.do_sample
-        answers = self.generation.ask_held_out(requests, samples, self.global_steps, do_sample)
+        answers = self.generation.ask_held_out(requests, samples, self.global_steps, do_sample, first)
         return answers, self.tokenizer.batch_decode(answers.rows.batch["responses"], skip_special_tokens=True)

@@ -98,6 +98,7 @@ def test_offline_replays_a_stored_pool_within_a_budget_and_held_out_corrections_
     run = trained(
         bench, "offline", "cipo_offline", "trainer.total_training_steps=9", f"fail2fix.budget.rollouts={spent + 5}",
         "fail2fix.held_out.enabled=true", "fail2fix.held_out.problems=12", "fail2fix.held_out.samples=2",
+        "fail2fix.held_out.revisions=2",
         "trainer.val_before_train=true", "trainer.test_freq=50", "trainer.save_freq=50",
     )  # fmt: skip
     check_closed_form(run, "cipo_offline")
@@ -109,6 +110,7 @@ def test_offline_replays_a_stored_pool_within_a_budget_and_held_out_corrections_
     for step in (1, 2):
         assert not replayed_problems(run, step) & base_uids(run, step)
     check_held_out(run.folder, rows)
+    check_own_answers(run.folder, rows)
 
 
 def check_held_out(folder: Path, rows: dict[int, dict[str, Any]]) -> None:
@@ -124,6 +126,19 @@ def check_held_out(folder: Path, rows: dict[int, dict[str, Any]]) -> None:
         assert rows[step]["fail2fix/held_out/fix_rate"] == pytest.approx(np.mean(by_side[False]))
         assert {"gain_over_keep", "gain_over_resolve"} <= {name.rsplit("/", 1)[-1] for name in rows[step]}
     assert asked[0] == asked[1]
+
+
+def check_own_answers(folder: Path, rows: dict[int, dict[str, Any]]) -> None:
+    """Each problem is solved once and that answer revised twice; the metrics are those of the dump."""
+    for step in (0, 2):
+        dumped = (folder / "own_answers" / f"{step}.jsonl").read_text().splitlines()
+        lines = [json.loads(line) for line in dumped]
+        places = [line["place"] for line in lines]
+        assert len(lines) == 2 * len(set(places)) > 0
+        row = {name.rsplit("/", 1)[-1]: rows[step][name] for name in rows[step] if "/own_answers/" in name}
+        assert row["problems"] == len(set(places)) + row["skipped"]
+        assert row["revised"] == pytest.approx(np.mean([line["correct"] for line in lines]))
+        assert row["accuracy"] == pytest.approx(np.mean([line["attempt_correct"] for line in lines]))
 
 
 def test_dapo_under_the_method_refills_both_streams_and_punishes_overlong_responses(bench: Bench) -> None:
