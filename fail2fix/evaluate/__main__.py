@@ -3,13 +3,16 @@
     python -m fail2fix.evaluate --model PATH --benchmarks math500 gsm8k --out DIR
     python -m fail2fix.evaluate --model PATH --benchmarks math500 --self-correction 2 --out DIR
     python -m fail2fix.evaluate --model NAME --endpoint http://HOST:8000/v1 --benchmarks debugbench --out DIR
+    python -m fail2fix.evaluate --model PATH --file data/mine/test.parquet --out DIR
     python -m fail2fix.evaluate compare DIR_A DIR_B --out DIR
+    python -m fail2fix.evaluate table NAME=DIR... --out DIR
 
 Sampling is each benchmark's own protocol (fail2fix/evaluate/benchmarks.py) unless an option says otherwise. Missing
 sets are prepared in --data, from the hub or, with --from, from local copies. The same command resumes an interrupted
 evaluation: a crash loses at most the running batch. Exit status: 0 done, 2 bad input.
 """
 
+import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -21,13 +24,14 @@ from fail2fix.console.command_line import run_command
 from fail2fix.console.printable import input_errors_in_one_line
 from fail2fix.data.atomic import write_json
 from fail2fix.data.files import MODEL_FILES, model_files, refuse_unmerged, require_writable, sha256
-from fail2fix.evaluate.benchmarks import BENCHMARKS
+from fail2fix.evaluate.benchmarks import BENCHMARKS, Benchmark
 from fail2fix.evaluate.judging import Judge
 from fail2fix.evaluate.prompts import Engine, Note
-from fail2fix.evaluate.questions import digest, load_questions
+from fail2fix.evaluate.questions import digest, drawn, load_questions, read_questions
+from fail2fix.evaluate.results_table import main as results_table
 from fail2fix.evaluate.run import Evaluation, Questions
 from fail2fix.evaluate.scores import score_rounds
-from fail2fix.evaluate.settings import Settings, check, parse
+from fail2fix.evaluate.settings import FILE, Settings, check, parse
 from fail2fix.evaluate.store import RESULT, Rows, Store
 from fail2fix.evaluate.table import print_table
 from fail2fix.method.errors import InputError, reading
@@ -44,30 +48,37 @@ def main(argv: Sequence[str] | None = None) -> None:
             from fail2fix.evaluate.compare_command import main as compare  # draws with matplotlib
 
             compare(arguments[1:])
+        elif arguments[:1] == ["table"]:
+            results_table(arguments[1:])
         else:
             settings, given = parse(arguments, __doc__)
-            evaluate(settings, given.data, given.folder, given.out)
+            evaluate(settings, given)
 
 
-def evaluate(settings: Settings, data: Path, folder: Path | None, out: Path) -> None:
-    """Run one evaluation, or resume it, and print its table.
+def evaluate(settings: Settings, given: argparse.Namespace) -> None:
+    """Run one evaluation, or resume it, and print its table. ``given``: the command line's places.
 
     Raises `InputError`: wrong input, before the engine takes a GPU where that is possible.
     """
     check(settings)
+    out: Path = given.out
     require_writable(out, "--out")
     if settings.engine == "vllm":  # of a folder on this machine, before sets are prepared
         refuse_unmerged(Path(settings.model).expanduser(), f"--model {settings.model}")
-    questions = {
-        name: load_questions(BENCHMARKS[name], data, folder, settings.limit, settings.seed)
-        for name in settings.sampling
-    }
+    limits = settings.limit, settings.seed
+    if given.file:
+        questions = {FILE: drawn(read_questions(given.file, numbered=True), *limits)}
+    else:
+        questions = {
+            name: load_questions(BENCHMARKS[name], given.data, given.folder, *limits) for name in settings.sampling
+        }
     store = Store(out)
     records, evaluation, model_digest = answer_and_judge(settings, questions, store)
     benchmarks = {}
     for name, asked in questions.items():
         store.write_records(name, records[name])
-        about = {"set": BENCHMARKS[name].set_name, "task": BENCHMARKS[name].task, "questions_digest": digest(asked)}
+        benchmark = BENCHMARKS.get(name, Benchmark(name, str(given.file)))
+        about = {"set": benchmark.set_name, "task": benchmark.task, "questions_digest": digest(asked)}
         benchmarks[name] = about | {"rounds": score_rounds(records[name], asked)}
     result = {"format": FORMAT, "settings": asdict(settings), "model_digest": model_digest, "versions": versions()}
     result |= {"benchmarks": benchmarks, "engine": evaluation.engine.describe() if evaluation.engine else None}
