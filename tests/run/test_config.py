@@ -45,6 +45,7 @@ CHOICES = {
     "skip_old_log_probs": False,
     "correction.enabled": True,
     "correction.refill": False,
+    "correction.alternate": False,
     "correction.form": PromptForm.block,
     "correction.thinking": Thinking.strip,
     "correction.thinking_marks": [],
