@@ -5,7 +5,8 @@
 #   scripts/compare.sh grpo_bs256 cipo --seeds 3 --rollouts 1536 setup=chain --out outputs/cipo-or-grpo
 #   PYTHON=python scripts/compare.sh grpo_bs256 cipo --seeds 3 --rollouts 102400 setup=gsm8k
 #
-#   --seeds N             seeds 0 to N - 1
+#   --seeds N             how many seeds
+#   --first-seed S        seeds S to S + N - 1 (0)
 #   --rollouts BUDGET     training rollouts of each run; without it, the configs' own length
 #   --out DIR             where everything goes (outputs/compare)
 #   --unequal             compare runs whose rollouts differ by more than 1 %, with a warning; else exit 2

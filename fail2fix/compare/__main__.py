@@ -35,7 +35,8 @@ def main(argv: Sequence[str] | None = None, train: Sequence[str] = TRAIN) -> int
     overrides = tuple(word for word in given.words if "=" in word or word.startswith("~"))
     configs = tuple(word for word in given.words if word not in overrides)
     try:
-        plan = ComparisonPlan(given.out.resolve(), configs, given.seeds, given.rollouts, overrides, tuple(train))
+        seeds = given.seeds, given.rollouts, given.first_seed
+        plan = ComparisonPlan(given.out.resolve(), configs, *seeds, overrides, tuple(train))
         return compare(given, plan)
     except (InputError, RunError) as error:
         print(f"compare: error: {one_line(str(error))}", file=sys.stderr)
@@ -54,7 +55,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         epilog=__doc__.split("\n\n", 2)[2],
     )
     parser.add_argument("words", nargs="*", metavar="CONFIG | key=value", help="configs, and Hydra overrides for all")
-    parser.add_argument("--seeds", type=int, required=True, metavar="N", help="seeds 0 to N - 1")
+    parser.add_argument("--seeds", type=int, required=True, metavar="N", help="how many seeds")
+    parser.add_argument("--first-seed", type=int, default=0, metavar="S", help="seeds S to S + N - 1 (default: 0)")
     parser.add_argument("--rollouts", type=int, metavar="BUDGET", help="of each run (default: the configs' own length)")
     parser.add_argument("--out", type=Path, default=Path("outputs/compare"), metavar="DIR", help="default: %(default)s")
     parser.add_argument("--unequal", action="store_true", help="compare unequal rollouts, with a warning")

@@ -67,7 +67,8 @@ class Run:
 
 @dataclass(frozen=True)
 class ComparisonPlan:
-    """A comparison: ``configs`` in the order given, the first being the reference; seeds 0 to ``seeds`` - 1.
+    """A comparison: ``configs`` in the order given, the first being the reference, each with ``seeds`` seeds from
+    ``first_seed`` on.
 
     Raises ``InputError``: a name that cannot be a folder's, a config given twice, fewer than two configs, no seed or no
     rollouts. Also for an override of a key that the comparison sets.
@@ -77,6 +78,7 @@ class ComparisonPlan:
     configs: tuple[str, ...]
     seeds: int
     rollouts: int | None = None
+    first_seed: int = 0
     overrides: tuple[str, ...] = ()
     train: tuple[str, ...] = TRAIN
 
@@ -89,7 +91,9 @@ class ComparisonPlan:
         if len(self.configs) < 2:
             raise InputError(f"{len(self.configs)} config given: a comparison takes two or more")
         if self.seeds < 1:
-            raise InputError(f"--seeds {self.seeds}: give 1 or more; 3 means seeds 0, 1 and 2")
+            raise InputError(f"--seeds {self.seeds}: give 1 or more; 3 means three seeds, from --first-seed on")
+        if self.first_seed < 0:
+            raise InputError(f"--first-seed {self.first_seed}: give 0 or more")
         if self.rollouts is not None and self.rollouts < 1:
             raise InputError(f"--rollouts {self.rollouts}: give 1 or more")
         for override in self.overrides:
@@ -99,7 +103,8 @@ class ComparisonPlan:
     @property
     def runs(self) -> tuple[Run, ...]:
         """All runs, seed by seed, so that an interrupted comparison has whole seeds."""
-        return tuple(self._run(config, seed) for seed in range(self.seeds) for config in self.configs)
+        seeds = range(self.first_seed, self.first_seed + self.seeds)
+        return tuple(self._run(config, seed) for seed in seeds for config in self.configs)
 
     def _run(self, config: str, seed: int) -> Run:
         name = f"{config}-seed{seed}"
@@ -125,6 +130,7 @@ class ComparisonPlan:
             # Two, not one: verl deletes the older before it names the newer.
             "trainer.max_actor_ckpt_to_keep": 2,
             "fail2fix.held_out.enabled": "true",
+            "fail2fix.held_out.revisions": 2,
             "fail2fix.held_out.file": self.out / "held_out_attempts.parquet",
         }
         given = {key_of(override) for override in self.overrides}

@@ -14,6 +14,7 @@ from typing import Any
 
 from fail2fix.compare.origin import MODEL, Origin, differing, origin_of
 from fail2fix.compare.plan import Fingerprint
+from fail2fix.compare.revisions import Revisions, read_revisions
 from fail2fix.data.atomic import write_whole
 from fail2fix.method.errors import InputError, reading
 from fail2fix.report.reading import (
@@ -74,12 +75,13 @@ class ValidatedStep:
     """Counts of a validated step, each (right samples, samples).
 
     ``problems``: {hash: counts}. ``attempts``: {attempt: counts of its corrections that have a verdict}, None where
-    none were held out.
+    none were held out. ``own``: the policy's own answers and their revisions.
     """
 
     step: int
     problems: dict[str, tuple[int, int]]
     attempts: dict[Attempt, tuple[int, int]] | None
+    own: Revisions | None = None
 
 
 @dataclass(frozen=True)
@@ -153,12 +155,13 @@ def _count(folder: Path, step: int) -> tuple[ValidatedStep, int]:
     rows = read_validation(folder, step)
     errors = sum(row.get("verify_status") == ERROR for row in rows)
     problems = tally((_hash(row["input"]), is_right(row), 1) for row in rows)
+    own = read_revisions(folder, step, list(problems), rows)
     path = folder / "held_out_corrections" / f"{step}.jsonl"
     if not path.exists():
-        return ValidatedStep(step, problems, None), errors
+        return ValidatedStep(step, problems, None, own), errors
     corrections = read_lines(path, ATTEMPT_FIELDS)
     errors += sum(row.get("status") == ERROR for row in corrections)
-    return ValidatedStep(step, problems, _attempts(corrections)), errors
+    return ValidatedStep(step, problems, _attempts(corrections), own), errors
 
 
 def _attempts(corrections: Sequence[Row]) -> dict[Attempt, tuple[int, int]]:
@@ -253,6 +256,7 @@ def _validated_step(part: Row) -> ValidatedStep:
         step=part["step"],
         problems={problem: (correct, n) for problem, (correct, n) in part["problems"].items()},
         attempts={(problem, name, right): (correct, n) for problem, name, right, correct, n in rows} or None,
+        own=Revisions.of(part["own"]) if part.get("own") else None,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from fail2fix.compare import revisions
 from fail2fix.compare.records import RunRecord, ValidatedStep, counts, different_models, require_same_origin
 from fail2fix.method.errors import InputError
 from fail2fix.report import statistics
@@ -54,9 +55,9 @@ class SeedCurves:
 class ConfigSummary:
     """A config over its seeds.
 
-    ``first`` and ``last``: accuracy, fix rate and break rate at the first and the last validation; None where a seed
-    did not measure it. ``pass_at_k`` {k: at the end}. ``cost_ratios``: over the reference's. ``bands`` {measure:
-    {axis: band over seeds}}.
+    ``first`` and ``last``: accuracy, fix rate, break rate and `revisions.TITLES` at the first and the last validation;
+    None where a seed did not measure it. ``pass_at_k`` {k: at the end}. ``cost_ratios``: over the reference's.
+    ``bands`` {measure: {axis: band over seeds}}.
     """
 
     name: str
@@ -71,12 +72,16 @@ class ConfigSummary:
 
 @dataclass(frozen=True)
 class Difference:
-    """``config`` minus ``reference`` at the end, paired by seed and problem."""
+    """``config`` minus ``reference`` at the end, paired by seed and problem.
+
+    ``over_majority``: after a revision, minus the reference's majority at equal tokens.
+    """
 
     config: str
     reference: str
     last: Estimates
     pass_at_k: dict[int, Estimate | None]
+    over_majority: Estimate | None
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,8 @@ def summarize(records: Sequence[RunRecord], warnings: Sequence[str] = ()) -> Com
     names = list(dict.fromkeys(record.fingerprint.config for record in records))
     by_config = {name: [record for record in records if record.fingerprint.config == name] for name in names}
     lasts = {name: [record.last for record in runs] for name, runs in by_config.items()}
-    rates = {name: _rates(steps) for name, steps in lasts.items()}
+    order = sorted(problems)
+    rates = {name: _rates(steps, order) for name, steps in lasts.items()}
     passes = {name: {k: _pass_at(steps, k) for k in ks} for name, steps in lasts.items()}
     costs = {name: mean_cost([record.ledger for record in runs]) for name, runs in by_config.items()}
 
@@ -115,7 +121,7 @@ def summarize(records: Sequence[RunRecord], warnings: Sequence[str] = ()) -> Com
         seeds = tuple(map(_seed_curves, by_config[name]))
         return ConfigSummary(
             name=name,
-            first=_estimates(_rates([record.first for record in by_config[name]])),
+            first=_estimates(_rates([record.first for record in by_config[name]], order)),
             last=_estimates(rates[name]),
             pass_at_k=_estimates(passes[name]),
             cost=costs[name],
@@ -131,7 +137,13 @@ def summarize(records: Sequence[RunRecord], warnings: Sequence[str] = ()) -> Com
         rollouts={record.name: record.ledger["total/rollouts"] for record in records},
         configs=tuple(map(config_summary, names)),
         differences=tuple(
-            Difference(name, other, _differences(rates[name], rates[other]), _differences(passes[name], passes[other]))
+            Difference(
+                name,
+                other,
+                _differences(rates[name], rates[other]),
+                _differences(passes[name], passes[other]),
+                _differences({"": rates[name]["revised"]}, {"": rates[other]["majority"]})[""],
+            )
             for index, name in enumerate(names)
             for other in names[:index]
         ),
@@ -187,12 +199,13 @@ def _band(seeds: Sequence[SeedCurves], measure: str, axis: str) -> Band | None:
     return statistics.band(curves) if len(curves) == len(seeds) else None
 
 
-def _rates(steps: Sequence[ValidatedStep]) -> dict[str, Measure | None]:
-    """Accuracy, fix rate and break rate of validations, one a seed; None where a seed did not measure it."""
+def _rates(steps: Sequence[ValidatedStep], problems: Sequence[str]) -> dict[str, Measure | None]:
+    """Accuracy, rates of corrections, own answers of validations, one a seed; None where a seed did not measure it."""
     return {
         "accuracy": _pass_at(steps, 1),
         "fix_rate": _corrections(steps, of_correct=False),
         "break_rate": _corrections(steps, of_correct=True),
+        **revisions.measures([step.own for step in steps], problems),
     }
 
 

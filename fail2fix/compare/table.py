@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from fail2fix.compare.revisions import TITLES
 from fail2fix.compare.summary import COSTS, MEASURES, Comparison, ConfigSummary, Difference
 from fail2fix.report.console_table import NOTHING, Section, bounds, percent, print_warnings, section_table
 from fail2fix.report.statistics import Estimate
@@ -15,7 +16,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     console.print(f"{comparison.problems:,} held-out problems, {comparison.attempts:,} held-out attempts")
     measures = [
         Section(title, [(c.name, *_before_and_after(c.first[name], c.last[name])) for c in configs])
-        for name, title in MEASURES.items()
+        for name, title in (MEASURES | TITLES).items()
         if any(config.last[name] for config in configs)
     ]
     measures += [
@@ -47,7 +48,8 @@ def _cost(config: ConfigSummary, name: str) -> tuple[str, str]:
 
 
 def _difference_section(difference: Difference, ks: Sequence[int]) -> Section:
-    found = {title: difference.last[name] for name, title in MEASURES.items()}
+    found = {title: difference.last[name] for name, title in (MEASURES | TITLES).items()}
+    found[f"after a revision - {difference.reference}'s majority"] = difference.over_majority
     found |= {f"pass@{k}": difference.pass_at_k[k] for k in ks}
     lines = []
     for title, estimate in found.items():

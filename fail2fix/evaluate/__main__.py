@@ -3,8 +3,9 @@
     python -m fail2fix.evaluate --model PATH --benchmarks math500 gsm8k --out DIR
     python -m fail2fix.evaluate --model PATH --benchmarks math500 --self-correction 2 --out DIR
     python -m fail2fix.evaluate --model NAME --endpoint http://HOST:8000/v1 --benchmarks debugbench --out DIR
-    python -m fail2fix.evaluate --model PATH --file data/organism_latin/test.parquet --out DIR
+    python -m fail2fix.evaluate --model PATH --file data/mine/test.parquet --out DIR
     python -m fail2fix.evaluate compare DIR_A DIR_B --out DIR
+    python -m fail2fix.evaluate table NAME=DIR... --out DIR
 
 Sampling is each benchmark's own protocol (fail2fix/evaluate/benchmarks.py) unless an option says otherwise. Missing
 sets are prepared in --data, from the hub or, with --from, from local copies. The same command resumes an interrupted
@@ -23,13 +24,14 @@ from fail2fix.console.command_line import run_command
 from fail2fix.console.printable import input_errors_in_one_line
 from fail2fix.data.atomic import write_json
 from fail2fix.data.files import MODEL_FILES, model_files, refuse_unmerged, require_writable, sha256
-from fail2fix.evaluate.benchmarks import BENCHMARKS
+from fail2fix.evaluate.benchmarks import BENCHMARKS, Benchmark
 from fail2fix.evaluate.judging import Judge
 from fail2fix.evaluate.prompts import Engine, Note
 from fail2fix.evaluate.questions import digest, drawn, load_questions, read_questions
+from fail2fix.evaluate.results_table import main as results_table
 from fail2fix.evaluate.run import Evaluation, Questions
 from fail2fix.evaluate.scores import score_rounds
-from fail2fix.evaluate.settings import Settings, check, parse
+from fail2fix.evaluate.settings import FILE, Settings, check, parse
 from fail2fix.evaluate.store import RESULT, Rows, Store
 from fail2fix.evaluate.table import print_table
 from fail2fix.method.errors import InputError, reading
@@ -46,37 +48,39 @@ def main(argv: Sequence[str] | None = None) -> None:
             from fail2fix.evaluate.compare_command import main as compare  # draws with matplotlib
 
             compare(arguments[1:])
+        elif arguments[:1] == ["table"]:
+            results_table(arguments[1:])
         else:
             settings, given = parse(arguments, __doc__)
             evaluate(settings, given)
 
 
 def evaluate(settings: Settings, given: argparse.Namespace) -> None:
-    """Run one evaluation, or resume it, and print its table. `given`: the command line.
+    """Run one evaluation, or resume it, and print its table. ``given``: the command line's places.
 
     Raises `InputError`: wrong input, before the engine takes a GPU where that is possible.
     """
-    out = given.out
     check(settings)
+    out: Path = given.out
     require_writable(out, "--out")
     if settings.engine == "vllm":  # of a folder on this machine, before sets are prepared
         refuse_unmerged(Path(settings.model).expanduser(), f"--model {settings.model}")
-    limit, seed = settings.limit, settings.seed
+    limits = settings.limit, settings.seed
     if given.file:
-        questions = {name: drawn(read_questions(given.file, True), limit, seed) for name in settings.sampling}
-        if not all(questions.values()):
+        questions = {FILE: drawn(read_questions(given.file, numbered=True), *limits)}
+        if not questions[FILE]:
             raise InputError(f"--file {given.file}: holds no problem")
     else:
         questions = {
-            name: load_questions(BENCHMARKS[name], given.data, given.folder, limit, seed) for name in settings.sampling
+            name: load_questions(BENCHMARKS[name], given.data, given.folder, *limits) for name in settings.sampling
         }
     store = Store(out)
     records, evaluation, model_digest = answer_and_judge(settings, questions, store)
     benchmarks = {}
     for name, asked in questions.items():
         store.write_records(name, records[name])
-        about = {"set": str(given.file) if given.file else BENCHMARKS[name].set_name, "task": asked[0].task}
-        about |= {"questions_digest": digest(asked)}
+        benchmark = BENCHMARKS.get(name, Benchmark(name, str(given.file)))
+        about = {"set": benchmark.set_name, "task": benchmark.task, "questions_digest": digest(asked)}
         benchmarks[name] = about | {"rounds": score_rounds(records[name], asked)}
     result = {"format": FORMAT, "settings": asdict(settings), "model_digest": model_digest, "versions": versions()}
     result |= {"benchmarks": benchmarks, "engine": evaluation.engine.describe() if evaluation.engine else None}

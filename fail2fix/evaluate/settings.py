@@ -15,6 +15,9 @@ from fail2fix.method.seeds import derived_seed
 from fail2fix.method.templates import words_of
 from fail2fix.verify.config import Channel, VerifierConfig
 
+FILE = "file"
+"""Stands for a file of problems where a benchmark has its name."""
+
 
 def _option(default: Any, text: str, **options: Any) -> Any:
     """A field that is an option of the command line (`add_fields`)."""
@@ -105,14 +108,14 @@ def parse(arguments: Sequence[str], description: str | None) -> tuple[Settings, 
     parser = model_parser("evaluate", description)
     add = parser.add_argument
     names = f"of {', '.join(BENCHMARKS)}"
-    asked = parser.add_mutually_exclusive_group(required=True).add_argument
-    asked("--benchmarks", nargs="+", choices=BENCHMARKS, metavar="NAME", help=names)
-    asked("--file", type=Path, help="a file of problems in verl's form, such as a task family's test.parquet")
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--benchmarks", nargs="+", default=[], choices=BENCHMARKS, metavar="NAME", help=names)
+    asked.add_argument("--file", type=Path, help="instead: a prepared file of problems, each answered once, greedily")
     add("--data", type=Path, default=Path("data"), metavar="DIR", help="prepared sets, DIR/NAME/test.parquet (data)")
     add("--from", type=Path, dest="folder", metavar="FOLDER", help="local copies to prepare missing sets from")
     given = parser.parse_args(arguments)
-    file = {given.file.stem: Sampling()} if given.file else {}
-    return settings_of(given, file or {name: BENCHMARKS[name].sampling for name in given.benchmarks}), given
+    sampling = {name: BENCHMARKS[name].sampling for name in given.benchmarks}
+    return settings_of(given, sampling or {FILE: Sampling()}), given
 
 
 def settings_of(given: argparse.Namespace, sampling: dict[str, Sampling]) -> Settings:

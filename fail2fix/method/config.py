@@ -51,6 +51,7 @@ class CorrectionConfig:
     attempts: int = 128  # K (paper)
     rollouts: int = 8  # G', at least 2 (paper)
     weight: float = 1.0  # lambda (F2F)
+    alternate: bool = False  # update on solving, then correct and update on that (ThinkTwice, arXiv 2604.01591)
     refill: bool = False  # groups that teach nothing give way to corrections of further attempts, once a step (ours)
     form: PromptForm = PromptForm.block
     thinking: Thinking = Thinking.strip
@@ -67,7 +68,7 @@ class ReplayConfig:
     """Which attempts are replayed (METHOD.md, "Replay selection").
 
     ``source``: online, offline, lagged, or the dotted path of your own `fail2fix.verl_ext.sources.AttemptSource`.
-    ``rule``: quotas, or the dotted path of your own `fail2fix.method.selection.SelectionRule`.
+    ``rule``: quotas, uniform, or the dotted path of your own `fail2fix.method.selection.SelectionRule`.
     """
 
     source: str = "online"
@@ -101,6 +102,7 @@ class HeldOutConfig:
     enabled: bool = False
     problems: int | None = None  # null: the whole validation set
     samples: int = 4  # corrections a prompt at each validation
+    revisions: int = 0  # of each of the policy's own answers at each validation; 0: none
     file: str | None = None
 
 

@@ -157,6 +157,33 @@ def held_out_metrics(attempt_K: Bools, resolve_K: Floats, correct_KG: Bools) -> 
     return {f"fail2fix/held_out/{name}": value for name, value in metrics.items()}
 
 
+def own_answer_metrics(
+    first_N: Bools, answer_N: Sequence[str], correct_NS: Bools, answers_NS: Sequence[Sequence[str]]
+) -> Metrics:
+    """Own answers to N held-out problems, and S revisions of each (ours).
+
+    ``revised``: accuracy after one revision. ``confirmed``: after S revisions, where an answer gives way only if all
+    agree on another one. ``repeated``: share of revisions of wrong answers that give the same answer again.
+    """
+    right, wrong = correct_NS[first_N], correct_NS[~first_N]
+    metrics = {"answers": float(len(first_N))}
+    if len(first_N):
+        metrics |= {"accuracy": float(first_N.mean()), "revised": float(correct_NS.mean())}
+        metrics["confirmed"] = float(confirmed(first_N, answer_N, correct_NS, answers_NS).mean())
+    if wrong.size:
+        same = [a == b for a, row, ok in zip(answer_N, answers_NS, first_N, strict=True) if not ok for b in row]
+        metrics |= {"fix_rate": float(wrong.mean()), "repeated": sum(same) / len(same)}
+    if right.size:
+        metrics |= {"keep_rate": float(right.mean()), "break_rate": 1.0 - float(right.mean())}
+    return {f"fail2fix/own_answers/{name}": value for name, value in metrics.items()}
+
+
+def confirmed(first_N: Bools, answer_N: Sequence[str], correct_NS: Bools, answers_NS: Sequence[Sequence[str]]) -> Bools:
+    """Verdicts (N,) where an answer gives way only to revisions that all agree on another one."""
+    agree = [len({*row}) == 1 and row[0] not in ("", before) for before, row in zip(answer_N, answers_NS, strict=True)]
+    return np.where(agree, correct_NS[:, 0], first_N)
+
+
 def changed_share(attempt_answers: list[str], answers: list[list[str]]) -> Metrics:
     """Share of corrections whose extracted answer differs from their attempt's; pairs without both are left out."""
     pairs = [(a, b) for a, row in zip(attempt_answers, answers, strict=True) for b in row if a and b]

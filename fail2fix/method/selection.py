@@ -113,7 +113,10 @@ class SelectionRule(Protocol):
 
 
 selection_rule: Door[SelectionRule] = Door(
-    "fail2fix.replay.rule", SelectionRule, quotas="fail2fix.method.selection.select_attempts"
+    "fail2fix.replay.rule",
+    SelectionRule,
+    quotas="fail2fix.method.selection.select_attempts",
+    uniform="fail2fix.method.selection.select_uniform",
 )
 
 
@@ -191,6 +194,25 @@ def select_attempts(
     attempts = sorted(chosen.attempts, key=lambda a: (a.group, luck[id(a)]))
     counts["cut_off"] = sum(a.cut_off for a in attempts)
     return Selection(attempts, n_correct, counts)
+
+
+def select_uniform(
+    groups: Sequence[PromptGroup], k: int, rho: float, config: ReplayConfig, seed: int, step: int
+) -> Selection:
+    """The rule ``uniform``: one attempt of each problem by chance, then further ones (ThinkTwice, arXiv 2604.01591).
+
+    Neither verdicts nor ``rho`` count.
+    """
+    key = {attempt.group: group.key for group in groups for attempt in group.attempts}
+    candidates, counts = distinct_candidates(groups)
+    counts["candidates"] = len(candidates)
+    line = sorted(candidates, key=lambda a: _luck(seed, step, key[a.group], a.content))
+    chosen = _Chosen(1, key, counts)
+    chosen.take(line, k)
+    counts["relaxed"] += len(chosen.take(line, k - len(chosen.attempts), relaxed=True))
+    attempts = sorted(chosen.attempts, key=lambda a: (a.group, a.sample))
+    counts["cut_off"] = sum(a.cut_off for a in attempts)
+    return Selection(attempts, sum(a.correct for a in attempts), counts)
 
 
 def select_fitting(

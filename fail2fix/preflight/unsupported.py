@@ -132,6 +132,12 @@ ALWAYS = (
 )
 
 TWO_STREAMS = (
+    Refusal(
+        "fail2fix.correction.alternate",
+        "corrections are of this step's attempts and follow the update on solving; use replay.source=online and "
+        "correction.refill=false",
+        lambda on, c: on and (c.fail2fix.replay.source != "online" or c.fail2fix.correction.refill),
+    ),
     _only(ADVANTAGE, "corrections are compared within their groups", "grpo", "rloo", "rloo_vectorized"),
     Refusal(
         f"{ACTOR}.loss_agg_mode",

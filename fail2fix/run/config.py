@@ -164,7 +164,11 @@ ALLOWED: tuple[tuple[str, Callable[[Any], object], str], ...] = (
         "verifier.workers verifier.code.workers",
     ),
     ("at least 64", _at_least(64), "verifier.code.memory_mb"),
-    ("0 or more", _at_least(0), "correction.weight risk.penalty risk.repeat_penalty verifier.retries"),
+    (
+        "0 or more",
+        _at_least(0),
+        "correction.weight risk.penalty risk.repeat_penalty verifier.retries held_out.revisions",
+    ),
     ("0 or more (0: any number)", _at_least(0), "faults.max_skipped_updates"),
     ("0 or more seconds (0: never ask a service again)", _at_least(0), "verifier.retry_s"),
     ("a number of seconds above 0", _above_zero, "verifier.deadline_s verifier.call_s verifier.code.total_s"),

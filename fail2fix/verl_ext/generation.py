@@ -72,10 +72,10 @@ class Generation:
         with step.timer("gen_correction"):
             return self._ask(requests, CORRECTION_REQUESTS + first, CORRECTION, step)
 
-    def ask_held_out(self, requests: Requests, group_size: int, step: int, do_sample: bool) -> Stream:
+    def ask_held_out(self, requests: Requests, group_size: int, step: int, do_sample: bool, first: int) -> Stream:
         """One verified response a row under validation's sampling; neither step nor ledger sees it."""
         requests.request.meta_info |= {"validate": True, "do_sample": do_sample}
-        output = self._policy.generate(requests.asked(0, step, "held_out"))
+        output = self._policy.generate(requests.asked(first, step, "held_out"))
         output.meta_info.pop("timing")
         return Stream.of(CORRECTION, requests.answered(output), requests, group_size, self._reading)
 

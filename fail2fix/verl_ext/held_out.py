@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
@@ -24,13 +24,11 @@ from fail2fix.method.selection import Attempt, PromptGroup
 from fail2fix.run.folder import folder_of
 from fail2fix.run.provenance import check_provenance
 from fail2fix.run.settings import fail2fix_settings
+from fail2fix.verl_ext.own_answers import OwnAnswers
 from fail2fix.verl_ext.replays import build_replays, correction_requests
-from fail2fix.verl_ext.requests import Requests
 from fail2fix.verl_ext.starting_policy import Messages, StartingRollouts
-from fail2fix.verl_ext.stream import Stream
+from fail2fix.verl_ext.stream import Answer, Stream
 from fail2fix.verl_ext.stream_file import read_provenance, read_stream, write_stream
-
-Answer = Callable[[Requests, int], tuple[Stream, list[str]]]
 
 FILE = "held_out.parquet"
 DUMPS = "held_out_corrections"
@@ -57,12 +55,20 @@ class HeldOutCorrections:
         groups: the same as selection reads them.
         builder: of correction prompts.
         samples: corrections a prompt.
+        revisions: of each of the policy's own answers, which ``own`` evaluates; 0: None.
     """
 
     def __init__(
-        self, pool: Stream, groups: Sequence[PromptGroup], builder: CorrectionPromptBuilder, samples: int
+        self,
+        pool: Stream,
+        groups: Sequence[PromptGroup],
+        builder: CorrectionPromptBuilder,
+        samples: int,
+        revisions: int = 0,
     ) -> None:
         self.pool, self.samples = pool, samples
+        problems = pool.requests.rows(np.arange(0, len(pool), pool.rollouts.group_size))
+        self.own = OwnAnswers(problems, builder, revisions) if revisions else None
         self.replays, counts = build_replays(pool, frozen_attempts(groups), builder)
         self.skipped = float(counts["skipped"])
         self.problems = float(len({replay.attempt.group for replay in self.replays}))
@@ -71,7 +77,7 @@ class HeldOutCorrections:
         """Answer every prompt and compare with the constant policies.
 
         Args:
-            answer: (rows, samples) -> their verified responses and texts.
+            answer: asks the policy.
             resolve: (problems,) the current policy's held-out accuracy, in the order of the validation set; nan where
                 no sample got a verdict.
             dump: where the corrections go, one JSON line each.
@@ -79,7 +85,7 @@ class HeldOutCorrections:
         counts = {"fail2fix/held_out/skipped": self.skipped, "fail2fix/held_out/problems": self.problems}
         if not self.replays:
             return counts | {"fail2fix/held_out/corrections": 0.0, "fail2fix/held_out/excluded": 0.0}
-        corrections, texts = answer(correction_requests(self.replays).repeat(self.samples), self.samples)
+        corrections, texts = answer(correction_requests(self.replays).repeat(self.samples), self.samples, 0)
         read = corrections.rollouts
         self._dump(corrections, texts, dump)
         problems = np.array([r.attempt.group for r in self.replays])
@@ -130,7 +136,8 @@ def load_held_out(
     check_provenance(read_provenance(path), policy.provenance, f"fail2fix.held_out.file={path}", SAME)
     pool = read_stream(path, end_of_turn)
     _require_same_problems(path, pool, policy.held_out_problems(pool.rollouts.groups))
-    return HeldOutCorrections(pool, pool.prompt_groups(builder.fits), builder, settings.held_out.samples)
+    held_out = settings.held_out
+    return HeldOutCorrections(pool, pool.prompt_groups(builder.fits), builder, held_out.samples, held_out.revisions)
 
 
 def _require_same_problems(path: Path, pool: Stream, problems: list[Messages]) -> None:

@@ -80,7 +80,7 @@ class JointBatch:
             batch[name] = torch.where(of_stream, ours, batch[name])
 
     def for_update(
-        self, split: BatchSplit, only_advantage: bool, skip: bool
+        self, split: BatchSplit, only_advantage: bool, skip: bool, only: int | None = None
     ) -> tuple[DataProto, Ints, dict[str, float]]:
         """The rows that the update needs, rank by rank, their places in the joint batch, and counts of the others.
 
@@ -93,6 +93,7 @@ class JointBatch:
             split: ranks and mini-batches.
             only_advantage: a row without advantage has no gradient: nothing else regularizes.
             skip: leave rows out at all.
+            only: a stream's place; the rows of others are left out.
         """
         batch = self.rows.batch
         valid, tokens = batch["response_mask"].sum(-1).numpy(), batch["attention_mask"].sum(-1).numpy()
@@ -103,8 +104,10 @@ class JointBatch:
         needed = valid > 0
         if only_advantage:
             needed &= (batch["advantages"] != 0).any(-1).numpy()
+        if only is not None:
+            needed &= self.stream_of == only
         kept = np.arange(len(needed))
-        if skip and not needed.all():
+        if (skip or only is not None) and not needed.all():
             kept = rows_to_update(needed, self.mini_batch, tokens.tolist(), split, balanced)
         metrics = {
             "fail2fix/update/skipped_rows": float(len(needed) - len(kept)),

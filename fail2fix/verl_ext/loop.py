@@ -35,6 +35,7 @@ from fail2fix.run.stop import StopRequest
 from fail2fix.run.watchdog import Watchdog
 from fail2fix.verl_ext.held_out import DUMPS, HeldOutCorrections
 from fail2fix.verl_ext.joint_batch import JointBatch
+from fail2fix.verl_ext.own_answers import DUMPS as OWN_DUMPS
 from fail2fix.verl_ext.port import Summarize, TrainerPort
 from fail2fix.verl_ext.requests import Requests
 from fail2fix.verl_ext.reward_extras import Extras
@@ -77,8 +78,8 @@ class TrainingLoop(TrainerPort):
         """Write what needs the starting model's rollouts; the engines are awake."""
 
     @abstractmethod
-    def held_out_answers(self, requests: Requests, samples: int) -> tuple[Stream, list[str]]:
-        """One verified response a row under validation's sampling, and its text."""
+    def held_out_answers(self, requests: Requests, samples: int, first: int) -> tuple[Stream, list[str]]:
+        """One verified response a row under validation's sampling, and its text (`stream.Answer`)."""
 
     @property
     def run_folder(self) -> Path:
@@ -250,6 +251,9 @@ class TrainingLoop(TrainerPort):
             dump = self.run_folder / DUMPS / f"{self.global_steps}.jsonl"
             with self.watchdog.phase("held-out corrections"):
                 metrics |= self.held_out.evaluate(self.held_out_answers, self._resolve_accuracy, dump)
+                if self.held_out.own is not None:
+                    dump = self.run_folder / OWN_DUMPS / f"{self.global_steps}.jsonl"
+                    metrics |= self.held_out.own.evaluate(self.held_out_answers, dump)
         self.flush_dumps()
         return metrics
 

@@ -34,6 +34,9 @@ from fail2fix.verl_ext.own_log_probs import with_own_log_probs
 # reference policy is in the same process.
 use_chunks()
 
+PROPORTIONAL_LOSSES = ("vanilla", "gspo")
+"""Policy losses whose gradient in a row is proportional to the row's own advantage."""
+
 
 def joint_loss(
     config: ActorConfig,

@@ -110,6 +110,10 @@ class Stream:
         return groups
 
 
+Answer = Callable[[Requests, int, int], tuple[Stream, list[str]]]
+"""(requests, rollouts a group, number of the first request) -> verified responses and their texts."""
+
+
 def concatenated(streams: Sequence[Stream]) -> Stream:
     """Streams of equally large groups as one, in order."""
     first = streams[0]

@@ -33,6 +33,7 @@ from fail2fix.method.rollouts import BASE, CORRECTION, Bools, Floats, Ints
 from fail2fix.method.selection import PromptGroup, Selection, select_fitting, selection_rule
 from fail2fix.run.faults import check_verified, verification_failure
 from fail2fix.run.step_sizes import batch_split, mini_batches
+from fail2fix.verl_ext.alternating import alternating_step
 from fail2fix.verl_ext.correction_refill import refilled_corrections
 from fail2fix.verl_ext.decisions import recorded_step
 from fail2fix.verl_ext.dynamic_sampling import discarded, refilled, solve_others
@@ -40,7 +41,7 @@ from fail2fix.verl_ext.generation import Generation
 from fail2fix.verl_ext.held_out import load_held_out
 from fail2fix.verl_ext.joint_batch import JointBatch, join
 from fail2fix.verl_ext.loop import TrainingLoop
-from fail2fix.verl_ext.loss import joint_loss
+from fail2fix.verl_ext.loss import PROPORTIONAL_LOSSES, joint_loss
 from fail2fix.verl_ext.own_log_probs import OWN, collected, update_gives_log_probs
 from fail2fix.verl_ext.replays import Replays, choose_replays
 from fail2fix.verl_ext.requests import Requests
@@ -51,8 +52,6 @@ from fail2fix.verl_ext.stream import Reading, Stream
 from fail2fix.verl_ext.tokenizer import correction_prompt_builder, end_of_turn_ids
 
 LEAVE_ONE_OUT = ("rloo", "rloo_vectorized")
-# Policy losses whose gradient in a row is proportional to the row's own advantage.
-PROPORTIONAL_LOSSES = ("vanilla", "gspo")
 
 
 class Fail2FixTrainer(TrainingLoop):
@@ -87,7 +86,9 @@ class Fail2FixTrainer(TrainingLoop):
 
     def train_step(self, prompts: DataProto, step: Step) -> JointBatch:
         """One step (METHOD.md, "One step"; the numbers are its items)."""
-        with step.timer("gen"), self._engines_awake(step):
+        if self.settings.correction.enabled and self.settings.correction.alternate:
+            return alternating_step(self, prompts, step)
+        with step.timer("gen"), self.engines_awake(step):
             if self.source.waits_for_base:
                 base = self.base_rollouts(prompts, step)  # 1
                 replays = self.select_replays(self.source.attempts(base), step)  # 2
@@ -100,14 +101,18 @@ class Fail2FixTrainer(TrainingLoop):
                 replays, streams[1] = refilled_corrections(self, replays, streams[1], step)
         joint = self.join_streams(streams, step)
         self.check_accounting(joint, step)
-        self.log_probs(joint, step)
-        self.rewards(joint, step)
-        self.advantages(joint, replays, step)  # 5
-        self.note_decisions(joint, replays, step)
-        self.update_policy(joint, step)  # 6
+        self.learn(joint, replays, step)  # 5 and 6
         self.update_replay_ratio(step)  # 7
         self.source.end_step(joint.base)
         return joint
+
+    def learn(self, joint: JointBatch, replays: Replays, step: Step, only: int | None = None) -> None:
+        """Items 5 and 6, of all streams or of the one at this place."""
+        self.log_probs(joint, step)
+        self.rewards(joint, step)
+        self.advantages(joint, replays, step)
+        self.note_decisions(joint, replays, step)
+        self.update_policy(joint, step, only)
 
     def base_rollouts(self, prompts: DataProto, step: Step) -> Stream:
         """G rollouts of each of the B problems, verified; groups that teach nothing are refilled if so configured."""
@@ -240,18 +245,19 @@ class Fail2FixTrainer(TrainingLoop):
             own = self.settings, self.advantage_rule, self.ratio.state, self.split, self.base_rows
             step.decisions = partial(recorded_step, joint, replays, step, *own)
 
-    def update_policy(self, joint: JointBatch, step: Step) -> None:
+    def update_policy(self, joint: JointBatch, step: Step, only: int | None = None) -> None:
         """M optimizer steps on J_base + lambda * J_corr."""
         actor = self.config.actor_rollout_ref.actor
         proportional = actor.policy_loss.loss_mode in PROPORTIONAL_LOSSES
         only_advantage = proportional and not actor.use_kl_loss and actor.entropy_coeff == 0.0
-        rows, places, skipped = joint.for_update(self.split, only_advantage, self.settings.skip_idle_rows)
+        rows, places, skipped = joint.for_update(self.split, only_advantage, self.settings.skip_idle_rows, only)
         self.finished_step = None  # from here on the weights belong to no finished step
         with step.timer("update_actor"):
             metrics = self.update(rows, mini_batches(self.config))
         step.ledger.optimizer_steps += mini_batches(self.config) * actor.ppo_epochs
         norms = np.atleast_1d(metrics.get("actor/grad_norm", []))
-        step.metrics["fail2fix/update/skipped"] = float(self.updates.count(norms))
+        skipped_before = step.metrics.get("fail2fix/update/skipped", 0.0)
+        step.metrics["fail2fix/update/skipped"] = skipped_before + self.updates.count(norms)
         if own := metrics.pop(OWN, None):
             rows = collected(own, rows)
             step.metrics |= self._policy_metrics(rows, places, joint)
@@ -294,7 +300,7 @@ class Fail2FixTrainer(TrainingLoop):
         return rows
 
     @contextmanager
-    def _engines_awake(self, step: Step) -> Iterator[None]:
+    def engines_awake(self, step: Step) -> Iterator[None]:
         """All generation happens in here; the engines sleep afterwards until the next weight sync."""
         if step.profile.active:
             self.profile_engines(on=True)
@@ -338,7 +344,7 @@ class Fail2FixTrainer(TrainingLoop):
         if self.settings.held_out.enabled:
             self.held_out = load_held_out(self.config, starting, self.prompt_builder, self.reading.end_of_turn)
 
-    def held_out_answers(self, requests: Requests, samples: int) -> tuple[Stream, list[str]]:
+    def held_out_answers(self, requests: Requests, samples: int, first: int) -> tuple[Stream, list[str]]:
         do_sample = self.config.actor_rollout_ref.rollout.val_kwargs.do_sample
-        answers = self.generation.ask_held_out(requests, samples, self.global_steps, do_sample)
+        answers = self.generation.ask_held_out(requests, samples, self.global_steps, do_sample, first)
         return answers, self.tokenizer.batch_decode(answers.rows.batch["responses"], skip_special_tokens=True)

@@ -44,7 +44,14 @@ def ledger_row(step: int, rollouts: int) -> dict[str, Any]:
 def validation_rows(step: int, accuracy: float, problems: int, seed: int) -> list[dict[str, Any]]:
     random_ = random.Random(1000 * seed + step)
     return [
-        {"input": f"problem {problem}", "output": "...", "score": right, "acc": right, "step": step}
+        {
+            "input": f"problem {problem}",
+            "output": "...",
+            "score": right,
+            "acc": right,
+            "step": step,
+            "pred": "1" if right else str(random_.randrange(2, 5)),
+        }
         for problem in range(problems)
         for right in (float(random_.random() < accuracy) for _ in range(SAMPLES))
     ]
@@ -68,6 +75,19 @@ def correction_rows(step: int, fix: float, keep: float, seed: int) -> list[dict[
     ]
 
 
+def own_answer_rows(step: int, fix: float, problems: int, seed: int) -> list[dict[str, Any]]:
+    """A wrong and a right answer in turn, each revised twice."""
+    random_ = random.Random(1000 * seed + step)
+    return [
+        {
+            "place": place, "attempt_correct": bool(place % 2), "attempt_answer": "1" if place % 2 else "2",
+            "attempt_tokens": 5, "correct": right, "answer": "1" if right else "2", "tokens": 6, "status": "ok",
+        }
+        for place in range(problems)
+        for right in (random_.random() < (0.9 if place % 2 else fix) for _ in range(2))
+    ]  # fmt: skip
+
+
 def write_run(
     folder: Path, *, gain: float = 0.1, seed: int = 0, steps: int = STEPS, rollouts: int = 100, problems: int = 12,
     data: str = "hub/data", lr: str = "1",
@@ -84,6 +104,8 @@ def write_run(
             )
             corrections = correction_rows(step, 0.3 + gain * step, 0.8, seed)
             write_lines(folder / "held_out_corrections" / f"{step}.jsonl", corrections)
+            own = own_answer_rows(step, 0.3 + gain * step, problems, seed)
+            write_lines(folder / "own_answers" / f"{step}.jsonl", own)
         rows.append(row)
     write_lines(folder / "metrics.jsonl", rows)
     versions = {"packages": {"fail2fix": "0.1.0"}, "platform": "fake", "command": ["train", "/home/me"]}

@@ -87,12 +87,25 @@ def test_a_comparison_leaves_records_numbers_and_a_picture(
     assert (difference["config"], difference["reference"]) == ("cipo", "grpo")
     reference_value = grpo["last"]["accuracy"]["over_problems_and_seeds"]["value"]
     assert difference["last"]["accuracy"]["over_seeds"]["value"] == pytest.approx(value - reference_value)
+    revised, majority = (
+        config["last"][name]["over_seeds"]["value"] for config, name in ((cipo, "revised"), (grpo, "majority"))
+    )
+    assert difference["over_majority"]["over_seeds"]["value"] == pytest.approx(revised - majority)
     assert numbers["runs"]["cipo-seed1"]["fingerprint"]["rollouts"] == 400
     picture = (out / "comparison.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
     assert len(picture) > 10_000
     words = " ".join(capsys.readouterr().out.split())
-    for expected in ("12 held-out problems", "cipo - grpo", "each seed", "fix rate", "break rate", "pass@4"):
+    for expected in (
+        "12 held-out problems",
+        "cipo - grpo",
+        "each seed",
+        "after a revision",
+        "wrong answers repeated",
+        "fix rate",
+        "break rate",
+        "pass@4",
+    ):
         assert expected in words
 
 

@@ -20,6 +20,12 @@ def test_runs_go_seed_by_seed(tmp_path: Path) -> None:
     assert names == ["grpo-seed0", "cipo-seed0", "grpo-seed1", "cipo-seed1"]
 
 
+def test_seeds_may_begin_anywhere(tmp_path: Path) -> None:
+    assert [run.fingerprint.seed for run in plan(tmp_path, first_seed=10).runs] == [10, 10, 11, 11]
+    with pytest.raises(InputError, match="--first-seed -1"):
+        plan(tmp_path, first_seed=-1)
+
+
 def test_the_command_sets_seed_budget_and_place_and_passes_overrides_last(tmp_path: Path) -> None:
     command = plan(tmp_path, overrides=("setup=arithmetic", "+x.y=1"), train=("train",)).runs[3].command
     assert command == (
@@ -34,6 +40,7 @@ def test_the_command_sets_seed_budget_and_place_and_passes_overrides_last(tmp_pa
         "trainer.total_training_steps=null",
         "trainer.max_actor_ckpt_to_keep=2",
         "fail2fix.held_out.enabled=true",
+        "fail2fix.held_out.revisions=2",
         f"fail2fix.held_out.file={tmp_path}/held_out_attempts.parquet",
         "setup=arithmetic",
         "+x.y=1",

@@ -142,7 +142,7 @@ def test_a_story_killed_at_each_stage_ends_like_one_left_alone(bench: Bench, tmp
     for name, values in weights[0].items():
         torch.testing.assert_close(weights[1][name], values)
     for folder in (whole, cut):
-        assert len(read_records(folder / EVALUATION, "test")) == 12 * 2
+        assert len(read_records(folder / EVALUATION, "file")) == 12 * 2
         assert not [*folder.glob(".start.*"), *folder.glob(".trained-*")], "nothing half-made is left"
     # A finished story is only looked at.
     again = [line for line in told(bench, data, cut).splitlines() if line.startswith("+ ")]

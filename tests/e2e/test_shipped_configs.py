@@ -15,6 +15,7 @@ from tests.e2e.support.replaying import check_replay
 pytestmark = pytest.mark.e2e
 
 B, G, K, G_CORRECTION = 4, 4, 4, 2
+BOTH_STREAMS = ("cipo", "thinktwice")
 REST = (
     "cipo_rloo", "cipo_fixed_rho", "cipo_no_risk", "cipo_no_difficulty", "cipo_failures_only", "cipo_shaped_std",
     "cipo_unscaled", "cipo_with_attempt", "cipo_repeat_penalty", "cipo_stream_std", "cipo_pass_rate", "cipo_refill",
@@ -39,13 +40,13 @@ def check_closed_form(run: Run, config: str, steps: int = 2) -> None:
     problems = MATCHED if config == "grpo_bs256" else B
     for step in range(1, steps + 1):
         row = rows[step]
-        corrected = config.startswith("cipo") and not (config == "cipo_lagged" and step == 1)
+        corrected = config.startswith(BOTH_STREAMS) and not (config == "cipo_lagged" and step == 1)
         assert row.get("fail2fix/correction/rollouts", 0.0) == (K * G_CORRECTION if corrected else 0)
         assert row["fail2fix/base/rollouts"] == problems * G
         for name in tokens:
             tokens[name] += row.get(f"fail2fix/{name}", 0.0)
     base = sum(rows[s].get("fail2fix/base/sampled_groups", problems) for s in range(1, steps + 1)) * G
-    corrections = K * G_CORRECTION * (steps - (config == "cipo_lagged")) if config.startswith("cipo") else 0
+    corrections = K * G_CORRECTION * (steps - (config == "cipo_lagged")) if config.startswith(BOTH_STREAMS) else 0
     refill = sum(rows[step].get("fail2fix/refill/further_groups", 0) for step in range(1, steps + 1))
     corrections += int(refill) * G_CORRECTION
     initial = 4 * B * G if config == "cipo_offline" else 0
@@ -54,7 +55,7 @@ def check_closed_form(run: Run, config: str, steps: int = 2) -> None:
     assert ledger(last, "correction/rollouts") == ledger(last, "correction/verifier_calls") == corrections
     assert ledger(last, "initial/rollouts") == initial
     assert ledger(last, "total/rollouts") == base + corrections + initial
-    assert ledger(last, "optimizer_steps") == steps
+    assert ledger(last, "optimizer_steps") == steps * (2 if config == "thinktwice" else 1)
     assert ledger(last, "seconds") > 0
     for name, value in tokens.items():
         refilled = "dapo" in config if name.startswith("base") else refill > 0
@@ -64,7 +65,7 @@ def check_closed_form(run: Run, config: str, steps: int = 2) -> None:
         lines = sum(ledger(last, f"{stream}/{kind}") for stream in ("base", "correction", "initial"))
         assert ledger(last, f"total/{kind}") == lines
     assert ledger(last, "initial/prompt_tokens") >= initial
-    if config.startswith("cipo"):
+    if config.startswith("cipo") and not refill:
         check_replay(run, steps)
 
 
@@ -98,6 +99,7 @@ def test_offline_replays_a_stored_pool_within_a_budget_and_held_out_corrections_
     run = trained(
         bench, "offline", "cipo_offline", "trainer.total_training_steps=9", f"fail2fix.budget.rollouts={spent + 5}",
         "fail2fix.held_out.enabled=true", "fail2fix.held_out.problems=12", "fail2fix.held_out.samples=2",
+        "fail2fix.held_out.revisions=2",
         "trainer.val_before_train=true", "trainer.test_freq=50", "trainer.save_freq=50",
     )  # fmt: skip
     check_closed_form(run, "cipo_offline")
@@ -109,6 +111,7 @@ def test_offline_replays_a_stored_pool_within_a_budget_and_held_out_corrections_
     for step in (1, 2):
         assert not replayed_problems(run, step) & base_uids(run, step)
     check_held_out(run.folder, rows)
+    check_own_answers(run.folder, rows)
 
 
 def check_held_out(folder: Path, rows: dict[int, dict[str, Any]]) -> None:
@@ -124,6 +127,19 @@ def check_held_out(folder: Path, rows: dict[int, dict[str, Any]]) -> None:
         assert rows[step]["fail2fix/held_out/fix_rate"] == pytest.approx(np.mean(by_side[False]))
         assert {"gain_over_keep", "gain_over_resolve"} <= {name.rsplit("/", 1)[-1] for name in rows[step]}
     assert asked[0] == asked[1]
+
+
+def check_own_answers(folder: Path, rows: dict[int, dict[str, Any]]) -> None:
+    """Each problem is solved once and that answer revised twice; the metrics are those of the dump."""
+    for step in (0, 2):
+        dumped = (folder / "own_answers" / f"{step}.jsonl").read_text().splitlines()
+        lines = [json.loads(line) for line in dumped]
+        places = [line["place"] for line in lines]
+        assert len(lines) == 2 * len(set(places)) > 0
+        row = {name.rsplit("/", 1)[-1]: rows[step][name] for name in rows[step] if "/own_answers/" in name}
+        assert row["problems"] == len(set(places)) + row["skipped"]
+        assert row["revised"] == pytest.approx(np.mean([line["correct"] for line in lines]))
+        assert row["accuracy"] == pytest.approx(np.mean([line["attempt_correct"] for line in lines]))
 
 
 def test_dapo_under_the_method_refills_both_streams_and_punishes_overlong_responses(bench: Bench) -> None:
@@ -142,6 +158,17 @@ def test_dapo_under_the_method_refills_both_streams_and_punishes_overlong_respon
         assert any(r["overlong_reward"] < 0 for r in rows)
 
 
+def test_thinktwice_corrects_with_the_policy_that_solving_has_updated(bench: Bench) -> None:
+    run = trained(bench, "thinktwice", "thinktwice")
+    check_closed_form(run, "thinktwice")
+    for step in (1, 2):
+        row = run.metrics()[step]
+        agreement = row["training/rollout_actor_probs_pearson_corr"]
+        assert agreement > 0.999, "the engines had the weights of the first update"
+        assert len(replayed_problems(run, step)) == K
+        assert replayed_problems(run, step) <= base_uids(run, step)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("config", REST)
 def test_the_other_configs_train(bench: Bench, config: str) -> None:
@@ -152,5 +179,5 @@ def test_the_other_configs_train(bench: Bench, config: str) -> None:
 
 def test_every_shipped_config_is_trained_here() -> None:
     shipped = {path.stem for path in (Path(__file__).parents[2] / "configs").glob("*.yaml")} - {"base", "quickstart"}
-    elsewhere = {"cipo_code"}  # test_code.py
+    elsewhere = {"cipo_code", "thinktwice"}  # test_code.py, and above
     assert shipped == {*REST, "cipo_lagged", "cipo_offline", "cipo_dapo"} | elsewhere

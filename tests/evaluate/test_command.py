@@ -63,9 +63,9 @@ BAD = [
     (["--benchmarks", "gsm8k", "--channel", "x"], "--channel"),
     (["--benchmarks", "math500", "--from", "/nonexistent"], "math500"),
     (["--benchmarks", "gsm8k"], "config.json"),
-    (["--limit", "3"], "one of the arguments --benchmarks --file is required"),
-    (["--benchmarks", "gsm8k", "--file", "FILE"], "not allowed with argument"),
-    (["--file", "FILE"], "FILE: not a parquet file"),
+    (["--file", "nothing.parquet"], "nothing.parquet"),
+    (["--file", "nothing.parquet", "--benchmarks", "gsm8k"], "not allowed with"),
+    ([], "--benchmarks --file"),
     (["--file", "FILE", "--corrections", "mine.yaml"], "--corrections mine.yaml: no such file"),
     (["--benchmarks", "gsm8k", "--out", "FILE"], "FILE is a file: choose another folder"),
     (["--benchmarks", "gsm8k", "--out", "FILE/out"], "FILE is a file"),
@@ -118,11 +118,11 @@ def test_a_file_of_problems_is_evaluated_in_the_words_of_a_config(tmp_path: Path
         for _ in range(2):
             main([*arguments, "--out", str(tmp_path / "out")])
     assert counted.calls == 8
-    first, second = json.loads((tmp_path / "out" / "evaluation.json").read_text())["benchmarks"]["test"]["rounds"]
+    first, second = json.loads((tmp_path / "out" / "evaluation.json").read_text())["benchmarks"]["file"]["rounds"]
     truths = [int(row["reward_model"]["ground_truth"]) for row in rows_of(tmp_path / "test.parquet")]
     assert first["accuracy"]["value"] == sum(truth % 2 == 0 for truth in truths) / 4
     assert second["accuracy"]["value"] == 0
-    assert "Look:" in read_records(tmp_path / "out", "test")[-1]["prompt"]
+    assert "Look:" in read_records(tmp_path / "out", "file")[-1]["prompt"]
 
 
 def test_a_file_without_a_problem_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,7 @@ from fail2fix.method.selection import (
     distinct_candidates,
     in_band,
     select_attempts,
+    select_uniform,
     wanted_correct,
 )
 
@@ -319,3 +320,26 @@ class TestPurity:
             picked = [select(groups, 2, 0.3, ReplayConfig(max_attempts_per_prompt=1), **{vary: i}) for i in range(200)]
             times = Counter(a.group for selection in picked for a in selection.attempts)
             assert all(20 <= times[i] <= 80 for i in range(8)), times
+
+
+@given(steps(), st.integers(0, 12), st.integers(0, 3))
+def test_the_uniform_rule_takes_each_problem_once_before_any_twice(
+    groups: list[PromptGroup], k: int, step: int
+) -> None:
+    """And no verdict counts: with all of them turned around the same attempts are chosen."""
+    found = select_uniform(groups, k, 0.3, ReplayConfig(), 0, step)
+    candidates, _ = distinct_candidates(groups)
+    key = {attempt.group: group.key for group in groups for attempt in group.attempts}
+    assert len(found.attempts) == min(k, len(candidates))
+    problems = Counter(key[a.group] for a in found.attempts)
+    if len(problems) < len({key[a.group] for a in candidates}):
+        assert set(problems.values()) <= {1}
+    assert len({(key[a.group], a.content) for a in found.attempts}) == len(found.attempts)
+
+
+def test_no_verdict_counts_for_the_uniform_rule() -> None:
+    groups = [group(index, "1100") for index in range(6)]
+    turned = [group(index, "0011") for index in range(6)]
+    one, other = (select_uniform(each, 4, 0.3, ReplayConfig(), 0, 1) for each in (groups, turned))
+    assert [(a.group, a.sample) for a in one.attempts] == [(a.group, a.sample) for a in other.attempts]
+    assert len({a.group for a in one.attempts}) == 4

@@ -525,3 +525,35 @@ def test_slurm_without_gpus_says_so() -> None:
     done = call("bash", "-c", f"cd {ROOT} && scripts/slurm_train.sh run gsm8k x cipo", **here)
     assert done.returncode == 2
     assert done.stderr.startswith("slurm_train: the allocation has no GPUs: submit with --gpus-per-node=N")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--setup", "poems"], "paper_table: --setup poems: want deepscaler"),
+        (["--limit"], "paper_table: --limit needs a value"),
+        (["--seeds", "3"], "paper_table: --seeds: no such option"),
+    ],
+)
+def test_the_papers_table_refuses_bad_options_in_one_line(arguments: list[str], line: str) -> None:
+    done = call(ROOT / "scripts" / "paper_table.sh", *arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith(line)
+    assert done.stderr.count("\n") == 1
+    assert not done.stdout
+
+
+@pytest.mark.slow
+def test_the_papers_table_plans_four_trainings_and_five_evaluations(tmp_path: Path) -> None:
+    done = call(
+        ROOT / "scripts" / "paper_table.sh", "--dry-run", "--setup", "organism_latin", "--out", tmp_path, "--limit", 7,
+        "trainer.total_training_steps=2", DEVICE="cpu",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    trainings = [line for line in done.stdout.splitlines() if "fail2fix.train" in line]
+    assert len(trainings) == 4
+    assert all("setup=organism_latin" in line and "trainer.total_training_steps=2" in line for line in trainings)
+    stages = [line.split()[3] for line in done.stderr.splitlines() if line.startswith("+ ")]
+    assert stages == ["fail2fix.evaluate", *["fail2fix.export", "fail2fix.evaluate"] * 4, "fail2fix.evaluate"]
+    assert done.stderr.count("--limit 7") == 5
+    assert not list(tmp_path.iterdir())

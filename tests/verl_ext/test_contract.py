@@ -145,6 +145,7 @@ REFUSED: dict[str, Any] = {
     "skip.rollout.enable": True,
     "algorithm.rollout_correction.bypass_mode": True,
     "algorithm.rollout_correction.rollout_is_batch_normalize": True,
+    "fail2fix.correction.alternate": True,
 }
 
 
@@ -162,6 +163,8 @@ def changed_in(key: str, *overrides: str) -> DictConfig:
         changed.actor_rollout_ref.actor.policy_loss.loss_mode = "dro"
     if "val_kwargs" in key:
         changed.actor_rollout_ref.rollout.val_kwargs.temperature = 0
+    if "alternate" in key:
+        changed.fail2fix.replay.source = "lagged"
     if "chunked_prefill" in key:
         changed.trainer.device = "cpu"
     OmegaConf.update(changed, key, REFUSED[key])

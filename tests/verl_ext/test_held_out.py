@@ -10,7 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from fail2fix.method.errors import InputError
-from fail2fix.method.metrics import held_out_metrics
+from fail2fix.method.metrics import confirmed, held_out_metrics, own_answer_metrics
 from fail2fix.method.prompts import CorrectionPromptBuilder
 from fail2fix.method.selection import Attempt, PromptGroup
 from fail2fix.verl_ext.held_out import HeldOutCorrections, frozen_attempts, load_held_out
@@ -120,7 +120,7 @@ def test_every_frozen_prompt_is_answered_and_dumped(tmp_path: Path) -> None:
     held_out = HeldOutCorrections(stream, groups, CorrectionPromptBuilder(TOKENIZER, max_tokens=512), samples=2)
     asked: list[Requests] = []
 
-    def answer(requests: Requests, samples: int) -> tuple[Stream, list[str]]:
+    def answer(requests: Requests, samples: int, first: int) -> tuple[Stream, list[str]]:
         """Every correction is what the pool's first rows are; only the verdicts matter here."""
         asked.append(requests)
         rows = stream.rows[np.arange(len(requests))]
@@ -152,3 +152,43 @@ def test_every_frozen_prompt_is_answered_and_dumped(tmp_path: Path) -> None:
         assert info["fail2fix"]["attempt_correct"] == line["attempt_correct"]
     texts = [TOKENIZER.decode(stream.response_ids(replay.row), skip_special_tokens=True) for replay in held_out.replays]
     assert [info["fail2fix"]["attempt"] for info in asked[0].request.non_tensor_batch["extra_info"][::2]] == texts
+
+
+def test_own_answers_are_revised_by_the_policy_that_wrote_them(tmp_path: Path) -> None:
+    stream = pool()
+    builder = CorrectionPromptBuilder(TOKENIZER, max_tokens=512)
+    held_out = HeldOutCorrections(stream, stream.prompt_groups(lambda tokens: True), builder, 2, revisions=2)
+    assert held_out.own is not None
+    asked: list[tuple[Requests, int]] = []
+
+    def answer(requests: Requests, samples: int, first: int) -> tuple[Stream, list[str]]:
+        asked.append((requests, first))
+        rows = stream.rows[np.arange(len(requests)) % len(stream.rows)]
+        rows.non_tensor_batch["uid"] = requests.head.non_tensor_batch["uid"]
+        return Stream.of("base", rows, requests, samples, Reading({0})), [f"text {i}" for i in range(len(requests))]
+
+    metrics = held_out.own.evaluate(answer, tmp_path / "3.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "3.jsonl").read_text().splitlines()]
+    (problems, first), (revisions, then) = asked
+    assert len(problems) == stream.rollouts.groups
+    assert first != then, "no two requests of a step may have one number"
+    infos = revisions.request.non_tensor_batch["extra_info"]
+    assert [info["fail2fix"]["attempt_correct"] for info in infos] == [line["attempt_correct"] for line in lines]
+    assert [line["place"] for line in lines] == sorted(line["place"] for line in lines)
+    right = [line["correct"] for line in lines if line["attempt_correct"]]
+    wrong = [line["correct"] for line in lines if not line["attempt_correct"]]
+    assert metrics["fail2fix/own_answers/revised"] == pytest.approx(np.mean(right + wrong))
+    if wrong:
+        assert metrics["fail2fix/own_answers/fix_rate"] == pytest.approx(np.mean(wrong))
+    assert metrics["fail2fix/own_answers/problems"] == len(problems)
+    assert metrics["fail2fix/own_answers/skipped"] == len(problems) - len(lines) / 2
+
+
+def test_an_answer_gives_way_only_to_revisions_that_agree_on_another() -> None:
+    first = np.array([True, False, False, True])
+    answers = [["5", "5"], ["8", "8"], ["8", "9"], ["", ""]]
+    correct = np.array([[False, False], [True, True], [True, False], [False, False]])
+    assert confirmed(first, ["7", "6", "6", "7"], correct, answers).tolist() == [False, True, False, True]
+    metrics = own_answer_metrics(first, ["7", "6", "6", "7"], correct, answers)
+    assert metrics["fail2fix/own_answers/confirmed"] == 0.5
+    assert metrics["fail2fix/own_answers/repeated"] == 0.0
