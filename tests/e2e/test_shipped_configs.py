@@ -158,6 +158,7 @@ def test_dapo_under_the_method_refills_both_streams_and_punishes_overlong_respon
         assert any(r["overlong_reward"] < 0 for r in rows)
 
 
+@pytest.mark.slow
 def test_thinktwice_corrects_with_the_policy_that_solving_has_updated(bench: Bench) -> None:
     run = trained(bench, "thinktwice", "thinktwice")
     check_closed_form(run, "thinktwice")
