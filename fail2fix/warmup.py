@@ -61,6 +61,10 @@ class Warmup:
     steps: int = field(default=12, metadata={"help": "optimizer steps"})
     batch_size: int = field(default=16, metadata={"help": "chats a step"})
     lr: float = field(default=5e-5, metadata={"help": "learning rate"})
+    schedule: str = field(
+        default="constant",
+        metadata={"help": "of the rate; cosine: after a tenth of the steps", "choices": ("constant", "cosine")},
+    )
     corrections: dict[str, str] | None = None
     chat_template: str | None = None
     mix: Mix | None = None
@@ -203,6 +207,8 @@ def overrides(model: Path, work: Path, settings: Warmup) -> list[str]:
         *([f"model.custom_chat_template={template}"] if settings.chat_template else []),
         f"optim.lr={settings.lr}",
         "optim.weight_decay=0.0",
+        f"optim.lr_scheduler_type={settings.schedule}",
+        *(["optim.lr_warmup_steps_ratio=0.1"] if settings.schedule == "cosine" else []),
         f"data.train_files={work / 'chats.parquet'}",
         *([f"data.val_files={held_out}", f"trainer.test_freq={frequency}"] if held_out.is_file() else []),
         f"data.train_batch_size={settings.batch_size}",

@@ -30,13 +30,13 @@ organism() { # FAMILY STEPS options of the family
   "$PYTHON" -m "fail2fix.data.tasks.$1" "$data" --seed 0 --train 8192 --held-out 200 "${@:3}"
   "$PYTHON" -m fail2fix.data.organism ".models/organism-random-$1" --data "$data" --corrections "$words"
   "$PYTHON" -m fail2fix.warmup --model ".models/organism-random-$1" --out ".models/organism-$1" --data "$data" --seed 0 \
-    --corrections "$words" --steps "$2" --batch-size 64 --lr 2e-3
+    --corrections "$words" --steps "$2" --batch-size 64 --lr 2e-3 --schedule cosine
 }
 
 case $NAME in
   arithmetic | two_digit | chain | sorting | programs) "$PYTHON" -m fail2fix.data.tasks.smollm2 "$SMOLLM2" ;;
-  organism_latin) organism latin 450 --fewest 2 --most 7 ;;
-  organism_sorting) organism sorting 600 --length 4 --longest 9 ;;
+  organism_latin) organism latin 500 --fewest 2 --most 7 ;;
+  organism_sorting) organism sorting 500 --length 4 --longest 9 ;;
   gsm8k | deepscaler | leetcode) # the model is the hub's
     [[ -f data/$NAME/train.parquet ]] || "$PYTHON" -m fail2fix.prepare "$NAME" --out data ;;
   *)

@@ -58,7 +58,10 @@ class Mixed:
 
 def first_difference(attempt: str, solution: str) -> str:
     """A diagnosis from texts alone: the attempt's first line that is not the solution's; "" if there is none."""
-    for wrong, right in zip_longest(attempt.strip().splitlines(), solution.strip().splitlines()):
+    lines, wanted = attempt.strip().splitlines(), solution.strip().splitlines()
+    if len(lines) == len(wanted) == 1 and lines != wanted:
+        return "Its answer is wrong."  # the line stands in the prompt, and there is no other
+    for wrong, right in zip_longest(lines, wanted):
         if wrong is None:
             return "It ends too early."
         if wrong != right:
