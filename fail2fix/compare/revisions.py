@@ -43,8 +43,9 @@ class Revisions:
 
     Attributes:
         problems: {problem: (first right, right revisions, revisions, right if confirmed, repeated wrong answers)}.
+            An answer without room for a revision has none and stands. Without any verdict a problem is left out.
         majority: {problem: expected verdicts of the majority of 1, 2, ... samples}.
-        tokens: mean tokens of a first answer, and of all revisions of one.
+        tokens: mean over problems of a first answer's tokens, and of those of all its revisions.
         count: revisions of an answer.
     """
 
@@ -61,6 +62,15 @@ class Revisions:
         )
         return cls(problems, majority, tuple(part["tokens"]), part["count"])
 
+    def votes(self, share: float) -> float:
+        """Samples that cost as many tokens as a first answer and a ``share`` of its revisions."""
+        return 1 + share * self.tokens[1] / self.tokens[0]
+
+    @property
+    def samples(self) -> int:
+        """Samples of each problem that can vote."""
+        return len(next(iter(self.majority.values())))
+
 
 def read_revisions(folder: Path, step: int, names: Sequence[str], rows: Sequence[Row]) -> Revisions | None:
     """The own answers of a validation; None where it has none, or a problem stands twice in the validation set.
@@ -74,26 +84,31 @@ def read_revisions(folder: Path, step: int, names: Sequence[str], rows: Sequence
     once = len(samples) == len(names) and len(set(map(len, samples))) == 1
     if not path.exists() or not once or not all("pred" in row for row in rows):
         return None
-    lines = [line for line in read_lines(path, FIELDS) if line.get("status") != "error"]
-    problems = {
-        names[int(place)]: _counts(list(group)) for place, group in groupby(lines, key=lambda line: line["place"])
-    }
+    groups = [list(group) for _, group in groupby(read_lines(path, FIELDS), key=lambda line: line["place"])]
+    problems = {names[int(group[0]["place"])]: _counts(group) for group in groups if not all(map(_failed, group))}
+    if not problems:
+        return None
     majority = {
         name: expected_majority([str(row["pred"]) for row in group], [bool(is_right(row)) for row in group])
         for name, group in zip(names, samples, strict=True)
     }
-    count = max(n for _, _, n, _, _ in problems.values())
-    first = float(np.mean([line["attempt_tokens"] for line in lines]))
-    return Revisions(problems, majority, (first, count * float(np.mean([line["tokens"] for line in lines]))), count)
+    first = float(np.mean([group[0]["attempt_tokens"] for group in groups]))
+    revising = float(np.mean([sum(line["tokens"] for line in group) for group in groups]))
+    return Revisions(problems, majority, (first, revising), max(map(len, groups)))
 
 
 def _counts(lines: Sequence[Row]) -> tuple[int, int, int, int, int]:
     first, before = bool(lines[0]["attempt_correct"]), lines[0]["attempt_answer"]
-    right = [bool(line["correct"]) for line in lines]
-    answers = [[line["answer"] for line in lines]]
-    agreed = confirmed(np.array([first]), [before], np.array([right]), answers)
-    repeated = 0 if first else sum(line["answer"] == before for line in lines)
-    return int(first), sum(right), len(right), int(agreed[0]), repeated
+    # A revision without a verdict agrees with none.
+    answers = ["" if _failed(line) else line["answer"] for line in lines]
+    agreed = confirmed(np.array([first]), [before], np.array([[bool(line["correct"]) for line in lines]]), [answers])
+    judged = [line for line in lines if line.get("status") not in ("error", "skipped")]
+    repeated = 0 if first else sum(line["answer"] == before != "" for line in judged)
+    return int(first), sum(bool(line["correct"]) for line in judged), len(judged), int(agreed[0]), repeated
+
+
+def _failed(line: Row) -> bool:
+    return line.get("status") == "error"
 
 
 def expected_majority(answers: Sequence[str], right: Sequence[bool]) -> tuple[float, ...]:
@@ -136,20 +151,22 @@ def measures(seeds: Sequence[Revisions | None], problems: Sequence[str]) -> Mapp
     nothing = (0, 0, 0, 0, 0)
     table = np.array([[each.problems.get(problem, nothing) for problem in problems] for each in found], dtype=float)
     first, right, n, agreed, repeated = np.moveaxis(table, -1, 0)
-    revised = (n > 0).astype(float)
+    # Revisions and majority count the same problems: those whose outcome is known. An answer without a revision stands.
+    known = np.array([[float(problem in each.problems) for problem in problems] for each in found])
+    weight = np.where(n > 0, n, known * np.array([[each.count] for each in found]))
 
     def majority(revisions: Sequence[float]) -> Measure:
         values = [
-            [majority_at(each.majority[problem], 1 + share * each.tokens[1] / each.tokens[0]) for problem in problems]
+            [majority_at(each.majority[problem], each.votes(share)) for problem in problems]
             for each, share in zip(found, revisions, strict=True)
         ]
-        return Measure(np.array(values), np.ones(revised.shape))
+        return Measure(np.array(values) * known, known)
 
     both = any(each.count > 1 for each in found)
     return {
-        "revised": Measure(right, n),
+        "revised": Measure(np.where(n > 0, right, first * weight), weight),
         "majority": majority([1 / each.count for each in found]),
-        "confirmed": Measure(agreed, revised) if both else None,
+        "confirmed": Measure(agreed, known) if both else None,
         "majority_confirmed": majority([1.0] * len(found)) if both else None,
         "own_fix_rate": Measure(right * (1 - first), n * (1 - first)),
         "own_break_rate": Measure((n - right) * first, n * first),

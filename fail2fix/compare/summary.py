@@ -6,6 +6,7 @@ tokens, seconds, optimizer steps and distinct problems are reported beside them.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import numpy as np
@@ -241,7 +242,7 @@ def _shared(
     records: Sequence[RunRecord], counts_of: Callable[[ValidatedStep], Counts | None], what: str, key: str
 ) -> Set[Any]:
     """The keys that all runs have, among the runs that have any. Raises ``InputError`` where two differ."""
-    found = [(record.name, counts_of(step)) for record in records for step in (record.first, record.last)]
+    found = [(record.name, counts_of(step)) for record in records for step in _ends(record)]
     sets = [(name, each.keys()) for name, each in found if each]
     for name, keys in sets:
         if different := len(keys ^ sets[0][1]):
@@ -252,12 +253,21 @@ def _shared(
     return sets[0][1] if sets else frozenset()
 
 
+def _ends(record: RunRecord) -> tuple[ValidatedStep, ValidatedStep]:
+    return record.first, record.last
+
+
 def _warnings(records: Sequence[RunRecord], costs: Mapping[str, Cost], seeds: int) -> Iterable[str]:
     """What a reader must know before believing the numbers."""
     if seeds == 1:
         yield "one seed: the intervals are over problems only and say nothing about another seed"
     if errors := sum(point.verifier_errors for record in records for point in record.points):
         yield f"{errors:,} held-out samples got no verdict: answers count as wrong, corrections not at all"
+    own = [(step.own.votes(1.0), record.name, step.own) for record in records for step in _ends(record) if step.own]
+    if short := [each for each in own if each[0] > each[2].samples]:
+        wanted, name, found = max(short, key=itemgetter(0))
+        key = "actor_rollout_ref.rollout.val_kwargs.n"
+        yield f"revisions cost up to {wanted:.1f} samples' tokens ({name}), and {found.samples} vote: raise {key}"
     steps = {name: cost["optimizer_steps"] for name, cost in costs.items()}
     if len(set(steps.values())) > 1:
         said = ", ".join(f"{name} {count:g}" for name, count in steps.items())

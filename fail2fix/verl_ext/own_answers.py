@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -57,22 +58,36 @@ class OwnAnswers:
         )
 
     def _dump(self, first: Stream, replays: list[Replay], revisions: Stream, texts: list[str], path: Path) -> None:
+        """Write a line for each revision, and one for each first answer that has no prompt and so stands."""
         before, after = first.rollouts, revisions.rollouts
         failed = after.ended_in("error")
+        lines = [
+            _attempt(first, replays[row // self.samples].row)
+            | {
+                "correct": bool(after.correct[row]),
+                "status": "error" if failed[row] else "ok",
+                "answer": after.answers[row],
+                "tokens": int(after.response_tokens[row]),
+                "output": text,
+            }
+            for row, text in enumerate(texts)
+        ]
+        judged = np.flatnonzero(~before.ended_in("error")).tolist()
+        for row in sorted({*judged} - {replay.row for replay in replays}):
+            line = _attempt(first, row)
+            stands = {"correct": line["attempt_correct"], "answer": line["attempt_answer"], "tokens": 0, "output": ""}
+            lines.append(line | stands | {"status": "skipped"})
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w") as file:
-            for row, text in enumerate(texts):
-                replay = replays[row // self.samples]
-                line = {
-                    "place": replay.row,
-                    "problem": before.problems[replay.row],
-                    "attempt_correct": replay.attempt.correct,
-                    "attempt_answer": replay.answer,
-                    "attempt_tokens": int(before.response_tokens[replay.row]),
-                    "correct": bool(after.correct[row]),
-                    "status": "error" if failed[row] else "ok",
-                    "answer": after.answers[row],
-                    "tokens": int(after.response_tokens[row]),
-                    "output": text,
-                }
-                file.write(json.dumps(line) + "\n")
+            file.writelines(json.dumps(line) + "\n" for line in sorted(lines, key=lambda line: line["place"]))
+
+
+def _attempt(first: Stream, row: int) -> dict[str, Any]:
+    read = first.rollouts
+    return {
+        "place": row,
+        "problem": read.problems[row],
+        "attempt_correct": bool(read.correct[row]),
+        "attempt_answer": read.answers[row],
+        "attempt_tokens": int(read.response_tokens[row]),
+    }

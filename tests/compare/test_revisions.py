@@ -11,7 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fail2fix.compare.plan import Fingerprint
+from fail2fix.compare.records import make_record
 from fail2fix.compare.revisions import Revisions, expected_majority, majority_at, measures, read_revisions
+from fail2fix.compare.summary import summarize
+from tests.compare.run_folder import write_lines, write_run
 
 ANSWERS = st.lists(st.sampled_from(["", "1", "2", "3"]), min_size=1, max_size=6)
 
@@ -112,3 +116,65 @@ def test_without_dumps_or_answers_or_with_a_problem_twice_there_are_none(tmp_pat
     assert read_revisions(tmp_path, 4, ["a"], rows) is None
     assert written(tmp_path, [line(0, "1", "1", "1")], {"a": SAMPLES["a"], "b": SAMPLES["b"][:2]}) is None
     assert read_revisions(tmp_path, 4, ["a"], rows) is None, "no answers to vote on"
+
+
+def shares(found: Revisions | None, problems: list[str]) -> dict[str, float]:
+    assert found is not None
+    sums = {name: (each.num_SP.sum(), each.den_SP.sum()) for name, each in measures([found], problems).items() if each}
+    return {name: num / den for name, (num, den) in sums.items() if den}
+
+
+TWO = {"a": [("1", 1)] * 4, "b": [("9", 0)] * 4}
+
+
+def test_an_answer_that_cannot_be_revised_stands_so_that_revising_nothing_gains_nothing(tmp_path: Path) -> None:
+    own = [line(0, "1", "1", "1"), line(0, "1", "1", "1"), line(1, "9", "9", "5", tokens=0, status="skipped")]
+    found = written(tmp_path, own, TWO)
+    values = shares(found, ["a", "b"])
+    assert {values[name] for name in ("revised", "confirmed", "majority", "majority_confirmed")} == {0.5}
+    assert "own_fix_rate" not in values, "no wrong answer was revised"
+    assert found is not None
+    assert found.tokens == (20.0, 30.0), "the answer that stands cost nothing more"
+
+
+def test_revisions_and_majority_count_the_same_problems(tmp_path: Path) -> None:
+    """What became of b is not known: it was not dumped, or no revision of it got a verdict."""
+    revised = [line(0, "1", "1", "1")] * 2
+    for own in (revised, [*revised, *[line(1, "9", "5", "5", status="error")] * 2]):
+        found = written(tmp_path, own, TWO)
+        assert found is not None
+        every = measures([found], ["a", "b"])
+        for name in ("revised", "confirmed", "majority", "majority_confirmed"):
+            assert (every[name].den_SP > 0).tolist() == [[True, False]]  # type: ignore[union-attr]
+
+
+def test_a_revision_without_a_verdict_confirms_nothing(tmp_path: Path) -> None:
+    own = [line(0, "2", "1", "1"), line(0, "2", "1", "1", status="error")]
+    for lines in (own, own[::-1]):
+        found = written(tmp_path, lines, TWO)
+        assert found is not None
+        assert found.problems == {"a": (0, 1, 1, 0, 0)}
+
+
+def test_without_any_verdict_there_are_none(tmp_path: Path) -> None:
+    assert written(tmp_path, [line(0, "2", "1", "1", status="error")] * 2, TWO) is None
+
+
+def test_no_answer_twice_is_not_repeated(tmp_path: Path) -> None:
+    found = written(tmp_path, [line(0, "", "", "1"), line(0, "", "3", "1")], TWO)
+    assert found is not None
+    assert found.problems == {"a": (0, 0, 2, 0, 0)}
+
+
+@pytest.mark.parametrize(("tokens", "said"), [(6, False), (60, True)])
+def test_revisions_that_cost_more_samples_than_vote_are_named(tmp_path: Path, tokens: int, said: bool) -> None:
+    records = []
+    for config in ("grpo", "cipo"):
+        write_run(tmp_path / config)
+        path = tmp_path / config / "own_answers" / "4.jsonl"
+        lines = [json.loads(text) | {"tokens": tokens} for text in path.read_text().splitlines()]
+        write_lines(path, lines)
+        records.append(make_record(tmp_path / config, Fingerprint(config, 0, 400, (), "0.1.0")))
+    warnings = [text for text in summarize(records).warnings if "val_kwargs.n" in text]
+    assert len(warnings) == said
+    assert not said or "25.0 samples' tokens" in warnings[0]

@@ -168,7 +168,9 @@ def test_own_answers_are_revised_by_the_policy_that_wrote_them(tmp_path: Path) -
         return Stream.of("base", rows, requests, samples, Reading({0})), [f"text {i}" for i in range(len(requests))]
 
     metrics = held_out.own.evaluate(answer, tmp_path / "3.jsonl")
-    lines = [json.loads(line) for line in (tmp_path / "3.jsonl").read_text().splitlines()]
+    every = [json.loads(line) for line in (tmp_path / "3.jsonl").read_text().splitlines()]
+    assert sorted({line["place"] for line in every}) == list(range(stream.rollouts.groups)), "each answer is there"
+    lines = [line for line in every if line["status"] != "skipped"]
     (problems, first), (revisions, then) = asked
     assert len(problems) == stream.rollouts.groups
     assert first != then, "no two requests of a step may have one number"
@@ -182,6 +184,31 @@ def test_own_answers_are_revised_by_the_policy_that_wrote_them(tmp_path: Path) -
         assert metrics["fail2fix/own_answers/fix_rate"] == pytest.approx(np.mean(wrong))
     assert metrics["fail2fix/own_answers/problems"] == len(problems)
     assert metrics["fail2fix/own_answers/skipped"] == len(problems) - len(lines) / 2
+
+
+def test_an_own_answer_without_room_for_a_revision_is_dumped_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = pool()
+    builder = CorrectionPromptBuilder(TOKENIZER, max_tokens=512)
+    own = HeldOutCorrections(stream, stream.prompt_groups(lambda tokens: True), builder, 2, revisions=2).own
+    assert own is not None
+    room = iter([False] + [True] * len(own.problems))
+    monkeypatch.setattr(builder, "fits", lambda tokens: next(room))
+
+    def answer(requests: Requests, samples: int, first: int) -> tuple[Stream, list[str]]:
+        rows = stream.rows[np.arange(len(requests)) % len(stream.rows)]
+        rows.non_tensor_batch["uid"] = requests.head.non_tensor_batch["uid"]
+        return Stream.of("base", rows, requests, samples, Reading({0})), ["text"] * len(requests)
+
+    own.evaluate(answer, tmp_path / "3.jsonl")
+    stands, *others = [json.loads(line) for line in (tmp_path / "3.jsonl").read_text().splitlines()]
+    assert (stands["place"], stands["status"], stands["tokens"]) == (0, "skipped", 0)
+    assert (stands["correct"], stands["answer"]) == (stands["attempt_correct"], stands["attempt_answer"])
+    assert stands["attempt_tokens"] > 0
+    revised = [line["place"] for line in others if line["status"] == "ok"]
+    assert revised == [place for place in sorted(set(revised)) for _ in range(2)]
+    assert 0 not in revised
 
 
 def test_an_answer_gives_way_only_to_revisions_that_agree_on_another() -> None:
