@@ -1,7 +1,7 @@
 """The picture of a comparison: one PNG. Computes nothing.
 
-Accuracy, fix rate and break rate against rollouts (left) and tokens (right): each seed a thin line, their mean a
-thick one, in its band. Below, at the end of training: pass@k, and the rates with their intervals.
+Accuracy, accuracy after a revision, fix rate and break rate against rollouts (left) and tokens (right): each seed a
+thin line, their mean a thick one, in its band. Below, at the end of training: pass@k, and rates with their intervals.
 """
 
 import textwrap
@@ -12,12 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
-from fail2fix.compare.summary import AXES, MEASURES, Comparison, ConfigSummary
+from fail2fix.compare.summary import ALL_MEASURES, AXES, MEASURES, Comparison, ConfigSummary
 from fail2fix.report.picture import finish_panel, make_panels, save_picture, style
 from fail2fix.report.statistics import Estimate
 
-LABELS = MEASURES | {"accuracy": "held-out accuracy"}
-RATES = ("fix_rate", "break_rate")
+LABELS = ALL_MEASURES | {"accuracy": "held-out accuracy", "revised": "accuracy after a revision"}
+RATES = ("fix_rate", "break_rate", "own_fix_rate", "own_break_rate", "revised", "majority")
+LABEL_COLUMNS = 10
 TITLE_COLUMNS = 110
 PANEL_INCHES = (5.6, 3.3)
 
@@ -92,9 +93,10 @@ def _draw_pass_at_k(panel: Axes, configs: Sequence[ConfigSummary]) -> None:
 
 def _draw_rates(panel: Axes, configs: Sequence[ConfigSummary]) -> None:
     width = 0.8 / len(configs)
+    rates = [name for name in RATES if any(config.last[name] for config in configs)] or RATES[:2]
     for index, config in enumerate(configs):
         color, marker = style(index)
-        for place, name in enumerate(RATES):
+        for place, name in enumerate(rates):
             if (estimate := config.last[name]) is None:
                 continue
             x = place - 0.4 + width * (index + 0.5)
@@ -103,9 +105,10 @@ def _draw_rates(panel: Axes, configs: Sequence[ConfigSummary]) -> None:
             panel.errorbar([x], [value], errors, color=color, marker=marker, markersize=7, capsize=4)
             seeds = [seed.value for seed in estimate.seeds]
             panel.scatter([x + width / 5] * len(seeds), seeds, s=14, color=color, alpha=0.45, linewidths=0)
-    panel.set_xlim(-0.5, len(RATES) - 0.5)
-    panel.set_xticks(range(len(RATES)), [f"{LABELS[name]} after training" for name in RATES])
-    if not any(config.last[name] for config in configs for name in RATES):
+    panel.set_xlim(-0.5, len(rates) - 0.5)
+    panel.set_xticks(range(len(rates)), [textwrap.fill(LABELS[name], LABEL_COLUMNS) for name in rates], fontsize=7)
+    panel.set_ylabel("after training")
+    if not any(config.last[name] for config in configs for name in rates):
         panel.text(0.5, 0.5, "no held-out corrections", transform=panel.transAxes, ha="center", color="grey")
     finish_panel(panel)
 

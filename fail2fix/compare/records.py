@@ -14,7 +14,7 @@ from typing import Any
 
 from fail2fix.compare.origin import MODEL, Origin, differing, origin_of
 from fail2fix.compare.plan import Fingerprint
-from fail2fix.compare.revisions import Revisions, read_revisions
+from fail2fix.compare.revisions import Revisions, read_revisions, revised_share
 from fail2fix.data.atomic import write_whole
 from fail2fix.method.errors import InputError, reading
 from fail2fix.report.reading import (
@@ -58,7 +58,7 @@ class Point:
     ``fix_rate``: share of samples that are right where the attempt was wrong; ``break_rate``: share that are wrong
     where it was right; None where none was sampled. ``verifier_errors``: samples without a verdict, which count as
     wrong answers in ``accuracy`` and not at all in the rates. ``ledger`` is cumulative. ``metrics``: the step's
-    ``val-core/`` and ``fail2fix/held_out/`` values as logged.
+    ``val-core/`` and ``fail2fix/held_out/`` values as logged. ``revised``: accuracy after one revision of own answers.
     """
 
     step: int
@@ -68,6 +68,7 @@ class Point:
     break_rate: float | None
     verifier_errors: int
     metrics: dict[str, float]
+    revised: float | None = None
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,15 @@ class ValidatedStep:
     """Counts of a validated step, each (right samples, samples).
 
     ``problems``: {hash: counts}. ``attempts``: {attempt: counts of its corrections that have a verdict}, None where
-    none were held out. ``own``: the policy's own answers and their revisions.
+    none were held out. ``own``: the policy's own answers and their revisions. ``copied``: {problem: (copies of the
+    wrong attempt's answer, corrections of wrong attempts)}.
     """
 
     step: int
     problems: dict[str, tuple[int, int]]
     attempts: dict[Attempt, tuple[int, int]] | None
     own: Revisions | None = None
+    copied: dict[str, tuple[int, int]] | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,7 @@ def _point(folder: Path, row: Row, found: ValidatedStep, verifier_errors: int) -
         break_rate=_rate(found.attempts or {}, of_correct=True),
         verifier_errors=verifier_errors,
         metrics=dict(_measured(row, KEPT)),
+        revised=revised_share(found.own) if found.own else None,
     )
 
 
@@ -161,7 +165,7 @@ def _count(folder: Path, step: int) -> tuple[ValidatedStep, int]:
         return ValidatedStep(step, problems, None, own), errors
     corrections = read_lines(path, ATTEMPT_FIELDS)
     errors += sum(row.get("status") == ERROR for row in corrections)
-    return ValidatedStep(step, problems, _attempts(corrections), own), errors
+    return ValidatedStep(step, problems, _attempts(corrections), own, _copied(corrections)), errors
 
 
 def _attempts(corrections: Sequence[Row]) -> dict[Attempt, tuple[int, int]]:
@@ -173,6 +177,14 @@ def _attempts(corrections: Sequence[Row]) -> dict[Attempt, tuple[int, int]]:
         )
         for row in corrections
     )
+
+
+def _copied(corrections: Sequence[Row]) -> dict[str, tuple[int, int]] | None:
+    """Copies of wrong attempts' answers; None where a dump has no answers. No answer is no copy."""
+    if not all("answer" in row and "attempt_answer" in row for row in corrections):
+        return None
+    wrong = [row for row in corrections if not row["attempt_correct"] and row.get("status") != ERROR]
+    return tally((_hash(row["problem"]), int(row["answer"] == row["attempt_answer"] != ""), 1) for row in wrong)
 
 
 def counts(attempts: Mapping[Attempt, tuple[int, int]], of_correct: bool) -> dict[str, tuple[int, int]]:
@@ -257,6 +269,7 @@ def _validated_step(part: Row) -> ValidatedStep:
         problems={problem: (correct, n) for problem, (correct, n) in part["problems"].items()},
         attempts={(problem, name, right): (correct, n) for problem, name, right, correct, n in rows} or None,
         own=Revisions.of(part["own"]) if part.get("own") else None,
+        copied={problem: (same, n) for problem, (same, n) in part["copied"].items()} if part.get("copied") else None,
     )
 
 

@@ -25,6 +25,7 @@ TITLES = {
     "confirmed": "after revisions that agree",
     "majority_confirmed": "majority at their tokens",
     "own_fix_rate": "own answers: fix rate",
+    "own_keep_rate": "own answers: keep rate",
     "own_break_rate": "own answers: break rate",
     "repeated": "own wrong answers repeated",
 }
@@ -143,6 +144,13 @@ def majority_at(expected: Sequence[float], samples: float) -> float:
     return expected[low - 1] + (bounded - low) * (expected[high - 1] - expected[low - 1])
 
 
+def revised_share(own: Revisions) -> float:
+    """Accuracy after one revision."""
+    found = measures([own], list(own.problems))["revised"]
+    assert found is not None
+    return float(found.num_SP.sum() / found.den_SP.sum())
+
+
 def measures(seeds: Sequence[Revisions | None], problems: Sequence[str]) -> Mapping[str, Measure | None]:
     """The measures of `TITLES` for validations, one a seed; None where a seed has no own answers."""
     found = [each for each in seeds if each is not None]
@@ -169,6 +177,7 @@ def measures(seeds: Sequence[Revisions | None], problems: Sequence[str]) -> Mapp
         "confirmed": Measure(agreed, known) if both else None,
         "majority_confirmed": majority([1.0] * len(found)) if both else None,
         "own_fix_rate": Measure(right * (1 - first), n * (1 - first)),
+        "own_keep_rate": Measure(right * first, n * first),
         "own_break_rate": Measure((n - right) * first, n * first),
         "repeated": Measure(repeated, n * (1 - first)),
     }

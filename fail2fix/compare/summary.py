@@ -17,7 +17,13 @@ from fail2fix.method.errors import InputError
 from fail2fix.report import statistics
 from fail2fix.report.statistics import Band, Curve, Estimate, Measure, pass_at_k
 
-MEASURES = {"accuracy": "accuracy", "fix_rate": "fix rate", "break_rate": "break rate"}
+MEASURES = {
+    "accuracy": "accuracy",
+    "revised": revisions.TITLES["revised"],
+    "fix_rate": "fix rate",
+    "break_rate": "break rate",
+}
+ALL_MEASURES = MEASURES | {"keep_rate": "keep rate", "copied": "wrong attempts copied"} | revisions.TITLES
 AXES = ("rollouts", "tokens")
 COSTS = {
     "rollouts": "rollouts",
@@ -26,6 +32,7 @@ COSTS = {
     "optimizer_steps": "optimizer steps",
     "problems": "distinct problems",
 }
+STEP_SECONDS = {"step_seconds": "seconds a step"}
 TOLERANCE_PERCENT = 1
 
 Key = TypeVar("Key", str, int)
@@ -56,7 +63,7 @@ class SeedCurves:
 class ConfigSummary:
     """A config over its seeds.
 
-    ``first`` and ``last``: accuracy, fix rate, break rate and `revisions.TITLES` at the first and the last validation;
+    ``first`` and ``last``: `ALL_MEASURES` at the first and the last validation;
     None where a seed did not measure it. ``pass_at_k`` {k: at the end}. ``cost_ratios``: over the reference's.
     ``bands`` {measure: {axis: band over seeds}}.
     """
@@ -116,7 +123,10 @@ def summarize(records: Sequence[RunRecord], warnings: Sequence[str] = ()) -> Com
     order = sorted(problems)
     rates = {name: _rates(steps, order) for name, steps in lasts.items()}
     passes = {name: {k: _pass_at(steps, k) for k in ks} for name, steps in lasts.items()}
-    costs = {name: mean_cost([record.ledger for record in runs]) for name, runs in by_config.items()}
+    costs = {
+        name: mean_cost([record.ledger for record in runs]) | {"step_seconds": _step_seconds(runs)}
+        for name, runs in by_config.items()
+    }
 
     def config_summary(name: str) -> ConfigSummary:
         seeds = tuple(map(_seed_curves, by_config[name]))
@@ -163,6 +173,11 @@ def mean_cost(ledgers: Sequence[Ledger]) -> Cost:
     return {name: sum(cost[name] for cost in costs) / len(costs) for name in COSTS}
 
 
+def _step_seconds(runs: Sequence[RunRecord]) -> float:
+    """Mean over runs; 0 for runs without a training step."""
+    return sum(run.ledger["seconds"] / max(run.points[-1].step, 1) for run in runs) / len(runs)
+
+
 def ratios(cost: Cost, reference: Cost) -> dict[str, float | None]:
     """Each cost over the reference's; None where the reference's is 0."""
     return {name: value / reference[name] if reference[name] else None for name, value in cost.items()}
@@ -206,6 +221,8 @@ def _rates(steps: Sequence[ValidatedStep], problems: Sequence[str]) -> dict[str,
         "accuracy": _pass_at(steps, 1),
         "fix_rate": _corrections(steps, of_correct=False),
         "break_rate": _corrections(steps, of_correct=True),
+        "keep_rate": _complement(_corrections(steps, of_correct=True)),
+        "copied": _copied(steps),
         **revisions.measures([step.own for step in steps], problems),
     }
 
@@ -225,6 +242,20 @@ def _corrections(steps: Sequence[ValidatedStep], of_correct: bool) -> Measure | 
     problems = sorted({problem for problem, _, _ in attempts[0]})
     found = [counts(each, of_correct) for each in attempts]
     table = np.array([[by_problem.get(problem, (0, 0)) for problem in problems] for by_problem in found])
+    return Measure(table[..., 0], table[..., 1])
+
+
+def _complement(measure: Measure | None) -> Measure | None:
+    return Measure(measure.den_SP - measure.num_SP, measure.den_SP) if measure else None
+
+
+def _copied(steps: Sequence[ValidatedStep]) -> Measure | None:
+    """The share of corrections of wrong attempts that give the attempt's answer again."""
+    found = [step.copied for step in steps if step.copied]
+    if len(found) < len(steps):
+        return None
+    problems = sorted({problem for each in found for problem in each})
+    table = np.array([[each.get(problem, (0, 0)) for problem in problems] for each in found])
     return Measure(table[..., 0], table[..., 1])
 
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from fail2fix.compare.revisions import TITLES
-from fail2fix.compare.summary import COSTS, MEASURES, Comparison, ConfigSummary, Difference
+from fail2fix.compare.summary import ALL_MEASURES, COSTS, STEP_SECONDS, Comparison, ConfigSummary, Difference
 from fail2fix.report.console_table import NOTHING, Section, bounds, percent, print_warnings, section_table
 from fail2fix.report.statistics import Estimate
 
@@ -16,14 +15,15 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     console.print(f"{comparison.problems:,} held-out problems, {comparison.attempts:,} held-out attempts")
     measures = [
         Section(title, [(c.name, *_before_and_after(c.first[name], c.last[name])) for c in configs])
-        for name, title in (MEASURES | TITLES).items()
+        for name, title in ALL_MEASURES.items()
         if any(config.last[name] for config in configs)
     ]
     measures += [
         Section(f"pass@{k}", [(c.name, *_before_and_after(None, c.pass_at_k[k])) for c in configs]) for k in ks
     ]
     console.print(section_table(("Held out", "before", "after", "each seed"), measures))
-    costs = [Section(title, [(c.name, *_cost(c, name)) for c in configs]) for name, title in COSTS.items()]
+    titles = COSTS | STEP_SECONDS
+    costs = [Section(title, [(c.name, *_cost(c, name)) for c in configs]) for name, title in titles.items()]
     console.print(section_table(("Cost, mean over seeds", "", f"x {comparison.reference}"), costs))
     captions = ("Differences, in points", "after", "problems and seeds", "problems")
     console.print(section_table(captions, [_difference_section(each, ks) for each in comparison.differences]))
@@ -44,11 +44,11 @@ def _before_and_after(first: Estimate | None, last: Estimate | None) -> tuple[st
 
 def _cost(config: ConfigSummary, name: str) -> tuple[str, str]:
     ratio = config.cost_ratios[name]
-    return f"{config.cost[name]:,.0f}", NOTHING if ratio is None else f"{ratio:.2f}"
+    return f"{config.cost[name]:,.{1 if name in STEP_SECONDS else 0}f}", NOTHING if ratio is None else f"{ratio:.2f}"
 
 
 def _difference_section(difference: Difference, ks: Sequence[int]) -> Section:
-    found = {title: difference.last[name] for name, title in (MEASURES | TITLES).items()}
+    found = {title: difference.last[name] for name, title in ALL_MEASURES.items()}
     found[f"after a revision - {difference.reference}'s majority"] = difference.over_majority
     found |= {f"pass@{k}": difference.pass_at_k[k] for k in ks}
     lines = []

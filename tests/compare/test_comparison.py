@@ -83,7 +83,13 @@ def test_a_comparison_leaves_records_numbers_and_a_picture(
     assert list(cipo["pass_at_k"]) == ["1", "2", "4"]
     assert cipo["seeds"][1]["x"] == {"rollouts": [0, 200, 400], "tokens": [0, 3000, 6000]}
     assert cipo["bands"]["accuracy"]["tokens"]["mean"][-1] == pytest.approx(value)
+    after = {name: each and each["over_seeds"]["value"] for name, each in cipo["last"].items()}
+    assert after["keep_rate"] == pytest.approx(1 - after["break_rate"])
+    assert after["own_keep_rate"] == pytest.approx(1 - after["own_break_rate"])
+    assert cipo["bands"]["revised"]["tokens"]["mean"][-1] == pytest.approx(after["revised"])
+    assert cipo["cost"]["step_seconds"] == pytest.approx(7)  # 28 seconds in four steps
     (difference,) = numbers["differences"]
+    assert set(difference["last"]) == set(after)
     assert (difference["config"], difference["reference"]) == ("cipo", "grpo")
     reference_value = grpo["last"]["accuracy"]["over_problems_and_seeds"]["value"]
     assert difference["last"]["accuracy"]["over_seeds"]["value"] == pytest.approx(value - reference_value)
@@ -102,6 +108,9 @@ def test_a_comparison_leaves_records_numbers_and_a_picture(
         "each seed",
         "after a revision",
         "wrong answers repeated",
+        "wrong attempts copied",
+        "own answers: keep rate",
+        "seconds a step",
         "fix rate",
         "break rate",
         "pass@4",

@@ -68,6 +68,31 @@ def test_corrections_are_counted_by_attempt_and_by_problem(folder: Path) -> None
     assert (last.fix_rate, last.break_rate, last.verifier_errors) == (0.5, 0.5, 2)
 
 
+def test_copies_are_answers_of_wrong_attempts_given_again(folder: Path) -> None:
+    answers = [(0, True, "5", "5"), (1, False, "6", "6"), (1, False, "6", "5"), (3, False, "", "")]
+    rows = [correction(n, ok, False, attempt_answer=before, answer=after) for n, ok, before, after in answers]
+    rows.append(correction(3, False, False, attempt_answer="7", answer="7", status="error"))
+    write_lines(folder / "held_out_corrections" / "4.jsonl", rows)
+    copied = make_record(folder, FINGERPRINT).last.copied
+    assert copied is not None
+    assert list(copied.values()) == [(1, 2), (0, 1)]
+    del rows[0]["answer"]
+    write_lines(folder / "held_out_corrections" / "4.jsonl", rows)
+    assert make_record(folder, FINGERPRINT).last.copied is None
+
+
+def test_a_record_without_later_measures_is_read_and_has_none(folder: Path, tmp_path: Path) -> None:
+    write_record(tmp_path / "record.json", make_record(folder, FINGERPRINT))
+    parts = json.loads((tmp_path / "record.json").read_text())
+    for part in (parts["first"], parts["last"]):
+        del part["copied"], part["own"]
+    for point in parts["points"]:
+        del point["revised"]
+    (tmp_path / "record.json").write_text(json.dumps(parts))
+    record = read_record(tmp_path / "record.json")
+    assert (record.last.copied, record.last.own, record.points[-1].revised) == (None, None, None)
+
+
 def test_a_run_without_held_out_corrections_has_no_rates(folder: Path) -> None:
     for path in (folder / "held_out_corrections").iterdir():
         path.unlink()

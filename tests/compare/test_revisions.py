@@ -93,6 +93,7 @@ def test_measures_by_hand(tmp_path: Path) -> None:
             "revised": 3 / 5,
             "confirmed": 2 / 3,
             "own_fix_rate": 2 / 3,
+            "own_keep_rate": 1 / 2,
             "own_break_rate": 1 / 2,
             "repeated": 1 / 3,
             # 2.5 samples for one revision, 4 (so all 3) for both: "a" has 1/3 with two samples, 0 with three.
