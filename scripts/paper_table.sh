@@ -26,6 +26,10 @@ while (($#)); do
     --setup | --out | --limit)
       if [[ -z ${2:-} ]]; then echo "paper_table: $1 needs a value" >&2; exit 2; fi
       case $1 in --setup) SETUP=$2 ;; --out) OUT=$2 ;; --limit) LIMIT=(--limit "$2") ;; esac
+      if [[ $1 == --limit && ! $2 =~ ^[1-9][0-9]*$ ]]; then # evaluations would say so after days of training
+        echo "paper_table: --limit $2: want a number of problems, 1 or more" >&2
+        exit 2
+      fi
       shift ;;
     --dry-run) DRY_RUN=(--dry-run) ;;
     -*) echo "paper_table: $1: no such option; see --help" >&2; exit 2 ;;
@@ -37,21 +41,23 @@ done
 CONFIGS=(grpo grpo_bs256 cipo cipo_offline)
 SIX=(--benchmarks aime24 aime25 amc23 math500 minerva olympiadbench --data "${SETS:-data}")
 HELD_OUT=(--file "${DATA:-data/$SETUP}/test.parquet")
+SMALL=("${HELD_OUT[@]}" --max-tokens 64 --max-model-len 256)
 case $SETUP in
   deepscaler) START=Qwen/Qwen3-4B ASKED=("${SIX[@]}" --chat-template-kwargs '{"enable_thinking": false}') ;;
   gsm8k) START=Qwen/Qwen2.5-0.5B-Instruct ASKED=("${HELD_OUT[@]}" --max-tokens 1024) ;;
-  organism_latin | organism_sorting) START=.models/organism-${SETUP#organism_} ASKED=("${HELD_OUT[@]}" --max-tokens 64) ;;
-  two_digit | chain | sorting) START=.models/smollm2-135m-$SETUP ASKED=("${HELD_OUT[@]}" --max-tokens 64) ;;
+  organism_latin | organism_sorting) START=.models/organism-${SETUP#organism_} ASKED=("${SMALL[@]}") ;;
+  two_digit | chain | sorting) START=.models/smollm2-135m-$SETUP ASKED=("${SMALL[@]}") ;;
   *) echo "paper_table: --setup $SETUP: want deepscaler, gsm8k, two_digit, chain, sorting or organism_*" >&2; exit 2 ;;
 esac
 START=${MODEL:-$START}
-if [[ $START == .* ]]; then ASKED+=(--max-model-len 256); fi
 OUT=${OUT:-outputs/paper_table/$SETUP}
 PYTHON=${PYTHON:-python}
+if [[ -z ${DEVICE:-} ]]; then DEVICE=cpu; if command -v nvidia-smi > /dev/null; then DEVICE=gpu; fi; fi
+export DEVICE # of compare.sh too
 
 # Trainings of one seed. They differ in rollouts, as in the paper: grpo spends half.
 scripts/compare.sh "${CONFIGS[@]}" --seeds 1 --unequal --out "$OUT" setup="$SETUP" "${DRY_RUN[@]}" "${OVERRIDES[@]}"
-if [[ ${DEVICE:-} == cpu ]] || ! command -v nvidia-smi > /dev/null; then
+if [[ $DEVICE == cpu ]]; then
   export PATH=$PWD/.venv/bin:$PATH VERL_PLATFORM=cpu
   PYTHON=python
 fi
@@ -70,6 +76,9 @@ for name in start "${CONFIGS[@]}"; do
     last=N
     if [[ -f $checkpoints/latest_checkpointed_iteration.txt ]]; then
       last=$(< "$checkpoints/latest_checkpointed_iteration.txt")
+    elif [[ ! -d $model && ! ${DRY_RUN[*]} ]]; then
+      echo "paper_table: $checkpoints: no checkpoint to export: put it back, or use another --out" >&2
+      exit 2
     fi
     [[ -d $model ]] || stage fail2fix.export "$checkpoints/global_step_$last" "$model"
   fi

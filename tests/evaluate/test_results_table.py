@@ -27,10 +27,31 @@ def cells(text: str, name: str) -> list[str]:
 
 def test_published_figures_are_the_specifications() -> None:
     said = METHOD.read_text().partition("Figures published in the paper")[2].partition("\n\n")[0]
-    figures = {f"{value:.2f}" for row in PUBLISHED.values() for value in row.values()}
-    assert figures <= set(re.findall(r"\d+\.\d+", said))
-    assert "not given" in said
-    assert "aime24" not in PUBLISHED["grpo_bs256"]
+    averages, aime = " ".join(said.split()).split("AIME24: ", 1)
+    names = {"start": "start", "GRPO": "grpo", "GRPO with 256 problems": "grpo_bs256", "CIPO": "cipo"}
+    found = {names[name]: {AVERAGE: float(value)} for name, value in re.findall(r"[:,] ([^:,]+) (\d+\.\d+)", averages)}
+    for name, value in zip(found, aime.split(". ")[0].split(", "), strict=True):
+        if value != "not given":
+            found[name]["aime24"] = float(value)
+    assert found == PUBLISHED
+
+
+def test_what_an_evaluation_lacks_is_a_dash_and_counted() -> None:
+    whole = {name: interval(0.5) for name in PAPER_SETS}
+    for lacking in range(1, len(PAPER_SETS)):
+        text = markdown({"start": whole, "mine": dict(list(whole.items())[lacking:])})
+        assert cells(text, "mine").count("-") == lacking + 1  # the average too
+        assert f"lack {lacking} of 12 figures" in text
+    assert "lack" not in markdown({"start": whole, "mine": whole})
+
+
+def test_a_table_says_whose_figures_are_published_and_which_evaluations_are_limited() -> None:
+    whole = {name: interval(0.5) for name in PAPER_SETS}
+    assert "for Qwen3-4B" in markdown({"start": whole})
+    assert "Qwen3-4B" not in markdown({"mine": whole})
+    text = markdown({"start": whole, "mine": whole}, {"start": None, "mine": 7})
+    assert "most problems of each: mine 7." in text
+    assert "whole sets" not in markdown({"start": whole}, {"start": None})
 
 
 def test_the_average_is_over_the_six_sets_and_needs_them_all() -> None:
@@ -57,6 +78,8 @@ def test_the_command_reads_finished_evaluations(tmp_path: Path, capsys: pytest.C
     assert cells(text, "a")[0] == "50.00"
     found = json.loads((tmp_path / "table" / "table.json").read_text())
     assert found["evaluations"]["b"]["math500"]["value"] == 1.0
+    assert found["evaluations"]["b"]["math500"].keys() == {"value", "low", "high"}
+    assert found["averages"] == {"a": None, "b": None}
 
 
 @pytest.mark.parametrize("word", ["outputs/eval", "=outputs/eval", "mine="])

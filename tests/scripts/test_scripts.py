@@ -532,6 +532,8 @@ def test_slurm_without_gpus_says_so() -> None:
     [
         (["--setup", "poems"], "paper_table: --setup poems: want deepscaler"),
         (["--limit"], "paper_table: --limit needs a value"),
+        (["--limit", "0"], "paper_table: --limit 0: want a number of problems"),
+        (["--limit", "few"], "paper_table: --limit few: want a number of problems"),
         (["--seeds", "3"], "paper_table: --seeds: no such option"),
     ],
 )
