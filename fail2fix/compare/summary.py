@@ -123,10 +123,7 @@ def summarize(records: Sequence[RunRecord], warnings: Sequence[str] = ()) -> Com
     order = sorted(problems)
     rates = {name: _rates(steps, order) for name, steps in lasts.items()}
     passes = {name: {k: _pass_at(steps, k) for k in ks} for name, steps in lasts.items()}
-    costs = {
-        name: mean_cost([record.ledger for record in runs]) | {"step_seconds": _step_seconds(runs)}
-        for name, runs in by_config.items()
-    }
+    costs = {name: _cost(runs) for name, runs in by_config.items()}
 
     def config_summary(name: str) -> ConfigSummary:
         seeds = tuple(map(_seed_curves, by_config[name]))
@@ -148,17 +145,28 @@ def summarize(records: Sequence[RunRecord], warnings: Sequence[str] = ()) -> Com
         rollouts={record.name: record.ledger["total/rollouts"] for record in records},
         configs=tuple(map(config_summary, names)),
         differences=tuple(
-            Difference(
-                name,
-                other,
-                _differences(rates[name], rates[other]),
-                _differences(passes[name], passes[other]),
-                _differences({"": rates[name]["revised"]}, {"": rates[other]["majority"]})[""],
-            )
-            for index, name in enumerate(names)
-            for other in names[:index]
+            _difference(name, other, rates, passes) for index, name in enumerate(names) for other in names[:index]
         ),
         warnings=(*warnings, *_warnings(records, costs, min(map(len, by_config.values())))),
+    )
+
+
+def _cost(runs: Sequence[RunRecord]) -> Cost:
+    return mean_cost([record.ledger for record in runs]) | {"step_seconds": _step_seconds(runs)}
+
+
+def _difference(
+    name: str,
+    other: str,
+    rates: Mapping[str, Mapping[str, Measure | None]],
+    passes: Mapping[str, Mapping[int, Measure | None]],
+) -> Difference:
+    return Difference(
+        name,
+        other,
+        last=_differences(rates[name], rates[other]),
+        pass_at_k=_differences(passes[name], passes[other]),
+        over_majority=_differences({"": rates[name]["revised"]}, {"": rates[other]["majority"]})[""],
     )
 
 
