@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fail2fix.method.rollouts import CORRECTION
-from fail2fix.method.selection import distinct_candidates
+from fail2fix.method.selection import PromptGroup, distinct_candidates
 from fail2fix.verl_ext.dynamic_sampling import best_groups, with_signal
-from fail2fix.verl_ext.replays import Replay, Replays, build_replays, without
+from fail2fix.verl_ext.replays import Replay, Replays, build_replays, place_of, without
 from fail2fix.verl_ext.step import Step
 from fail2fix.verl_ext.stream import Stream, concatenated
 
@@ -44,10 +44,10 @@ def refilled_corrections(
 
 
 def further_replays(trainer: Fail2FixTrainer, replays: Replays, idle: int, step: Step) -> list[Replay]:
-    """Up to ``idle`` attempts that the selection rule chooses when those chosen before are left out."""
+    """Up to ``idle`` attempts that the selection rule chooses from `without_chosen`."""
     settings = trainer.settings
     left = trainer.ledger.left(settings.budget.rollouts) // settings.correction.rollouts
-    groups = [without(group, {replay.place for replay in replays.replays}) for group in replays.groups]
+    groups = without_chosen(replays)
     wanted = int(min(idle, left, len(distinct_candidates(groups)[0])))
     if wanted < 1:
         return []
@@ -57,3 +57,12 @@ def further_replays(trainer: Fail2FixTrainer, replays: Replays, idle: int, step:
     step.accounts[CORRECTION].enter(prompts=len(chosen))
     step.accounts[CORRECTION].leave(no_room=counts["skipped"])
     return further
+
+
+def without_chosen(replays: Replays) -> list[PromptGroup]:
+    """The problems less the chosen attempts and those identical to one of them, which the first round stands for."""
+    places = {replay.place for replay in replays.replays}
+    every = [(group.key, attempt) for group in replays.groups for attempt in group.attempts]
+    chosen = {(key, attempt.content) for key, attempt in every if place_of(attempt) in places}
+    used = places | {place_of(attempt) for key, attempt in every if (key, attempt.content) in chosen}
+    return [without(group, used) for group in replays.groups]

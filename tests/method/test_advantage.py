@@ -380,6 +380,27 @@ class TestAnOwnPenalty:
         without = correction_advantages(groups, AdvantageRule()).values
         np.testing.assert_allclose(with_penalty - without, [[-0.25, 0.25, -0.25, 0.25]])
 
+    @given(
+        repeated=st.lists(st.booleans(), min_size=2, max_size=9).filter(lambda row: len({*row}) == 2),
+        rule=rules,
+        risk=st.just(0.0) | st.floats(0.01, 4),
+        penalty=st.floats(0.01, 4),
+        units=st.floats(0.1, 10),
+    )
+    def test_repeated_answers_teach_where_no_correction_is_right(
+        self, repeated: list[bool], rule: AdvantageRule, risk: float, penalty: float, units: float
+    ) -> None:
+        """By the penalty, in any units of the reward, whatever `risk.penalty` is."""
+        rule, again = replace(rule, penalty=risk, reward_scale=units), np.array([repeated])
+        n = len(repeated) + (rule.baseline is Baseline.with_attempt)
+        factor = n / (n - 1) if rule.leave_one_out else 1
+        groups = one_group([0] * len(repeated), attempt=0)
+        result = correction_advantages(replace(groups, taken=penalty * units * again), rule)
+        assert result.zero_variance.tolist() == [False]
+        assert result.values[again].max() < result.values[~again].min()
+        assert np.ptp(result.values) == pytest.approx(penalty * factor)
+        assert not correction_advantages(groups, rule).values.any()
+
     def test_one_of_another_shape_is_refused(self) -> None:
         with pytest.raises(ValueError, match="taken must have the shape"):
             replace(one_group([1, 0], attempt=1), taken=np.zeros((1, 3)))
