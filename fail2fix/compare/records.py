@@ -17,6 +17,7 @@ from fail2fix.compare.plan import Fingerprint
 from fail2fix.compare.revisions import Revisions, read_revisions, revised_share
 from fail2fix.data.atomic import write_whole
 from fail2fix.method.errors import InputError, reading
+from fail2fix.method.shaping import same_answer
 from fail2fix.report.reading import (
     TEXT,
     FieldType,
@@ -184,7 +185,7 @@ def _copied(corrections: Sequence[Row]) -> dict[str, tuple[int, int]] | None:
     if not all("answer" in row and "attempt_answer" in row for row in corrections):
         return None
     wrong = [row for row in corrections if not row["attempt_correct"] and row.get("status") != ERROR]
-    return tally((_hash(row["problem"]), int(row["answer"] == row["attempt_answer"] != ""), 1) for row in wrong)
+    return tally((_hash(row["problem"]), int(same_answer(row["attempt_answer"], row["answer"])), 1) for row in wrong)
 
 
 def counts(attempts: Mapping[Attempt, tuple[int, int]], of_correct: bool) -> dict[str, tuple[int, int]]:

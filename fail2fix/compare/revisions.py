@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from fail2fix.method.metrics import confirmed
+from fail2fix.method.shaping import same_answer
 from fail2fix.report.reading import NUMBER, TEXT, FieldType, Row, is_right, read_lines
 from fail2fix.report.statistics import Measure
 
@@ -104,7 +105,7 @@ def _counts(lines: Sequence[Row]) -> tuple[int, int, int, int, int]:
     answers = ["" if _failed(line) else line["answer"] for line in lines]
     agreed = confirmed(np.array([first]), [before], np.array([[bool(line["correct"]) for line in lines]]), [answers])
     judged = [line for line in lines if line.get("status") not in ("error", "skipped")]
-    repeated = 0 if first else sum(line["answer"] == before != "" for line in judged)
+    repeated = 0 if first else sum(same_answer(before, line["answer"]) for line in judged)
     return int(first), sum(bool(line["correct"]) for line in judged), len(judged), int(agreed[0]), repeated
 
 

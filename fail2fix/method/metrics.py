@@ -17,6 +17,7 @@ import numpy as np
 
 from fail2fix.method.rollouts import Bools, Floats, Rollouts
 from fail2fix.method.selection import Selection
+from fail2fix.method.shaping import same_answer
 
 Metrics = dict[str, float]
 
@@ -171,7 +172,12 @@ def own_answer_metrics(
         metrics |= {"accuracy": float(first_N.mean()), "revised": float(correct_NS.mean())}
         metrics["confirmed"] = float(confirmed(first_N, answer_N, correct_NS, answers_NS).mean())
     if wrong.size:
-        same = [a == b != "" for a, row, ok in zip(answer_N, answers_NS, first_N, strict=True) if not ok for b in row]
+        same = [
+            same_answer(before, answer)
+            for before, row, first in zip(answer_N, answers_NS, first_N, strict=True)
+            if not first
+            for answer in row
+        ]
         metrics |= {"fix_rate": float(wrong.mean()), "repeated": sum(same) / len(same)}
     if right.size:
         metrics |= {"keep_rate": float(right.mean()), "break_rate": 1.0 - float(right.mean())}

@@ -38,9 +38,14 @@ def shape_reward(reward: float, attempt_correct: bool, correct: bool, risk: Risk
     return reward - (risk.penalty * risk.reward_scale if attempt_correct and not correct else 0.0)
 
 
+def same_answer(before: str, after: str) -> bool:
+    """Whether an extracted answer is given again; no answer is none."""
+    return before == after != ""
+
+
 def repeats(attempt_correct: bool, attempt_answer: str, correct: bool, answer: str) -> bool:
     """Whether a correction gives a wrong attempt's own extracted answer again; no answer is no repetition (ours)."""
-    return not attempt_correct and not correct and bool(answer) and answer == attempt_answer
+    return not attempt_correct and not correct and same_answer(attempt_answer, answer)
 
 
 def overlong_penalty(length: int, maximum: int, buffer: int, factor: float) -> float:
