@@ -109,7 +109,8 @@ def test_an_update_on_one_stream_sees_all_of_it_that_teaches_and_no_row_of_anoth
     joint.rows.batch["advantages"] = taught[:, None] * joint.rows.batch["response_mask"].float()
     rows, kept, metrics = joint.for_update(split, only_advantage=True, skip=skip, only=only)
     own = joint.stream_of == only
-    assert len(rows) == len(kept) == len(set(kept)) and set(kept) <= set(np.flatnonzero(own))
+    assert len(rows) == len(kept) == len(set(kept))
+    assert set(kept) <= set(np.flatnonzero(own))
     assert set(kept) >= set(np.flatnonzero(own if not skip else own & taught.numpy()))
     assert len(kept) % (split.ranks * split.mini_batches * split.update_micro) == 0
     assert metrics["fail2fix/update/skipped_rows"] == 16 - len(kept)
