@@ -21,7 +21,7 @@ def alternating_step(trainer: Fail2FixTrainer, prompts: DataProto, step: Step) -
     """One step; without corrections, the first update is all of it.
 
     Metrics that both updates have, such as ``actor/grad_norm``, are the second's. With several optimizer steps an
-    update, those of log-probs before it (entropies, ``training/rollout_...``) are of both streams, under the new policy.
+    update, those of log-probs before it (entropies, ``training/rollout_...``) are of both streams under the new policy.
     """
     with step.timer("gen"), trainer.engines_awake(step):
         base = trainer.base_rollouts(prompts, step)

@@ -11,7 +11,7 @@ class Review(Default):
 
     instruction = (
         "Review the solution above. Go through it one step at a time and look for mistakes: in the calculations, in "
-        "the logic, in how the problem was read. Where you find one, say what is wrong and how it is done right. Where you "
-        "find none, confirm each step and explain it more clearly. End with your refined solution and the final answer "
-        "in the form the problem asks for."
+        "the logic, in how the problem was read. Where you find one, say what is wrong and how it is done right. Where "
+        "you find none, confirm each step and explain it more clearly. End with your refined solution and the final "
+        "answer in the form the problem asks for."
     )
