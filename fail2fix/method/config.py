@@ -43,7 +43,7 @@ class Baseline(Enum):
 class CorrectionConfig:
     """The correction stream: ``attempts`` (K) prompts with ``rollouts`` (G') rollouts each, ``weight`` (lambda).
 
-    ``template``: default, diagnosis, verdict, or the dotted path of your own
+    ``template``: default, diagnosis, review, verdict, or the dotted path of your own
     `fail2fix.method.templates.PromptTemplate`. ``header`` and ``instruction`` replace its words.
     """
 

@@ -13,6 +13,7 @@ from fail2fix.run.step_sizes import (
     data_parallel_ranks,
     rollouts_a_step,
     rollouts_before_training,
+    rows_beside_corrections,
     sequence_parallel,
     world_size,
 )
@@ -121,11 +122,12 @@ def _check_batches(config: DictConfig, settings: Fail2FixConfig) -> None:
         )
     if not correction.enabled:
         return
-    fits = feasible_attempts(correction.attempts, correction.rollouts, rows, split)
+    beside = rows_beside_corrections(config, settings)
+    fits = feasible_attempts(correction.attempts, correction.rollouts, beside, split)
     if fits != correction.attempts:
         raise InputError(
             f"fail2fix.correction.attempts={correction.attempts} x rollouts={correction.rollouts} rows beside "
-            f"{rows} base rows do not split into {split}; the next smaller number that does is {fits}"
+            f"{beside} base rows do not split into {split}; the next smaller number that does is {fits}"
             + (" (none: change correction.rollouts or the micro-batch sizes)" if fits == 0 else "")
         )
 

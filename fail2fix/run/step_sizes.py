@@ -42,6 +42,12 @@ def batch_split(config: DictConfig, ranks: int) -> BatchSplit:
     return BatchSplit(ranks=ranks, mini_batches=mini_batches(config), update_micro=update, infer_micro=infer)
 
 
+def rows_beside_corrections(config: DictConfig, settings: Fail2FixConfig) -> int:
+    """Base rows in the update that corrections are in: B G, or none where the two streams' updates alternate."""
+    alone = settings.correction.enabled and settings.correction.alternate
+    return 0 if alone else int(config.data.train_batch_size * config.actor_rollout_ref.rollout.n)
+
+
 POOL_STEPS = 4  # default offline pool: the problems of four steps (METHOD.md, item 2)
 
 

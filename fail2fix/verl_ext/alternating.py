@@ -18,17 +18,23 @@ if TYPE_CHECKING:
 
 
 def alternating_step(trainer: Fail2FixTrainer, prompts: DataProto, step: Step) -> JointBatch:
-    """One step. Metrics that both updates have, such as ``actor/grad_norm``, are the second's."""
+    """One step; without corrections, the first update is all of it.
+
+    Metrics that both updates have, such as ``actor/grad_norm``, are the second's. With several optimizer steps an
+    update, those of log-probs before it (entropies, ``training/rollout_...``) are of both streams under the new policy.
+    """
     with step.timer("gen"), trainer.engines_awake(step):
         base = trainer.base_rollouts(prompts, step)
-    trainer.learn(trainer.join_streams([base], step), Replays(), step)
+    joint = trainer.join_streams([base], step)
+    trainer.learn(joint, Replays(), step)
     with step.timer("update_weights"):
         trainer.sync_weights()
     with step.timer("gen"), trainer.engines_awake(step):
         replays = trainer.select_replays(trainer.source.attempts(base), step)
         corrections = trainer.correction_rollouts(replays, step)
         trainer.note_corrections(replays, corrections, step)
-    joint = trainer.join_streams([base, *corrections], step)
+    if corrections:
+        joint = trainer.join_streams([base, *corrections], step)
     trainer.check_accounting(joint, step)
     if corrections:
         trainer.learn(joint, replays, step, only=1)

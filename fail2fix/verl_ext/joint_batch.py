@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -93,7 +94,7 @@ class JointBatch:
             split: ranks and mini-batches.
             only_advantage: a row without advantage has no gradient: nothing else regularizes.
             skip: leave rows out at all.
-            only: a stream's place; the rows of others are left out.
+            only: a stream's place; the rows of others are left out, and not counted.
         """
         batch = self.rows.batch
         valid, tokens = batch["response_mask"].sum(-1).numpy(), batch["attention_mask"].sum(-1).numpy()
@@ -104,14 +105,13 @@ class JointBatch:
         needed = valid > 0
         if only_advantage:
             needed &= (batch["advantages"] != 0).any(-1).numpy()
-        if only is not None:
-            needed &= self.stream_of == only
-        kept = np.arange(len(needed))
-        if (skip or only is not None) and not needed.all():
-            kept = rows_to_update(needed, self.mini_batch, tokens.tolist(), split, balanced)
+        kept = asked = np.arange(len(needed)) if only is None else np.flatnonzero(self.stream_of == only)
+        if skip and not needed[asked].all():
+            # Idle rows of the same stream fill up: a row of another one may have an advantage.
+            kept = asked[rows_to_update(needed[asked], self.mini_batch[asked], tokens[asked].tolist(), split, balanced)]
         metrics = {
-            "fail2fix/update/skipped_rows": float(len(needed) - len(kept)),
-            "fail2fix/update/skipped_token_share": float(1 - tokens[kept].sum() / tokens.sum()),
+            "fail2fix/update/skipped_rows": float(len(asked) - len(kept)),
+            "fail2fix/update/skipped_token_share": float(1 - tokens[kept].sum() / tokens[asked].sum()),
         }
         if len(kept) == len(needed):
             rows = self.rows
@@ -120,6 +120,11 @@ class JointBatch:
             rows.meta_info = self.rows.meta_info | {"global_token_num": tokens[kept].tolist()}
         rows.batch[ROW] = torch.arange(len(kept))
         return rows, kept, metrics
+
+    def measured(self, metrics: dict[str, Any], only: int | None) -> dict[str, Any]:
+        """An update's metrics without those of streams that it left out: theirs are of their own update."""
+        others = tuple(f"fail2fix/{stream.name}/" for place, stream in enumerate(self.streams) if place != only)
+        return metrics if only is None else {k: v for k, v in metrics.items() if not k.startswith(others)}
 
     def base_rows(self, tensors: Sequence[str], columns: Sequence[str]) -> DataProto:
         """The base stream's rows with these tensors and columns, as far as they exist."""

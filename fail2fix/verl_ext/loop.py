@@ -39,7 +39,7 @@ from fail2fix.verl_ext.own_answers import DUMPS as OWN_DUMPS
 from fail2fix.verl_ext.port import Summarize, TrainerPort
 from fail2fix.verl_ext.requests import Requests
 from fail2fix.verl_ext.reward_extras import Extras
-from fail2fix.verl_ext.run_length import bound_by_epochs
+from fail2fix.verl_ext.run_length import bound_by_epochs, count_alternating_updates
 from fail2fix.verl_ext.sources import AttemptSource
 from fail2fix.verl_ext.step import Step
 from fail2fix.verl_ext.step_metrics import data_metrics, timing_metrics
@@ -58,6 +58,7 @@ class TrainingLoop(TrainerPort):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         bound_by_epochs(self)
+        count_alternating_updates(self)
         self.settings = fail2fix_settings(self.config)
         self.ledger: Ledger = Ledger()
         self.checkpoints = Checkpoints.of(self.config)
@@ -159,7 +160,7 @@ class TrainingLoop(TrainerPort):
         with step.timer("step"):
             with step.timer("train"):
                 joint = self.train_step(prompts, step)
-            self.ledger.seconds += step.timing["train"]
+            self.ledger.seconds += step.timing["train"] - step.timing.get("update_weights", 0.0)  # added below
             step.metrics |= data_metrics(joint, step)
             state = self.train_dataloader.state_dict(), self.ledger.state_dict(), self.kl_coefficient
             self.finished_step = FinishedStep(step.number, as_json(step.metrics), *state)

@@ -38,3 +38,11 @@ def bound_by_epochs(trainer: RayPPOTrainer) -> None:
     trainer.total_training_steps = reach
     with open_dict(config):
         config.actor_rollout_ref.actor.optim.total_training_steps = reach
+
+
+def count_alternating_updates(trainer: RayPPOTrainer) -> None:
+    """Lay a learning-rate schedule out over both updates of a step: verl counts steps, and its cosine rises again."""
+    correction, optim = trainer.config.fail2fix.correction, trainer.config.actor_rollout_ref.actor.optim
+    if correction.enabled and correction.alternate:
+        with open_dict(optim):
+            optim.total_training_steps = 2 * trainer.total_training_steps

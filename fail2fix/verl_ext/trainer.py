@@ -32,7 +32,7 @@ from fail2fix.method.ratio import ReplayRatio
 from fail2fix.method.rollouts import BASE, CORRECTION, Bools, Floats, Ints
 from fail2fix.method.selection import PromptGroup, Selection, select_fitting, selection_rule
 from fail2fix.run.faults import check_verified, verification_failure
-from fail2fix.run.step_sizes import batch_split, mini_batches
+from fail2fix.run.step_sizes import batch_split, mini_batches, rows_beside_corrections
 from fail2fix.verl_ext.alternating import alternating_step
 from fail2fix.verl_ext.correction_refill import refilled_corrections
 from fail2fix.verl_ext.decisions import recorded_step
@@ -80,7 +80,7 @@ class Fail2FixTrainer(TrainingLoop):
         self.set_loss(partial(joint_loss, config=actor, weights=weights))
         self.split = batch_split(self.config, self.data_parallel_ranks())
         self.update_gives_log_probs = update_gives_log_probs(self.config)
-        self.base_rows = self.config.data.train_batch_size * self.config.actor_rollout_ref.rollout.n
+        self.base_rows = rows_beside_corrections(self.config, self.settings)
 
     # ------------------------------------------------------------------------------------------- the method
 
@@ -253,7 +253,7 @@ class Fail2FixTrainer(TrainingLoop):
         rows, places, skipped = joint.for_update(self.split, only_advantage, self.settings.skip_idle_rows, only)
         self.finished_step = None  # from here on the weights belong to no finished step
         with step.timer("update_actor"):
-            metrics = self.update(rows, mini_batches(self.config))
+            metrics = joint.measured(self.update(rows, mini_batches(self.config)), only)
         step.ledger.optimizer_steps += mini_batches(self.config) * actor.ppo_epochs
         norms = np.atleast_1d(metrics.get("actor/grad_norm", []))
         skipped_before = step.metrics.get("fail2fix/update/skipped", 0.0)

@@ -164,8 +164,11 @@ def test_dapo_under_the_method_refills_both_streams_and_punishes_overlong_respon
 def test_thinktwice_corrects_with_the_policy_that_solving_has_updated(bench: Bench) -> None:
     run = trained(bench, "thinktwice", "thinktwice")
     check_closed_form(run, "thinktwice")
+    rows = run.metrics()
+    assert ledger(rows[2], "seconds") <= sum(rows[step]["timing_s/step"] for step in (1, 2)), "a sync counts once"
     for step in (1, 2):
-        row = run.metrics()[step]
+        row = rows[step]
+        assert row["fail2fix/base/entropy"] > 0, "each stream's metrics are of its own update"
         agreement = row["training/rollout_actor_probs_pearson_corr"]
         assert agreement > 0.999, "the engines had the weights of the first update"
         assert len(replayed_problems(run, step)) == K

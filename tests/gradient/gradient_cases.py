@@ -40,6 +40,7 @@ class Case:
         regularized: KL loss and entropy on.
         skip: rows without a gradient are left out of the passes.
         own: the update gives log pi_old.
+        only: the place of the one stream that is updated; None: both.
     """
 
     ranks: int = 1
@@ -54,6 +55,7 @@ class Case:
     regularized: bool = True
     skip: bool = True
     own: bool = False
+    only: int | None = None
 
     def __str__(self) -> str:
         micro = "dynamic" if self.micro is None else f"micro{self.micro}"
@@ -86,6 +88,14 @@ IDLE = [
     Case(ranks, "idle", mode, mini_batches, micro, regularized=False, skip=skip)
     for ranks, mode, mini_batches, micro, skip in product(RANKS, MODES, MINI_BATCHES, [None, 1], [True, False])
 ]
+# An update on the corrections alone, of whose groups two teach nothing; every base row has an advantage. With fixed
+# micro-batches, as many rows fill up as teach.
+ALONE = [
+    Case(ranks, "idle_corrections", mode, steps, micro, regularized=False, only=1)
+    for ranks, mode, steps in product(RANKS, MODES, MINI_BATCHES)
+    for micro in (None, ATTEMPTS * CORRECTIONS // (ranks * steps))
+]
+TOGETHER = [replace(case, only=None, micro=None, skip=False) for case in ALONE if case.micro]
 # The update gives log pi_old: every row, and with idle rows left out.
 OWN = [
     Case(ranks, rows, mode, micro=micro, regularized=regularized, own=True)
@@ -95,4 +105,4 @@ OWN = [
 ]
 GIVEN = [replace(case, own=False) for case in OWN]
 ALL = JOINT + PADDED + STOCK + WITHOUT_WEIGHT + WITHOUT_CORRECTIONS + DUPLICATED + EXCLUDED + RISK + BROKEN + IDLE
-ALL += OWN + GIVEN
+ALL += OWN + GIVEN + ALONE + TOGETHER + [replace(case, weight=0.0) for case in TOGETHER]

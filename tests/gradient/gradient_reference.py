@@ -94,6 +94,7 @@ def all_rows(model: PreTrainedModel) -> dict[str, Rows]:
     rows["excluded"] = Rows(_without(base, ROLLOUTS, {1}), _without(correction, CORRECTIONS, {3}))
     rows["stream_excluded"] = Rows(base, _without(correction, CORRECTIONS, {2, 3}))
     rows["idle"] = Rows(_idle(base, ROLLOUTS, {0, 1, 3}), _idle(correction, CORRECTIONS, {0, 3}))
+    rows["idle_corrections"] = Rows(base, rows["idle"].correction)
     rows["on_policy"] = Rows(*([_on_policy(model, row) for row in stream] for stream in (base, correction)))
     rows["on_policy_idle"] = Rows(
         _idle(rows["on_policy"].base, ROLLOUTS, {0, 1, 3}), _idle(rows["on_policy"].correction, CORRECTIONS, {0, 3})

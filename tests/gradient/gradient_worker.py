@@ -211,7 +211,7 @@ def update(worker: TrainingWorker, case: Case, rows: Rows) -> dict[str, Any]:
             RayPPOTrainer._update_actor(trainer, joint.rows)
     else:
         worker.set_loss_fn(partial(joint_loss, config=actor, weights={"base": 1.0, "correction": case.weight}))
-        trainer.update_policy(joint, step)
+        trainer.update_policy(joint, step, case.only)
     metrics = {name: float(value) for name, value in step.metrics.items()}
     return {"gradients": torch.stack(trainer.actor_rollout_wg.gradients), "metrics": metrics}
 

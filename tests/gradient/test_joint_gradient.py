@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 import torch
 from gradient_cases import (
+    ALONE,
     BROKEN,
     DUPLICATED,
     EXCLUDED,
@@ -153,6 +154,14 @@ def test_rows_without_a_gradient_need_no_passes(lab: Lab, case: Case) -> None:
     skipped = lab.results[case]["metrics"]["fail2fix/update/skipped_rows"]
     needed = 8 if case.ranks * case.mini_batches < 4 else 4
     assert skipped >= 24 - case.mini_batches * needed - 4
+
+
+@pytest.mark.parametrize("case", ALONE, ids=str)
+def test_an_update_on_corrections_alone_has_their_part_of_the_joint_gradient(lab: Lab, case: Case) -> None:
+    """Idle corrections are left out, and no base row fills up. A difference of two gradients is less exact."""
+    together = replace(case, only=None, micro=None, skip=False)
+    theirs = lab.gradients(together) - lab.gradients(replace(together, weight=0.0))
+    assert difference(lab.gradients(case), theirs) <= 10 * TOLERANCE
 
 
 @pytest.mark.parametrize("case", OWN, ids=str)

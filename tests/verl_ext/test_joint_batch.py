@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fail2fix.method.accounting import Account, AccountingError
 from fail2fix.method.ledger import Ledger
@@ -87,3 +90,39 @@ def test_a_rollout_without_a_verdict_is_found(what: str) -> None:
         base = read(base.rows, 2)
     with pytest.raises(AccountingError, match="4 generated, 3 verified"):
         checked(started(base=(2, base)), base)
+
+
+@given(
+    split=st.builds(BatchSplit, *[st.sampled_from([1, 2])] * 3),
+    teaching=st.lists(st.booleans(), min_size=16, max_size=16),
+    skip=st.booleans(),
+    only=st.sampled_from([0, 1]),
+)
+def test_an_update_on_one_stream_sees_all_of_it_that_teaches_and_no_row_of_another(
+    split: BatchSplit, teaching: list[bool], skip: bool, only: int
+) -> None:
+    """The rows of the other stream all have advantages: none may fill up a rank, a mini-batch or a micro-batch."""
+    joint = join([stream(4, 4), stream(4, 4, first=50, name="correction")], split, balance=False)
+    natural = [[True] * 16, [True] * 16]
+    natural[only] = teaching
+    taught = torch.tensor(natural).flatten()[torch.from_numpy(joint.order)]
+    joint.rows.batch["advantages"] = taught[:, None] * joint.rows.batch["response_mask"].float()
+    rows, kept, metrics = joint.for_update(split, only_advantage=True, skip=skip, only=only)
+    own = joint.stream_of == only
+    assert len(rows) == len(kept) == len(set(kept))
+    assert set(kept) <= set(np.flatnonzero(own))
+    assert set(kept) >= set(np.flatnonzero(own if not skip else own & taught.numpy()))
+    assert len(kept) % (split.ranks * split.mini_batches * split.update_micro) == 0
+    assert metrics["fail2fix/update/skipped_rows"] == 16 - len(kept)
+    for place, rank in enumerate(np.split(kept, split.ranks)):
+        steps = [joint.mini_batch[part] for part in np.split(rank, split.mini_batches)]
+        assert all(set(step) == {number} for number, step in enumerate(steps)), (place, steps)
+
+
+def test_an_update_on_one_stream_measures_that_stream_and_the_policy() -> None:
+    joint = join([stream(2, 2), stream(2, 2, first=50, name="correction")], BatchSplit(), balance=False)
+    metrics = {"fail2fix/base/pg_loss": 0.0, "fail2fix/correction/pg_loss": 2.0, "actor/grad_norm": 1.0}
+    measured = {place: set(joint.measured(metrics, place)) for place in (None, 0, 1)}
+    assert measured[None] == set(metrics)
+    assert measured[0] == {"fail2fix/base/pg_loss", "actor/grad_norm"}
+    assert measured[1] == {"fail2fix/correction/pg_loss", "actor/grad_norm"}

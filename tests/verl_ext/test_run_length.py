@@ -12,7 +12,7 @@ from fail2fix.method.config import CorrectionConfig
 from fail2fix.method.ledger import Cost, Ledger
 from fail2fix.run.config import BudgetConfig, Fail2FixConfig
 from fail2fix.verl_ext.loop import TrainingLoop
-from fail2fix.verl_ext.run_length import UNBOUNDED_EPOCHS, bound_by_epochs, settle_length
+from fail2fix.verl_ext.run_length import UNBOUNDED_EPOCHS, bound_by_epochs, count_alternating_updates, settle_length
 from tests.verl_ext.test_contract import config
 
 
@@ -51,6 +51,29 @@ def test_epochs_and_steps(
     assert ("ends the run after step 36" in capsys.readouterr().out) is cut
     if cut:
         assert made.actor_rollout_ref.actor.optim.total_training_steps == last
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "updates"),
+    [
+        ("thinktwice", "fail2fix.seed=0", 2),
+        ("thinktwice", "fail2fix.correction.alternate=false", 1),
+        ("thinktwice", "fail2fix.correction.enabled=false", 1),
+        ("cipo", "fail2fix.seed=0", 1),
+    ],
+)
+@pytest.mark.parametrize("epochs", [None, 2])
+def test_a_schedule_is_as_long_as_the_updates_of_a_run(
+    name: str, override: str, updates: int, epochs: int | None
+) -> None:
+    made = config(override, "trainer.total_training_steps=50", f"trainer.total_epochs={epochs or 50}", name=name)
+    settle_length(made)
+    trainer: Any = Trainer(made)
+    optim = made.actor_rollout_ref.actor.optim
+    optim.total_training_steps = trainer.total_training_steps  # as verl does
+    bound_by_epochs(trainer)
+    count_alternating_updates(trainer)
+    assert optim.total_training_steps == updates * trainer.total_training_steps == updates * (24 if epochs else 50)
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ template_class: Door[type[PromptTemplate] | PromptTemplate] = Door(
     PromptTemplate,
     default="fail2fix.method.templates.default.Default",
     diagnosis="fail2fix.method.templates.diagnosis.Diagnosis",
+    review="fail2fix.method.templates.review.Review",
     verdict="fail2fix.method.templates.verdict.Verdict",
 )
 

@@ -99,9 +99,9 @@ class StepsInTurn(Fail2FixTrainer):
         else:
             super().log_probs(joint, step)
 
-    def update_policy(self, joint: JointBatch, step: Step) -> None:
+    def update_policy(self, joint: JointBatch, step: Step, only: int | None = None) -> None:
         if not self.config.timing.only_generation:
-            super().update_policy(joint, step)
+            super().update_policy(joint, step, only)
 
 
 class TimingTaskRunner(Fail2FixTaskRunner):
