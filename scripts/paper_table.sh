@@ -45,7 +45,7 @@ SMALL=("${HELD_OUT[@]}" --max-tokens 64 --max-model-len 256)
 case $SETUP in
   deepscaler) START=Qwen/Qwen3-4B ASKED=("${SIX[@]}" --chat-template-kwargs '{"enable_thinking": false}') ;;
   gsm8k) START=Qwen/Qwen2.5-0.5B-Instruct ASKED=("${HELD_OUT[@]}" --max-tokens 1024) ;;
-  organism_latin | organism_sorting) START=.models/organism-${SETUP#organism_} ASKED=("${SMALL[@]}") ;;
+  organism_latin | organism_chain) START=.models/organism-${SETUP#organism_} ASKED=("${SMALL[@]}") ;;
   two_digit | chain | sorting) START=.models/smollm2-135m-$SETUP ASKED=("${SMALL[@]}") ;;
   *) echo "paper_table: --setup $SETUP: want deepscaler, gsm8k, two_digit, chain, sorting or organism_*" >&2; exit 2 ;;
 esac

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Make the data that a setup names (configs/setup/NAME.yaml), and for a CPU setup its model. Existing files are kept.
 #
-#   scripts/prepare_setup.sh arithmetic|two_digit|chain|sorting|programs|organism_latin|organism_sorting
+#   scripts/prepare_setup.sh arithmetic|two_digit|chain|sorting|programs|organism_latin|organism_chain
 #   scripts/prepare_setup.sh gsm8k|deepscaler|leetcode
 #
 # The warm-up teaches the form of an answer and of a correction, hardly the task, so that both correct and wrong answers
@@ -36,12 +36,12 @@ organism() { # FAMILY STEPS options of the family
 case $NAME in
   arithmetic | two_digit | chain | sorting | programs) "$PYTHON" -m fail2fix.data.tasks.smollm2 "$SMOLLM2" ;;
   organism_latin) organism latin 500 --fewest 2 --most 7 ;;
-  organism_sorting) organism sorting 500 --length 4 --longest 9 ;;
+  organism_chain) organism chain 500 --steps 3 --longest 6 --high 20 ;;
   gsm8k | deepscaler | leetcode) # the model is the hub's
     [[ -f data/$NAME/train.parquet ]] || "$PYTHON" -m fail2fix.prepare "$NAME" --out data ;;
   *)
     echo "prepare_setup.sh: $NAME: want arithmetic, two_digit, chain, sorting, programs, organism_latin," \
-      "organism_sorting, gsm8k, deepscaler or leetcode" >&2
+      "organism_chain, gsm8k, deepscaler or leetcode" >&2
     exit 2 ;;
 esac
 

@@ -2,7 +2,7 @@
 # A guided start, then training, then an evaluation of what was trained.
 #
 #   scripts/train_guided.sh SETUP [--retry N] [--dry-run] [any Hydra override]
-#   scripts/train_guided.sh organism_latin       on a CPU; also organism_sorting, and chain, sorting, two_digit (SmolLM2-135M)
+#   scripts/train_guided.sh organism_latin       on a CPU; also organism_chain, and chain, sorting, two_digit (SmolLM2-135M)
 #   scripts/train_guided.sh gsm8k                on one GPU of 24 GB or more
 #   FROM=teacher TEACHER=NAME ENDPOINT=http://HOST:8000/v1 scripts/train_guided.sh gsm8k   (key: OPENAI_API_KEY)
 #
@@ -21,7 +21,8 @@ shift
 ON_CPU=1
 case $SETUP in # the defaults of what depends on the setup
   organism_*)
-    OF_SETUP=("$PWD/.models/organism-${SETUP#organism_}" worked configs/setup/organism_latin.yaml 512 24 256 60 64 5e-4) ;;
+    OF_SETUP=("$PWD/.models/organism-${SETUP#organism_}" worked configs/setup/organism_latin.yaml 512 24 256 60 64 5e-4)
+    [[ $SETUP != organism_chain ]] || OF_SETUP[4]=64 ;;
   two_digit | chain | sorting)
     OF_SETUP=("$PWD/.models/smollm2-135m-$SETUP" worked configs/setup/arithmetic.yaml 64 32 256 8 16 5e-5)
     case $SETUP in sorting) OF_SETUP[4]=16 ;; two_digit) OF_SETUP[4]=8 ;; esac ;;

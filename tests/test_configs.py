@@ -76,7 +76,7 @@ def test_correction_prompts_follow_the_lengths_of_problems_and_responses(setup: 
 
 
 @pytest.mark.parametrize(
-    "setup", ["arithmetic", "two_digit", "chain", "sorting", "programs", "organism_latin", "organism_sorting"]
+    "setup", ["arithmetic", "two_digit", "chain", "sorting", "programs", "organism_latin", "organism_chain"]
 )
 def test_correction_prompts_of_a_cpu_setup_grow_with_its_responses(setup: str) -> None:
     shipped, longer = (config(f"setup={setup}", *more, name="cipo") for more in ([], ["data.max_response_length=500"]))

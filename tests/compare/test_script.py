@@ -45,7 +45,7 @@ def test_a_cpu_compares_on_arithmetic_unless_told_otherwise(tree: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("setup", ["organism_latin", "organism_sorting"])
+@pytest.mark.parametrize("setup", ["organism_latin", "organism_chain"])
 def test_an_organism_is_made_from_its_set_and_warmed_up_on_it(tree: Path, setup: str) -> None:
     config = OmegaConf.load(SETUPS / f"{setup}.yaml")
     family = setup.partition("_")[2]

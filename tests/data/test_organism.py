@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from fail2fix.data import organism
-from fail2fix.data.tasks import latin, sorting
+from fail2fix.data.tasks import chain, latin
 from fail2fix.method.prompts import CorrectionPromptBuilder, block_text
 
 WORDS = Path(__file__).parents[2] / "configs" / "setup" / "organism_latin.yaml"
@@ -52,11 +52,11 @@ def test_any_text_survives_its_tokens(text: str) -> None:
     assert tokenizer.decode(tokenizer.encode(text, split_special_tokens=True)) == text
 
 
-@pytest.mark.parametrize("setup", ["organism_latin", "organism_sorting"])
+@pytest.mark.parametrize("setup", ["organism_latin", "organism_chain"])
 def test_prompts_and_answers_fit_the_setup(setup: str, tmp_path: Path) -> None:
     config = OmegaConf.load(WORDS)
     config.merge_with(OmegaConf.load(WORDS.with_name(f"{setup}.yaml")))
-    family, options = (latin, []) if setup == "organism_latin" else (sorting, ["--length", "10"])
+    family, options = (latin, []) if setup == "organism_latin" else (chain, ["--steps", "6", "--high", "20"])
     family.main([str(tmp_path), "--train", "40", "--held-out", "1", *options])
     texts = organism.texts_of(tmp_path, WORDS)
     tokenizer = organism.make_tokenizer(texts, 512)

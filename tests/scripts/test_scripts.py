@@ -382,7 +382,7 @@ def test_a_guided_start_asks_the_teacher_that_is_named(tmp_path: Path) -> None:
     assert refused.stderr == "train_guided: FROM=nobody: want own, teacher or worked\n"
 
 
-@pytest.mark.parametrize("setup", ["organism_latin", "organism_sorting", "chain", "sorting", "two_digit"])
+@pytest.mark.parametrize("setup", ["organism_latin", "organism_chain", "chain", "sorting", "two_digit"])
 def test_a_guided_start_on_a_cpu_needs_the_name_of_its_setup_only(tmp_path: Path, setup: str) -> None:
     done = guided(tmp_path, "--dry-run", setup=setup, VERL_PLATFORM="cpu")
     assert f"+ scripts/prepare_setup.sh {setup}\n" in done.stderr

@@ -10,9 +10,9 @@ correction can keep them::
     7 + 5 = 12
     12 + 18 = 30
 
-Dials: the number of steps (one less than there are numbers) and the range of the numbers. The same numbers in another
-order have the same total, so a set holds one order. `compute_score` grades only the total that the last line claims
-(`final_answer`).
+Dials: the number of steps (one less than there are numbers), or a range of it, and the range of the numbers. The same
+numbers in another order have the same total, so a set holds one order. `compute_score` grades only the total that the
+last line claims (`final_answer`).
 """
 
 import random
@@ -32,20 +32,24 @@ QUESTION = re.compile(r"Add step by step, one sum per line: ([0-9]+(?: \+ [0-9]+
 
 @dataclass(frozen=True)
 class Dials:
-    steps: int = field(default=2, metadata={"help": "sums to work out"})
+    steps: int = field(default=2, metadata={"help": "sums to work out, or the fewest of them"})
+    longest: int = field(default=0, metadata={"help": "the most sums to work out; 0: as many as the fewest"})
     low: int = field(default=2, metadata={"help": "smallest number"})
     high: int = field(default=50, metadata={"help": "largest number"})
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise InputError(f"--steps {self.steps}: want at least 1")
+        if self.longest and self.longest < self.steps:
+            raise InputError(f"--longest {self.longest}: want at least {self.steps} (--steps), or 0")
         if not 0 <= self.low <= self.high:
             raise InputError(f"--low {self.low} --high {self.high}: want 0 <= low <= high")
 
 
 def sample(dials: Dials, generator: random.Random) -> TaskProblem:
     """One problem."""
-    numbers = [generator.randint(dials.low, dials.high) for _ in range(dials.steps + 1)]
+    steps = generator.randint(dials.steps, dials.longest) if dials.longest else dials.steps
+    numbers = [generator.randint(dials.low, dials.high) for _ in range(steps + 1)]
     question = "Add step by step, one sum per line: " + " + ".join(map(str, numbers))
     return TaskProblem(question, str(sum(numbers)), key=" ".join(map(str, sorted(numbers))))
 

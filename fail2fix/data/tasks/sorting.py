@@ -6,9 +6,9 @@ Writes OUT/train.parquet and OUT/test.parquet for verl::
 
     Sort from A to Z: plum, fig, kiwi. Answer with the sorted list only.     -> fig, kiwi, plum
 
-Dials: letters or words, and how many, at least and at most. The same items in another order have the same answer; a
-set holds one order, never the sorted one, so that repeating the list is always wrong. `compute_score` wants every item
-once, in order and nothing else in the last line (`final_answer`), apart from a heading like "Sorted list:".
+Dials: letters or words, and how many. The same items in another order have the same answer; a set holds one order,
+never the sorted one, so that repeating the list is always wrong. `compute_score` wants every item once, in order and
+nothing else in the last line (`final_answer`), apart from a heading like "Sorted list:".
 """
 
 import random
@@ -36,21 +36,17 @@ ITEMS = {"letters": tuple(string.ascii_lowercase), "words": tuple(NOUNS.split())
 @dataclass(frozen=True)
 class Dials:
     items: str = field(default="letters", metadata={"help": "what is sorted", "choices": tuple(ITEMS)})
-    length: int = field(default=3, metadata={"help": "items in a list, or the fewest of them"})
-    longest: int = field(default=0, metadata={"help": "the most items in a list; 0: as many as the fewest"})
+    length: int = field(default=3, metadata={"help": "items in a list"})
 
     def __post_init__(self) -> None:
         known = len(ITEMS[self.items])
         if not 3 <= self.length <= known:
             raise InputError(f"--length {self.length}: want 3 to {known}, the number of different {self.items}")
-        if self.longest and not self.length <= self.longest <= known:
-            raise InputError(f"--longest {self.longest}: want {self.length} (--length) to {known}, or 0")
 
 
 def sample(dials: Dials, generator: random.Random) -> TaskProblem | None:
     """One problem; None if its items are already sorted."""
-    length = generator.randint(dials.length, dials.longest) if dials.longest else dials.length
-    items = generator.sample(ITEMS[dials.items], length)
+    items = generator.sample(ITEMS[dials.items], dials.length)
     answer = ", ".join(sorted(items))
     question = f"Sort from A to Z: {', '.join(items)}. Answer with the sorted list only."
     return None if items == sorted(items) else TaskProblem(question, answer, key=answer)
