@@ -42,7 +42,7 @@ from fail2fix.evaluate.settings import read_words
 from fail2fix.guided.chats import MAX_LENGTH, Chat, Mix, Mixed, first_difference, mixed_chats
 from fail2fix.method.errors import InputError, reading
 from fail2fix.method.prompts import block_text
-from fail2fix.method.templates import Words, words_of
+from fail2fix.method.templates import words_of
 
 STAMP = "warmup.json"
 LOSS = re.compile(r"step:(\d+) .*(train|val)/loss:([-0-9.e]+|nan)")
@@ -53,8 +53,8 @@ VALIDATIONS = 4  # of the held-out loss, the last one included
 class Warmup:
     """Settings of a warm-up.
 
-    `corrections`: None for no correction prompts. `chat_template`: Jinja, None for the model's own. `mix`: of files of
-    chats, None for a task's folder.
+    `slips`: of worked solutions, so that the model can do more than it does. `corrections`: None for no correction
+    prompts. `chat_template`: Jinja, None for the model's own. `mix`: of files of chats, None for a task's folder.
     """
 
     seed: int = field(default=0, metadata={"help": "orders the problems"})
@@ -65,6 +65,7 @@ class Warmup:
         default="constant",
         metadata={"help": "of the rate; cosine: after a tenth of the steps", "choices": ("constant", "cosine")},
     )
+    slips: float = field(default=0.0, metadata={"help": "share of solutions that are near misses, of --data"})
     corrections: dict[str, str] | None = None
     chat_template: str | None = None
     mix: Mix | None = None
@@ -74,6 +75,8 @@ class Warmup:
             raise InputError(
                 f"--steps {self.steps} --batch-size {self.batch_size} --lr {self.lr}: each must be positive"
             )
+        if not 0 <= self.slips < 1:
+            raise InputError(f"--slips {self.slips}: want at least 0 and less than 1")
 
 
 def warm_up(model: Path, data: Path | Sequence[Path], out: Path, settings: Warmup) -> bool:
@@ -173,21 +176,25 @@ def worked_chats(data: Path, settings: Warmup) -> list[Chat]:
     while len(drawn) <= wanted:  # the number of passes also decides the attempts that are drawn below
         drawn += generator.sample(problems, len(problems))
     words = words_of(settings.corrections) if settings.corrections is not None else None
-    return [
-        _correction(*problem, index % 6 == 1, words, generator) if words and index % 2 else problem[0]
-        for index, problem in enumerate(drawn[:wanted])
-    ]
+    chats = []
+    for index, ((asked, worked), source, truth) in enumerate(drawn[:wanted]):
+        question, solution = asked["content"], worked["content"]
+        slips = settings.slips and generator.random() < settings.slips
+        taught = _missed(question, source, truth, generator) if slips else solution
+        if words and index % 2:
+            attempt = solution if index % 6 == 1 else _missed(question, source, truth, generator)
+            question = block_text(question, attempt, words.header, words.instruction)
+            taught = words.written(first_difference(attempt, taught), taught)
+        chats.append([{"role": "user", "content": question}, {"role": "assistant", "content": taught}])
+    return chats
 
 
-def _correction(chat: Chat, source: str, truth: str, right: bool, words: Words, generator: random.Random) -> Chat:
-    """The same problem with an attempt: its own solution, or a near miss."""
-    question, solution = (turn["content"] for turn in chat)
-    attempt = solution if right else near_miss(source, question, generator)
-    if not right and family_of(source).compute_score(source, attempt, truth)["acc"] == 1.0:
-        raise InputError(f"data_source={source}: its corrupt() gave a right solution: {attempt!r:.80}")
-    content = block_text(question, attempt, words.header, words.instruction)
-    response = words.written(first_difference(attempt, solution), solution)
-    return [{"role": "user", "content": content}, {"role": "assistant", "content": response}]
+def _missed(question: str, source: str, truth: str, generator: random.Random) -> str:
+    """A near miss of a problem. Raises `InputError` if its family made a right solution."""
+    solution = near_miss(source, question, generator)
+    if family_of(source).compute_score(source, solution, truth)["acc"] == 1.0:
+        raise InputError(f"data_source={source}: its corrupt() gave a right solution: {solution!r:.80}")
+    return solution
 
 
 def overrides(model: Path, work: Path, settings: Warmup) -> list[str]:

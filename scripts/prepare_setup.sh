@@ -5,8 +5,9 @@
 #   scripts/prepare_setup.sh gsm8k|deepscaler|leetcode
 #
 # The warm-up teaches the form of an answer and of a correction, hardly the task, so that both correct and wrong answers
-# are common. An organism starts from random weights, so it learns the task too. PYTHON names your own environment's
-# Python; without it .venv is built and used, on a CPU.
+# are common. An organism starts from random weights, so it learns the task too, from solutions of which half have a
+# slip: like a model that read the web it can do more than it does, so reinforcement has something to find.
+# PYTHON names your own environment's Python; without it .venv is built and used, on a CPU.
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -30,13 +31,13 @@ organism() { # FAMILY STEPS options of the family
   "$PYTHON" -m "fail2fix.data.tasks.$1" "$data" --seed 0 --train 8192 --held-out 200 "${@:3}"
   "$PYTHON" -m fail2fix.data.organism ".models/organism-random-$1" --data "$data" --corrections "$words"
   "$PYTHON" -m fail2fix.warmup --model ".models/organism-random-$1" --out ".models/organism-$1" --data "$data" --seed 0 \
-    --corrections "$words" --steps "$2" --batch-size 64 --lr 2e-3 --schedule cosine
+    --corrections "$words" --steps "$2" --batch-size 64 --lr 2e-3 --schedule cosine --slips 0.5
 }
 
 case $NAME in
   arithmetic | two_digit | chain | sorting | programs) "$PYTHON" -m fail2fix.data.tasks.smollm2 "$SMOLLM2" ;;
   organism_latin) organism latin 500 --fewest 2 --most 7 ;;
-  organism_chain) organism chain 500 --steps 3 --longest 6 --high 20 ;;
+  organism_chain) organism chain 500 --steps 3 --longest 5 --low 1 --high 9 ;;
   gsm8k | deepscaler | leetcode) # the model is the hub's
     [[ -f data/$NAME/train.parquet ]] || "$PYTHON" -m fail2fix.prepare "$NAME" --out data ;;
   *)

@@ -88,6 +88,20 @@ def test_every_second_chat_is_a_correction_and_a_third_of_the_attempts_are_right
     assert (len(chats), right) == (12, 2)
 
 
+def test_slips_spoil_their_share_of_what_is_taught_and_no_right_attempt(data: Path) -> None:
+    chats = worked_chats(data, Warmup(steps=30, batch_size=8, corrections=WORDS, slips=0.4))
+    spoilt, right_attempts = Counter[bool](), 0
+    for index, (user, assistant) in enumerate(chats):
+        question, _, rest = user["content"].partition("\n\nAn attempt:\n\n<attempt>\n")
+        solution = chain.worked_solution(question)
+        wrong = chain.compute_score("", assistant["content"], solution)["acc"] == 0.0
+        assert wrong == (assistant["content"] != solution)
+        spoilt[bool(index % 2)] += wrong
+        right_attempts += bool(rest) and rest.startswith(solution)
+    assert all(0.25 < of_kind / 120 < 0.55 for of_kind in spoilt.values())
+    assert right_attempts == 40
+
+
 def test_the_words_of_a_correction_come_from_a_config(tmp_path: Path) -> None:
     config = tmp_path / "mine.yaml"
     config.write_text('fail2fix: {correction: {header: "An attempt:", instruction: Check it.}}')
@@ -187,3 +201,9 @@ def test_missing_files_are_named(missing: str, data: Path, model: Path, tmp_path
 def test_settings_that_train_nothing_are_refused(option: dict[str, float]) -> None:
     with pytest.raises(InputError, match="each must be positive"):
         Warmup(**option)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("slips", [-0.1, 1.0])
+def test_a_share_of_slips_that_is_none_is_refused(slips: float) -> None:
+    with pytest.raises(InputError, match="want at least 0 and less than 1"):
+        Warmup(slips=slips)

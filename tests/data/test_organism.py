@@ -56,7 +56,7 @@ def test_any_text_survives_its_tokens(text: str) -> None:
 def test_prompts_and_answers_fit_the_setup(setup: str, tmp_path: Path) -> None:
     config = OmegaConf.load(WORDS)
     config.merge_with(OmegaConf.load(WORDS.with_name(f"{setup}.yaml")))
-    family, options = (latin, []) if setup == "organism_latin" else (chain, ["--steps", "6", "--high", "20"])
+    family, options = (latin, []) if setup == "organism_latin" else (chain, ["--steps", "5", "--high", "9"])
     family.main([str(tmp_path), "--train", "40", "--held-out", "1", *options])
     texts = organism.texts_of(tmp_path, WORDS)
     tokenizer = organism.make_tokenizer(texts, 512)
