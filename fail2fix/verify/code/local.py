@@ -40,7 +40,7 @@ from fail2fix.verify.code.backend import InfrastructureError, Outcome, SandboxUn
 from fail2fix.verify.code.bubblewrap import REMEDY, bwrap_command, find_bwrap, sandbox_uid
 from fail2fix.verify.code.cgroup import new_group, usable_hierarchies
 from fail2fix.verify.code.ground_truth import Limits, Tests
-from fail2fix.verify.code.harness import harness_source, job_text
+from fail2fix.verify.code.harness import harness_source, job_text, with_room
 from fail2fix.verify.code.interpreter import find_interpreter
 from fail2fix.verify.code.memory import LOOK_S
 from fail2fix.verify.code.sandbox import NICENESS, Sandbox
@@ -223,8 +223,9 @@ class LocalBackend:
         try:
             sandbox.wait_ready()
             job.sandbox = sandbox
-            text = job_text(job.program, job.tests, self.limits, self._process_limit)
-            return judge(sandbox.run(text, self.limits), job.tests)
+            limits = with_room(self.limits, job.tests)
+            text = job_text(job.program, job.tests, limits, self._process_limit)
+            return judge(sandbox.run(text, limits), job.tests)
         finally:
             job.sandbox = None
             sandbox.kill()

@@ -36,7 +36,7 @@ class CodeVerifier:
             RuntimeError: the verifier is closed.
         """
         tests = parse_ground_truth(ground_truth)
-        program = find_program(response)
+        program = find_program(response, tests.block)
         if not program:
             return Verdict(False, "", "no_answer")
         outcome = await self._backend.run(program, tests)

@@ -22,6 +22,8 @@ from fail2fix.verify.code.inside.values import decode, encode
 
 Job = dict[str, Any]
 ERROR_CHARS = 1000
+CPUS = 2
+"""Processors that a program is told of."""
 Answer = Callable[[dict[str, Any], dict[str, Any], int], dict[str, Any]]
 
 
@@ -155,5 +157,7 @@ def _become_program(job: Job, forbidden: tuple[int, ...], stdin: int, stdout: in
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     sys.argv = ["program.py"]
+    # A pool has as many processes on every machine, and not more than the limit.
+    os.cpu_count = lambda: CPUS
     # What `site` would have added; this interpreter runs without it.
     builtins.exit = builtins.quit = sys.exit  # type: ignore[assignment]
