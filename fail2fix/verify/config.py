@@ -47,7 +47,7 @@ class VerifierConfig:
 
     correct_threshold: float = 1.0
     workers: int = 2  # processes in each reward worker
-    deadline_s: float = 3.0  # seconds one check may take before its process is killed
+    deadline_s: float = 3.0  # CPU seconds one check may take before its process is killed
     channel: Channel = Channel.auto  # where the prompt asks for the answer
     retry_s: float = 300.0  # seconds to ask a failing service again; 0: never
     retries: int = 2  # of other failures, not of a wrong answer

@@ -1,4 +1,4 @@
-r"""Pool of worker processes that judge math answers under an enforced deadline.
+r"""Pool of worker processes that judge math answers under an enforced deadline of CPU seconds.
 
 Knows: how to run the symbolic rung of `fail2fix.verify.math_answer` in another process, how to kill it, and how to tell
 a bad answer from a broken machine. Must not know: verl, ray, rewards, training. Text, numbers and forms are compared
@@ -8,7 +8,8 @@ Statuses of a verdict:
 - "ok": judged. Text that cannot be parsed, or makes sympy raise, is a wrong answer and "ok".
 - "no_answer": the declared channel holds none. Wrong.
 - "timeout": the answer exceeded a limit of time (the worker is killed), memory or size (`cost`: no worker sees it).
-  Wrong, and not repeated, since the text causes it. Such a rollout is never replayed (METHOD.md, "Verdict").
+  Wrong, and not repeated, since the text causes it. Such a rollout is never replayed (METHOD.md, "Verdict"). Time is
+  CPU time of the worker, so that a busy machine changes no verdict; the limit of wall-clock time is much longer.
 - "error": no verdict, because workers died or could not be started `retries` + 1 times in a row.
 
 Workers come from a fork server that has imported math-verify once, so a killed one is replaced quickly. As always with
@@ -58,6 +59,9 @@ WAIT_S = 0.002
 MEMO_ENTRIES = 65_536
 """Remembered verdicts of the symbolic rung, all dropped when so many are held: rollouts of a group often agree."""
 
+WALL_PER_CPU = 20
+"""Wall-clock seconds that a check may take for each CPU second of its deadline: for workers that get no CPU time."""
+
 START_ALLOWANCE_S = 60.0
 """Seconds that starting workers may take before a pool without progress counts as stuck."""
 
@@ -90,7 +94,7 @@ class _Workers:
 class VerifierPool:
     """Judges answers in `max_workers` processes; usable from several threads and event loops.
 
-    `deadline_s`: seconds of one check from when a worker takes it; waiting in the queue does not count.
+    `deadline_s`: CPU seconds of one check.
     `max_tasks`: checks after which a worker is replaced (0: never), which bounds sympy's caches.
     `memory_bytes`: address space a worker may add after its imports.
     `retries`: further attempts after an infrastructure failure. Processes start with the first check that needs one.
@@ -114,7 +118,7 @@ class VerifierPool:
         if find_spec("math_verify") is None:
             raise ImportError("math-verify is not installed: pip install 'math-verify[antlr4_9_3]>=0.9,<0.10'")
         self._max_workers = max_workers
-        self._deadline_s = deadline_s
+        self._deadline_s, self._wall_s = deadline_s, WALL_PER_CPU * deadline_s
         self._max_tasks = max_tasks
         self._memory_bytes = memory_bytes
         self._retries = retries
@@ -142,26 +146,20 @@ class VerifierPool:
 
     async def _symbolically(self, answer: AnswerText, gold: str) -> Verdict:
         for attempt in range(self._retries + 1):
+            while self._queue_is_full():
+                await asyncio.sleep(WAIT_S)
             try:
-                found = await self._attempt(answer, gold)
-                if len(self._memo) >= MEMO_ENTRIES:
-                    self._memo.clear()
-                self._memo[answer, gold] = found
-                return found
-            except (ProcessExpired, BrokenProcessPool) as failure:
-                logger.warning("verifier failure %d of %d: %s", attempt + 1, self._retries + 1, failure)
+                found = Verdict(await self._settled(*self._schedule(answer, gold)), answer.text, "ok")
+            except (concurrent.futures.TimeoutError, MemoryError, ProcessExpired, BrokenProcessPool) as failure:
+                if not _is_over_limit(failure):
+                    logger.warning("verifier failure %d of %d: %s", attempt + 1, self._retries + 1, failure)
+                    continue
+                found = Verdict(False, answer.text, "timeout")
+            if len(self._memo) >= MEMO_ENTRIES:
+                self._memo.clear()
+            self._memo[answer, gold] = found
+            return found
         return Verdict(False, answer.text, "error")
-
-    async def _attempt(self, answer: AnswerText, gold: str) -> Verdict:
-        """One check in one worker. Raises `ProcessExpired` or `BrokenProcessPool` if it gives no verdict."""
-        while self._queue_is_full():
-            await asyncio.sleep(WAIT_S)
-        workers, future = self._schedule(answer, gold)
-        try:
-            correct = await self._settled(workers, future)
-        except (concurrent.futures.TimeoutError, MemoryError):
-            return Verdict(False, answer.text, "timeout")
-        return Verdict(correct, answer.text, "ok")
 
     def _queue_is_full(self) -> bool:
         workers = self._workers
@@ -170,21 +168,21 @@ class VerifierPool:
     async def _settled(self, workers: _Workers, future: CheckFuture) -> bool:
         """The result of `future`, or `BrokenProcessPool` if its pool no longer finishes checks.
 
-        A busy pool finishes or kills a check at least once per deadline. Silence means that it is stuck: a worker was
-        killed from outside while it held pebble's channel, or the pool broke as the check was queued.
+        A busy pool finishes or kills a check at least once per limit of wall-clock time. Silence means that it is
+        stuck: a worker was killed from outside while it held pebble's channel, or the pool broke as the check was
+        queued.
         """
         waiting = asyncio.wrap_future(future)
-        try:
+        with contextlib.ExitStack() as stack:
+            stack.callback(waiting.cancel)
             while True:
                 before = workers.settled
-                done, _ = await asyncio.wait({waiting}, timeout=self._deadline_s + START_ALLOWANCE_S)
+                done, _ = await asyncio.wait({waiting}, timeout=self._wall_s + START_ALLOWANCE_S)
                 if done:
                     return waiting.result()
                 if workers.settled == before:
                     self._discard(workers)
                     raise BrokenProcessPool("the verifier's workers have stopped answering")
-        finally:
-            waiting.cancel()
 
     def _schedule(self, answer: AnswerText, gold: str) -> tuple[_Workers, CheckFuture]:
         """Queue a check in the running workers, which are started or replaced if necessary."""
@@ -196,7 +194,8 @@ class VerifierPool:
                 self._workers = _Workers(self._new_pool())
             workers = self._workers
             try:
-                future = workers.pool.schedule(self._check, args=(answer, gold), timeout=self._deadline_s)
+                arguments = (self._check, self._deadline_s, answer, gold)
+                future = workers.pool.schedule(_check_within, args=arguments, timeout=self._wall_s)
             except (RuntimeError, OSError) as error:
                 self._discard(workers)
                 raise BrokenProcessPool(f"cannot start verifier workers: {error}") from error
@@ -234,6 +233,21 @@ class VerifierPool:
             workers.stop()
 
 
+def _is_over_limit(failure: BaseException) -> bool:
+    """Whether a check failed by its own cost, not by a broken machine."""
+    if isinstance(failure, ProcessExpired):
+        return bool(failure.exitcode == -signal.SIGPROF)
+    return isinstance(failure, concurrent.futures.TimeoutError | MemoryError)
+
+
+def _check_within(check: Check, cpu_s: float, answer: AnswerText, gold: str) -> bool:
+    """Runs in a worker. The kernel ends it after `cpu_s` CPU seconds, by a signal that needs no Python code."""
+    with contextlib.ExitStack() as stack:
+        signal.setitimer(signal.ITIMER_PROF, cpu_s)
+        stack.callback(signal.setitimer, signal.ITIMER_PROF, 0)
+        return check(answer, gold)
+
+
 def check_symbolically(answer: AnswerText, gold: str) -> bool:
     """Runs in a worker. Imports here, so that the caller's process never loads sympy.
 
@@ -249,6 +263,7 @@ def _prepare_worker(memory_bytes: int) -> None:
     """Runs in each new worker before its first check, without a deadline."""
     # pebble's own handler for SIGTERM is Python code, which a worker stuck in C (a power tower) never runs.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
     logging.getLogger("math_verify").setLevel(logging.ERROR)

@@ -10,6 +10,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 from fail2fix.verify.config import VerifierConfig
@@ -90,10 +91,9 @@ def bounded_score(score: Score, call_s: float) -> Score:
 
     async def bounded(**row: Any) -> Any:
         call = asyncio.ensure_future(score(**row))
-        try:
+        with ExitStack() as stack:
+            stack.callback(call.cancel)
             done, _ = await asyncio.wait({call}, timeout=call_s)
-        finally:
-            call.cancel()
         if not done:
             raise CallLimitError(call_s)
         return call.result()

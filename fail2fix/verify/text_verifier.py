@@ -8,11 +8,11 @@ A ground truth is JSON; one matching answer is enough::
     {"answers": ["Mount Fuji", "Fujisan"]}
     {"answers": ["cars, eat gas"], "exact": true}
 
-Case, articles, punctuation and spaces are ignored (the rule of SQuAD's scorer, which CriticBench's follows). If `exact`
-is true, only outer spaces and repeated spaces are ignored.
+Case, articles, punctuation and spaces are ignored (the rule of SQuAD's scorer, which CriticBench's follows), except
+the signs, points and slashes of numbers. If `exact` is true, only outer spaces and repeated spaces are ignored.
 
->>> same("The Mount Fuji.", "mount fuji", exact=False), same("Cars", "cars", exact=True)
-(True, False)
+>>> same("The Mount Fuji.", "mount fuji", exact=False), same("Cars", "cars", exact=True), same("-5", "5", exact=False)
+(True, False, False)
 """
 
 import json
@@ -21,11 +21,15 @@ import re
 from fail2fix.verify.answer_text import find_answer
 from fail2fix.verify.code.fields import Fields
 from fail2fix.verify.config import VerifierConfig
-from fail2fix.verify.errors import GroundTruthError
+from fail2fix.verify.errors import GroundTruthError, malformed, problem_of
 from fail2fix.verify.verifier import Verdict, Verifier
 
 _TEXT_COMMAND = re.compile(r"\\(?:text|textbf|mathrm|mbox)\s*\{([^{}]*)\}")
-_NO_WORD = re.compile(r"[^\w\s]|_")
+_MINUS = re.compile(r"[-\u2010-\u2013\u2212]\s*(?=\.?\d)")
+_NUMBER_MARK = r"(?<![^\W\d_])(?:[-±]\.?\d|(?<!\.)\.\d)|(?<=\d)/\d"
+"""A sign, a point or a slash of a number. Behind a letter it is none: COVID-19."""
+
+_NO_WORD = re.compile(rf"(?!{_NUMBER_MARK})[^\w\s]|_")
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b(?=.*\w)")
 """An article before a word: the choice "a" alone is an answer."""
 
@@ -55,7 +59,7 @@ def same(one: str, two: str, exact: bool) -> bool:
 def _key(text: str, exact: bool) -> str:
     plain = _TEXT_COMMAND.sub(r"\1", text)
     if not exact:
-        plain = _ARTICLE.sub(" ", _NO_WORD.sub("", plain.lower()))
+        plain = _ARTICLE.sub(" ", _NO_WORD.sub("", _MINUS.sub("-", plain.lower())))
     return " ".join(plain.split())
 
 
@@ -65,10 +69,8 @@ def parse_text_gold(ground_truth: str) -> tuple[list[str], bool]:
     Raises:
         GroundTruthError: a field is missing, unknown or malformed.
     """
-    try:
+    with malformed("ground truth is not JSON", ValueError):
         content = json.loads(ground_truth)
-    except ValueError as error:
-        raise GroundTruthError(f"ground truth is not JSON: {error}") from None
     fields = Fields(content)
     answers, exact = fields.items("answers", str), bool(fields.take("exact", bool, False))
     fields.refuse_rest()
@@ -83,8 +85,4 @@ def open_verifier(settings: VerifierConfig) -> TextVerifier:
 
 
 def ground_truth_problem(ground_truth: str) -> str:
-    try:
-        parse_text_gold(ground_truth)
-    except GroundTruthError as error:
-        return str(error)
-    return ""
+    return problem_of(ground_truth, parse_text_gold)

@@ -1,5 +1,7 @@
-"""Our check in this process, and with the two things that the pool limits, for its workers."""
+"""Our check in this process, and with what the pool limits or must bear, for its workers."""
 
+import os
+import signal
 from typing import NamedTuple
 
 from fail2fix.verify.answer_text import AnswerText, find_answer
@@ -7,14 +9,18 @@ from fail2fix.verify.pool import check_symbolically
 
 HANG = r"\log hang"
 HOARD = r"\log hoard"
+STOP = r"\log stop"
 
 
 def bounded(answer: AnswerText, gold: str) -> bool:
-    """Hang in C code, eat memory, or check."""
+    """Hang in C code, eat memory, stop until somebody resumes this process, or check."""
     if answer.text.startswith(HANG):
         return bool(9 ** (9**9))
     if answer.text.startswith(HOARD):
         return bool(bytearray(2**31))
+    if answer.text.startswith(STOP):
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return True
     return check_symbolically(answer, gold)
 
 

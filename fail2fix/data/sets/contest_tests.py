@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping, Sequence
 
 from fail2fix.data.sets.spec import UnusableRowError, unusable
-from fail2fix.verify.code.public_sets import TYPING
 
 UNREADABLE = "its tests cannot be read"
 Pair = tuple[object, object]
@@ -94,7 +93,6 @@ _KEYS = {"input", "output"}
 def _calls(entry_point: str, calls: Sequence[tuple[list[object], object]]) -> dict[str, object]:
     return {
         "kind": "calls",
-        "prelude": TYPING,
         "entry_point": entry_point,
         "calls": [{"args": args, "expected": expected} for args, expected in calls],
         "compare": {"equality": "python", "tuples_as_lists": True},

@@ -1,9 +1,9 @@
 """Benchmarks of programs: HumanEval, HumanEvalFix (OctoPack), LiveCodeBench release v6, DebugBench's Python part.
 
-LiveCodeBench: 1,055 contest problems, 454 of them in the window that figures are computed on. Problems with stdin are
-judged as its runner does (`comparison.same_output`), functional ones by `==` on JSON values, a tuple counting as a
-list. All public tests run first, then all private ones, which are a pickled text. The hub's loader refuses the set's
-script, so its files are read directly.
+LiveCodeBench: 1,055 contest problems, 454 of them in the window that figures are computed on. Programs are found as its
+runner does (`program_text.py`). Lines of stdout must hold equal numbers; results of functions must be equal by `==` as
+JSON values, a tuple counting as a list. All public tests run first, then all private ones, which are a pickled text.
+The hub's loader refuses the set's script, so its files are read directly.
 
 DebugBench: LeetCode solutions with planted bugs. The set has no tests: each problem takes those of its slug in
 LeetCodeDataset. Rows without tests there, rows whose right program fails them and rows whose bug passes them are
@@ -26,17 +26,6 @@ from fail2fix.verify.code.public_sets import TESTED, debugbench, humaneval
 
 WINDOW = ("2024-08-01", "2025-05-31")
 """First and last day of the contests that figures are computed on: 287 problems of AtCoder and 167 of LeetCode."""
-
-_IMPORTED = (
-    "string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics", "itertools",
-    "functools", "operator", "io", "sys", "json", "builtins", "typing",
-)  # fmt: skip
-PRELUDE = (
-    "".join(f"from {name} import *\n" for name in _IMPORTED)
-    + f"import {', '.join(_IMPORTED)}\n"
-    + "sys.setrecursionlimit(50_000)\n"
-)
-"""Imports of LiveCodeBench's runner, which answers rely on: each module's contents in this order, then the modules."""
 
 _MIRROR_FILE = re.compile(r"python3_(.+?)\.json")
 """A mirror of DebugBench has a file per category; the hub has a column."""
@@ -63,8 +52,8 @@ def livecodebench_problem(row: SourceRow) -> Problem:
     starter, platform = str(row.get("starter_code")), row.text("platform")
     pairs = [(test["input"], test["output"]) for test in tests]
     functional = tests[0].get("testtype") == "functional"
-    ground_truth = json_lines(f"Solution().{_function(row)}", pairs) if functional else stdio(pairs)
-    ground_truth["prelude"] = PRELUDE
+    ground_truth = json_lines(f"Solution().{_function(row)}", pairs) if functional else stdio(pairs) | {"tolerance": 0}
+    ground_truth["block"] = "livecodebench"
     tags = {"difficulty": row.text("difficulty"), "date": str(row.get("contest_date"))[:10], "platform": platform}
     title = row.text("question_title").lower() if platform == "leetcode" else ""
     slug = re.sub(r"[^a-z0-9]+", "-", title).strip("-")

@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 
 from fail2fix.console.progress import Done, unseen
@@ -50,7 +50,8 @@ def ask(name: str, pairs: Sequence[Pair], deadline_s: float = DEADLINE_S, done: 
     """
     judging = Judging()
     peer = _PeerProcess(PEERS[name])
-    try:
+    with ExitStack() as stack:
+        stack.callback(lambda: peer.kill())
         for response, gold in pairs:
             bare = parse_gold(gold).answer
             started = time.monotonic()
@@ -60,8 +61,6 @@ def ask(name: str, pairs: Sequence[Pair], deadline_s: float = DEADLINE_S, done: 
                 peer.kill()
                 peer = _PeerProcess(PEERS[name])
             done()
-    finally:
-        peer.kill()
     return judging
 
 

@@ -6,6 +6,7 @@ Knows: tests and reports. Must not know: how a sandbox is made. Reports are JSON
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -57,11 +58,11 @@ class CodeBackend(Protocol):
 
 def read_report(line: str | bytes) -> Report:
     """Parse one line of a sandbox's output; any other line ends the run, since nothing after it can be trusted."""
-    try:
+    with suppress(ValueError, RecursionError):
         report = json.loads(line)
-    except (ValueError, RecursionError):
-        return {"end": "lost"}
-    return report if isinstance(report, dict) else {"end": "lost"}
+        if isinstance(report, dict):
+            return report
+    return {"end": "lost"}
 
 
 def judge(reports: Iterable[Report], tests: Tests) -> Outcome:
@@ -100,5 +101,6 @@ def _passed(report: Report, tests: Tests, index: int) -> bool:
         return "value" in report and same_value(tests.calls[index].expected, report["value"], tests.compare)
     if isinstance(tests, StdioTests):
         stdout = report.get("stdout")
-        return report.get("code") == 0 and isinstance(stdout, str) and same_output(tests.tests[index].stdout, stdout)
+        expected = tests.tests[index].stdout
+        return report.get("code") == 0 and isinstance(stdout, str) and same_output(expected, stdout, tests.tolerance)
     return report.get("passed") is True

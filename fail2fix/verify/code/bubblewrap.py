@@ -1,7 +1,8 @@
 """The bubblewrap command line (0.8 or newer), which hides almost everything of this machine from a program.
 
 Inside: the C library and one Python, read-only; /proc of its own process namespace; five devices; an empty /tmp of
-bounded size, the only writable place; no network, shell, environment or capability; the user nobody.
+bounded size, the only writable place, also called /dev/shm; no network, shell, environment or capability; the user
+nobody.
 """
 
 import os
@@ -78,6 +79,8 @@ def _files(python: Interpreter, tmp_bytes: int) -> list[str]:
         options += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
     options += ["--proc", "/proc", "--symlink", "/proc/self/fd", "/dev/fd", "--symlink", "fd/0", "/dev/stdin"]
     options += ["--symlink", "fd/1", "/dev/stdout", "--symlink", "fd/2", "/dev/stderr"]
+    # Locks of process pools are files there.
+    options += ["--symlink", "/tmp", "/dev/shm"]
     return [*options, "--size", str(tmp_bytes), "--tmpfs", "/tmp", "--remount-ro", "/", "--chdir", "/tmp"]
 
 

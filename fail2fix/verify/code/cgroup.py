@@ -38,13 +38,11 @@ class Group:
         """Remove the folders. The kernel refuses for a moment after the last process has ended."""
         for folder in self.folders:
             for _ in range(50):
-                try:
+                with contextlib.suppress(OSError):
                     folder.rmdir()
+                if not folder.exists():
                     break
-                except FileNotFoundError:
-                    break
-                except OSError:
-                    time.sleep(0.01)
+                time.sleep(0.01)
 
 
 def new_group(hierarchies: tuple[Hierarchy, ...], memory_bytes: int, processes: int) -> Group:
@@ -52,22 +50,22 @@ def new_group(hierarchies: tuple[Hierarchy, ...], memory_bytes: int, processes: 
     limits = {"memory": memory_bytes, "pids": processes}
     name = f"{PREFIX}-{os.getpid()}-{next(_numbers)}"
     group = Group(tuple(hierarchy.parent / name for hierarchy in hierarchies))
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(group.remove)
         for hierarchy, folder in zip(hierarchies, group.folders, strict=True):
             folder.mkdir()
             for file, limit in hierarchy.files:
                 (folder / file).write_text(str(limits[limit]))
-    except OSError:
-        group.remove()
-        raise
+        undo.pop_all()
     return group
 
 
 def usable_hierarchies(own: str = "/proc/self/cgroup", root: Path = ROOT) -> tuple[Hierarchy, ...]:
     """Hierarchies in which groups can limit memory and processes; () if there are none."""
-    with contextlib.suppress(OSError):
-        for found in (_version_2(own, root), _version_1(own, root)):
-            if found and _can_make(found):
+    for version in (_version_2, _version_1):
+        with contextlib.suppress(OSError):
+            if found := version(own, root):
+                new_group(found, 2**28, 16).remove()
                 _remove_abandoned(found)
                 return found
     return ()
@@ -105,11 +103,3 @@ def _version_2(own: str, root: Path) -> tuple[Hierarchy, ...]:
         if switched_on.exists() and {"memory", "pids"} <= set(switched_on.read_text().split()):
             return (Hierarchy(parent, (("memory.max", "memory"), ("pids.max", "pids"))),)
     return ()
-
-
-def _can_make(hierarchies: tuple[Hierarchy, ...]) -> bool:
-    try:
-        new_group(hierarchies, 2**28, 16).remove()
-    except OSError:
-        return False
-    return True

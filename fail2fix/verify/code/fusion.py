@@ -22,7 +22,7 @@ from fail2fix.console.printable import one_line
 from fail2fix.verify.backoff import LIMIT_S, retry_policy
 from fail2fix.verify.code.backend import Outcome, judge, read_report
 from fail2fix.verify.code.ground_truth import Limits, Tests
-from fail2fix.verify.code.harness import harness_source, job_text
+from fail2fix.verify.code.harness import harness_source, job_text, with_room
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class FusionBackend:
             raise RuntimeError("this FusionBackend is closed: make a new one")
 
     def _judge(self, client: Any, program: str, tests: Tests) -> Outcome:
-        job = job_text(program, tests, self.limits, processes=0).decode("ascii")
+        job = job_text(program, tests, with_room(self.limits, tests), processes=0).decode("ascii")
         return judge(map(read_report, self._lines(client, job)), tests)
 
     def _lines(self, client: Any, job: str) -> list[str]:

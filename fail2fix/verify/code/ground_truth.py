@@ -6,8 +6,8 @@ Functions called with arguments; expected results never enter the sandbox::
 
     {"kind": "calls", "entry_point": "Solution().twoSum", "calls": [{"args": [[2, 7], 9], "expected": [0, 1]}]}
 
-Programs that read stdin and write stdout, compared by line (LiveCodeBench's rule: blanks around a line and around the
-whole are ignored, lines of numbers are compared as decimals); an exit code other than 0 fails::
+Programs that read stdin and write stdout, compared by line (`comparison.same_output`); an exit code other than 0
+fails. `tolerance` is that of contests unless the set states another, 0 for LiveCodeBench::
 
     {"kind": "stdio", "tests": [{"stdin": "1 2\\n", "stdout": "3\\n"}]}
 
@@ -18,9 +18,10 @@ Assertion scripts: MBPP's lists, and `check(candidate)` of HumanEval and LeetCod
 
 A long ground truth may be `zlib:` and the base64 text of the compressed JSON (`compressed`).
 
-The first failing test ends the run. Field of every kind: `prelude` (trusted source that runs before the program:
-imports, helper classes). Of "calls": `compare`, see `EqualityRule`. Values that JSON lacks (tuples, sets), tolerances
-and results in any order need assertions.
+The first failing test ends the run. Fields of every kind: `prelude` (trusted source that runs before the program:
+imports, helper classes) and `block`, the rule that finds the program in an answer ("last_python", the default, or
+"livecodebench": `program_text.py`). Of "calls": `compare`, see `EqualityRule`. Values that JSON lacks (tuples, sets),
+tolerances of results and results in any order need assertions.
 
 Of "assertions": `by_position` (pass the tests' keyword arguments by position: DebugBench renames parameters), `records`
 (classes of the prelude whose objects pass between program and tests by name and attributes), and `isolation`:
@@ -42,12 +43,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from fail2fix.verify.code.fields import Fields
-from fail2fix.verify.errors import GroundTruthError
+from fail2fix.verify.code.program_text import RULES, BlockRule
+from fail2fix.verify.errors import GroundTruthError, malformed
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _ENTRY_POINT = re.compile(r"[A-Za-z_]\w*(\(\))?(\.[A-Za-z_]\w*(\(\))?)*")
 COMPRESSED = "zlib:"
 MAX_EXPANDED_BYTES = 1 << 29
+CONTEST_TOLERANCE = 1e-6
+"""Codeforces' and AtCoder's usual one: LiveCodeBench's own runner compares exactly."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class EqualityRule:
 @dataclass(frozen=True)
 class Limits:
     """`test_s`, `total_s`: wall-clock seconds of a test and of the run, with loading the program; `memory_mb`: address
-    space of each process; `output_kb`: size of a test's output or result."""
+    space of each process; `output_kb`: size of a test's output or result, or more if more is expected."""
 
     test_s: float = 6.0
     total_s: float = 30.0
@@ -82,6 +86,7 @@ class Call:
 @dataclass(frozen=True)
 class CallTests:
     prelude: str
+    block: BlockRule
     entry_point: str
     calls: tuple[Call, ...]
     compare: EqualityRule = field(default_factory=EqualityRule)
@@ -95,13 +100,19 @@ class StdioTest:
 
 @dataclass(frozen=True)
 class StdioTests:
+    """`tolerance`: how far a number with a point or an exponent may be from the expected one. It is absolute, and also
+    relative to an expected number that is not an integer itself. Integers have none."""
+
     prelude: str
+    block: BlockRule
     tests: tuple[StdioTest, ...]
+    tolerance: float = CONTEST_TOLERANCE
 
 
 @dataclass(frozen=True)
 class AssertionTests:
     prelude: str
+    block: BlockRule
     tests: tuple[str, ...]
     functions: tuple[str, ...]
     entry_point: str
@@ -120,18 +131,19 @@ def parse_ground_truth(ground_truth: str | Mapping[str, Any]) -> Tests:
         GroundTruthError: a field is missing, unknown or malformed.
     """
     if isinstance(ground_truth, str):
-        try:
+        with malformed("ground truth is not JSON", ValueError, RecursionError, zlib.error):
             packed = ground_truth.startswith(COMPRESSED)
-            ground_truth = json.loads(decompressed(ground_truth.removeprefix(COMPRESSED)) if packed else ground_truth)
-        except (ValueError, RecursionError, zlib.error) as error:
-            raise GroundTruthError(f"ground truth is not JSON: {error}") from None
+            text = decompressed(ground_truth.removeprefix(COMPRESSED)) if packed else ground_truth
+            ground_truth = json.loads(text)
     fields = Fields(ground_truth)
-    readers: dict[str, Callable[[Fields, str], Tests]] = {
+    readers: dict[str, Callable[[Fields, str, BlockRule], Tests]] = {
         "calls": _call_tests,
         "stdio": _stdio_tests,
         "assertions": _assertion_tests,
     }
-    tests = readers[fields.choice("kind", *readers, required=True)](fields, fields.take("prelude", str, ""))
+    reader = readers[fields.choice("kind", *readers, required=True)]
+    block: Any = fields.choice("block", *RULES)
+    tests = reader(fields, fields.take("prelude", str, ""), block)
     fields.refuse_rest()
     return tests
 
@@ -154,7 +166,7 @@ def decompressed(text: str) -> bytes:
     return content
 
 
-def _call_tests(fields: Fields, prelude: str) -> CallTests:
+def _call_tests(fields: Fields, prelude: str, block: BlockRule) -> CallTests:
     entry_point = fields.name("entry_point", _ENTRY_POINT)
     calls = []
     for index, item in enumerate(fields.items("calls", dict)):
@@ -165,21 +177,25 @@ def _call_tests(fields: Fields, prelude: str) -> CallTests:
     equality: Any = compare.choice("equality", "exact", "python")
     rule = EqualityRule(equality, compare.take("tuples_as_lists", bool, False))
     compare.refuse_rest()
-    return CallTests(prelude, entry_point, tuple(calls), rule)
+    return CallTests(prelude, block, entry_point, tuple(calls), rule)
 
 
-def _stdio_tests(fields: Fields, prelude: str) -> StdioTests:
+def _stdio_tests(fields: Fields, prelude: str, block: BlockRule) -> StdioTests:
     tests = []
     for index, item in enumerate(fields.items("tests", dict)):
         test = Fields(item, f"tests[{index}]")
-        tests.append(StdioTest(test.take("stdin", str), test.take("stdout", str)))
+        tests.append(StdioTest(test.take("stdin", str).removeprefix("\ufeff"), test.take("stdout", str)))
         test.refuse_rest()
-    return StdioTests(prelude, tuple(tests))
+    tolerance = fields.take("tolerance", (int, float), CONTEST_TOLERANCE)
+    if not 0 <= tolerance < 1:
+        raise GroundTruthError(f"tolerance={tolerance} must be at least 0 and below 1")
+    return StdioTests(prelude, block, tuple(tests), tolerance)
 
 
-def _assertion_tests(fields: Fields, prelude: str) -> AssertionTests:
+def _assertion_tests(fields: Fields, prelude: str, block: BlockRule) -> AssertionTests:
     tests = AssertionTests(
         prelude,
+        block,
         tests=tuple(fields.items("tests", str)),
         functions=tuple(fields.items("functions", str, [])),
         entry_point=fields.name("entry_point", _ENTRY_POINT, ""),
@@ -199,9 +215,7 @@ def _assertion_tests(fields: Fields, prelude: str) -> AssertionTests:
 
 def _check_source(source: str, where: str) -> None:
     """Tests come from the data set, so they may be parsed here; without an assertion they would pass any program."""
-    try:
+    with malformed(f"{where} is not Python", SyntaxError, ValueError, RecursionError, MemoryError):
         tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise GroundTruthError(f"{where} is not Python: {error}") from None
     if not any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
         raise GroundTruthError(f"{where} holds no assertion")

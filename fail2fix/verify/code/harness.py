@@ -1,10 +1,12 @@
 """Source text of the program in a sandbox, and the job for it. Files of `inside/` are read here, never run."""
 
+import re
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from fail2fix.verify.code.ground_truth import CallTests, Limits, StdioTests, Tests
+from fail2fix.verify.code.ground_truth import AssertionTests, CallTests, Limits, StdioTests, Tests
 from fail2fix.verify.code.inside.pipes import framed
 from fail2fix.verify.code.inside.values import encode
 
@@ -14,15 +16,29 @@ Message = dict[str, Any]
 MODULES = ("values", "pipes", "limits", "program", "scripts", "supervisor")
 """Of `inside/`, each after its imports."""
 
-PRELOADED = "bisect collections copy datetime functools heapq itertools math operator random re string typing"
-"""Modules of most preludes, imported before the job's time starts. Others would cost every sandbox more processor time
-than they save a few (dataclasses: 17 ms).
-"""
+CONTEST_MODULES = (
+    "string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics", "itertools",
+    "functools", "operator", "io", "sys", "json", "builtins", "typing",
+)  # fmt: skip
+"""Modules that LiveCodeBench's runner imports, in its order. They are imported before the job's time starts. Others
+would cost every sandbox more processor time than they save a few (dataclasses: 17 ms)."""
+
+CONTEST_PRELUDE = (
+    "".join(f"from {name} import *\n" for name in CONTEST_MODULES)
+    + f"import {', '.join(CONTEST_MODULES)}\n"
+    + "sys.setrecursionlimit(50_000)\n"
+)
+"""What programs of contests may rely on, since the sets' own runners provide it: each module's contents, the modules,
+deep recursion."""
+
+MAX_DIGITS = 50_000
+"""Digits of an integer that may be read or printed, as in LiveCodeBench's runner; Python's own limit is 4,300."""
 
 _START = """
 import sys, types
+getattr(sys, "set_int_max_str_digits", abs)({digits})
 sys.path[:] = [folder for folder in sys.path if folder]
-for name in {preloaded!r}.split():
+for name in {preloaded!r}:
     __import__(name)
 for name, source in {sources!r}.items():
     module = sys.modules[name] = types.ModuleType(name)
@@ -36,7 +52,25 @@ def harness_source() -> str:
     """The modules of `inside/` as one program: the only part of Fail2Fix in a sandbox."""
     package = "fail2fix.verify.code.inside"
     texts = {f"{package}.{name}": (files(package) / f"{name}.py").read_text(encoding="utf-8") for name in MODULES}
-    return _START.format(preloaded=PRELOADED, sources=texts)
+    return _START.format(digits=MAX_DIGITS, preloaded=CONTEST_MODULES, sources=texts)
+
+
+def with_room(limits: Limits, tests: Tests) -> Limits:
+    """`limits`, with room for twice the longest output that `tests` expect."""
+    expected = [0]
+    if isinstance(tests, StdioTests):
+        expected += [len(test.stdout.encode("utf-8", "replace")) for test in tests.tests]
+    elif isinstance(tests, CallTests):
+        expected += [len(framed(encode(call.expected))) for call in tests.calls]
+    return replace(limits, output_kb=max(limits.output_kb, max(expected) // 2**9 + 1))
+
+
+def _prelude(tests: Tests) -> str:
+    if isinstance(tests, AssertionTests):
+        return tests.prelude
+    # What an import happens to call like the function is no answer.
+    taken = re.split(r"\W", tests.entry_point)[0] if isinstance(tests, CallTests) else ""
+    return f"{CONTEST_PRELUDE}globals().pop({taken!r}, None)\n{tests.prelude}"
 
 
 def job_text(program: str, tests: Tests, limits: Limits, processes: int) -> bytes:
@@ -45,7 +79,7 @@ def job_text(program: str, tests: Tests, limits: Limits, processes: int) -> byte
     Neither has expected values of calls and stdin/stdout. `processes`: 0 if something else limits them.
     """
     first: Message = {
-        "prelude": tests.prelude,
+        "prelude": _prelude(tests),
         "program": program,
         "records": (),
         "limits": {

@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,10 +81,9 @@ def _readable(path: Path, uid: int) -> bool:
     """Whether `uid`, of no group of ours, may read `path` through all its parent folders."""
     if uid == os.getuid():
         return os.access(path, os.R_OK)
-    try:
+    with suppress(OSError):
         path = path.resolve(strict=True)
         return all(each.stat().st_mode & stat.S_IXOTH for each in path.parents) and bool(
             path.stat().st_mode & stat.S_IROTH
         )
-    except OSError:
-        return False
+    return False

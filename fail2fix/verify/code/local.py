@@ -40,7 +40,7 @@ from fail2fix.verify.code.backend import InfrastructureError, Outcome, SandboxUn
 from fail2fix.verify.code.bubblewrap import REMEDY, bwrap_command, find_bwrap, sandbox_uid
 from fail2fix.verify.code.cgroup import new_group, usable_hierarchies
 from fail2fix.verify.code.ground_truth import Limits, Tests
-from fail2fix.verify.code.harness import harness_source, job_text
+from fail2fix.verify.code.harness import harness_source, job_text, with_room
 from fail2fix.verify.code.interpreter import find_interpreter
 from fail2fix.verify.code.memory import LOOK_S
 from fail2fix.verify.code.sandbox import NICENESS, Sandbox
@@ -162,11 +162,11 @@ class LocalBackend:
             if not self._threads:
                 self._start_threads()
             self._jobs.put(job)
-        try:
-            return await asyncio.wrap_future(job.result)
-        except asyncio.CancelledError:
-            job.cancel()
-            raise
+        with contextlib.ExitStack() as given_up:
+            given_up.callback(job.cancel)
+            outcome = await asyncio.wrap_future(job.result)
+            given_up.pop_all()
+        return outcome
 
     def close(self) -> None:
         """Wait for running jobs, end every sandbox; waiting calls raise `RuntimeError`. May be called twice."""
@@ -220,14 +220,14 @@ class LocalBackend:
         """One run in one sandbox, which is killed at its end; the caller closes it after the verdict."""
         sandbox = spares.popleft() if spares else self._start()
         used.append(sandbox)
-        try:
+        with contextlib.ExitStack() as end:
+            end.callback(sandbox.kill)
             sandbox.wait_ready()
             job.sandbox = sandbox
-            text = job_text(job.program, job.tests, self.limits, self._process_limit)
-            return judge(sandbox.run(text, self.limits), job.tests)
-        finally:
-            job.sandbox = None
-            sandbox.kill()
+            end.callback(setattr, job, "sandbox", None)
+            limits = with_room(self.limits, job.tests)
+            text = job_text(job.program, job.tests, limits, self._process_limit)
+            return judge(sandbox.run(text, limits), job.tests)
 
     def _refill(self, spares: deque[Sandbox], more: int = 0) -> None:
         """Start sandboxes ahead. A failure here does not concern the current job; the next job meets it."""
@@ -239,12 +239,12 @@ class LocalBackend:
         group = None
         if self._hierarchies:
             group = new_group(self._hierarchies, self._memory_bytes, self._processes + SUPERVISOR_PROCESSES)
-        try:
-            return Sandbox(self._command, self._seccomp, self._uid, group, 0 if group else self._memory_bytes)
-        except Exception:
+        with contextlib.ExitStack() as undo:
             if group is not None:
-                group.remove()
-            raise
+                undo.callback(group.remove)
+            sandbox = Sandbox(self._command, self._seccomp, self._uid, group, 0 if group else self._memory_bytes)
+            undo.pop_all()
+        return sandbox
 
 
 def _close(sandboxes: Iterable[Sandbox]) -> None:

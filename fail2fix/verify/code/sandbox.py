@@ -153,10 +153,9 @@ class Sandbox:
 
     def _write(self, data: bytes) -> bytes:
         """The rest of `data` after writing what the pipe takes; empty if the reader is gone."""
-        try:
+        with contextlib.suppress(BrokenPipeError):
             return data[self._stdin.write(data[:READ_BYTES]) or 0 :]
-        except BrokenPipeError:
-            return b""
+        return b""
 
     def kill(self) -> None:
         """End it from any thread: process 1 dies, and the kernel ends all processes of its namespace.
@@ -180,11 +179,10 @@ class Sandbox:
             with contextlib.suppress(InfrastructureError):
                 self._find_first_process()
         self.kill()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=END_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._process.kill()
+        self._process.wait()
         with self._lock:
             if self._first is not None:
                 os.close(self._first)

@@ -16,7 +16,7 @@ from fail2fix.verify.code.ground_truth import Limits, parse_ground_truth
 from fail2fix.verify.code.local import LocalBackend
 from fail2fix.verify.code.program_text import find_program
 from fail2fix.verify.config import CodeBackendName, VerifierConfig
-from fail2fix.verify.errors import GroundTruthError
+from fail2fix.verify.errors import problem_of
 from fail2fix.verify.verifier import Verdict
 
 BACKEND = "fail2fix.verifier.code.backend"
@@ -36,7 +36,7 @@ class CodeVerifier:
             RuntimeError: the verifier is closed.
         """
         tests = parse_ground_truth(ground_truth)
-        program = find_program(response)
+        program = find_program(response, tests.block)
         if not program:
             return Verdict(False, "", "no_answer")
         outcome = await self._backend.run(program, tests)
@@ -69,8 +69,4 @@ def open_verifier(settings: VerifierConfig) -> CodeVerifier:
 
 
 def ground_truth_problem(ground_truth: str) -> str:
-    try:
-        parse_ground_truth(ground_truth)
-    except GroundTruthError as error:
-        return str(error)
-    return ""
+    return problem_of(ground_truth, parse_ground_truth)

@@ -56,7 +56,7 @@ ABUSES = {
     "tell(lambda: s.connect('\\0CANARY') or 'connected')",
     "writing outside": f"{TELL}for p in ('CANARY', '/canary', '/usr/lib/canary', '/etc/canary', '/home/c', "
     "'/root/c', "
-    "'/dev/canary', '/dev/shm/c', '/var/tmp/c'):\n tell(lambda: open(p, 'w').write('x'))",
+    "'/dev/canary', '/var/tmp/c'):\n tell(lambda: open(p, 'w').write('x'))",
     "deleting outside": f"{TELL}import shutil\nshutil.rmtree('/', ignore_errors=True)\n"
     "tell(lambda: os.remove('CANARY'))",
     "reading the canary": f"{TELL}tell(lambda: open('CANARY').read())",

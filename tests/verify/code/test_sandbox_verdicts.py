@@ -104,6 +104,10 @@ ERROR_TESTS = {
 TEXT_TEST = "try:\n add(1, 2)\nexcept ValueError as e:\n assert 'neg' in str(e)"
 PRINTS = "a, b = map(int, input().split())\nprint(a + b)\n"
 
+NO_INPUT = {"kind": "stdio", "tests": [{"stdin": "", "stdout": "ok\n"}]}
+LONG = 3 * 2**20
+POOL = "from multiprocessing import Lock, Pool\nLock()\nwith Pool() as p: n = sum(p.map(abs, range(5)))\n"
+
 VERDICTS: dict[str, tuple[str, dict[str, Any], Outcome]] = {
     "calls": (RIGHT, TWO_CALLS, Outcome("ok", 2, 2)),
     "calls, first wrong": ("def add(a, b): return 4", TWO_CALLS, Outcome("ok", 0, 2)),
@@ -113,6 +117,17 @@ VERDICTS: dict[str, tuple[str, dict[str, Any], Outcome]] = {
         Outcome("ok", 1, 1),
     ),
     "calls, no such function": ("def sub(a, b): return a", ADD, Outcome("ok", 0, 1)),
+    "calls, a function of that name is imported": ("import math", ADD | {"entry_point": "gcd"}, Outcome("ok", 0, 1)),
+    "calls, the imports of contests": (
+        "def add(a: List[int], b):\n h = [a, b]\n heapify(h)\n return heappop(h) + reduce(max, h)",
+        ADD,
+        Outcome("ok", 1, 1),
+    ),
+    "calls, a long result": (
+        f"def add(a, b): return [[]] * {LONG // 8}",
+        ADD | {"calls": [{"args": [1, 2], "expected": [[]] * (LONG // 8)}]},
+        Outcome("ok", 1, 1),
+    ),
     "calls, raises": ("def add(a, b): raise KeyError(a)", ADD, Outcome("ok", 0, 1)),
     "calls, exits": ("def add(a, b): exit(0)", ADD, Outcome("ok", 0, 1)),
     "calls, another type": ("def add(a, b): return float(a + b)", ADD, Outcome("ok", 0, 1)),
@@ -129,6 +144,42 @@ VERDICTS: dict[str, tuple[str, dict[str, Any], Outcome]] = {
     "crashes": ("def add(a, b):\n import ctypes\n ctypes.string_at(0)", ADD, Outcome("ok", 0, 1)),
     "stdio": (PRINTS, SUM, Outcome("ok", 2, 2)),
     "stdio, wrong": ("print(3)", SUM, Outcome("ok", 1, 2)),
+    "stdio, deep recursion": (
+        "def d(n): return n and 1 + d(n - 1)\nd(20_000)\nprint('ok')",
+        NO_INPUT,
+        Outcome("ok", 1, 1),
+    ),
+    "stdio, the imports of contests": (
+        "assert pow(2, 3, 5) == 3 and Counter('aa') and comb(4, 2) == 6\nstdout.write('ok')",
+        NO_INPUT,
+        Outcome("ok", 1, 1),
+    ),
+    "stdio, a byte order mark": (
+        PRINTS,
+        SUM | {"tests": [{"stdin": "\ufeff1 2\n", "stdout": "\ufeff3"}]},
+        Outcome("ok", 1, 1),
+    ),
+    "stdio, many digits": (
+        "print(int(input()) + 1)",
+        SUM | {"tests": [{"stdin": "9" * 20_000, "stdout": "1" + "0" * 20_000}]},
+        Outcome("ok", 1, 1),
+    ),
+    "stdio, a pool of processes": (f"{POOL}print('ok' if n == 10 else n)", NO_INPUT, Outcome("ok", 1, 1)),
+    "stdio, an executor": (
+        "from concurrent.futures import ProcessPoolExecutor as E\nwith E() as e: print(*e.map(str, ['ok']))",
+        NO_INPUT,
+        Outcome("ok", 1, 1),
+    ),
+    "stdio, as much as is expected": (
+        f"print('x' * {LONG})",
+        SUM | {"tests": [{"stdin": "", "stdout": "x" * LONG}]},
+        Outcome("ok", 1, 1),
+    ),
+    "stdio, more than is expected": (
+        f"print('x' * {3 * LONG})",
+        SUM | {"tests": [{"stdin": "", "stdout": "x" * LONG}]},
+        Outcome("timeout", 0, 1),
+    ),
     "stdio, right and then an error": (PRINTS + "raise ValueError", SUM, Outcome("ok", 0, 2)),
     "stdio, exit 0": (PRINTS + "exit()", SUM, Outcome("ok", 2, 2)),
     "stdio, exit 1": (PRINTS + "exit(1)", SUM, Outcome("ok", 0, 2)),
@@ -273,6 +324,9 @@ def test_from_response_to_verdict(backend: LocalBackend) -> None:
     right = asyncio.run(verifier.verify(f"So:\n```python\n{RIGHT}```", ADD))
     assert right == Verdict(True, RIGHT, "ok")
     assert asyncio.run(verifier.verify(RIGHT, ADD)) == Verdict(False, "", "no_answer")
+    sums = f"```python\n{RIGHT}```\n```text\n3\n```"
+    assert asyncio.run(verifier.verify(sums, ADD)).correct
+    assert not asyncio.run(verifier.verify(sums, ADD | {"block": "livecodebench"})).correct
     with pytest.raises(GroundTruthError, match="kind is missing"):
         asyncio.run(verifier.verify(f"```\n{RIGHT}```", "{}"))
 

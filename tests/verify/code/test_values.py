@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fail2fix.verify.code.comparison import same_output, same_value
-from fail2fix.verify.code.ground_truth import EqualityRule
+from fail2fix.verify.code.ground_truth import CONTEST_TOLERANCE, EqualityRule
 from fail2fix.verify.code.inside.values import NotDataError, decode, encode
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
@@ -166,7 +166,66 @@ def test_a_key_given_twice_is_no_dict() -> None:
         ("a", "A", False),
         ("1.0", "1", True),
         ("", "\n", True),
+        ("\ufeff3", "3", True),
+        ("+3 .5 2.", "3 0.5 2", True),
+        ("9" * 5000, "9" * 5000 + ".0", True),
     ],
 )
 def test_printed_lines(expected: str, printed: str, same: bool) -> None:
-    assert same_output(expected, printed) is same
+    assert same_output(expected, printed, 0) is same
+
+
+@pytest.mark.parametrize(
+    ("expected", "printed", "same"),
+    [
+        ("0011 5", "0011  5.0", True),
+        ("0011", "11", False),
+        ("11", "0011", False),
+        ("00", "0", False),
+        ("-01", "-1", False),
+        ("007.5", "7.5", False),
+        ("0", "-0", True),
+        ("0.50", ".5", True),
+        ("1000", "1_000", False),
+        ("3", "\u0663", False),
+        ("3", "\uff13", False),
+        ("Infinity", "inf", False),
+        ("nan", "NaN", False),
+        ("16", "0x10", False),
+        ("1000", "1,000", False),
+        ("1e5", "1E+5", True),
+    ],
+)
+@pytest.mark.parametrize("tolerance", [0, CONTEST_TOLERANCE])
+def test_only_plain_decimals_are_numbers(expected: str, printed: str, same: bool, tolerance: float) -> None:
+    assert same_output(expected, printed, tolerance) is same
+
+
+@pytest.mark.parametrize(
+    ("expected", "printed", "same"),
+    [
+        ("0.333333333333", "0.333333", True),
+        ("0.333333333333", "0.3334", False),
+        ("5.82842712474619009753", "5.82842712474619", True),
+        ("3 3", "3.0000001 2.9999999", True),
+        ("3", "3.1", False),
+        ("123456789.5", "123456790.1", True),
+        ("1000000007", "1000000008", False),
+        ("1000000007", "1000000008.0", False),
+        ("1000000000000000000000000000000000000007", "1000000000000000000000000000000000000008.5", False),
+        ("999999999999", "1e12", False),
+        ("0.0000001", "0.0", True),
+        ("0.30", "0.30000000000000004", True),
+        ("YES 0.5", "YES 0.50000001", False),
+        ("1.5", "1" * 1_100_000 + ".5", False),
+        ("1.5", "1e999", False),
+    ],
+)
+def test_numbers_with_a_point_may_differ_by_the_tolerance(expected: str, printed: str, same: bool) -> None:
+    assert same_output(expected, printed, CONTEST_TOLERANCE) is same
+    assert not same_output(expected, printed, 0)
+
+
+@given(st.integers(), st.integers(-(10**6), 10**6), st.floats(0, 0.1))
+def test_integers_have_no_tolerance(expected: int, error: int, tolerance: float) -> None:
+    assert same_output(str(expected), str(expected + error), tolerance) is (error == 0)

@@ -3,6 +3,7 @@
 Knows: rlimits, signals, wait statuses. Must not know: programs, tests.
 """
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -49,21 +50,17 @@ def set_limit(kind: int, value: int) -> None:
 def wait_until(child: int, deadline: float) -> int | None:
     """The child's exit code (negative: the signal that ended it); None if it still runs at `deadline`."""
     watch = os.pidfd_open(child)
-    try:
-        ended = readable(watch, deadline - time.monotonic())
-    finally:
-        os.close(watch)
+    ended = readable(watch, deadline - time.monotonic())
+    os.close(watch)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if ended else None
 
 
 def kill_rest(child: int) -> None:
     """End and reap all processes of a program. Only process 1 may kill every process it sees."""
-    try:
+    with contextlib.suppress(ProcessLookupError, ChildProcessError):
         if os.getpid() == 1:
             os.kill(-1, signal.SIGKILL)
         else:
             os.killpg(child, signal.SIGKILL)
         while True:
             os.waitpid(-1, 0)
-    except (ProcessLookupError, ChildProcessError):
-        pass

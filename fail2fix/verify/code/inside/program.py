@@ -6,6 +6,7 @@ them. Its answers are untrusted data (`values.py`).
 
 import atexit
 import builtins
+import contextlib
 import gc
 import os
 import resource
@@ -22,6 +23,8 @@ from fail2fix.verify.code.inside.values import decode, encode
 
 Job = dict[str, Any]
 ERROR_CHARS = 1000
+CPUS = 2
+"""Processors that a program is told of."""
 Answer = Callable[[dict[str, Any], dict[str, Any], int], dict[str, Any]]
 
 
@@ -39,11 +42,10 @@ def run_script(job: Job, stdin: int, stdout: int, forbidden: tuple[int, ...]) ->
         os.kill(os.getpid(), signal.SIGKILL)
     except BaseException:
         pass
-    try:
+    with contextlib.suppress(BaseException):
         _end_interpreter(space)
-    except BaseException:
-        code = 1
-    os._exit(code & 0xFF)
+        os._exit(code & 0xFF)
+    os._exit(1)
 
 
 def _end_interpreter(space: dict[str, Any]) -> None:
@@ -68,7 +70,7 @@ def _flush() -> None:
 
 def serve(job: Job, requests: int, answers: int, forbidden: tuple[int, ...], answer_tests: Answer) -> None:
     """In a child: load the program, then answer requests until their pipe closes. Never returns."""
-    try:
+    with contextlib.suppress(BaseException):
         null = os.open(os.devnull, os.O_RDWR)
         _become_program(job, forbidden, null, null)
         space = new_module("program", "program.py")
@@ -86,8 +88,7 @@ def serve(job: Job, requests: int, answers: int, forbidden: tuple[int, ...], ans
             else:
                 answer = _answer(request, job, space, found)
             write_message(answers, answer)
-    except BaseException:
-        os._exit(1)
+    os._exit(1)
 
 
 def _answer(request: dict[str, Any], job: Job, space: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
@@ -106,10 +107,9 @@ def _told(error: BaseException) -> dict[str, str]:
     """An error as data: its built-in class, or the one it extends, and its text."""
     classes: tuple[type, ...] = type.__getattribute__(type(error), "__mro__")
     name = next(kind.__name__ for kind in classes if vars(builtins).get(kind.__name__) is kind)
-    try:
+    with contextlib.suppress(BaseException):
         return {"error": name, "text": str(error)[:ERROR_CHARS]}
-    except BaseException:
-        return {"error": name, "text": ""}
+    return {"error": name, "text": ""}
 
 
 def find(path: str, space: dict[str, Any]) -> Any:
@@ -155,5 +155,7 @@ def _become_program(job: Job, forbidden: tuple[int, ...], stdin: int, stdout: in
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     sys.argv = ["program.py"]
+    # A pool has as many processes on every machine, and not more than the limit.
+    os.cpu_count = lambda: CPUS
     # What `site` would have added; this interpreter runs without it.
     builtins.exit = builtins.quit = sys.exit  # type: ignore[assignment]

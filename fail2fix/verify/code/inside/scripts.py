@@ -6,8 +6,8 @@ Knows: test scripts of the data set. Must not know: where the functions they cal
 import ast
 import builtins
 import contextlib
-from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any
 
 from fail2fix.verify.code.inside.pipes import End
 
@@ -40,27 +40,26 @@ def run_scripts(tests: dict[str, Any], space: Space, tally: Callable[[bool], Non
         End: "stopped" after a first failure.
     """
 
-    @contextlib.contextmanager
-    def check() -> Iterator[None]:
-        try:
-            yield
-        except Exception:
-            fail()
-        else:
-            tally(True)
-
-    def fail() -> NoReturn:
-        tally(False)
-        raise End("stopped")
-
-    space["__check__"] = check
+    space["__check__"] = lambda: _Attempt(tally, lambda: tally(True))
     for source in tests["tests"]:
-        try:
+        with _Attempt(tally, lambda: None):
             exec(_counted(source), space)
             if tests["entry_point"]:
                 space["check"](space["candidate"])
-        except Exception:
-            fail()
+
+
+class _Attempt(contextlib.AbstractContextManager[Any]):
+    """Ends the run at an error of its block, tallied as a failure; calls `succeed` after a block without one."""
+
+    def __init__(self, tally: Callable[[bool], None], succeed: Callable[[], None]) -> None:
+        self._tally, self._succeed = tally, succeed
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._succeed()
+        elif issubclass(kind, Exception):
+            self._tally(False)
+            raise End("stopped")
 
 
 def _counted(source: str) -> Any:

@@ -89,14 +89,16 @@ def _scratch_file(content: bytes) -> int:
 
 
 def _run_calls(job: Job, jobs: int, reports: int) -> None:
-    with _loaded(job, jobs, reports) as program:
+    with _Program(job, jobs, reports) as program:
+        program.wait_loaded()
         for request in read_message(jobs)["calls"]:
             answer = program.ask(request)
             send_report(reports, **{key: answer[key] for key in ("value", "error") if key in answer})
 
 
 def _run_assertions(job: Job, jobs: int, reports: int) -> None:
-    with _loaded(job, jobs, reports) as program:
+    with _Program(job, jobs, reports) as program:
+        program.wait_loaded()
         tests = read_message(jobs)
         if tests["together"]:
             _run_together(program, tests, reports)
@@ -104,30 +106,27 @@ def _run_assertions(job: Job, jobs: int, reports: int) -> None:
             _run_split(program, job, tests, reports)
 
 
-@contextlib.contextmanager
-def _loaded(job: Job, jobs: int, reports: int) -> Any:
-    program = _Program(job, (jobs, reports))
-    try:
-        program.expect_answer()
-        send_report(reports, loaded=1)
-        yield program
-    finally:
-        kill_rest(program.child)
-
-
-class _Program:
+class _Program(contextlib.AbstractContextManager[Any]):
     """The program's process: loaded once, then asked to call its functions, in order, keeping its state."""
 
-    def __init__(self, job: Job, forbidden: tuple[int, ...]) -> None:
-        self._limits = job["limits"]
+    def __init__(self, job: Job, jobs: int, reports: int) -> None:
+        self._limits, self._reports = job["limits"], reports
         self._over = ""
         requests, self._write_end = os.pipe()
         self._read_end, answers = os.pipe()
         self.child = os.fork()
         if self.child == 0:
-            serve(job, requests, answers, (*forbidden, self._write_end, self._read_end), _answer_tests)
+            forbidden = (jobs, reports, self._write_end, self._read_end)
+            serve(job, requests, answers, forbidden, _answer_tests)
         os.close(requests)
         os.close(answers)
+
+    def __exit__(self, *_: object) -> None:
+        kill_rest(self.child)
+
+    def wait_loaded(self) -> None:
+        self.expect_answer()
+        send_report(self._reports, loaded=1)
 
     def ask(self, request: Message) -> Message:
         """The answer to one request. Raises `End` if it exceeds the limits, and for every later request."""
