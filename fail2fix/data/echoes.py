@@ -20,7 +20,7 @@ from fail2fix.data.atomic import write_json
 from fail2fix.data.files import sha256
 from fail2fix.method.errors import reading
 from fail2fix.verify.config import Channel, VerifierConfig
-from fail2fix.verify.echoes import expressions, form, is_choice
+from fail2fix.verify.echoes import Form, expressions, form, is_choice, is_number
 from fail2fix.verify.gold import parse_gold
 from fail2fix.verify.math_answer import bare_gold
 from fail2fix.verify.math_verifier import MathVerifier, open_verifier
@@ -37,7 +37,7 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Found:
-    """A problem's echoes, and whether an expression of the problem has the answer's own form."""
+    """A problem's echoes, and whether the problem states the answer itself: in its own form, or as another number."""
 
     echoes: tuple[str, ...] = ()
     stated: bool = False
@@ -76,14 +76,17 @@ async def _all(pairs: Sequence[Pair], verifier: MathVerifier, done: Done) -> lis
 
 async def _found(problem: str, ground_truth: str, verifier: MathVerifier) -> Found:
     gold = parse_gold(ground_truth).answer
-    own, echoes, stated = form(bare_gold(gold)), list[str](), False
-    for text in expressions(problem):
-        if (await verifier.verify(rf"\boxed{{{text}}}", ground_truth)).correct:
-            if form(text) in ((), own) or is_choice(gold):
-                stated = True
-            else:
-                echoes.append(text)
-    return Found(tuple(echoes), stated)
+    own, echoes, stated = form(bare_gold(gold)), dict[Form, str](), False
+    for place, text in enumerate(expressions(problem)):
+        if form(text) in echoes or not (await verifier.verify(rf"\boxed{{{text}}}", ground_truth)).correct:
+            continue
+        # A number that is not what the problem is about may be the answer by chance.
+        by_chance = place > 0 and is_number(text)
+        if form(text) in ((), own) or is_choice(gold) or by_chance:
+            stated = True
+        else:
+            echoes[form(text)] = text
+    return Found(tuple(echoes.values()), stated)
 
 
 def unsearched(row: Mapping[str, Any], prompt_key: str, settings: VerifierConfig) -> Pair | None:

@@ -86,9 +86,8 @@ def check_inputs(config: DictConfig) -> list[str]:
     verifiers = GroundTruths(settings.verifier, config.data.prompt_key) if judged_by_us(config) else None
     notes += DataCheck(config, chat, verifiers).notes()
     if verifiers:
-        for line in filter(
-            None, [*verifiers.describe(config.reward.num_workers), verifiers.echoes(echo_folder(config))]
-        ):
+        lines = [*verifiers.describe(config.reward.num_workers), verifiers.echoes(echo_folder(config))]
+        for line in filter(None, lines):
             print(f"fail2fix: {line}", flush=True)
     notes += check_correction_prompts(config, chat.tokenizer)
     check_rollout_files(config, chat.tokenizer)

@@ -18,6 +18,7 @@ import re
 from collections.abc import Collection, Iterator
 from functools import lru_cache
 
+from fail2fix.verify.answer_form import unqualified
 from fail2fix.verify.exact_number import number
 from fail2fix.verify.latex_text import clean, key, words
 from fail2fix.verify.math_answer import values
@@ -49,14 +50,14 @@ _ROUND = re.compile(r"(?<=\d)\.0+(?!\d)|(?<=\d),(?=\d{3})")
 _CHOICE = re.compile(r"\(?([A-J])\)?")
 _LABEL = re.compile(r"\(?[A-J][).:](?=.)")
 _TEXT = re.compile(r"\\text ?\{[^{}]*\}")
-_SILENT = frozenset({"0", "1", "%"} | {rf"\{name}" for name in "frac cdot div times circ leq geq text".split()})
+_SILENT = frozenset(["0", "1", "%", r"\frac", r"\cdot", r"\div", r"\times", r"\circ", r"\leq", r"\geq", r"\boxed"])
 """Tokens that a restatement may add or leave out."""
 
 
 @lru_cache(maxsize=16_384)
 def form(text: str) -> Form:
     """The numbers, names, functions and minus signs of an expression, sorted, without a name in front of it."""
-    value = (values(clean(text)) or [clean(text)])[-1]
+    value = _values(text)[-1]
     if number(value) is not None:
         found = _NUMBER.findall(_ROUND.sub("", key(value)))
     else:
@@ -67,7 +68,17 @@ def form(text: str) -> Form:
 def restates(answer: str, echoes: Collection[str]) -> bool:
     """Whether each side of an answer has the form of an echo."""
     forms = {form(echo) for echo in echoes}
-    return bool(forms) and all(form(side) in forms for side in values(clean(answer)) or [answer])
+    return bool(forms) and all(form(side) in forms for side in _values(answer))
+
+
+def is_number(text: str) -> bool:
+    """Whether an expression is a number, perhaps with a name in front."""
+    return number(_values(text)[-1]) is not None
+
+
+def _values(text: str) -> list[str]:
+    text = unqualified(clean(text))
+    return values(text) or [text]
 
 
 def is_choice(gold: str) -> bool:

@@ -34,10 +34,10 @@ class Made:
     read: Mapping[str, int]
     written: Mapping[str, int]
     dropped: Dropped
-    with_echoes: int
-    stated: int
     exact: Mapping[str, int]
     near: Mapping[str, list[Near]] | None
+    with_echoes: int = 0
+    stated: int = 0
 
 
 def write_card(out: Path, chosen: PublicSet, made: Made) -> None:
