@@ -18,6 +18,7 @@ from fail2fix import verify
 from fail2fix.console.progress import Done, stage
 from fail2fix.data.atomic import write_json
 from fail2fix.data.files import sha256
+from fail2fix.data.rows import STATED
 from fail2fix.method.errors import reading
 from fail2fix.verify.config import Channel, VerifierConfig
 from fail2fix.verify.echoes import Form, expressions, form, is_choice, is_number
@@ -28,8 +29,6 @@ from fail2fix.verify.registry import verifier_of
 
 DEADLINE_S = 2.0
 AT_A_TIME = 64
-MARK = "answer_in_problem"
-"""Field of a prepared row's `extra_info`: the row was searched, and whether the problem states its answer."""
 
 Pair = tuple[str, str]
 """A problem and its ground truth."""
@@ -78,7 +77,7 @@ async def _found(problem: str, ground_truth: str, verifier: MathVerifier) -> Fou
     gold = parse_gold(ground_truth).answer
     own, echoes, stated = form(bare_gold(gold)), dict[Form, str](), False
     for place, text in enumerate(expressions(problem)):
-        if form(text) in echoes or not (await verifier.verify(rf"\boxed{{{text}}}", ground_truth)).correct:
+        if not (await verifier.verify(rf"\boxed{{{text}}}", ground_truth)).correct or form(text) in echoes:
             continue
         # A number that is not what the problem is about may be the answer by chance.
         by_chance = place > 0 and is_number(text)
@@ -92,7 +91,7 @@ async def _found(problem: str, ground_truth: str, verifier: MathVerifier) -> Fou
 def unsearched(row: Mapping[str, Any], prompt_key: str, settings: VerifierConfig) -> Pair | None:
     """The pair of a row of verl's that the math verifier judges and no preparation of ours has searched; else None."""
     truth = row["reward_model"].get("ground_truth")
-    searched = (row.get("extra_info") or {}).get(MARK) is not None
+    searched = (row.get("extra_info") or {}).get(STATED) is not None
     if settings.allow_echoes or searched or not isinstance(truth, str):
         return None
     if verifier_of(row["data_source"], settings) != "math":

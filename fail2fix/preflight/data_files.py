@@ -21,7 +21,7 @@ import pyarrow.parquet as parquet
 from datasets.features.features import require_decoding
 from omegaconf import DictConfig, ListConfig
 
-from fail2fix.data.echoes import MARK
+from fail2fix.data.rows import STATED
 from fail2fix.method.errors import InputError, reason_of
 from fail2fix.preflight.chat import Chat
 from fail2fix.preflight.data_rows import FIELDS, media_keys, row_problem, unsupported_problem
@@ -196,7 +196,7 @@ def _parquet_rows(file: Path, prompt_key: str, media: Sequence[str], given: str)
     if "extra_info" in schema.names:
         named = pyarrow.types.is_struct(schema.field("extra_info").type)
         # Named fields may be long: only this one is read.
-        columns.append(f"extra_info.{MARK}" if named else "extra_info")
+        columns.append(f"extra_info.{STATED}" if named else "extra_info")
     optional = [column for column in (*media, "agent_name") if column in schema.names]
     size = 64 if optional else 4096  # images are large
     for batch in parquet.ParquetFile(file).iter_batches(batch_size=size, columns=columns + optional):

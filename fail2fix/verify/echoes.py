@@ -48,7 +48,7 @@ _TOKEN = re.compile(r"\\[a-zA-Z]+|\d+(?:\.\d+)?|\.\d+|[^\W\d_]|[-!|%]")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?|\.\d+|-")
 _ROUND = re.compile(r"(?<=\d)\.0+(?!\d)|(?<=\d),(?=\d{3})")
 _CHOICE = re.compile(r"\(?([A-J])\)?")
-_LABEL = re.compile(r"\(?[A-J][).:](?=.)")
+_LABEL = re.compile(r"\(?[A-J][).:] ?(?=.)")
 _TEXT = re.compile(r"\\text ?\{[^{}]*\}")
 _SILENT = frozenset(["0", "1", "%", r"\frac", r"\cdot", r"\div", r"\times", r"\circ", r"\leq", r"\geq", r"\boxed"])
 """Tokens that a restatement may add or leave out."""
@@ -61,7 +61,7 @@ def form(text: str) -> Form:
     if number(value) is not None:
         found = _NUMBER.findall(_ROUND.sub("", key(value)))
     else:
-        found = _TOKEN.findall(_LABEL.sub("", key(_TEXT.sub("", value))) or key(value))
+        found = _TOKEN.findall(_LABEL.sub("", _TEXT.sub(" ", value).strip()) or words(value))
     return tuple(sorted(token for token in found if token not in _SILENT))
 
 
@@ -88,10 +88,11 @@ def is_choice(gold: str) -> bool:
 
 def expressions(problem: str) -> list[str]:
     """Formulas of a problem, their lines, sides, members and bracketed parts: different ones, the longest first."""
-    problem = _DRAWING.sub(" ", problem[:MAX_PROBLEM_CHARS])
+    problem = problem[:MAX_PROBLEM_CHARS]
     formulas = [next(filter(None, found)) for found in _FORMULA.findall(problem)]
+    plain = [] if formulas else _PLAIN.findall(_DRAWING.sub(" ", problem))
     found: dict[str, str] = {}
-    for formula in formulas or [run for run in _PLAIN.findall(problem) if re.search(r"[-+*/^=\\]", run)]:
+    for formula in formulas or [run for run in plain if re.search(r"[-+*/^=\\]", run)]:
         for part in _parts(_LINES.sub("", formula)):
             part = (part if r"\begin" in part else part.replace("&", "")).strip(" .,;:\n")
             if 0 < len(part) <= MAX_CHARS:

@@ -79,9 +79,10 @@ async def play(pairs: list[Pair], found: list[Found], strict: MathVerifier, leni
     async def one(pair: Pair, known: Found) -> None:
         problem, truth = pair
         full, seen = with_echoes(truth, known.echoes), set[str]()
-        gold = rf"\boxed{{{bare_gold(parse_gold(truth).answer)}}}"
-        right = (await lenient.verify(gold, truth)).correct
-        counts["golds_refused"] += right and not (await strict.verify(gold, full)).correct
+        if known.echoes:
+            gold = rf"\boxed{{{bare_gold(parse_gold(truth).answer)}}}"
+            right = (await lenient.verify(gold, truth)).correct
+            counts["golds_refused"] += right and not (await strict.verify(gold, full)).correct
         for kind, text in copies(problem) if not known.stated else ():
             paid = (await lenient.verify(rf"\boxed{{{text}}}", truth)).correct
             kept = paid and (await strict.verify(rf"\boxed{{{text}}}", full)).correct

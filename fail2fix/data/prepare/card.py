@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from fail2fix.data.atomic import write_json
-from fail2fix.data.echoes import MARK, echo_counts
+from fail2fix.data.echoes import echo_counts
 from fail2fix.data.files import sha256
 from fail2fix.data.prepare.cleaning import Dropped
 from fail2fix.data.prepare.overlap import Near
+from fail2fix.data.rows import STATED
 from fail2fix.data.sets.spec import INSTRUCTIONS, PublicSet
 
 FORMAT = 1
@@ -79,7 +80,7 @@ def _markdown(fields: Mapping[str, Any]) -> str:
         f"# {fields['name']}", "",
         f"{fields['hub_id']}, {origin}, prepared by `python -m fail2fix.prepare {fields['name']}`.", "",
         f"Read: {_counts(fields['rows_read'])}. Written: {_counts(fields['rows_written'])}.", "",
-        f"{echo_counts(*fields['echoes'].values())} (`extra_info.{MARK}`).", "",
+        f"{echo_counts(*fields['echoes'].values())} (`extra_info.{STATED}`).", "",
         "| dropped, because | rows |", "|---|---|",
         *(f"| {reason} | {each['rows']} |" for reason, each in fields["dropped"].items()), "",
         "| problems of | the same | nearly |", "|---|---|---|",

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from fail2fix.console.command_line import OneLineParser
 from fail2fix.console.printable import input_errors_in_one_line
-from fail2fix.data.echoes import MARK, Found, echo_counts, find_echoes
+from fail2fix.data.echoes import Found, echo_counts, find_echoes
 from fail2fix.data.files import require_writable, sha256
 from fail2fix.data.prepare.card import Made, write_card
 from fail2fix.data.prepare.cleaning import (
@@ -39,7 +39,7 @@ from fail2fix.data.prepare.cleaning import (
 from fail2fix.data.prepare.overlap import TRAINED_ON, Near, exact_overlaps, near_overlaps, shipped_hashes
 from fail2fix.data.prepare.references import confirmed, sandbox
 from fail2fix.data.prepare.sources import beside_files, is_at_hand, local_files, reader_of, rows_of
-from fail2fix.data.rows import Row, verl_row, write_splits
+from fail2fix.data.rows import STATED, Row, verl_row, write_splits
 from fail2fix.data.sets import all_sets, find_set
 from fail2fix.data.sets.spec import INSTRUCTIONS, Problem, PublicSet, SourceRow
 from fail2fix.verify.gold import with_echoes
@@ -140,7 +140,7 @@ def _rows(chosen: PublicSet, problems: list[Problem], split: str) -> list[Row]:
         row = verl_row(source, prompt, each.answer, split, index, ability)
         name = each.id or problem_id(each)
         row["extra_info"] |= {"id": f"{name}-{seen[name]}" if seen[name] else name, "source": chosen.name}
-        row["extra_info"][MARK] = each.stated
+        row["extra_info"][STATED] = each.stated
         seen[name] += 1
         if each.tags:
             row["extra_info"]["tags"] = dict(each.tags)
