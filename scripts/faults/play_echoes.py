@@ -2,11 +2,11 @@ r"""Copy the longest expression of each problem into a box, and count how often 
 
     python scripts/faults/play_echoes.py --from FOLDER --out FILE.json [--sets math deepscaler] [--limit N]
 
-The sets' training rows are read from local copies as preparation reads them, and get their echoes. A copy is the
-longest formula, or the longest side of a relation in it: as it stands (`plain`), with its terms or factors in reverse
-order (`swapped`), and with a factor of one (`one`, two spellings). Rows that state their answer are counted and left
-out. Prints and writes for each set: `paid_before`, judged without echoes; `paid`; their shares of the rows; and
-`golds_refused`, gold answers that are right without echoes and wrong with them (all rows).
+The sets' training rows are read from local copies as preparation reads them. A copy is the longest formula, or the
+longest side of a relation in it: as it stands (`plain`), with its terms or factors in reverse order (`swapped`), and
+with a factor of one (`one`, two spellings). The problems of rows with a right copy are searched for echoes. Of these
+rows, those that state their answer are counted and left out. Prints and writes for each set: rows with a paid copy of
+each kind, before and with echoes, and their share; and `golds_refused`, gold answers of these rows that are wrong.
 """
 
 import argparse
@@ -72,51 +72,60 @@ def outer(text: str, before: str) -> list[str]:
     return parts
 
 
-async def play(pairs: list[Pair], found: list[Found], strict: MathVerifier, lenient: MathVerifier) -> Counter[str]:
-    """Paid answers of each kind, before and with echoes; and refused golds."""
-    counts = Counter[str]()
+async def paid_copies(pairs: list[Pair], verifier: MathVerifier) -> list[list[tuple[str, str]]]:
+    """The copies of each problem that are right as answers."""
 
-    async def one(pair: Pair, known: Found) -> None:
-        problem, truth = pair
-        full, seen = with_echoes(truth, known.echoes), set[str]()
-        if known.echoes:
-            gold = rf"\boxed{{{bare_gold(parse_gold(truth).answer)}}}"
-            right = (await lenient.verify(gold, truth)).correct
-            counts["golds_refused"] += right and not (await strict.verify(gold, full)).correct
-        for kind, text in copies(problem) if not known.stated else ():
-            paid = (await lenient.verify(rf"\boxed{{{text}}}", truth)).correct
-            kept = paid and (await strict.verify(rf"\boxed{{{text}}}", full)).correct
-            # Of the spellings of a kind, one that is paid is enough.
-            for name, holds in ((f"paid_before {kind}", paid), (f"paid {kind}", kept)):
-                counts[name] += holds and name not in seen
-                seen |= {name} if holds else set()
-            if kept:
-                print(json.dumps({"kind": kind, "copy": text, "ground_truth": full}), flush=True)
+    async def one(problem: str, truth: str) -> list[tuple[str, str]]:
+        said = list(copies(problem))
+        return [(kind, text) for kind, text in said if (await verifier.verify(boxed(text), truth)).correct]
 
+    found = []
     for start in range(0, len(pairs), ROOM):
-        chosen = slice(start, start + ROOM)
-        await asyncio.gather(*(one(*row) for row in zip(pairs[chosen], found[chosen], strict=True)))
+        found += await asyncio.gather(*(one(*pair) for pair in pairs[start : start + ROOM]))
+    return found
+
+
+async def play(
+    paid: list[tuple[Pair, list[tuple[str, str]]]], found: list[Found], strict: MathVerifier
+) -> Counter[str]:
+    """Rows with a paid answer of each kind, before and with echoes; and refused golds."""
+    counts = Counter[str](golds_refused=0)
+    for ((_, truth), said), known in zip(paid, found, strict=True):
+        full = with_echoes(truth, known.echoes)
+        gold = boxed(bare_gold(parse_gold(truth).answer))
+        counts["golds_refused"] += not (await strict.verify(gold, full)).correct
+        if known.stated:
+            continue
+        kept = [(kind, text) for kind, text in said if (await strict.verify(boxed(text), full)).correct]
+        # Of the spellings of a kind, one that is paid is enough.
+        counts.update({f"{kind}, before" for kind, _ in said} | {kind for kind, _ in kept})
+        for kind, text in kept:
+            print(json.dumps({"kind": kind, "copy": text, "ground_truth": full}), flush=True)
     return counts
+
+
+def boxed(text: str) -> str:
+    return rf"\boxed{{{text}}}"
 
 
 def played(name: str, folder: Path, limit: int | None) -> dict[str, object]:
     chosen = find_set(name)
     problems = read_all(rows_of(chosen, "train", folder), reader_of(chosen, folder), chosen.ability, Dropped())[:limit]
     pairs = [(each.text, each.answer) for each in problems]
-    found = find_echoes(pairs)
-    settings = {"workers": os.cpu_count() or 1, "channel": Channel.boxed}
-    with (
-        closing(open_verifier(VerifierConfig(**settings))) as strict,  # type: ignore[arg-type]
-        closing(open_verifier(VerifierConfig(allow_echoes=True, **settings))) as lenient,  # type: ignore[arg-type]
-    ):
-        counts = asyncio.run(play(pairs, found, strict, lenient))
-    played = sum(not each.stated for each in found)
+    settings = VerifierConfig(workers=os.cpu_count() or 1, channel=Channel.boxed)
+    with closing(open_verifier(settings)) as strict:
+        # The bare ground truths have no echoes.
+        copied = asyncio.run(paid_copies(pairs, strict))
+        paid = [(pair, said) for pair, said in zip(pairs, copied, strict=True) if said]
+        found = find_echoes([pair for pair, _ in paid])
+        counts = asyncio.run(play(paid, found, strict))
+    stated = sum(each.stated for each in found)
+    kinds = sorted(key for key in counts if " " in key)
     return {
         "rows": len(pairs),
-        "with_echoes": sum(bool(each.echoes) for each in found),
-        "answer_in_problem": len(pairs) - played,
-        "played": played,
-        **{key: {"rows": n, "percent": round(100 * n / played, 4)} for key, n in sorted(counts.items()) if " " in key},
+        "answer_in_problem": stated,
+        "played": (left := len(pairs) - stated),
+        "paid": {key: {"rows": counts[key], "percent": round(100 * counts[key] / left, 4)} for key in kinds},
         "golds_refused": counts["golds_refused"],
     }
 

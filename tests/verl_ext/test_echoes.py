@@ -18,7 +18,7 @@ from fail2fix.verl_ext.echoes import add_echoes
 from tests.data.test_echoes import EXPAND, row
 from tests.verl_ext.test_contract import config
 
-ROWS = [row(), row(reward_model={"ground_truth": "7"}), row(extra_info={"answer_in_problem": False})]
+ROWS = [row(extra_info=None), row(reward_model={"ground_truth": "7"}), row(extra_info={"answer_in_problem": False})]
 
 
 def truths(dataset: Any) -> list[str]:
