@@ -21,7 +21,7 @@ from fail2fix.data.files import sha256
 from fail2fix.data.rows import STATED
 from fail2fix.method.errors import reading
 from fail2fix.verify.config import Channel, VerifierConfig
-from fail2fix.verify.echoes import Form, expressions, form, is_choice, is_number
+from fail2fix.verify.echoes import Form, expressions, forms, is_choice, is_number
 from fail2fix.verify.gold import parse_gold
 from fail2fix.verify.math_answer import bare_gold
 from fail2fix.verify.math_verifier import MathVerifier, open_verifier
@@ -75,16 +75,16 @@ async def _all(pairs: Sequence[Pair], verifier: MathVerifier, done: Done) -> lis
 
 async def _found(problem: str, ground_truth: str, verifier: MathVerifier) -> Found:
     gold = parse_gold(ground_truth).answer
-    own, echoes, stated = form(bare_gold(gold)), dict[Form, str](), False
+    own, echoes, stated = forms(bare_gold(gold)), dict[frozenset[Form], str](), False
     for place, text in enumerate(expressions(problem)):
-        if not (await verifier.verify(rf"\boxed{{{text}}}", ground_truth)).correct or form(text) in echoes:
+        if not (await verifier.verify(rf"\boxed{{{text}}}", ground_truth)).correct or forms(text) in echoes:
             continue
         # A number that is not what the problem is about may be the answer by chance.
         by_chance = place > 0 and is_number(text)
-        if form(text) in ((), own) or is_choice(gold) or by_chance:
+        if own <= forms(text) or forms(text) == {()} or is_choice(gold) or by_chance:
             stated = True
         else:
-            echoes[form(text)] = text
+            echoes[forms(text)] = text
     return Found(tuple(echoes.values()), stated)
 
 

@@ -27,6 +27,7 @@ PROBLEMS: dict[tuple[str, str], Found] = {
     (r"Let $BC = 2\sqrt{3}$ and $AC=4$. Find the height.", r"2\sqrt{3}"): Found((), True),
     ("Is $y+x$ or $xy$ the sum of $x$ and $y$?", "x+y"): Found((), True),
     (r"Choose: $\textbf{(A)}\ x-1 \qquad \textbf{(B)}\ x+1$", "B"): Found((), True),
+    ("A line is $3 = y+x$. Name it.", "x+y=3"): Found((), True),
     ("What is $3+4$?", "7"): Found(),
     ("Tom has 7 apples and eats 2. How many are left?", "5"): Found(),
     ("Expand (x+2)(x-5), with a tolerance.", '{"answer": "4.2", "tolerance": 0.1}'): Found(),

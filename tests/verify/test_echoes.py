@@ -8,7 +8,7 @@ import pytest
 
 from fail2fix.verify.answer_form import items
 from fail2fix.verify.config import Channel, VerifierConfig
-from fail2fix.verify.echoes import MAX_EXPRESSIONS, expressions, form, is_choice, restates
+from fail2fix.verify.echoes import MAX_EXPRESSIONS, expressions, forms, is_choice, restates
 from fail2fix.verify.gold import parse_gold, with_echoes
 from fail2fix.verify.math_verifier import open_verifier
 
@@ -27,6 +27,7 @@ RESTATED = [
     ("(3x-8)+(5x+7)", "(5x+7)+(3x-8)"),
     (r"\sqrt{12} \text{ cm}", r"1 \cdot \sqrt{12}"),
     (r"x \geq 3", r"3 \leq x"),
+    ("2x - y = -3", "-3 = -y + 2x"),
     (r"0.\overline{27}", r"x = 0.\overline{27}"),
     (r"\begin{pmatrix} 1 \\ 2 \end{pmatrix} - 4 \begin{pmatrix} 3 \\ 5 \end{pmatrix}",
      r"-4 \begin{pmatrix} 3 \\ 5 \end{pmatrix} + \begin{pmatrix} 1 \\ 2 \end{pmatrix}"),
@@ -35,7 +36,7 @@ RESTATED = [
 
 @pytest.mark.parametrize(("echo", "answer"), RESTATED)
 def test_order_brackets_and_factors_of_one_make_no_other_expression(echo: str, answer: str) -> None:
-    assert form(echo) == form(answer)
+    assert forms(echo) == forms(answer)
     assert restates(answer, [echo])
 
 
@@ -49,6 +50,7 @@ OTHERS = [
     ("1-(1+(1-x))", "x-1"),
     (r"\sqrt{12}", r"2\sqrt{3}"),
     ("0.5", r"\frac{1}{2}"),
+    ("2x - y = -3", "y = 2x + 3"),
 ]
 
 
@@ -118,4 +120,4 @@ def test_letters_of_choices(gold: str, choice: bool) -> None:
 
 
 def test_members_of_a_list_have_forms_of_their_own() -> None:
-    assert [form(member) for member in items("1+x, 2x")] == [("x",), ("2", "x")]
+    assert [forms(member) for member in items("1+x, 2x")] == [{("x",)}, {("2", "x")}]
