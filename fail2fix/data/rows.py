@@ -5,8 +5,8 @@ A row, as `verl_row` makes it::
     {"data_source": "openai/gsm8k", "prompt": [{"role": "user", "content": "..."}], "ability": "math",
      "reward_model": {"style": "rule", "ground_truth": "72"}, "extra_info": {"split": "train", "index": 0}}
 
-Rows of public sets add to `extra_info`: `id`, `source`, in some `tags` (category or date), and in correction sets
-`attempt` and `attempt_correct`.
+Rows of public sets add to `extra_info`: `id`, `source`, `answer_in_problem`, in some `tags` (category or date), and in
+correction sets `attempt` and `attempt_correct`.
 
 Knows nothing of training; importing it loads neither pyarrow nor datasets.
 """
@@ -19,6 +19,9 @@ from typing import Any
 from fail2fix.method.errors import reading
 
 Row = dict[str, Any]
+
+STATED = "answer_in_problem"
+"""Field of `extra_info`: whether the problem states its answer. Rows without it were not searched (`echoes`)."""
 
 
 def verl_row(data_source: str, prompt: str, answer: str, split: str, index: int, ability: str = "math") -> Row:

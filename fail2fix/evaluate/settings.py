@@ -63,12 +63,13 @@ class Settings:
     tensor_parallel: int = _option(1, "GPUs that share the model", metavar="N")
     engine_options: dict[str, Any] = _option({}, "further arguments of vllm.LLM")
     channel: Literal["auto", "boxed", "answer_line"] = _option("boxed", "place of math answers")
+    allow_echoes: bool = _option(False, "accept answers that restate an expression of the problem, as other tools do")
     verifiers: dict[str, str] = _option({}, "as fail2fix.verifier.sources of training")
 
     @property
     def verifier(self) -> VerifierConfig:
         """Settings of the verifiers, as in training."""
-        return VerifierConfig(channel=Channel(self.channel), sources=self.verifiers)
+        return VerifierConfig(channel=Channel(self.channel), allow_echoes=self.allow_echoes, sources=self.verifiers)
 
 
 def model_parser(command: str, description: str | None, model_required: bool = True) -> OneLineParser:

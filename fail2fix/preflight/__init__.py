@@ -28,6 +28,7 @@ from fail2fix.preflight.trackers import check_trackers
 from fail2fix.preflight.unsupported import refuse_unsupported
 from fail2fix.preflight.verl_keys import check_keys
 from fail2fix.preflight.warnings import config_warnings
+from fail2fix.run.folder import echo_folder
 from fail2fix.run.settings import fail2fix_settings, overlong_buffer, refuse_legacy_reward_keys
 from fail2fix.verl_ext import names
 
@@ -81,10 +82,12 @@ def check_inputs(config: DictConfig) -> list[str]:
     size = check_weights(config)
     check_reach(config, model_config)
     notes += check_room(config, size)
-    verifiers = GroundTruths(fail2fix_settings(config).verifier) if judged_by_us(config) else None
+    settings = fail2fix_settings(config)
+    verifiers = GroundTruths(settings.verifier, config.data.prompt_key) if judged_by_us(config) else None
     notes += DataCheck(config, chat, verifiers).notes()
     if verifiers:
-        for line in verifiers.describe(config.reward.num_workers):
+        lines = [*verifiers.describe(config.reward.num_workers), verifiers.echoes(echo_folder(config))]
+        for line in filter(None, lines):
             print(f"fail2fix: {line}", flush=True)
     notes += check_correction_prompts(config, chat.tokenizer)
     check_rollout_files(config, chat.tokenizer)

@@ -21,6 +21,7 @@ import pyarrow.parquet as parquet
 from datasets.features.features import require_decoding
 from omegaconf import DictConfig, ListConfig
 
+from fail2fix.data.rows import STATED
 from fail2fix.method.errors import InputError, reason_of
 from fail2fix.preflight.chat import Chat
 from fail2fix.preflight.data_rows import FIELDS, media_keys, row_problem, unsupported_problem
@@ -192,9 +193,10 @@ def _parquet_rows(file: Path, prompt_key: str, media: Sequence[str], given: str)
     for column in columns:
         if column not in schema.names:
             raise InputError(f"{given}: column {column!r} is missing; it has {sorted(schema.names)}")
-    # Named fields may be long, and are not read here.
-    if "extra_info" in schema.names and not pyarrow.types.is_struct(schema.field("extra_info").type):
-        columns.append("extra_info")
+    if "extra_info" in schema.names:
+        named = pyarrow.types.is_struct(schema.field("extra_info").type)
+        # Named fields may be long: only this one is read.
+        columns.append(f"extra_info.{STATED}" if named else "extra_info")
     optional = [column for column in (*media, "agent_name") if column in schema.names]
     size = 64 if optional else 4096  # images are large
     for batch in parquet.ParquetFile(file).iter_batches(batch_size=size, columns=columns + optional):

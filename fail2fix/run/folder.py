@@ -64,6 +64,11 @@ def folder_of(config: DictConfig) -> Path:
     return Path(run.root) / config.trainer.experiment_name / (run.name or "")
 
 
+def echo_folder(config: DictConfig) -> Path:
+    """Folder of the echoes found for the rows of any run (`fail2fix.data.echoes`)."""
+    return Path(config.fail2fix.run.root) / ".echoes"
+
+
 def named_step(checkpoints: Path) -> int | None:
     """The step that verl's file names as the newest; None if the file is missing or truncated."""
     with suppress(OSError, ValueError):

@@ -49,6 +49,7 @@ class VerifierConfig:
     workers: int = 2  # processes in each reward worker
     deadline_s: float = 3.0  # CPU seconds one check may take before its process is killed
     channel: Channel = Channel.auto  # where the prompt asks for the answer
+    allow_echoes: bool = False  # accept answers that restate an expression of the problem (fail2fix.data.echoes)
     retry_s: float = 300.0  # seconds to ask a failing service again; 0: never
     retries: int = 2  # of other failures, not of a wrong answer
     call_s: float = 600.0  # seconds a call of the run's own reward function may take before it counts as failed

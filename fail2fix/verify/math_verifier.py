@@ -1,11 +1,13 @@
 """Verifier of mathematical answers."""
 
 import re
+from dataclasses import replace
 
 from fail2fix.verify.answer_text import ChannelName, find_answer
 from fail2fix.verify.config import VerifierConfig
+from fail2fix.verify.echoes import restates
 from fail2fix.verify.errors import GroundTruthError
-from fail2fix.verify.gold import parse_gold, within_tolerance
+from fail2fix.verify.gold import Gold, parse_gold, within_tolerance
 from fail2fix.verify.math_answer import judge
 from fail2fix.verify.pool import VerifierPool
 from fail2fix.verify.verifier import Verdict
@@ -17,10 +19,13 @@ _PYTHON_VALUE = re.compile(r"""\s*(?:\[\s*[{']|\{\s*'|b?'.*'$|\(\s*['"]|(?:array
 
 
 class MathVerifier:
-    """Judges the answer in the prompt's channel with a pool of worker processes."""
+    """Judges the answer in the prompt's channel with a pool of worker processes.
 
-    def __init__(self, pool: VerifierPool, channel: ChannelName) -> None:
-        self._pool, self._channel = pool, channel
+    `allow_echoes`: an answer that restates an expression of the problem is judged like any other (`echoes`).
+    """
+
+    def __init__(self, pool: VerifierPool, channel: ChannelName, allow_echoes: bool = False) -> None:
+        self._pool, self._channel, self._allow_echoes = pool, channel, allow_echoes
 
     async def verify(self, response: str, ground_truth: str) -> Verdict:
         """Judge a response. Never raises for anything in `response`.
@@ -29,6 +34,12 @@ class MathVerifier:
             GroundTruthError: the row's ground truth is malformed.
         """
         gold = parse_gold(ground_truth)
+        found = await self._judged(response, gold)
+        if found.correct and not self._allow_echoes and restates(found.pred, gold.echoes):
+            return replace(found, correct=False)
+        return found
+
+    async def _judged(self, response: str, gold: Gold) -> Verdict:
         if gold.margin:
             answer = find_answer(response, self._channel)
             if answer.text and within_tolerance(answer, gold):
@@ -41,7 +52,7 @@ class MathVerifier:
 
 def open_verifier(settings: VerifierConfig) -> MathVerifier:
     pool = VerifierPool(max_workers=settings.workers, deadline_s=settings.deadline_s, retries=settings.retries)
-    return MathVerifier(pool, settings.channel.value)
+    return MathVerifier(pool, settings.channel.value, settings.allow_echoes)
 
 
 def ground_truth_problem(ground_truth: str) -> str:

@@ -14,11 +14,13 @@ from verl.utils.device import get_resource_name
 from fail2fix.cluster import cpus
 from fail2fix.cluster.joining import joins, wait_for_devices
 from fail2fix.cluster.lock import hold_weight_sync
+from fail2fix.preflight.reward import judged_by_us
 from fail2fix.run.folder import folder_of
 from fail2fix.run.last_resort import saving_what_is_left
 from fail2fix.run.settings import fail2fix_settings, writes_streams
 from fail2fix.run.shipped_configs import register_resolvers
 from fail2fix.run.watchdog import Watchdog
+from fail2fix.verl_ext.echoes import add_echoes
 from fail2fix.verl_ext.stream_file import check_storable
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
 
@@ -66,6 +68,9 @@ class Fail2FixTaskRunner(BaseTaskRunner):
         held_out = create_rl_dataset(
             data.val_files, data, tokenizer, processor, is_train=False, max_samples=data.val_max_samples
         )
+        if judged_by_us(config):
+            for rows in (train, held_out):
+                add_echoes(rows, config)
         if writes_streams(fail2fix_settings(config)):
             for rows in (train, held_out):
                 check_storable(rows[0])

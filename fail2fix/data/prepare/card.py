@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from fail2fix.data.atomic import write_json
+from fail2fix.data.echoes import echo_counts
 from fail2fix.data.files import sha256
 from fail2fix.data.prepare.cleaning import Dropped
 from fail2fix.data.prepare.overlap import Near
+from fail2fix.data.rows import STATED
 from fail2fix.data.sets.spec import INSTRUCTIONS, PublicSet
 
 FORMAT = 1
@@ -25,6 +27,7 @@ class Made:
     """Result of preparing one data set.
 
     `source`: {file: sha256} of local copies, {} for the hub. `read`, `written`: {split: rows}.
+    `with_echoes`, `stated`: numbers of problems (`fail2fix.data.echoes`).
     `exact`: {evaluation set: number of its problems found}. `near`: None if the evaluation sets were not available.
     """
 
@@ -34,6 +37,8 @@ class Made:
     dropped: Dropped
     exact: Mapping[str, int]
     near: Mapping[str, list[Near]] | None
+    with_echoes: int = 0
+    stated: int = 0
 
 
 def write_card(out: Path, chosen: PublicSet, made: Made) -> None:
@@ -57,6 +62,7 @@ def write_card(out: Path, chosen: PublicSet, made: Made) -> None:
             reason: {"rows": rows, "first": made.dropped.places[reason][:EXAMPLES]}
             for reason, rows in made.dropped.counts.most_common()
         },
+        "echoes": {"problems": made.with_echoes, "answer_in_problem": made.stated},
         "overlap": {"exact": dict(made.exact), "near": made.near},
         "traps": list(chosen.traps),
         "files": {name: sha256([out / name]) for name in files},
@@ -74,6 +80,7 @@ def _markdown(fields: Mapping[str, Any]) -> str:
         f"# {fields['name']}", "",
         f"{fields['hub_id']}, {origin}, prepared by `python -m fail2fix.prepare {fields['name']}`.", "",
         f"Read: {_counts(fields['rows_read'])}. Written: {_counts(fields['rows_written'])}.", "",
+        f"{echo_counts(*fields['echoes'].values())} (`extra_info.{STATED}`).", "",
         "| dropped, because | rows |", "|---|---|",
         *(f"| {reason} | {each['rows']} |" for reason, each in fields["dropped"].items()), "",
         "| problems of | the same | nearly |", "|---|---|---|",

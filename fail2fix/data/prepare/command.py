@@ -9,7 +9,8 @@ are in the form that the reward's verifier reads.
 
 Dropped, and counted in the card: rows without a usable answer, repeats, problems with different answers, and problems
 of evaluation benchmarks in training sets. In some code sets also rows whose reference program fails its tests, which
-are run in sandboxes (bubblewrap). A missing column, an empty download or an unknown set stops the command with one
+are run in sandboxes (bubblewrap). Ground truths of mathematics list expressions of the problem that equal the answer
+(`fail2fix.data.echoes`). A missing column, an empty download or an unknown set stops the command with one
 line, and nothing of that set is written. Exit status: 0 done, 2 bad input.
 """
 
@@ -17,11 +18,13 @@ import argparse
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from fail2fix.console.command_line import OneLineParser
 from fail2fix.console.printable import input_errors_in_one_line
+from fail2fix.data.echoes import Found, echo_counts, find_echoes
 from fail2fix.data.files import require_writable, sha256
 from fail2fix.data.prepare.card import Made, write_card
 from fail2fix.data.prepare.cleaning import (
@@ -36,9 +39,10 @@ from fail2fix.data.prepare.cleaning import (
 from fail2fix.data.prepare.overlap import TRAINED_ON, Near, exact_overlaps, near_overlaps, shipped_hashes
 from fail2fix.data.prepare.references import confirmed, sandbox
 from fail2fix.data.prepare.sources import beside_files, is_at_hand, local_files, reader_of, rows_of
-from fail2fix.data.rows import Row, verl_row, write_splits
+from fail2fix.data.rows import STATED, Row, verl_row, write_splits
 from fail2fix.data.sets import all_sets, find_set
 from fail2fix.data.sets.spec import INSTRUCTIONS, Problem, PublicSet, SourceRow
+from fail2fix.verify.gold import with_echoes
 
 Confirm = Callable[[list[Problem]], list[Problem]]
 
@@ -63,6 +67,7 @@ def prepare(chosen: PublicSet, out: Path, folder: Path | None = None) -> Made:
             test = confirm(sum(problems.values(), []))
         else:
             train, test = _training(chosen, problems, dropped, confirm)
+    train, test = (_searched(chosen, split) for split in (train, test))
     write_splits(out, _rows(chosen, train, "train"), _rows(chosen, test, "test"))
     sources: set[Path] = set()
     if folder is not None:
@@ -73,6 +78,8 @@ def prepare(chosen: PublicSet, out: Path, folder: Path | None = None) -> Made:
         read=read,
         written={"train": len(train), "test": len(test)},
         dropped=dropped,
+        with_echoes=sum(each.echoes > 0 for each in (*train, *test)),
+        stated=sum(each.stated for each in (*train, *test)),
         exact={} if evaluates else exact_overlaps(problems["train"], shipped_hashes()),
         near=None if evaluates or folder is None else _near(problems["train"], chosen, folder),
     )
@@ -99,6 +106,19 @@ def _training(
     return confirm(without_overlap(usable, own, dropped)), confirm(problems["test"])
 
 
+def _searched(chosen: PublicSet, problems: list[Problem]) -> list[Problem]:
+    """The problems, those of mathematics with their echoes."""
+    math = [each for each in problems if chosen.ability_of(each) == "math"]
+    found = dict(zip(map(id, math), find_echoes([(each.text, each.answer) for each in math]), strict=True))
+
+    def searched(each: Problem) -> Problem:
+        one = found.get(id(each), Found())
+        answer = with_echoes(each.answer, one.echoes)
+        return replace(each, answer=answer, echoes=len(one.echoes), stated=one.stated)
+
+    return list(map(searched, problems))
+
+
 def _near(problems: list[Problem], chosen: PublicSet, folder: Path) -> dict[str, list[Near]]:
     """Near overlaps with each evaluation set of the same ability in `folder`."""
     found = {}
@@ -120,6 +140,7 @@ def _rows(chosen: PublicSet, problems: list[Problem], split: str) -> list[Row]:
         row = verl_row(source, prompt, each.answer, split, index, ability)
         name = each.id or problem_id(each)
         row["extra_info"] |= {"id": f"{name}-{seen[name]}" if seen[name] else name, "source": chosen.name}
+        row["extra_info"][STATED] = each.stated
         seen[name] += 1
         if each.tags:
             row["extra_info"]["tags"] = dict(each.tags)
@@ -148,3 +169,5 @@ def main(argv: Sequence[str] | None = None) -> None:
             lost = ", ".join(f"{rows:,} {reason}" for reason, rows in made.dropped.counts.most_common())
             counts = f"{made.written['train']:,} to train on, {made.written['test']:,} held out"
             print(f"{out}: {counts}, of {sum(made.read.values()):,} rows{'; dropped: ' + lost if lost else ''}")
+            if made.with_echoes or made.stated:
+                print(f"{out}: {echo_counts(made.with_echoes, made.stated)}")

@@ -85,6 +85,7 @@ class Problem:
     `reference`: the source's own solution, or its spelling of the answer, as a policy would write it; for code the
     program alone; or "".
     `ability`: this problem's, where the problems of a set differ. `place`: of its row.
+    `echoes`: expressions of the text that equal the answer, which `answer` lists. `stated`: the text states the answer.
     """
 
     text: str
@@ -97,6 +98,8 @@ class Problem:
     reference: str = ""
     ability: Ability | None = None
     place: str = ""
+    echoes: int = 0
+    stated: bool = False
 
 
 @dataclass(frozen=True)
