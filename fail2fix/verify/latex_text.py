@@ -64,6 +64,7 @@ _REWRITES = [
 ]
 _TEXT = re.compile(r"\\text\s?\{([^{}]*)\}")
 _SCRIPT = re.compile(r"([_^])([0-9a-zA-Z])(?![0-9a-zA-Z])")
+_BLANK = re.compile(r"\s(?!(?<=\d\s)\d)")
 _SEPARATES = re.compile(r"[,;]|(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])")
 _OUTER = " .,;:"
 _ROW = "\x00"
@@ -93,12 +94,25 @@ def clean(text: str) -> str:
 
 @lru_cache(maxsize=16_384)
 def key(text: str) -> str:
-    """Comparison key: `clean` without blanks and text commands, with one spelling of scripts."""
+    """Comparison key: `clean` without text commands and blanks, except between digits, with one spelling of scripts."""
     text = _TEXT.sub(r"\1", clean(text))
-    text = _SCRIPT.sub(r"\1{\2}", re.sub(r"\s", "", text)).replace(r"\cdot", "*")
+    text = _SCRIPT.sub(r"\1{\2}", _BLANK.sub("", text)).replace(r"\cdot", "*")
     text = trimmed(text)
     letters = text.strip("()")
-    return letters.lower() if len(letters) > 2 and letters.isalpha() else text
+    return letters.lower() if len(letters) > 2 and is_word(letters.lower()) else text
+
+
+def is_word(text: str) -> bool:
+    """Whether letters are a word or an order of letters, not a product of names.
+
+    >>> [is_word(text) for text in ("CAB", "HHT", "east", "no", "day", "abc", "mgh", "mM", "x")]
+    [True, True, True, True, True, False, False, False, False]
+    """
+    if not text.isalpha() or len(text) < 2:
+        return False
+    if set(text.lower()) & set("eiou") or text.isupper() or len(set(text)) < len(text) or len(text) > 5:
+        return True
+    return "a" in text and len(text) > 2 and "".join(sorted(text)) not in (text, text[::-1])
 
 
 def trimmed(text: str) -> str:

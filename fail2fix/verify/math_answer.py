@@ -34,7 +34,7 @@ from fail2fix.verify import units
 from fail2fix.verify.answer_text import AnswerText, find_answer
 from fail2fix.verify.cost import may_be_equal
 from fail2fix.verify.exact_number import HEDGE, Number, based, number
-from fail2fix.verify.latex_text import clean, key
+from fail2fix.verify.latex_text import clean, is_word, key
 from fail2fix.verify.numeric import differ, is_near
 
 Symbolic = Callable[[str, str], bool]
@@ -45,9 +45,14 @@ MAX_ANSWER_CHARS = 1000
 MAX_ITEMS = 64
 """A longer list is not compared by members."""
 
-_CHOICE = re.compile(r"\(?([A-J])\)?(?:[.:)]? (.*))?")
+_CHOICE = re.compile(r"\(?(?P<letter>[A-J])(?:\)?[.:)] ?(?P<text>.*)|\)?(?P<remark> [a-zA-Z]{2}.*)?)")
+_OTHER_CHOICE = re.compile(
+    r"(?:^|[,;:.(] ?|\b(?:or|and|n[eo]r|not|is|are|also|but|than|maybe|perhaps|either|neither|option|answer) )"
+    r"\(?(?:A(?! [a-z])|[B-HJ])\b|\b(?:or|and) \(?I\b|^and\b|\b(?:is|are)(?: also)?\Z"
+)
+_TAKEN_BACK = re.compile(r"^\W*(?:or|but|unless|maybe|perhaps|possibly|alternatively|not sure)\b", re.IGNORECASE)
+_MARKS_OF_LETTERS = re.compile(r"[\s(){}]|\\(?:angle|triangle|overline)(?![a-zA-Z])")
 _OF_A_LETTER = re.compile(r"\([a-zA-Z]\)$")
-_OTHER_CHOICE = re.compile(r"\b[A-HJ]\b|\b(?:or|and) \(?I\b|^and\b|\b(?:is|are)(?: also)?\Z")
 
 
 class Undecided(Exception):
@@ -96,13 +101,18 @@ def _same(gold: str, pred: str, symbolic: Symbolic) -> bool:
         return all((based(side) or (side, digits[1])) == digits for side in values(pred) or [""])
     if choice := re.fullmatch(r"([A-J])|\(([A-J])\).{0,80}", form.words(gold)):
         named = _CHOICE.fullmatch(form.words(pred))
-        return (
-            named is not None
-            and named[1] == (choice[1] or choice[2])
-            and not _OTHER_CHOICE.search(re.sub(rf"\b{named[1]}\b", "", named[2] or "").strip())
-            and not HEDGE.search(re.sub(r"\band\b", "", named[2] or "", flags=re.IGNORECASE))
-        )
+        return named is not None and named["letter"] == (choice[1] or choice[2]) and not _retracts(named)
     return _same_form(gold, pred, symbolic)
+
+
+def _retracts(choice: re.Match[str]) -> bool:
+    """Whether the text after a chosen letter names another letter or takes the choice back.
+
+    Behind a mark it is the option's own text, with letters (`Vitamin D`, `A triangle`) and denials (`None of these`).
+    """
+    said = (choice["text"] or choice["remark"] or "").strip()
+    doubt = HEDGE if choice["remark"] else _TAKEN_BACK
+    return _OTHER_CHOICE.search(re.sub(rf"\b{choice['letter']}\b", "", said)) is not None or bool(doubt.search(said))
 
 
 def _same_number(gold: Number, pred: str, symbolic: Symbolic) -> bool:
@@ -276,6 +286,8 @@ def _unnamed(text: str) -> str:
 
 
 def _same_expression(gold: str, pred: str, symbolic: Symbolic) -> bool:
+    if is_word(_MARKS_OF_LETTERS.sub("", form.words(gold))):
+        return key(re.sub("[{}]", "", gold)) == key(re.sub("[{}]", "", pred))
     if (":" in gold) != (":" in pred):
         return False
     pred_sides = form.sides(pred)
