@@ -19,8 +19,9 @@ Decisions:
 - A choice may be followed by its text; a remark that offers or denies something is wrong.
 - Several values are a list: equal to a gold list with the same members in any order, to a tuple in its order.
 - `p%` is p (without a sign in the gold answer, the problem asks for percent); for a gold answer between 0 and 1 without
-  the sign it is only p/100.
-- A unit may be left out; another unit of length, mass or time, or another power or quotient of them, is wrong.
+  the sign it is only p/100. If only the gold answer has the sign, p and p/100 are right.
+- A unit may be left out; another unit of length, mass, time, angle or money, or another power or quotient of them, is
+  wrong.
 
 >>> judge(find_answer(r"So it is \boxed{\frac{1}{2}}."), "0.5")
 True
@@ -127,6 +128,8 @@ def _same_number(gold: Number, pred: str, symbolic: Symbolic) -> bool:
 def _equals(gold: Number, found: Number) -> bool:
     if (gold.reduced and not found.reduced) or units.different(gold.unit, found.unit):
         return False
+    if gold.percent and not found.percent:
+        return found.value in (gold.value, gold.value / 100)
     as_share = found.percent and not gold.percent and 0 < gold.value < 1
     return found.value == (100 * gold.value if as_share else gold.value)
 
