@@ -22,20 +22,29 @@ _JOINED_SEPARATOR = re.compile(r"(?<=[0-9)\]}])(?:or|and)(?=[0-9(\[{A-Za-z\\-])"
 _RELATION = re.compile(r"\\approx(?![a-zA-Z])|:=|(?<![<>!:])=(?!=)|\\in(?![a-zA-Z])|\\equiv(?![a-zA-Z])")
 _INEQUALITY = re.compile(r"\\leq(?![a-zA-Z])|\\geq(?![a-zA-Z])|<|>")
 _COMMAND = re.compile(r"\\([a-zA-Z]+)")
+_GREEK = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    alpha beta gamma delta theta phi Phi lambda Lambda mu omega Omega sigma Sigma tau rho Delta epsilon varepsilon
+    varphi psi Psi nu xi eta zeta kappa chi
+    """,
+    )
+)
 _NAME_COMMANDS = frozenset(
     re.findall(
         r"\w+",
         """
-    angle triangle overline text frac dfrac alpha beta gamma delta theta phi Phi lambda mu omega Omega sigma tau rho
-    max min vec hat bar prime Delta epsilon varphi psi nu xi eta zeta kappa chi mathcal mathbb overrightarrow
+    angle triangle overline text frac max min vec hat bar widehat overarc prime mathcal mathbb overrightarrow
     """,
     )
-)
+) | _GREEK
 _NAME_BODY = re.compile(r"(?:[A-Za-z|:'(){},_ ]|_\{?[0-9a-zA-Z]+\}?|(?<=[(,])-?\d+(?=[),]))+")
 _SUBSCRIPT = re.compile(r"_ ?\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
-_TERM = re.compile(r"[|(]?\\?[A-Za-z]")
+_TERM = re.compile(r"[|(\[]?\\?[A-Za-z]")
+_COEFFICIENT = re.compile(r"\d{1,4} ?\*? ?(?=\\?[a-zA-Z])")
 _CONSTANT_IN_TERM = re.compile(r"\\pi(?![a-zA-Z])|\\(?:sqrt|frac|overline) ?\{[^a-zA-Z]*\}")
-_TERM_COMMANDS = _NAME_COMMANDS | set(re.findall(r"\w+", "sqrt pi cdot circ lvert rvert mid leq geq"))
+_TERM_COMMANDS = _NAME_COMMANDS | set(re.findall(r"\w+", "sqrt pi cdot circ lvert rvert mid leq geq cap cup"))
 _TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
 _NAMES_IN_TEXT = re.compile(r"(?:[a-zA-Z'-]+ ?){1,6}")
 _CONSTANT = re.compile(
@@ -126,25 +135,28 @@ def is_name(text: str) -> bool:
     """
     if len(text) > 60 or not _only_names(text, _NAME_COMMANDS):
         return False
-    bare = _COMMAND.sub("", _SUBSCRIPT.sub("", text)).strip()
+    bare = _COMMAND.sub(lambda found: "x" if found[1] in _GREEK else "", _SUBSCRIPT.sub("", text)).strip()
     return bool(bare) and any(c.isalpha() for c in bare) and _NAME_BODY.fullmatch(bare) is not None
 
 
 def is_term(text: str) -> bool:
-    r"""Whether a side of an equation is one quantity with a name in it: no sum, list, bound or constant.
+    r"""Whether a side of an equation is a quantity of names: a term, or a sum of terms with whole coefficients.
 
-    >>> [is_term(side) for side in ("x^3", r"\cos\angle RPS", "|r-s|", "f(3)", "x+1", "3x", r"\sqrt{50}", "x<8, x")]
-    [True, True, True, True, False, False, False, False]
+    >>> [is_term(side) for side in ("x^3", r"\cos\angle RPS", "|r-s|", "f(3)", "m+n", "100m+n", "[ABC]", "x^2+y^2")]
+    [True, True, True, True, True, True, True, True]
+    >>> [is_term(side) for side in ("x+1", "3x", "-x", r"\sqrt{50}", "x<8, x")]
+    [False, False, False, False, False]
     """
-    if not _TERM.match(text) or len(_split(text, "+-,;")) > 1 or _INEQUALITY.search(text) or TASKS.search(text):
+    terms = [term.strip() for term in _split(text, "+-")]
+    if len(_split(text, ",;")) > 1 or _INEQUALITY.search(text) or TASKS.search(text) or len(terms) > 6:
         return False
-    if (
-        r"\text" in text[1:]
-        or _CONSTANT_IN_TERM.search(text)
-        or not _only_names(FUNCTIONS.sub("", text), _TERM_COMMANDS)
-    ):
+    return all(_is_one_term(_COEFFICIENT.sub("", term) if len(terms) > 1 else term) for term in terms)
+
+
+def _is_one_term(text: str) -> bool:
+    if not _TERM.match(text) or r"\text" in text[1:] or _CONSTANT_IN_TERM.search(text):
         return False
-    return not is_constant(text)
+    return _only_names(FUNCTIONS.sub("", text), _TERM_COMMANDS) and not is_constant(text)
 
 
 def _only_names(text: str, commands: Collection[str]) -> bool:

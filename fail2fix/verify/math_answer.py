@@ -295,7 +295,8 @@ def _same_expression(gold: str, pred: str, symbolic: Symbolic) -> bool:
         return False
     pred_sides = form.sides(pred)
     if len(form.sides(gold)) == 1 and len(pred_sides) > 1:
-        if len(pred_sides) == 2 and not form.is_approximate(pred) and not form.is_constant(pred_sides[0]):
+        is_working = form.is_constant(pred_sides[0]) or form.is_term(pred_sides[0])
+        if len(pred_sides) == 2 and not form.is_approximate(pred) and not is_working:
             return False  # an equation is not an expression
         *before, last = values(pred) or [""]
         return _same(gold, last, symbolic) and all(_same(s, last, symbolic) for s in before if not form.is_name(s))
