@@ -20,9 +20,11 @@ from fail2fix.verify.latex_text import clean, closes_at_end, listed, trimmed, un
 _WORD_SEPARATOR = re.compile(r"(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])")
 _JOINED_SEPARATOR = re.compile(r"(?<=[0-9)\]}])(?:or|and)(?=[0-9(\[{A-Za-z\\-])")
 _RELATION = re.compile(r"\\approx(?![a-zA-Z])|:=|(?<![<>!:])=(?!=)|\\in(?![a-zA-Z])|\\equiv(?![a-zA-Z])")
+_WORKING = re.compile(r"\\(?:int|sum|prod|lim|binom|max|min)(?![a-zA-Z])")
 _INEQUALITY = re.compile(r"\\leq(?![a-zA-Z])|\\geq(?![a-zA-Z])|<|>")
 _COMMAND = re.compile(r"\\([a-zA-Z]+)")
-_GREEK = frozenset(
+_LEADING_PLUS = re.compile(r"(?:(?<=[(\[{,=])|\A) ?\+")
+GREEK = frozenset(
     re.findall(
         r"\w+",
         """
@@ -31,14 +33,17 @@ _GREEK = frozenset(
     """,
     )
 )
-_NAME_COMMANDS = frozenset(
-    re.findall(
-        r"\w+",
-        """
+_NAME_COMMANDS = (
+    frozenset(
+        re.findall(
+            r"\w+",
+            """
     angle triangle overline text frac max min vec hat bar widehat overarc prime mathcal mathbb overrightarrow
     """,
+        )
     )
-) | _GREEK
+    | GREEK
+)
 _NAME_BODY = re.compile(r"(?:[A-Za-z|:'(){},_ ]|_\{?[0-9a-zA-Z]+\}?|(?<=[(,])-?\d+(?=[),]))+")
 _SUBSCRIPT = re.compile(r"_ ?\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
 _TERM = re.compile(r"[|(\[]?\\?[A-Za-z]")
@@ -50,9 +55,6 @@ _NAMES_IN_TEXT = re.compile(r"(?:[a-zA-Z'-]+ ?){1,6}")
 _CONSTANT = re.compile(
     rf"\\begin\{{.*?\\end\{{\w+\}}|\\(?:frac|sqrt|pi|cdot|text)(?![a-zA-Z])|{FUNCTIONS.pattern}"
     r"|(?<![a-zA-Z])[ei](?![a-zA-Z])"
-)
-_QUALIFIER = re.compile(
-    r"(?:,|\\text ?\{ ?(?:for|where|with|when|if)\b[^{}]{0,20}\}) *\(?[a-zA-Z] *\\in(?![a-zA-Z]).{0,40}\Z"
 )
 _OPEN, _CLOSE = "([{", ")]}"
 
@@ -90,9 +92,17 @@ def union(text: str) -> list[str]:
     parts = [part.strip() for part in re.split(r"\\cup(?![a-zA-Z])", text)]
     if len(parts) == 1 and _INEQUALITY.search(text):
         ranges = [part.strip(" ,") for part in re.split(r"(?<![a-zA-Z\\])or(?![a-zA-Z])", words(text))]
-        names = {side.strip() for part in ranges for side in _INEQUALITY.split(part) if is_name(side.strip())}
-        return ranges if len(names) == 1 and all(map(interval_of, ranges)) else parts
+        named = [side.strip() for part in ranges for side in (*_INEQUALITY.split(part), *sides(part)[:-1])]
+        pieces = [interval_of(part) or _single(part) for part in ranges]
+        if len(set(filter(is_name, named))) == 1 and all(pieces):
+            return [piece for piece in pieces if piece]
     return parts
+
+
+def _single(text: str) -> str:
+    """The set of the one value that an equation in one name gives, or ""."""
+    both = sides(text)
+    return rf"\{{{both[1]}\}}" if len(both) == 2 and is_name(both[0]) else ""
 
 
 def sides(text: str) -> list[str]:
@@ -135,7 +145,7 @@ def is_name(text: str) -> bool:
     """
     if len(text) > 60 or not _only_names(text, _NAME_COMMANDS):
         return False
-    bare = _COMMAND.sub(lambda found: "x" if found[1] in _GREEK else "", _SUBSCRIPT.sub("", text)).strip()
+    bare = _COMMAND.sub(lambda found: "x" if found[1] in GREEK else "", _SUBSCRIPT.sub("", text)).strip()
     return bool(bare) and any(c.isalpha() for c in bare) and _NAME_BODY.fullmatch(bare) is not None
 
 
@@ -159,6 +169,22 @@ def _is_one_term(text: str) -> bool:
     return _only_names(FUNCTIONS.sub("", text), _TERM_COMMANDS) and not is_constant(text)
 
 
+def is_unreadable_working(text: str) -> bool:
+    r"""Whether a side of an equation is a computation that nothing here evaluates: `\sum_{k=1}^{10} k`.
+
+    A constant is none: its value can be compared.
+    """
+    said = words(text)
+    return (
+        _WORKING.search(text) is not None
+        and any(c.isalpha() for c in _COMMAND.sub("", said))
+        and not _INEQUALITY.search(text.replace(r"\to", ""))
+        and not re.search(r"\\n[a-z]*eq|\\[pm][mp](?![a-zA-Z])|\\not", text)
+        and len(_split(said, ",;")) == 1
+        and not any(len(word[0]) > 1 for word in NO_UNIT.finditer(said))
+    )
+
+
 def _only_names(text: str, commands: Collection[str]) -> bool:
     """Whether a side of an equation is only a name: no other relation, no doubt, no value in words."""
     said = words(text)
@@ -169,11 +195,6 @@ def _only_names(text: str, commands: Collection[str]) -> bool:
         and all(_NAMES_IN_TEXT.fullmatch(content.strip()) for content in _TEXT.findall(_SUBSCRIPT.sub("", text)))
         and all(command in commands for command in _COMMAND.findall(text))
     )
-
-
-def unqualified(text: str) -> str:
-    r"""`text` without a remark on the range of a letter: `\pi k, \text{ for } k \in \mathbb{Z}` is `\pi k`."""
-    return _QUALIFIER.sub("", text).strip(" ,")
 
 
 def interval_of(text: str) -> str | None:
@@ -207,7 +228,7 @@ def alternatives(text: str) -> list[str]:
     if text.count(r"\pm") != 1:
         return [text]
     before, after = text.split(r"\pm")
-    return [clean(before + sign + after.lstrip()).removeprefix("+") for sign in "+-"]
+    return [_LEADING_PLUS.sub("", clean(before + sign + after.lstrip())) for sign in "+-"]
 
 
 def _negated(text: str) -> str:

@@ -22,7 +22,7 @@ _SIGNS = str.maketrans(
         "−": "-", "–": "-", "—": "-", "×": r"\times ", "⋅": r"\cdot ", "·": r"\cdot ", "÷": "/", "∕": "/", "⁄": "/",
         "π": r"\pi ", "∞": r"\infty ", "≤": r"\leq ", "≥": r"\geq ", "≠": r"\neq ", "≈": r"\approx ", "±": r"\pm ",
         "∪": r"\cup ", "∈": r"\in ", "ℝ": r"\mathbb{R}", "∅": r"\emptyset ",
-        "∀": r"\forall ", "°": r"^\circ ", "’": "'", "，": ",", "。": ".", "：": ":",
+        "∀": r"\forall ", "°": r"^\circ ", "’": "'", "，": ",", "、": ",", "。": ".", "：": ":",
         "…": r"\ldots ", "‥": r"\ldots ", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u200b": "", "\u2060": "",
         "\ufeff": "",
         "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "θ": r"\theta ", "λ": r"\lambda ", "μ": r"\mu ",
@@ -100,6 +100,7 @@ _TEXT = re.compile(r"\\text\s?\{([^{}]*)\}")
 _INFIX = re.compile(r"\\(over|choose)(?![a-zA-Z])")
 _TAKES_ARGUMENTS = re.compile(r"\\(?:(frac|binom|exp)(?![a-zA-Z])|sqrt(?![a-zA-Z])\s?(?:\[[^][{}]*\])?)\s?")
 _ARGUMENT = re.compile(r"\s?(?P<said>(?P<open>[{(])|\\[a-zA-Z]+(?:\{[^{}]*\}){0,2}|[0-9a-zA-Z])")
+_CIRCLED = re.compile("[①-⑳](?!=)")
 _QUOTED = re.compile(r"([\"'`])(.+)\1")
 _SCRIPT = re.compile(r"([_^])([0-9a-zA-Z])(?![0-9a-zA-Z])")
 _BLANK = re.compile(r"\s(?!(?<=\d\s)\d)")
@@ -118,6 +119,7 @@ def clean(text: str) -> str:
     """`text` in one spelling: readable LaTeX without math delimiters and outer punctuation."""
     if _PLAIN.fullmatch(text):
         return unwrapped(trimmed(re.sub(r" +", " ", text)))
+    text = _CIRCLED.sub(lambda found: f"{ord(found[0]) - ord('①') + 1},", text)
     text = text.translate(_SUPERSCRIPTS).translate(_SIGNS)
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)

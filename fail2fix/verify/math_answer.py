@@ -31,10 +31,11 @@ import re
 from collections.abc import Callable
 
 from fail2fix.verify import answer_form as form
-from fail2fix.verify import units
+from fail2fix.verify import equivalence, units
 from fail2fix.verify.answer_text import AnswerText, find_answer
 from fail2fix.verify.cost import may_be_equal
 from fail2fix.verify.exact_number import HEDGE, Number, based, number
+from fail2fix.verify.finished import is_finished
 from fail2fix.verify.latex_text import clean, is_word, key
 from fail2fix.verify.numeric import differ, is_near
 
@@ -122,7 +123,7 @@ def _same_number(gold: Number, pred: str, symbolic: Symbolic) -> bool:
     found = number(last)
     if found is None or not _equals(gold, found):
         return False
-    return all(_agrees(side, last, found, symbolic) for side in before)
+    return all(_agrees(equivalence.evaluated(side), last, found, symbolic) for side in before)
 
 
 def _equals(gold: Number, found: Number) -> bool:
@@ -137,8 +138,10 @@ def _equals(gold: Number, found: Number) -> bool:
 def _agrees(side: str, last: str, found: Number, symbolic: Symbolic) -> bool:
     """Whether an earlier side of a chain has the last side's value: as a number, or as working to evaluate."""
     value = number(side)
+    if value is not None:
+        return value.value == found.value
     # The working before the answer may be unfinished, so it takes the gold answer's place.
-    return value.value == found.value if value is not None else symbolic(side, last)
+    return form.is_unreadable_working(side) or symbolic(side, last)
 
 
 def values(pred: str) -> list[str]:
@@ -172,11 +175,20 @@ def _is_rounded(exact: str, approximation: str) -> bool:
 
 def _same_form(gold: str, pred: str, symbolic: Symbolic) -> bool:
     """Compare lists, tuples, sets, unions and intervals by members, the rest as expressions."""
-    gold, pred = form.unqualified(gold), form.unqualified(pred)
+    equation = gold
+    if form.is_approximate(gold):
+        gold = (values(gold) or [gold])[-1]  # the exact value is the answer
+    (gold, _, range_of_gold), (pred, letter, range_of_pred) = map(equivalence.without_remark, (gold, pred))
+    if range_of_gold and range_of_pred and range_of_gold != range_of_pred:
+        return False
+    pred = equivalence.renamed(gold, pred, letter)
     if not _is_equation(gold) and not _is_equation(pred):
         if _named_apart(gold, pred):
             return False
         gold, pred = _unnamed(gold), _unnamed(pred)
+    gold, pred = equivalence.plain_set(gold), equivalence.plain_set(pred)
+    if form.bracketed(gold) or form.bracketed(pred):
+        gold, pred = equivalence.as_tuple(gold), equivalence.as_tuple(pred)
     if key(gold) == key(pred):
         return True
     gold_parts, pred_parts = form.union(gold), form.union(pred)
@@ -189,7 +201,15 @@ def _same_form(gold: str, pred: str, symbolic: Symbolic) -> bool:
         return False  # an interval is no list of its ends
     if gold_group and pred_group and (len(gold_group[1]) > 1 or gold_group[0] == "{"):
         return _same_groups(gold_group, pred_group, symbolic)
-    return _same_lists(gold, pred, symbolic)
+    return _same_lists(gold, pred, symbolic) or _solves(equation, pred, symbolic)
+
+
+def _solves(equation: str, pred: str, symbolic: Symbolic) -> bool:
+    """Whether `pred` is the one letter of an equation that it lacks: `\\frac{6}{x}` is y in `xy = 6`."""
+    if len(form.sides(equation)) != 2 or len(form.sides(pred)) != 1 or not is_finished(pred, equation):
+        return False
+    solved = equivalence.solved_for(equation, pred)
+    return solved is not None and symbolic(*solved)
 
 
 def _is_half_open(group: tuple[str, list[str], str] | None) -> bool:
@@ -198,22 +218,23 @@ def _is_half_open(group: tuple[str, list[str], str] | None) -> bool:
 
 def _same_groups(gold: tuple[str, list[str], str], pred: tuple[str, list[str], str], symbolic: Symbolic) -> bool:
     if "{" in (gold[0], pred[0]):
-        return gold[0] == pred[0] and _same_members(gold[1], pred[1], symbolic)
+        return gold[0] == pred[0] and _same_members(_expanded(gold[1]), _expanded(pred[1]), symbolic)
     return (gold[0], gold[2]) == (pred[0], pred[2]) and _same_in_order(gold[1], pred[1], symbolic)
 
 
 def _same_lists(gold: str, pred: str, symbolic: Symbolic) -> bool:
     """Compare lists in any order; if one has brackets around all of it, the order counts."""
     golds, preds = form.items(gold), form.items(pred)
-    if len(_expanded(golds)) == len(_expanded(preds)) == 1:
+    all_golds, all_preds = _expanded(golds), _expanded(preds)
+    if len(all_golds) == len(all_preds) == 1 and (form.bracketed(gold) is None) == (form.bracketed(pred) is None):
         return _same_expression(golds[0], preds[0], symbolic)
-    for members, other, text in ((golds, preds, gold), (preds, golds, pred)):
+    for members, other, text in ((golds, all_preds, gold), (preds, all_golds, pred)):
         group = form.bracketed(text) if len(members) == 1 else None
-        if group and len(group[1]) == len(other):
-            ordered = group[0] == "("
-            pair = (group[1], other) if members is golds else (other, group[1])
-            return (_same_in_order if ordered else _same_members)(*pair, symbolic)
-    return _same_members(_expanded(golds), _expanded(preds), symbolic)
+        inside = group[1] if group and group[0] == "(" else _expanded(group[1]) if group else []
+        if group and len(inside) == len(other) and not (group[0] == "(" and r"\pm" in text):
+            pair = (inside, other) if members is golds else (other, inside)
+            return (_same_in_order if group[0] == "(" else _same_members)(*pair, symbolic)
+    return _same_members(all_golds, all_preds, symbolic)
 
 
 def _expanded(members: list[str]) -> list[str]:
@@ -253,6 +274,8 @@ def _distinct(members: list[str]) -> list[str]:
 
 
 def _same_member(gold: str, pred: str, symbolic: Symbolic) -> bool:
+    gold, (pred, letter, _) = equivalence.without_remark(gold)[0], equivalence.without_remark(pred)
+    pred = equivalence.renamed(gold, pred, letter)
     return not _named_apart(gold, pred) and _same(_unnamed(gold), _unnamed(pred), symbolic)
 
 
@@ -291,17 +314,37 @@ def _unnamed(text: str) -> str:
 def _same_expression(gold: str, pred: str, symbolic: Symbolic) -> bool:
     if is_word(_MARKS_OF_LETTERS.sub("", form.words(gold))):
         return key(re.sub("[{}]", "", gold)) == key(re.sub("[{}]", "", pred))
-    if (":" in gold) != (":" in pred):
-        return False
-    pred_sides = form.sides(pred)
-    if len(form.sides(gold)) == 1 and len(pred_sides) > 1:
+    if ":" in gold or ":" in pred:
+        return _same_ratio(gold, pred, symbolic)
+    plain = equivalence.evaluated(gold)
+    if plain != gold:
+        return _same(plain, equivalence.evaluated(pred), symbolic)
+    gold_sides, pred_sides = form.sides(gold), form.sides(pred)
+    if len(gold_sides) == 1 and len(pred_sides) > 1:
         is_working = form.is_constant(pred_sides[0]) or form.is_term(pred_sides[0])
         if len(pred_sides) == 2 and not form.is_approximate(pred) and not is_working:
             return False  # an equation is not an expression
         *before, last = values(pred) or [""]
-        return _same(gold, last, symbolic) and all(_same(s, last, symbolic) for s in before if not form.is_name(s))
+        return _same(gold, last, symbolic) and all(_leads_to(side, last, symbolic) for side in before)
     (gold, gold_unit), (pred, pred_unit) = units.split(gold, trusted=True), units.split(pred)
     return not units.different(gold_unit, pred_unit) and symbolic(gold, pred)
+
+
+def _same_ratio(gold: str, pred: str, symbolic: Symbolic) -> bool:
+    """Compare a ratio with a ratio or fraction; a longer ratio term by term."""
+    fractions = equivalence.as_fraction(gold), equivalence.as_fraction(pred)
+    if fractions[0] != gold:
+        return ":" not in fractions[1] and _same(*fractions, symbolic)
+    golds, preds = gold.split(":"), pred.split(":")
+    return len(golds) == len(preds) > 2 and _same_in_order(golds, preds, symbolic)
+
+
+def _leads_to(side: str, last: str, symbolic: Symbolic) -> bool:
+    """Whether a side of a chain may stand before its last one: a name, unreadable working, or an equal value."""
+    if form.is_name(side) or form.is_unreadable_working(side):
+        return True
+    # The working may be unfinished, so it takes the gold answer's place.
+    return _same(equivalence.evaluated(side), last, symbolic)
 
 
 def _undecided(gold: str, pred: str) -> bool:
