@@ -226,14 +226,14 @@ def _same_lists(gold: str, pred: str, symbolic: Symbolic) -> bool:
     """Compare lists in any order; if one has brackets around all of it, the order counts."""
     golds, preds = form.items(gold), form.items(pred)
     all_golds, all_preds = _expanded(golds), _expanded(preds)
-    if len(all_golds) == len(all_preds) == 1 and (form.bracketed(gold) is None) == (form.bracketed(pred) is None):
-        return _same_expression(golds[0], preds[0], symbolic)
     for members, other, text in ((golds, all_preds, gold), (preds, all_golds, pred)):
         group = form.bracketed(text) if len(members) == 1 else None
         inside = group[1] if group and group[0] == "(" else _expanded(group[1]) if group else []
         if group and len(inside) == len(other) and not (group[0] == "(" and r"\pm" in text):
             pair = (inside, other) if members is golds else (other, inside)
             return (_same_in_order if group[0] == "(" else _same_members)(*pair, symbolic)
+    if len(all_golds) == len(all_preds) == 1:
+        return _same_expression(golds[0], preds[0], symbolic)
     return _same_members(all_golds, all_preds, symbolic)
 
 
