@@ -19,7 +19,9 @@ from fail2fix.verify.latex_text import clean, closes_at_end, listed, trimmed, un
 
 _WORD_SEPARATOR = re.compile(r"(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])")
 _JOINED_SEPARATOR = re.compile(r"(?<=[0-9)\]}])(?:or|and)(?=[0-9(\[{A-Za-z\\-])")
-_RELATION = re.compile(r"\\approx(?![a-zA-Z])|:=|(?<![<>!:])=(?!=)|\\in(?![a-zA-Z])|\\equiv(?![a-zA-Z])")
+_RELATION = re.compile(
+    r"\\approx(?![a-zA-Z])|:=|(?<![<>:])(?:(?<!!)|(?<=[\d)]!))=(?!=)|\\in(?![a-zA-Z])|\\equiv(?![a-zA-Z])"
+)
 _WORKING = re.compile(r"\\(?:int|sum|prod|lim|binom|max|min)(?![a-zA-Z])")
 _INEQUALITY = re.compile(r"\\leq(?![a-zA-Z])|\\geq(?![a-zA-Z])|<|>")
 _COMMAND = re.compile(r"\\([a-zA-Z]+)")

@@ -49,6 +49,7 @@ _REMARK_WORDS = re.compile(
 _SAYS_FOR = frozenset({"for", "where", "with", "is", "are", r"\in", r"\forall"})
 _RANGES = {"integer": "Z", "integers": "Z", "natural": "N", "rational": "Q", "real": "R", "complex": "C"}
 _SIGNS = {"positive": ">0", "negative": "<0", "nonnegative": "0", "nonzero": "*"}
+_NAMED = re.compile(r"[a-zA-Z] ?(?==)")
 _HEAD = re.compile(r" ?\\?[a-zA-Z]+\(([a-zA-Z])\) ?=")
 _BESIDE_PI = re.compile(r"\\pi ?([j-n])(?![a-zA-Z])|(?<![a-zA-Z\\])([j-n]) ?\\pi(?![a-zA-Z])")
 _COMMAND_OR_LETTER = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]")
@@ -109,12 +110,11 @@ def without_remark(text: str) -> tuple[str, str, str]:
     """
     for cut in list(_CUT.finditer(text, max(1, len(text) - MAX_REMARK_CHARS)))[:12]:
         tokens = [token.replace(" ", "") for token in _TOKEN.findall(words(_closed(text[cut.start() :])))]
-        letters = {token for token in tokens if len(token) == 1 and token.isalpha()} - (
-            {"a"} if "is" in tokens else set()
-        )
-        known = all(token in letters or _REMARK_WORDS.fullmatch(token) for token in tokens)
-        if known and len(letters) == 1 and _SAYS_FOR & set(tokens):
-            return text[: cut.start()].rstrip(" ,"), letters.pop(), _range(tokens)
+        about = {token for token in tokens if len(token) == 1 and token.isalpha()}
+        about -= {"a"} if "is" in tokens else set()
+        known = all(token in about or _REMARK_WORDS.fullmatch(token) for token in tokens)
+        if known and len(about) == 1 and _SAYS_FOR & set(tokens):
+            return text[: cut.start()].rstrip(" ,"), about.pop(), _range(tokens)
     return text, "", ""
 
 
@@ -135,21 +135,26 @@ def renamed(gold: str, pred: str, declared: str = "") -> str:
     if heads[0] and heads[1]:
         pred = _with_letter(pred, heads[1][1], heads[0][1])
     indices = [{one or two for one, two in _BESIDE_PI.findall(text)} for text in (gold, pred)]
-    if len(indices[0]) == len(indices[1]) == 1:
+    # Without other letters: a given number may stand beside pi too, as in n\pi r.
+    if all(
+        len(found) == 1 and letters(_NAMED.sub("", text)) == found
+        for found, text in zip(indices, (gold, pred), strict=True)
+    ):
         pred = _with_letter(pred, *indices[1], *indices[0])
-    missing = _letters(gold) - _letters(pred)
-    if declared and declared not in _letters(gold) and len(missing) == 1:
+    missing = letters(gold) - letters(pred)
+    if declared and declared not in letters(gold) and len(missing) == 1:
         pred = _with_letter(pred, declared, missing.pop())
     return pred
 
 
-def _letters(text: str) -> set[str]:
+def letters(text: str) -> set[str]:
+    """The letters of a text that are no part of a command."""
     return {found for found in _COMMAND_OR_LETTER.findall(text) if len(found) == 1}
 
 
 def _with_letter(text: str, old: str, new: str) -> str:
     """`text` with another letter, unless it has that one already."""
-    if old == new or new in _letters(text):
+    if old == new or new in letters(text):
         return text
     return _COMMAND_OR_LETTER.sub(lambda found: new if found[0] == old else found[0], text)
 

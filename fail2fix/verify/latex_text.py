@@ -67,7 +67,7 @@ _REWRITES = [
     (re.compile(r"\\rbrace(?![a-zA-Z])"), r"\\}"),
     (re.compile(r"\\le(?![a-zA-Z])|<=|\\leqslant(?![a-zA-Z])"), r"\\leq"),
     (re.compile(r"\\ge(?![a-zA-Z])|>=|\\geqslant(?![a-zA-Z])"), r"\\geq"),
-    (re.compile(r"\\not\s*(?:=|\\eq(?![a-zA-Z]))|\\ne(?![a-zA-Z])|!="), r"\\neq"),
+    (re.compile(r"\\not\s*(?:=|\\eq(?![a-zA-Z]))|\\ne(?![a-zA-Z])|(?<![\d)])!="), r"\\neq"),
     (re.compile(r"\\not\s*\\in(?![a-zA-Z])"), r"\\notin"),
     (re.compile(r"\\not\s*\\equiv(?![a-zA-Z])"), r"\\nequiv"),
     (re.compile(r"\\not\s*<"), r"\\nless "),

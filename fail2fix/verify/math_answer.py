@@ -156,7 +156,7 @@ def values(pred: str) -> list[str]:
         *sides, approximation = sides
         if not sides or not _is_rounded(sides[-1], approximation):
             return []
-    if len(sides) > 1 and (form.is_name(sides[0]) or (len(sides) == 2 and form.is_term(sides[0]))):
+    if len(sides) > 1 and (form.is_name(sides[0]) or form.is_term(sides[0])):
         sides = sides[1:]
     return sides
 
@@ -321,7 +321,8 @@ def _same_expression(gold: str, pred: str, symbolic: Symbolic) -> bool:
         return _same(plain, equivalence.evaluated(pred), symbolic)
     gold_sides, pred_sides = form.sides(gold), form.sides(pred)
     if len(gold_sides) == 1 and len(pred_sides) > 1:
-        is_working = form.is_constant(pred_sides[0]) or form.is_term(pred_sides[0])
+        label = form.is_term(pred_sides[0]) and not set.intersection(*map(equivalence.letters, pred_sides))
+        is_working = label or form.is_constant(pred_sides[0]) or form.is_unreadable_working(pred_sides[0])
         if len(pred_sides) == 2 and not form.is_approximate(pred) and not is_working:
             return False  # an equation is not an expression
         *before, last = values(pred) or [""]
