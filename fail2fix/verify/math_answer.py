@@ -206,7 +206,11 @@ def _same_form(gold: str, pred: str, symbolic: Symbolic) -> bool:
 
 def _solves(equation: str, pred: str, symbolic: Symbolic) -> bool:
     """Whether `pred` is the one letter of an equation that it lacks: `\\frac{6}{x}` is y in `xy = 6`."""
-    if len(form.sides(equation)) != 2 or len(form.sides(pred)) != 1 or not is_finished(pred, equation):
+    sides = form.sides(equation)
+    if len(sides) != 2 or len(form.sides(pred)) != 1 or not is_finished(pred, equation):
+        return False
+    # The right side of `name = value` has been compared; `xy` may be a product.
+    if form.is_name(sides[0]) and (len(sides[0]) == 1 or not sides[0].isalpha() or is_word(sides[0])):
         return False
     solved = equivalence.solved_for(equation, pred)
     return solved is not None and symbolic(*solved)
@@ -335,7 +339,7 @@ def _same_ratio(gold: str, pred: str, symbolic: Symbolic) -> bool:
     """Compare a ratio with a ratio or fraction; a longer ratio term by term."""
     fractions = equivalence.as_fraction(gold), equivalence.as_fraction(pred)
     if fractions[0] != gold:
-        return ":" not in fractions[1] and _same(*fractions, symbolic)
+        return not re.search("[:%]", fractions[1]) and _same(*fractions, symbolic)
     golds, preds = gold.split(":"), pred.split(":")
     return len(golds) == len(preds) > 2 and _same_in_order(golds, preds, symbolic)
 
