@@ -37,7 +37,8 @@ _REWRITES = [
     (re.compile(r"\x08(?=[a-z])"), r"\\b"),
     (re.compile(r"\t(?=(?:ext|heta|imes|an|au|o|riangle)(?![a-z])|extcirc)"), r"\\t"),
     (re.compile(r"\r(?=(?:ight|ho|angle)(?![a-z]))"), r"\\r"),
-    (re.compile(r"<su([pb])>([^<>]{1,40})</su[pb]>"), lambda found: f"{'^' if found[1] == 'p' else '_'}{{{found[2]}}}"),
+    (re.compile(r"<sup>([^<>]{1,40})</sup>"), r"^{\1}"),
+    (re.compile(r"<sub>([^<>]{1,40})</sub>"), r"_{\1}"),
     # How a formula looks says nothing.
     (re.compile(r"\\(?:text)?color(?:box)?\s?(?:\[[a-zA-Z]*\])?\s?\{[^{}]*\}"), ""),
     (re.compile(r"\\(?:[hv]space|[hv]?phantom|label)\*?\s?\{[^{}]*\}"), ""),

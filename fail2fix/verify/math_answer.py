@@ -9,14 +9,16 @@ Decisions:
 - Values are exact: 7.004 is not 7, .333 is not 1/3. A data set states a tolerance row by row (`gold`).
 - Computations are not done: a power, a sum of like terms, a product of two numbers, the root of a square is wrong
   (`4^2\pi-4\pi`, `3\sqrt{5}-\sqrt{5}`), unless the gold answer has the same kind.
+- Names keep their case. Words and orders of letters (`CAB`, `HTH`) are equal as text; `pqr` is a product.
+- A power of ten is a number (`10^6`). Small binomials, remainders and divisors of the gold answer are evaluated.
 - A number in a stated base equals the same digits in that base; the base may be left out, another one is wrong.
 - A chain of equations counts by its last side, and only if all sides agree: `x=6=7` is wrong, `\sqrt{12}=2\sqrt3` is
-  no hedge. A decimal after `\approx` illustrates; a whole number there must be near: `7\approx 8` is wrong.
+  no hedge. Working with names that nothing here evaluates (`\sum_k k = 55`) may stand before the last side. A decimal after `\approx` illustrates; a whole number there must be near: `7\approx 8` is wrong.
 - A congruence names a class of numbers: `x\equiv 7\pmod{10}` is not an answer to 7.
-- The left side of an equation is only a name: negation, doubt or a second value in words (`\text{6 or }x=7`) is wrong.
+- The left side of an equation is only a name or a sum of names (`m+n = 7`): negation, doubt or a second value in words (`\text{6 or }x=7`) is wrong.
   If both answers name the value, the names agree (`f(x)` is y); named members of a tuple are in alphabetical order.
 - Text that math-verify would not read never reaches it: it might retract the text before it.
-- A choice may be followed by its text; a remark that offers or denies something is wrong.
+- A choice may be followed by its text (`choice`); forms of one meaning are listed in `equivalence`.
 - Several values are a list: equal to a gold list with the same members in any order, to a tuple in its order.
 - `p%` is p (without a sign in the gold answer, the problem asks for percent); for a gold answer between 0 and 1 without
   the sign it is only p/100. If only the gold answer has the sign, p and p/100 are right.
@@ -33,8 +35,9 @@ from collections.abc import Callable
 from fail2fix.verify import answer_form as form
 from fail2fix.verify import equivalence, units
 from fail2fix.verify.answer_text import AnswerText, find_answer
+from fail2fix.verify.choice import same_choice
 from fail2fix.verify.cost import may_be_equal
-from fail2fix.verify.exact_number import HEDGE, Number, based, number
+from fail2fix.verify.exact_number import Number, based, number
 from fail2fix.verify.finished import is_finished
 from fail2fix.verify.latex_text import clean, is_word, key
 from fail2fix.verify.numeric import differ, is_near
@@ -47,12 +50,6 @@ MAX_ANSWER_CHARS = 1000
 MAX_ITEMS = 64
 """A longer list is not compared by members."""
 
-_CHOICE = re.compile(r"\(?(?P<letter>[A-J])(?:\)?[.:)] ?(?P<text>.*)|\)?(?P<remark> [a-zA-Z]{2}.*)?)")
-_OTHER_CHOICE = re.compile(
-    r"(?:^|[,;:.(] ?|\b(?:or|and|n[eo]r|not|is|are|also|but|than|maybe|perhaps|either|neither|option|answer) )"
-    r"\(?(?:A(?! [a-z])|[B-HJ])\b|\b(?:or|and) \(?I\b|^and\b|\b(?:is|are)(?: also)?\Z"
-)
-_TAKEN_BACK = re.compile(r"^\W*(?:or|but|unless|maybe|perhaps|possibly|alternatively|not sure)\b", re.IGNORECASE)
 _MARKS_OF_LETTERS = re.compile(r"[\s(){}]|\\(?:angle|triangle|overline)(?![a-zA-Z])")
 _OF_A_LETTER = re.compile(r"\([a-zA-Z]\)$")
 
@@ -101,20 +98,10 @@ def _same(gold: str, pred: str, symbolic: Symbolic) -> bool:
     if digits := based(gold):
         # The base may be left out.
         return all((based(side) or (side, digits[1])) == digits for side in values(pred) or [""])
-    if choice := re.fullmatch(r"([A-J])|\(([A-J])\).{0,80}", form.words(gold)):
-        named = _CHOICE.fullmatch(form.words(pred))
-        return named is not None and named["letter"] == (choice[1] or choice[2]) and not _retracts(named)
+    chosen = same_choice(form.words(gold), form.words(pred))
+    if chosen is not None:
+        return chosen
     return _same_form(gold, pred, symbolic)
-
-
-def _retracts(choice: re.Match[str]) -> bool:
-    """Whether the text after a chosen letter names another letter or takes the choice back.
-
-    Behind a mark it is the option's own text, with letters (`Vitamin D`, `A triangle`) and denials (`None of these`).
-    """
-    said = (choice["text"] or choice["remark"] or "").strip()
-    doubt = HEDGE if choice["remark"] else _TAKEN_BACK
-    return _OTHER_CHOICE.search(re.sub(rf"\b{choice['letter']}\b", "", said)) is not None or bool(doubt.search(said))
 
 
 def _same_number(gold: Number, pred: str, symbolic: Symbolic) -> bool:

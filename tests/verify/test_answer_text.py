@@ -152,8 +152,8 @@ NOT_13 = """
 the value is −13. | it is ±13 | it equals √13 | we get x^13 | so x ≠ 13 | Thus it is 13π | it is minus 13 | 13x
 so it is - 13 | it is negative 13 | it is 5 + 13 | we get 20 minus 13 | it is 2 × 13 | 13 million people
 it is 13 squared | so 5-13 | It is definitely not 13. | The value is at most 13 | Here y = 13 is not a solution.
-It is less than 13. | It isn't 13. | 13 is wrong. | we get 13 or more | It can't be 13 | **definitely not 13** | Answer: not 13
-it is not \\(13\\). | \\(13\\) is not possible.
+It is less than 13. | It isn't 13. | 13 is wrong. | we get 13 or more | It can't be 13
+**definitely not 13** | Answer: not 13 | it is not \\(13\\). | \\(13\\) is not possible.
 The answer is definitely not the number 13 | the ratio is 5:13 | x ≥ 13 | the cube root of 13 | it exceeds 13
 """
 
