@@ -22,7 +22,7 @@ from fail2fix.verify.latex_text import clean, words
 MAX_CHARS = 120
 """A longer text is not a number here, which keeps exact arithmetic cheap."""
 
-MAX_EXPONENT = 60
+MAX_EXPONENT = 400
 """Largest power of ten that is written out."""
 
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,3}(?: \d{3})+(?!\d)|\d+)"

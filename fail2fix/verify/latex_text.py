@@ -144,7 +144,7 @@ def _without_infixes(text: str) -> str:
         sides = f"{{{text[start : infix.start()].strip()}}}{{{text[infix.end() : end].strip()}}}"
         command = r"\frac" if infix[1] == "over" else r"\binom"
         # Braces that only group the two sides go with the infix.
-        grouped = text[start - 1 : start] == "{" and text[: start - 1].rstrip()[-1:] not in ("^", "_", "}", "]")
+        grouped = text[start - 1 : start] == "{" and text[start - 2 : start - 1] not in ("^", "_", "}", "]")
         text = f"{text[: start - grouped]}{command}{sides}{text[end + grouped :]}"
     return text
 

@@ -18,7 +18,7 @@ from latex2sympy2_extended.latex2sympy2 import ConversionConfig, _Latex2Sympy, l
 from latex2sympy2_extended.math_normalization import NormalizationConfig, normalize_latex
 from math_verify import verify
 from math_verify.grader import should_treat_as_complex
-from sympy import Basic, Expr, Float, MatrixBase, Rational, Symbol
+from sympy import Basic, Eq, Expr, Float, MatrixBase, Rational, Symbol, cancel, solve
 
 from fail2fix.verify.cost import may_be_equal
 
@@ -57,11 +57,23 @@ def equal(gold: str, pred: str) -> bool:
         one, two = _read(gold), _read(pred)
         if isinstance(one, Symbol) or isinstance(two, Symbol):
             return isinstance(one, Symbol) and isinstance(two, Symbol) and one.name == two.name
+        if isinstance(one, Eq) and isinstance(two, Eq) and not _may_be_one_equation(one, two):
+            return False
         return not _differ(one, two) and bool(verify(one, two, timeout_seconds=None))
     except MemoryError:
         raise
     except Exception:
         return False
+
+
+def _may_be_one_equation(one: Eq, two: Eq) -> bool:
+    """False for equations that only agree in having no solution: `verify` takes their empty lists as equal."""
+    if one.free_symbols != two.free_symbols:
+        return False
+    sides = (one.lhs, two.lhs), (one.rhs, two.rhs)
+    if not one.free_symbols or not all(isinstance(side, Expr) for pair in sides for side in pair):
+        return not any(_differ(*pair) for pair in sides)
+    return bool(cancel((one.lhs - one.rhs) / (two.lhs - two.rhs)).is_number or solve(one, *one.free_symbols))
 
 
 def _exact_number(_: object, text: str) -> Rational:
