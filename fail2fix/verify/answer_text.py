@@ -51,10 +51,14 @@ _LINE_MARKS = ("answer", "####")
 _SAYS = re.compile(r"[0-9]|(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z]{3})")
 _DOUBT = r"(?:or|alternatively|maybe|perhaps|possibly)"
 _HEDGE = re.compile(
-    rf"\W{{0,12}}(?:\\text ?\{{ ?|\W{{0,12}})?\b(?:{_DOUBT}|(?:and|but) also)\b[^.\n\d\\$]{{0,30}}?"
-    r"(?P<value>\$|-?[\d\\])",
+    rf"\W{{0,12}}(?:\\text ?\{{ ?|\W{{0,12}})?\b(?:{_DOUBT}|(?:and|but) also)\b"
+    r"(?:[\s,:]*(?:(?:maybe|perhaps|possibly|even|also|simply|just|rather|it is|it's|the answer is)[\s,:]*){0,2}"
+    r"(?P<formula>\$)"
+    r"|[^.\n\d\\$]{0,30}?(?P<value>-?[\d\\]))",
     re.IGNORECASE,
 )
+"""Another value behind an answer. Words before a formula (`alternatively, by symmetry $PQ$`) begin a derivation."""
+
 _AND_MORE = re.compile(r"\W{0,3}\b(?:or|and|to|if|unless|but|alternatively|otherwise)\b[^.\n]*[\d\\$]", re.IGNORECASE)
 """After the first value of an answer line: the line says more than that value."""
 
@@ -134,7 +138,7 @@ def _offered(tail: str, start: int) -> tuple[str, ...]:
     hedge = _HEDGE.match(tail, start)
     if not hedge:
         return ()
-    value = hedge.start("value")
+    value = max(hedge.start("formula"), hedge.start("value"))
     found = FORMULA.match(tail, value) or NUMBER.match(tail, value)
     text = found[0] if found else re.split(r"[\n$]|\. ", tail[value : value + MAX_LINE_CHARS])[0]
     return (text.strip(),) if text.strip() else ()

@@ -96,6 +96,8 @@ def test_a_value_offered_behind_the_box_is_another_answer(channel: ChannelName) 
     assert find_answer(r"\boxed{7}, or maybe -8", channel).others == ("-8",)
     assert find_answer(r"$\boxed{7}$ or $x^2$", channel).others == ("$x^2$",)
     assert find_answer(r"\boxed{7} or so I believe.", channel).others == ()
+    assert find_answer(r"\boxed{7}. Alternatively, we solve the equation $x+1=8$.", channel).others == ()
+    assert find_answer(r"\boxed{7}, alternatively $8$", channel).others == ("$8$",)
     assert find_answer(r"\boxed{7}", channel).others == ()
     assert check(r"So \boxed{\frac12}, or $0.5$ if you like.", "0.5").correct
 
