@@ -19,31 +19,44 @@ from fail2fix.verify.latex_text import clean, closes_at_end, listed, trimmed, un
 
 _WORD_SEPARATOR = re.compile(r"(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])")
 _JOINED_SEPARATOR = re.compile(r"(?<=[0-9)\]}])(?:or|and)(?=[0-9(\[{A-Za-z\\-])")
-_RELATION = re.compile(r"\\approx(?![a-zA-Z])|:=|(?<![<>!:])=(?!=)|\\in(?![a-zA-Z])|\\equiv(?![a-zA-Z])")
+_RELATION = re.compile(
+    r"\\approx(?![a-zA-Z])|:=|(?<![<>:])(?:(?<!!)|(?<=[\d)]!))=(?!=)|\\in(?![a-zA-Z])|\\equiv(?![a-zA-Z])"
+)
+_WORKING = re.compile(r"\\(?:int|sum|prod|lim|binom|max|min)(?![a-zA-Z])")
 _INEQUALITY = re.compile(r"\\leq(?![a-zA-Z])|\\geq(?![a-zA-Z])|<|>")
 _COMMAND = re.compile(r"\\([a-zA-Z]+)")
-_NAME_COMMANDS = frozenset(
+_LEADING_PLUS = re.compile(r"(?:(?<=[(\[{,=])|\A) ?\+")
+GREEK = frozenset(
     re.findall(
         r"\w+",
         """
-    angle triangle overline text frac dfrac alpha beta gamma delta theta phi Phi lambda mu omega Omega sigma tau rho
-    max min vec hat bar prime Delta epsilon varphi psi nu xi eta zeta kappa chi mathcal mathbb overrightarrow
+    alpha beta gamma delta theta phi Phi lambda Lambda mu omega Omega sigma Sigma tau rho Delta epsilon varepsilon
+    varphi psi Psi nu xi eta zeta kappa chi
     """,
     )
 )
+_NAME_COMMANDS = (
+    frozenset(
+        re.findall(
+            r"\w+",
+            """
+    angle triangle overline text frac max min vec hat bar widehat overarc prime mathcal mathbb overrightarrow
+    """,
+        )
+    )
+    | GREEK
+)
 _NAME_BODY = re.compile(r"(?:[A-Za-z|:'(){},_ ]|_\{?[0-9a-zA-Z]+\}?|(?<=[(,])-?\d+(?=[),]))+")
 _SUBSCRIPT = re.compile(r"_ ?\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
-_TERM = re.compile(r"[|(]?\\?[A-Za-z]")
+_TERM = re.compile(r"[|(\[]?\\?[A-Za-z]")
+_COEFFICIENT = re.compile(r"\d{1,4} ?\*? ?(?=\\?[a-zA-Z])")
 _CONSTANT_IN_TERM = re.compile(r"\\pi(?![a-zA-Z])|\\(?:sqrt|frac|overline) ?\{[^a-zA-Z]*\}")
-_TERM_COMMANDS = _NAME_COMMANDS | set(re.findall(r"\w+", "sqrt pi cdot circ lvert rvert mid leq geq"))
+_TERM_COMMANDS = _NAME_COMMANDS | set(re.findall(r"\w+", "sqrt pi cdot circ lvert rvert mid leq geq cap cup"))
 _TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
 _NAMES_IN_TEXT = re.compile(r"(?:[a-zA-Z'-]+ ?){1,6}")
 _CONSTANT = re.compile(
     rf"\\begin\{{.*?\\end\{{\w+\}}|\\(?:frac|sqrt|pi|cdot|text)(?![a-zA-Z])|{FUNCTIONS.pattern}"
     r"|(?<![a-zA-Z])[ei](?![a-zA-Z])"
-)
-_QUALIFIER = re.compile(
-    r"(?:,|\\text ?\{ ?(?:for|where|with|when|if)\b[^{}]{0,20}\}) *\(?[a-zA-Z] *\\in(?![a-zA-Z]).{0,40}\Z"
 )
 _OPEN, _CLOSE = "([{", ")]}"
 
@@ -81,9 +94,17 @@ def union(text: str) -> list[str]:
     parts = [part.strip() for part in re.split(r"\\cup(?![a-zA-Z])", text)]
     if len(parts) == 1 and _INEQUALITY.search(text):
         ranges = [part.strip(" ,") for part in re.split(r"(?<![a-zA-Z\\])or(?![a-zA-Z])", words(text))]
-        names = {side.strip() for part in ranges for side in _INEQUALITY.split(part) if is_name(side.strip())}
-        return ranges if len(names) == 1 and all(map(interval_of, ranges)) else parts
+        named = [side.strip() for part in ranges for side in (*_INEQUALITY.split(part), *sides(part)[:-1])]
+        pieces = [interval_of(part) or _single(part) for part in ranges]
+        if len(set(filter(is_name, named))) == 1 and all(pieces):
+            return [piece for piece in pieces if piece]
     return parts
+
+
+def _single(text: str) -> str:
+    """The set of the one value that an equation in one name gives, or ""."""
+    both = sides(text)
+    return rf"\{{{both[1]}\}}" if len(both) == 2 and is_name(both[0]) else ""
 
 
 def sides(text: str) -> list[str]:
@@ -126,25 +147,44 @@ def is_name(text: str) -> bool:
     """
     if len(text) > 60 or not _only_names(text, _NAME_COMMANDS):
         return False
-    bare = _COMMAND.sub("", _SUBSCRIPT.sub("", text)).strip()
+    bare = _COMMAND.sub(lambda found: "x" if found[1] in GREEK else "", _SUBSCRIPT.sub("", text)).strip()
     return bool(bare) and any(c.isalpha() for c in bare) and _NAME_BODY.fullmatch(bare) is not None
 
 
 def is_term(text: str) -> bool:
-    r"""Whether a side of an equation is one quantity with a name in it: no sum, list, bound or constant.
+    r"""Whether a side of an equation is a quantity of names: a term, or a sum of terms with whole coefficients.
 
-    >>> [is_term(side) for side in ("x^3", r"\cos\angle RPS", "|r-s|", "f(3)", "x+1", "3x", r"\sqrt{50}", "x<8, x")]
-    [True, True, True, True, False, False, False, False]
+    >>> [is_term(side) for side in ("x^3", r"\cos\angle RPS", "|r-s|", "f(3)", "m+n", "100m+n", "[ABC]", "x^2+y^2")]
+    [True, True, True, True, True, True, True, True]
+    >>> [is_term(side) for side in ("x+1", "3x", "-x", r"\sqrt{50}", "x<8, x")]
+    [False, False, False, False, False]
     """
-    if not _TERM.match(text) or len(_split(text, "+-,;")) > 1 or _INEQUALITY.search(text) or TASKS.search(text):
+    terms = [term.strip() for term in _split(text, "+-")]
+    if len(_split(text, ",;")) > 1 or _INEQUALITY.search(text) or TASKS.search(text) or len(terms) > 6:
         return False
-    if (
-        r"\text" in text[1:]
-        or _CONSTANT_IN_TERM.search(text)
-        or not _only_names(FUNCTIONS.sub("", text), _TERM_COMMANDS)
-    ):
+    return all(_is_one_term(_COEFFICIENT.sub("", term) if len(terms) > 1 else term) for term in terms)
+
+
+def _is_one_term(text: str) -> bool:
+    if not _TERM.match(text) or r"\text" in text[1:] or _CONSTANT_IN_TERM.search(text):
         return False
-    return not is_constant(text)
+    return _only_names(FUNCTIONS.sub("", text), _TERM_COMMANDS) and not is_constant(text)
+
+
+def is_unreadable_working(text: str) -> bool:
+    r"""Whether a side of an equation is a computation that nothing here evaluates: `\sum_{k=1}^{10} k`.
+
+    A constant is none: its value can be compared.
+    """
+    said = words(text)
+    return (
+        _WORKING.search(text) is not None
+        and any(c.isalpha() for c in _COMMAND.sub("", said))
+        and not _INEQUALITY.search(text.replace(r"\to", ""))
+        and not re.search(r"\\n[a-z]*eq|\\[pm][mp](?![a-zA-Z])|\\not", text)
+        and len(_split(said, ",;")) == 1
+        and not any(len(word[0]) > 1 for word in NO_UNIT.finditer(said))
+    )
 
 
 def _only_names(text: str, commands: Collection[str]) -> bool:
@@ -157,11 +197,6 @@ def _only_names(text: str, commands: Collection[str]) -> bool:
         and all(_NAMES_IN_TEXT.fullmatch(content.strip()) for content in _TEXT.findall(_SUBSCRIPT.sub("", text)))
         and all(command in commands for command in _COMMAND.findall(text))
     )
-
-
-def unqualified(text: str) -> str:
-    r"""`text` without a remark on the range of a letter: `\pi k, \text{ for } k \in \mathbb{Z}` is `\pi k`."""
-    return _QUALIFIER.sub("", text).strip(" ,")
 
 
 def interval_of(text: str) -> str | None:
@@ -195,7 +230,7 @@ def alternatives(text: str) -> list[str]:
     if text.count(r"\pm") != 1:
         return [text]
     before, after = text.split(r"\pm")
-    return [clean(before + sign + after.lstrip()).removeprefix("+") for sign in "+-"]
+    return [_LEADING_PLUS.sub("", clean(before + sign + after.lstrip())) for sign in "+-"]
 
 
 def _negated(text: str) -> str:

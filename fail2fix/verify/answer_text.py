@@ -3,13 +3,17 @@ r"""Find the answer in a response: in one declared channel, by reading, never by
 Knows: the channels below, and the bound on how much of a response is read. Must not know: sympy, math-verify,
 processes. Linear in the text and safe in the trainer's process.
 
+Only the text after thinking is read; nothing is left of thinking that does not end.
+
 A prompt template declares its channel. The other channels are read too: a response that says different things in two
-places is wrong in both.
+places is wrong in both. With a declared box they count behind the last box only, and directly before it: what the
+working says earlier is no answer.
 
 - `boxed`: the content of the last `\boxed{...}` (or `\fbox{...}`); of nested boxes, the outermost.
 - `answer_line`: the text after the last `Answer:`, `answer is`, `####`, or inside `<answer>...</answer>`.
 - `auto`, for text without a declared template: the box, else the answer line, else the last formula or number of the
-  last paragraph.
+  last paragraph. One that is denied (`not 13`, `13 is wrong`), bounded (`at most 13`) or part of a calculation
+  (`5 + 13`, `13 million`) is none.
 
 >>> find_answer(r"First \boxed{3}.\nWait, it is \boxed{12}.".replace(r"\n", chr(10))).text
 '12'
@@ -21,7 +25,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from fail2fix.method.thinking import ThinkingMarks
 from fail2fix.verify.exact_number import NO_UNIT
+from fail2fix.verify.prose import FORMULA, MAX_LINE_CHARS, NUMBER, WORD, inside, is_bare, is_denied, last_said
 
 ChannelName = Literal["auto", "boxed", "answer_line"]
 
@@ -33,35 +39,26 @@ r"""Characters between two boxes of one answer on a line: a list (`\boxed{1} and
 maybe \boxed{7}`), which as a list equals no single gold answer.
 """
 
-MAX_LINE_CHARS = 200
-"""A longer answer line is prose: its last formula or number is read."""
-
+_THINKING = ThinkingMarks.of()
 _BOX = r"\\(?:boxed|fbox)\s*(?=\{)"
+_BARE_BOX = re.compile(r"(\\(?:boxed|fbox))(?:\s*(-?\d+(?:\.\d+)?)|\s+([a-zA-Z])(?![a-zA-Z]))")
+_MINUS = re.compile(r"\u2212|(?<![\w)])[\u2013\u2014](?=[\d.])")
 _BRACES = re.compile(rf"(?P<box>{_BOX})\{{|\\[{{}}]|(?P<open>\{{)|(?P<close>\}})")
 _LINE = re.compile(
     r"####[ \t]*|</?(?:final_)?answer>[ \t]*|\b(?:final[ \t]+)?answer\**[ \t]*(?:\**:\**|is\b:?)[ \t*]*", re.IGNORECASE
 )
 _LINE_MARKS = ("answer", "####")
-_FORMULA = re.compile(
-    r"\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]|\$\$(.{1,400}?)\$\$|(?<!\\)\$([^$\n]{1,400})(?<!\\)\$", re.DOTALL
-)
-_NUMBER = re.compile(
-    r"(?<![A-Za-z0-9_.])-?(?:\\?\$ ?)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?: ?/ ?\d+)?(?: ?\\?%)?(?!\d|[.,]\d)"
-    r"|(?<![A-Za-z0-9_.])\.\d+|\\[dt]?frac\{-?\d+\}\{\d+\}"
-)
-_FORMULAS = re.compile(rf"(?:{_FORMULA.pattern})(?:,? ?(?:and|or)? ?(?:{_FORMULA.pattern}))*", re.DOTALL)
-_BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
-_VALUE = re.compile(r"\d|\\\(|\$")
-_STATES = re.compile(r"\b(?:is|are|equals|be|becomes|by)(?: indeed| thus| therefore)?:?\s+\**(?=[\d$\\(.-])")
 _SAYS = re.compile(r"[0-9]|(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z]{3})")
-_WORD = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{4,}")
-_PROSE = re.compile(r"[\u0590-\u1fff\u3040-\ud7ff]|(?:[a-zA-Z']{2,} ){2}")
-_COMMAND = re.compile(r"\\[a-zA-Z]+(?:\{[a-zA-Z ]*\})?")
 _DOUBT = r"(?:or|alternatively|maybe|perhaps|possibly)"
 _HEDGE = re.compile(
-    rf"\W{{0,12}}(?:\\text ?\{{ ?|\W{{0,12}})?\b(?:{_DOUBT}|(?:and|but) also)\b[^.\n\d\\]{{0,30}}(?:\d|\\)",
+    rf"\W{{0,12}}(?:\\text ?\{{ ?|\W{{0,12}})?\b(?:{_DOUBT}|(?:and|but) also)\b"
+    r"(?:[\s,:]*(?:(?:maybe|perhaps|possibly|even|also|simply|just|rather|it is|it's|the answer is)[\s,:]*){0,2}"
+    r"(?P<formula>\$)"
+    r"|[^.\n\d\\$]{0,30}?(?P<value>-?[\d\\]))",
     re.IGNORECASE,
 )
+"""Another value behind an answer. Words before a formula (`alternatively, by symmetry $PQ$`) begin a derivation."""
+
 _AND_MORE = re.compile(r"\W{0,3}\b(?:or|and|to|if|unless|but|alternatively|otherwise)\b[^.\n]*[\d\\$]", re.IGNORECASE)
 """After the first value of an answer line: the line says more than that value."""
 
@@ -78,6 +75,7 @@ _CLOSING_TAG = re.compile(r"</(?:final_)?answer>", re.IGNORECASE)
 _AFTER_LINE = re.compile(rf"\n|{_CLOSING_TAG.pattern}", re.IGNORECASE)
 _AFTER_DISPLAY = re.compile(rf"\n\s*\n|{_CLOSING_TAG.pattern}", re.IGNORECASE)
 _ENUMERATES = re.compile(r"[\s$,;.)(\\]*(?:(?:and|quad|text\{ ?and ?\})[\s$,;.)(\\]*)*(?:\\(?:boxed|fbox)\s*)?")
+_END_OF_STEP = re.compile(r"\n|[.!?] |\b(?:but|so|then|thus|hence|therefore|because|gives?|however)\b", re.IGNORECASE)
 _CUT_MARKS = re.compile(r"<\|[a-z_]{2,20}\|>.*\Z|I hope it is correct\.?", re.DOTALL)
 
 
@@ -97,46 +95,62 @@ class AnswerText:
 def find_answer(response: str, channel: ChannelName = "auto") -> AnswerText:
     """The answer in the declared channel of `response`, read from its last 20,000 characters."""
     # Lone surrogates would make the answer unprintable and every dump that holds it fail.
-    tail = response[-MAX_RESPONSE_CHARS:].encode("utf-8", "replace").decode()
-    tail = _CUT_MARKS.sub("", tail)
-    (lines, hedged_line), has_box = _lines(tail), re.search(_BOX, tail) is not None
+    tail = _THINKING.answer_of(response)[-MAX_RESPONSE_CHARS:].encode("utf-8", "replace").decode()
+    tail = _MINUS.sub("-", _BARE_BOX.sub(r"\1{\2\3}", _CUT_MARKS.sub("", tail)))
+    has_box = re.search(_BOX, tail) is not None
     if channel == "boxed" or (channel == "auto" and has_box):
-        text, hedged = _boxed(tail)
+        text, start, offered = _boxed(tail)
+        lines, _ = _lines(tail if channel == "auto" else tail[start:])
         said = [_core(line) if not re.search(_BOX, line) else _number_in_front(line) for line in lines]
-        return AnswerText(text, tuple(other for other in said if _is_plain_answer(other)), hedged)
+        return AnswerText(text, (*(other for other in said if _is_plain_answer(other)), *offered))
+    lines, offered = _lines(tail)
     if channel == "answer_line" or lines:
         boxed = _boxed(tail)[0] if has_box else ""
         said = [_core(line) for line in lines]
         others = [other for other in (*said[:-1], boxed) if other == boxed != "" or _is_plain_answer(other)]
-        return AnswerText(said[-1] if said else "", tuple(others), hedged_line)
-    if _is_bare(tail.strip()):
+        return AnswerText(said[-1] if said else "", (*others, *offered))
+    if is_bare(tail.strip()):
         return AnswerText(tail.strip())
-    text, paragraph = _last_said(tail)
+    text, paragraph = last_said(tail)
     return AnswerText(text, hedged="," not in text and _EITHER.search(paragraph) is not None)
 
 
-def _boxed(tail: str) -> tuple[str, bool]:
-    """The content of the last box, boxes of one answer joined by ", "; and whether another answer follows it."""
+def _boxed(tail: str) -> tuple[str, int, tuple[str, ...]]:
+    """The content of the last box, boxes of one answer joined by ", "; the start of its sentence on its line; and
+    another answer offered right behind it."""
     boxes = [box for box in _closed_boxes(tail) if tail[box[0] + 1 : box[1]].strip()]
     last = _last_boxes(boxes, tail)
     if not last:
-        return "", False
+        return "", len(tail), ()
     # Without the commands of nested boxes.
     contents = [re.sub(_BOX, "", tail[start + 1 : end]).strip() for start, end in last]
     # `\boxed{7}, that is \boxed{7}` says one thing twice; `\boxed{7} and \boxed{7}` are two values.
     gaps = [tail[one[1] + 1 : two[0]] for one, two in zip(last, last[1:], strict=False)]
     if not all(_ENUMERATES.fullmatch(gap) for gap in gaps):
         contents = list(dict.fromkeys(contents))
-    return ", ".join(contents), _HEDGE.match(tail, last[-1][1] + 1) is not None
+    start = max(0, last[0][0] - MAX_LINE_CHARS)
+    ends = [start, *(match.end() for match in _END_OF_STEP.finditer(tail, start, last[0][0]))]
+    return ", ".join(contents), ends[-1], _offered(tail, last[-1][1] + 1)
 
 
-def _lines(tail: str) -> tuple[list[str], bool]:
+def _offered(tail: str, start: int) -> tuple[str, ...]:
+    """The value that `or`, `maybe` and the like offer at `start`, if there is one."""
+    hedge = _HEDGE.match(tail, start)
+    if not hedge:
+        return ()
+    value = max(hedge.start("formula"), hedge.start("value"))
+    found = FORMULA.match(tail, value) or NUMBER.match(tail, value)
+    text = found[0] if found else re.split(r"[\n$]|\. ", tail[value : value + MAX_LINE_CHARS])[0]
+    return (text.strip(),) if text.strip() else ()
+
+
+def _lines(tail: str) -> tuple[list[str], tuple[str, ...]]:
     """Contents of the last pair of tags, the last `####` line and the last other answer line, in their order; and
-    whether another answer follows the last of them."""
+    another answer offered right behind the last of them."""
     lower = tail.lower()
     first = min((place for mark in _LINE_MARKS if (place := lower.find(mark)) >= 0), default=None)
     if first is None:
-        return [], False
+        return [], ()
     last: dict[str, int] = {}
     for match in _LINE.finditer(tail, max(0, first - 20)):
         # A closing tag ends an answer, it begins none.
@@ -147,7 +161,7 @@ def _lines(tail: str) -> tuple[list[str], bool]:
     ends = [_end_of_line(tail, start) for start in last.values()]
     said = [tail[start:end].strip() for start, end in zip(last.values(), ends, strict=True)]
     closed = _CLOSING_TAG.match(tail, ends[-1]) if ends else None
-    return said, closed is not None and _HEDGE.match(tail, closed.end()) is not None
+    return said, _offered(tail, closed.end()) if closed else ()
 
 
 def _end_of_line(tail: str, start: int) -> int:
@@ -160,13 +174,15 @@ def _end_of_line(tail: str, start: int) -> int:
 
 def _core(line: str) -> str:
     """The formula or number of an answer line, without the words around it."""
-    line = line.strip().strip("*").strip()
-    formula, counted = _FORMULA.match(line), _NUMBER.match(line)
+    line = line.strip().strip("*`").strip()
+    formula, counted = FORMULA.match(line), NUMBER.match(line)
     first = formula or counted
     if first and _AND_MORE.match(line, first.end()):
         return line.rstrip(".")
-    if formula and (line[formula.end() :].lstrip("* ")[:1] in ("", ".") or _WORD.search(line, formula.end())):
-        return _inside(formula)
+    if first and is_denied(line, 0, first.end()):
+        return line
+    if formula and (line[formula.end() :].lstrip("* ")[:1] in ("", ".") or WORD.search(line, formula.end())):
+        return inside(formula)
     if counted and NO_UNIT.match(line, counted.end() + 1):
         return line.rstrip(".")
     if counted and _MORE_NUMBERS.match(line, counted.end()):
@@ -175,7 +191,7 @@ def _core(line: str) -> str:
         return counted[0].strip()
     if len(line) <= MAX_LINE_CHARS and not re.search(r"[a-z]{2,} [a-z]{2,} ", line):
         return line.rstrip(".")
-    return _last_said(line)[0]
+    return last_said(line)[0]
 
 
 def _number_in_front(line: str) -> str:
@@ -184,7 +200,7 @@ def _number_in_front(line: str) -> str:
     A number that is part of a calculation says none: `the answer is $7 - 2 =` a box.
     """
     line = line.strip().strip("*").strip()
-    found = _NUMBER.match(line)
+    found = NUMBER.match(line)
     if not found:
         return ""
     divided = found[0].find("/")
@@ -192,58 +208,12 @@ def _number_in_front(line: str) -> str:
     return "" if _GOES_ON.match(line, number_ends) else found[0].strip()
 
 
-def _is_bare(text: str) -> bool:
-    """Whether a text is only an answer: one line, no prose."""
-    plain = _COMMAND.sub(" ", text)
-    return len(text) <= MAX_LINE_CHARS and "\n" not in text and not (_WORD.search(plain) or _PROSE.search(plain))
-
-
 def _is_plain_answer(text: str) -> bool:
     """Whether a text could be meant as the answer: one value, no prose, no working."""
     value = _NAMED.sub("", text)
     return (
-        len(text) <= MAX_LINE_CHARS and "=" not in value and _SAYS.search(value) is not None and not _WORD.search(text)
+        len(text) <= MAX_LINE_CHARS and "=" not in value and _SAYS.search(value) is not None and not WORD.search(text)
     )
-
-
-def _last_said(text: str) -> tuple[str, str]:
-    """The answer of the last paragraph with a formula or number, and that paragraph: in bold, after `is`, or last."""
-    for paragraph in reversed(re.split(r"\n\s*\n", text[-4000:])):
-        bold = [match[1] for match in _BOLD.finditer(paragraph) if _VALUE.search(match[1])]
-        if bold:
-            return _value(bold[-1]), paragraph
-        stated = [match.end() for match in _STATES.finditer(paragraph)]
-        if stated and (listed := _FORMULAS.match(paragraph, stated[-1])):
-            said = [_right_side(_inside(formula)) for formula in _FORMULA.finditer(listed[0])]
-            return ", ".join(said), paragraph
-        if stated and (found := _NUMBER.match(paragraph, stated[-1])):
-            return found[0].strip(), paragraph
-        formulas = [found for found in _FORMULA.finditer(paragraph) if not _PROSE.search(_COMMAND.sub("", found[0]))]
-        if formulas:
-            return _right_side(_inside(formulas[-1])), paragraph
-        numbers = _NUMBER.findall(paragraph)
-        if numbers:
-            return numbers[-1].strip(), paragraph
-    choice = re.match(r"\s*\(?([A-J])[.):。](?!\w)", text)
-    return choice[1] if choice else text.strip() if _is_bare(text.strip()) else "", ""
-
-
-def _value(bold: str) -> str:
-    formula = _FORMULA.search(bold)
-    if formula:
-        return _right_side(_inside(formula))
-    numbers = _NUMBER.findall(bold)
-    return numbers[-1].strip() if numbers and _WORD.search(bold) else bold.strip(" .:")
-
-
-def _right_side(formula: str) -> str:
-    """The last side of a line of working."""
-    exact, _, _ = formula.partition(r"\approx") if "=" in formula else (formula, "", "")
-    return re.split(r"(?<![<>!:])=", exact)[-1].strip(" .,")
-
-
-def _inside(formula: re.Match[str]) -> str:
-    return next(group for group in formula.groups() if group is not None).strip()
 
 
 def _closed_boxes(tail: str) -> list[tuple[int, int]]:

@@ -25,6 +25,9 @@ MAX_POWERS = 16
 MAX_NUMERIC_EXPONENT = 1000
 """Of a number: the result is written out."""
 
+MAX_POWER_DIGITS = 4000
+"""Of a power of whole numbers, which may have a larger exponent: below Python's limit for writing a number out."""
+
 MAX_SYMBOLIC_EXPONENT = 12
 """Of a bracket: the result is expanded."""
 
@@ -62,7 +65,7 @@ _TEXT = re.compile(r"\\text ?\{[^{}]{0,40}\}")
 _UNREAD = re.compile(r"[^\x20-\x7e]|[\"#$?@`~]|(?<![a-zA-Z'])'|(?:(?<!\^)\d|[)\]]|(?<!\^\{\d)\})\s*_")
 """Characters, and subscripts after anything but a letter or a command, that math-verify drops."""
 
-_POWER = re.compile(r"(?P<base>[\w.)\]}])\s*(?:\^|\*\*)\s*")
+_POWER = re.compile(r"(?P<base>(?<![\d.])\d{1,6}|[\w.)\]}])\s*(?:\^|\*\*)\s*")
 _SMALL_POWER = re.compile(r"[a-zA-Z]\s*\^\s*(?:\{\s*[2-4]\s*\}|[2-4])(?!\d)")
 """Of one name: the only power allowed in an exponent, as in e^{-x^2}."""
 
@@ -159,6 +162,8 @@ def _powers_are_small(text: str) -> bool:
         if text[end:].lstrip("} ")[:1] == "^":
             return False
         limit = MAX_NUMERIC_EXPONENT if match["base"].isalnum() else MAX_SYMBOLIC_EXPONENT
+        if match["base"].isdigit() and exponent.strip("{} ").isdigit():
+            limit = max(limit, MAX_POWER_DIGITS // len(match["base"]))
         literals = _LITERAL.findall(exponent)
         if any(_too_large(literal, limit) for literal in literals):
             return False

@@ -22,23 +22,24 @@ from fail2fix.verify.latex_text import clean, words
 MAX_CHARS = 120
 """A longer text is not a number here, which keeps exact arithmetic cheap."""
 
-MAX_EXPONENT = 60
+MAX_EXPONENT = 400
 """Largest power of ten that is written out."""
 
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,3}(?: \d{3})+(?!\d)|\d+)"
 _DECIMAL = rf"(?:{_DIGITS}(?:\.\d*)?|\.\d+)"
 _REPEATING = re.compile(r"(\d*)\.(\d*)\\overline\{(\d+)\}")
 _FRACTION = re.compile(
-    rf"(?:(?P<whole>\d+)(?: ?(?=\\frac)| (?=\d+ ?/)))?(?:\\frac\{{(?P<n1>-?{_DECIMAL})\}}\{{(?P<d1>{_DECIMAL})\}}"
-    rf"|(?P<n2>{_DECIMAL}) ?/ ?(?P<d2>{_DECIMAL}))"
+    rf"(?:(?P<whole>\d+)(?: ?(?=\\frac)| (?=\d+ ?/)))?(?:\\frac\{{(?P<n1>-?{_DECIMAL})\}}\{{(?P<d1>-?{_DECIMAL})\}}"
+    rf"|(?P<n2>{_DECIMAL}) ?/ ?(?P<d2>-?{_DECIMAL}|\(-{_DECIMAL}\)))"
 )
 _SCIENTIFIC = re.compile(
-    rf"(?P<mantissa>{_DECIMAL})"
-    r"(?: ?(?:\\cdot|\*|x) ?10 ?\^ ?(?:\{(?P<e1>[+-]?\d+)\}|(?P<e2>\d))|[eE](?P<e3>[+-]?\d+))"
+    rf"(?:(?:(?P<mantissa>{_DECIMAL}) ?(?:\\cdot|\*|x) ?)?10 ?\^ ?(?:\{{(?P<e1>[+-]?\d+)\}}|(?P<e2>\d))"
+    rf"|(?P<before>{_DECIMAL})[eE](?P<e3>[+-]?\d+))"
 )
 _PLAIN = re.compile(_DECIMAL)
 _PERCENT = re.compile(r"%|percent(?:age)?(?: points?)?|pct")
 _DEGREES = re.compile(r"\^\\circ ?[CF]?")
+_ORDINAL = re.compile(r"\^ ?\{? ?(?:\\text ?\{ ?)?(st|nd|rd|th) ?\}{0,2}")
 _UNIT = re.compile(
     r"(?:[a-zA-Z]{2,}|[€£¥]|(?![a-zA-Z])[^\W\d_])(?:[a-zA-Z ./*-]|\^\{?\d\}?|(?![a-zA-Z])[^\W\d_](?! )){0,40}"
 )
@@ -109,7 +110,7 @@ def based(text: str) -> tuple[str, int] | None:
 
 
 def _with_tail(value: Fraction, reduced: bool, rest: str) -> Number | None:
-    """The number with its tail, which may only be a percent sign, degrees or a unit.
+    """The number with its tail, which may only be a percent sign, degrees, a unit, or the ending of an ordinal.
 
     A single letter is a unit only inside a text command: `5m` is five times m.
     """
@@ -119,10 +120,19 @@ def _with_tail(value: Fraction, reduced: bool, rest: str) -> Number | None:
     if _PERCENT.fullmatch(said):
         return Number(value, percent=True, reduced=reduced)
     if _DEGREES.fullmatch(said):
-        return Number(value, unit="^\\circ", reduced=reduced)
+        return Number(value, unit="degree", reduced=reduced)
+    if (ordinal := _ORDINAL.fullmatch(rest)) and ordinal[1] == _ending(value):
+        return Number(value)
     if (_TEXT_UNIT.fullmatch(rest) or _UNIT.fullmatch(said)) and not NO_UNIT.search(said):
         return Number(value, unit=units.name_of(said), reduced=reduced)
     return None
+
+
+def _ending(value: Fraction) -> str:
+    """The ending of an ordinal number: `12^{th}`, but `2^{th}` is a power."""
+    if value.denominator > 1:
+        return ""
+    return "th" if value % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(int(value % 10), "th")
 
 
 def _literal(text: str) -> tuple[Fraction, bool, int] | None:
@@ -137,7 +147,7 @@ def _literal(text: str) -> tuple[Fraction, bool, int] | None:
         exponent = int(match["e1"] or match["e2"] or match["e3"])
         if abs(exponent) > MAX_EXPONENT:
             return None
-        return _decimal(match["mantissa"]) * Fraction(10) ** exponent, True, match.end()
+        return _decimal(match["mantissa"] or match["before"] or "1") * Fraction(10) ** exponent, True, match.end()
     if match := _PLAIN.match(text):
         return _decimal(match[0]), True, match.end()
     return None
@@ -145,13 +155,13 @@ def _literal(text: str) -> tuple[Fraction, bool, int] | None:
 
 def _fraction(match: re.Match[str]) -> tuple[Fraction, bool, int] | None:
     numerator, denominator = (_decimal(match[f"{part}1"] or match[f"{part}2"]) for part in "nd")
-    if denominator == 0:
-        return None
     whole = int(match["whole"] or 0)
+    if denominator == 0 or (whole and denominator < 0):
+        return None
     integers = numerator.denominator == denominator.denominator == 1
     reduced = not integers or math.gcd(int(numerator), int(denominator)) == 1
     return whole + numerator / denominator, reduced, match.end()
 
 
 def _decimal(text: str) -> Fraction:
-    return Fraction(text.replace(",", "").replace(" ", "") or "0")
+    return Fraction(re.sub("[, ()]", "", text) or "0")

@@ -13,12 +13,16 @@ import re
 import unicodedata
 from functools import lru_cache
 
+MAX_CHARS = 1000
+"""Commands of a longer text keep their arguments as they are."""
+
 _SUPERSCRIPTS = str.maketrans({c: f"^{n}" for n, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")})
 _SIGNS = str.maketrans(
     {
         "−": "-", "–": "-", "—": "-", "×": r"\times ", "⋅": r"\cdot ", "·": r"\cdot ", "÷": "/", "∕": "/", "⁄": "/",
         "π": r"\pi ", "∞": r"\infty ", "≤": r"\leq ", "≥": r"\geq ", "≠": r"\neq ", "≈": r"\approx ", "±": r"\pm ",
-        "∪": r"\cup ", "∈": r"\in ", "√": r"\sqrt ", "°": r"^\circ ", "’": "'", "，": ",", "。": ".", "：": ":",
+        "∪": r"\cup ", "∈": r"\in ", "ℝ": r"\mathbb{R}", "∅": r"\emptyset ",
+        "∀": r"\forall ", "°": r"^\circ ", "’": "'", "，": ",", "、": ",", "。": ".", "：": ":",
         "…": r"\ldots ", "‥": r"\ldots ", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u200b": "", "\u2060": "",
         "\ufeff": "",
         "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "θ": r"\theta ", "λ": r"\lambda ", "μ": r"\mu ",
@@ -26,23 +30,45 @@ _SIGNS = str.maketrans(
     }
 )  # fmt: skip
 
+_GREEK = "alpha|beta|gamma|delta|theta|lambda|mu|omega|sigma|rho|phi"
 _REWRITES = [
-    (re.compile(r"\\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle|limits|boldsymbol|mathbf|bm)(?![a-zA-Z])"), ""),
-    (re.compile(r"\\[dtc](frac|binom)(?![a-zA-Z])"), r"\\\1"),
-    (re.compile(r"\\varnothing(?![a-zA-Z])"), r"\\emptyset"),
-    (re.compile(r"(?<![a-zA-Z\\])sqrt ?\(([^(){}]{1,40})\)"), r"\\sqrt{\1}"),
+    # Control characters of a text that was read as a string literal: \frac, \beta, \text, \right.
+    (re.compile(r"\x0c(?=[a-z])"), r"\\f"),
+    (re.compile(r"\x08(?=[a-z])"), r"\\b"),
+    (re.compile(r"\t(?=(?:ext|heta|imes|an|au|o|riangle)(?![a-z])|extcirc)"), r"\\t"),
+    (re.compile(r"\r(?=(?:ight|ho|angle)(?![a-z]))"), r"\\r"),
+    (re.compile(r"<sup>([^<>]{1,40})</sup>"), r"^{\1}"),
+    (re.compile(r"<sub>([^<>]{1,40})</sub>"), r"_{\1}"),
+    # How a formula looks says nothing.
+    (re.compile(r"\\(?:text)?color(?:box)?\s?(?:\[[a-zA-Z]*\])?\s?\{[^{}]*\}"), ""),
+    (re.compile(r"\\(?:[hv]space|[hv]?phantom|label)\*?\s?\{[^{}]*\}"), ""),
+    (
+        re.compile(
+            r"\\(?:left|right|middle|[bB]igg?[lr]?|(?:display|text|script)style|(?:no)?limits|boldsymbol|math(?:bf|it|sf|tt)"
+            r"|bm|pmb|bf|it|sf|underline|emph|large|Large|LARGE|huge|Huge|small|normalsize|mathstrut|hfill)(?![a-zA-Z])"
+        ),
+        "",
+    ),
     (re.compile(r"\\(?:mbox|textbf|textit|textnormal|textrm|textup|mathrm|operatorname|rm)\s*(?=\{)"), r"\\text"),
+    (re.compile(r"\\rm(?![a-zA-Z])"), ""),
+    (re.compile(r"\\(?:[dtc]frac|nicefrac|sfrac)(?![a-zA-Z])"), r"\\frac"),
+    (re.compile(r"\\[dt]binom(?![a-zA-Z])"), r"\\binom"),
+    (re.compile(r"\\varnothing(?![a-zA-Z])"), r"\\emptyset"),
     (re.compile(r"\s?\{ ?, ?\}\s?|,\s?\\!\s?"), ","),
     (re.compile(r"\\!|\\?\""), ""),
-    (re.compile(r"\\[,;: ]|\\q?quad|(?<!\\)~"), " "),
+    (re.compile(r"\\[,;:> ]|\\q?quad|\\(?:en|thin)?space(?![a-zA-Z])|(?<!\\)~"), " "),
     (re.compile(r"\\(?:\(|\)|\[|\])|(?<!\\)\$"), " "),
+    (
+        re.compile(r"\\\$ ?(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?![\d.,]*\d| ?[\w\\(^/{*+-])"),
+        r"\1\\text{ dollars}",
+    ),
     (re.compile(r"\\\$"), ""),
     (re.compile(r"\\%"), "%"),
     (re.compile(r"\\lbrace(?![a-zA-Z])"), r"\\{"),
     (re.compile(r"\\rbrace(?![a-zA-Z])"), r"\\}"),
     (re.compile(r"\\le(?![a-zA-Z])|<=|\\leqslant(?![a-zA-Z])"), r"\\leq"),
     (re.compile(r"\\ge(?![a-zA-Z])|>=|\\geqslant(?![a-zA-Z])"), r"\\geq"),
-    (re.compile(r"\\not\s*(?:=|\\eq(?![a-zA-Z]))|\\ne(?![a-zA-Z])|!="), r"\\neq"),
+    (re.compile(r"\\not\s*(?:=|\\eq(?![a-zA-Z]))|\\ne(?![a-zA-Z])|(?<![\d)])!="), r"\\neq"),
     (re.compile(r"\\not\s*\\in(?![a-zA-Z])"), r"\\notin"),
     (re.compile(r"\\not\s*\\equiv(?![a-zA-Z])"), r"\\nequiv"),
     (re.compile(r"\\not\s*<"), r"\\nless "),
@@ -50,27 +76,42 @@ _REWRITES = [
     (re.compile(r"\\lt(?![a-zA-Z])"), "<"),
     (re.compile(r"\\gt(?![a-zA-Z])"), ">"),
     (re.compile(r"\\(?:ast|times|cdot)(?![a-zA-Z])"), r"\\cdot"),
-    (re.compile(r"\^\s?\{\s?\\circ\s?\}|\\degree(?![a-zA-Z])"), r"^\\circ"),
+    (
+        re.compile(r"\^\s?\{\s?\\circ\s?\}|\\degree(?![a-zA-Z])|\^\s?\\text(?:circ|degree)|(?<=\d)\^(?:o\b|\{o\})"),
+        r"^\\circ",
+    ),
+    (re.compile(r"(?<=[a-zA-Z])\^\s?(?:\{\s?\\prime\s?\}|\\prime(?![a-zA-Z]))"), "'"),
     (re.compile(r"\+\s?\\infty"), r"\\infty"),
-    # \frac12, \frac1{2}, \frac{1}2 and \sqrt3
-    (re.compile(r"\\frac\s*([0-9])\s*([0-9])"), r"\\frac{\1}{\2}"),
-    (re.compile(r"\\frac\s*([0-9])\s*\{"), r"\\frac{\1}{"),
-    (re.compile(r"\\frac\s?\{([^{}]{1,40})\}\s*([0-9])"), r"\\frac{\1}{\2}"),
-    (re.compile(r"\\sqrt\s*([0-9a-zA-Z])"), r"\\sqrt{\1}"),
+    # Mathematics in plain words.
+    (re.compile(r"(?:√|(?<![a-zA-Z\\])sqrt)\s?(\d+(?:\.\d+)?)"), r"\\sqrt{\1}"),
+    (re.compile(r"√|(?<![a-zA-Z\\])sqrt(?![a-zA-Z])"), r"\\sqrt "),
+    (re.compile(rf"(?<![a-zA-Z\\])(pi|{_GREEK}|ln|log|sin|cos|tan|cot|arc(?:sin|cos|tan))(?![a-zA-Z])"), r"\\\1 "),
+    (re.compile(r"(?<![a-zA-Z\\])exp ?(?=\()"), r"\\exp"),
+    (re.compile(r"(?<![a-zA-Z\\])(?:infinity|infty)(?![a-zA-Z])"), r"\\infty"),
+    (re.compile(r"\*\*"), "^"),
+    (re.compile(r"\^ ?\(([^(){}]{1,40})\)"), r"^{\1}"),
+    (re.compile(r"([_^]) ?(\d{2,}|-\d+)"), r"\1{\2}"),
     # A backslash before a digit means nothing in LaTeX.
     (re.compile(r"\\(?=[0-9])"), ""),
     (re.compile(r"_\s?\{\s?\\text\s?\{\s?(\w{1,20})\s?\}\s?\}"), r"_{\1}"),
     (re.compile(r"\s+"), " "),
+    (re.compile(r"\^ ?\Z"), ""),
 ]
 _TEXT = re.compile(r"\\text\s?\{([^{}]*)\}")
+_INFIX = re.compile(r"\\(over|choose)(?![a-zA-Z])")
+_TAKES_ARGUMENTS = re.compile(r"\\(?:(frac|binom|exp)(?![a-zA-Z])|sqrt(?![a-zA-Z])\s?(?:\[[^][{}]*\])?)\s?")
+_ARGUMENT = re.compile(r"\s?(?P<said>(?P<open>[{(])|\\[a-zA-Z]+(?:\{[^{}]*\}){0,2}|[0-9a-zA-Z])")
+_CIRCLED = re.compile("[①-⑳](?!=)")
+_QUOTED = re.compile(r"([\"'`])(.+)\1")
 _SCRIPT = re.compile(r"([_^])([0-9a-zA-Z])(?![0-9a-zA-Z])")
+_BLANK = re.compile(r"\s(?!(?<=\d\s)\d)")
 _SEPARATES = re.compile(r"[,;]|(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])")
 _OUTER = " .,;:"
 _ROW = "\x00"
 _ESCAPED = re.compile(r"\\\\(?=[a-zA-Z{}])")
 
 
-_PLAIN = re.compile(r"(?!.*sqrt)[0-9a-zA-Z .,:;/+*()\[\]^=-]*")
+_PLAIN = re.compile(r"(?!.*(?:[a-zA-Z]{2}|\*\*|\^))[0-9a-zA-Z .,:;/+*()\[\]=-]*")
 """Text that no rewrite changes."""
 
 
@@ -79,6 +120,7 @@ def clean(text: str) -> str:
     """`text` in one spelling: readable LaTeX without math delimiters and outer punctuation."""
     if _PLAIN.fullmatch(text):
         return unwrapped(trimmed(re.sub(r" +", " ", text)))
+    text = _CIRCLED.sub(lambda found: f"{ord(found[0]) - ord('①') + 1},", text)
     text = text.translate(_SUPERSCRIPTS).translate(_SIGNS)
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
@@ -88,17 +130,77 @@ def clean(text: str) -> str:
     text = text.replace("\\\\", _ROW) if r"\begin" in text else _ESCAPED.sub(r"\\", text)
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
-    return unwrapped(trimmed(text.replace(_ROW, "\\\\")))
+    if len(text) <= MAX_CHARS:
+        text = _with_braces(_without_infixes(text))
+    quoted = _QUOTED.fullmatch(text.strip())
+    return unwrapped(trimmed((quoted[2] if quoted else text).replace(_ROW, "\\\\")))
+
+
+def _without_infixes(text: str) -> str:
+    r"""`{a \over b}` as `\frac{a}{b}`, and `\choose` as `\binom`."""
+    while infix := _INFIX.search(text):
+        start = _end_of_side(text, infix.start() - 1, -1) + 1
+        end = _end_of_side(text, infix.end(), 1)
+        sides = f"{{{text[start : infix.start()].strip()}}}{{{text[infix.end() : end].strip()}}}"
+        command = r"\frac" if infix[1] == "over" else r"\binom"
+        # Braces that only group the two sides go with the infix.
+        grouped = text[start - 1 : start] == "{" and text[start - 2 : start - 1] not in ("^", "_", "}", "]")
+        text = f"{text[: start - grouped]}{command}{sides}{text[end + grouped :]}"
+    return text
+
+
+def _end_of_side(text: str, place: int, step: int) -> int:
+    """The brace that closes the group around `place` in one direction, or the end of the text."""
+    depth = 0
+    while 0 <= place < len(text):
+        depth += ((text[place] == "{") - (text[place] == "}")) * step
+        if depth < 0:
+            return place
+        place += step
+    return place
+
+
+def _with_braces(text: str) -> str:
+    r"""Braces around the arguments of `\frac`, `\binom`, `\sqrt` and `\exp`: `\frac ab`, `\frac\pi2`, `\sqrt(3)`."""
+    for command in reversed(list(_TAKES_ARGUMENTS.finditer(text))):
+        place, arguments = command.end(), []
+        for _ in range(2 if command[1] in ("frac", "binom") else 1):
+            argument = _ARGUMENT.match(text, place)
+            if not argument:
+                break
+            end = argument.end()
+            if argument["open"]:
+                end = end_of_group(text, end - 1, *("{}" if argument["open"] == "{" else "()"))
+            inside = text[argument.start("said") : end]
+            arguments.append(unwrapped(inside[1:-1].strip()) if argument["open"] else inside)
+            place = end
+        else:
+            name = "e^" if command[1] == "exp" else command[0].rstrip()
+            text = text[: command.start()] + name + "".join(f"{{{one}}}" for one in arguments) + text[place:]
+    return text
 
 
 @lru_cache(maxsize=16_384)
 def key(text: str) -> str:
-    """Comparison key: `clean` without blanks and text commands, with one spelling of scripts."""
+    """Comparison key: `clean` without text commands and blanks, except between digits, with one spelling of scripts."""
     text = _TEXT.sub(r"\1", clean(text))
-    text = _SCRIPT.sub(r"\1{\2}", re.sub(r"\s", "", text)).replace(r"\cdot", "*")
+    text = _SCRIPT.sub(r"\1{\2}", _BLANK.sub("", text)).replace(r"\cdot", "*")
     text = trimmed(text)
     letters = text.strip("()")
-    return letters.lower() if len(letters) > 2 and letters.isalpha() else text
+    return letters.lower() if len(letters) > 2 and is_word(letters.lower()) else text
+
+
+def is_word(text: str) -> bool:
+    """Whether letters are a word or an order of letters, not a product of names.
+
+    >>> [is_word(text) for text in ("CAB", "HHT", "east", "no", "day", "abc", "mgh", "mM", "x")]
+    [True, True, True, True, True, False, False, False, False]
+    """
+    if not text.isalpha() or len(text) < 2:
+        return False
+    if set(text.lower()) & set("eiou") or text.isupper() or len(set(text)) < len(text) or len(text) > 5:
+        return True
+    return "a" in text and len(text) > 2 and "".join(sorted(text)) not in (text, text[::-1])
 
 
 def trimmed(text: str) -> str:

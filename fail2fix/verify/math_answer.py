@@ -9,18 +9,23 @@ Decisions:
 - Values are exact: 7.004 is not 7, .333 is not 1/3. A data set states a tolerance row by row (`gold`).
 - Computations are not done: a power, a sum of like terms, a product of two numbers, the root of a square is wrong
   (`4^2\pi-4\pi`, `3\sqrt{5}-\sqrt{5}`), unless the gold answer has the same kind.
+- Names keep their case. Words and orders of letters (`CAB`, `HTH`) are equal as text; `pqr` is a product.
+- A power of ten is a number (`10^6`). Small binomials, remainders and divisors of the gold answer are evaluated.
 - A number in a stated base equals the same digits in that base; the base may be left out, another one is wrong.
 - A chain of equations counts by its last side, and only if all sides agree: `x=6=7` is wrong, `\sqrt{12}=2\sqrt3` is
-  no hedge. A decimal after `\approx` illustrates; a whole number there must be near: `7\approx 8` is wrong.
+  no hedge. Working with names that nothing here evaluates (`\sum_k k = 55`) may stand before the last side.
+- A decimal after `\approx` illustrates; a whole number there must be near: `7\approx 8` is wrong.
 - A congruence names a class of numbers: `x\equiv 7\pmod{10}` is not an answer to 7.
-- The left side of an equation is only a name: negation, doubt or a second value in words (`\text{6 or }x=7`) is wrong.
-  If both answers name the value, the names agree (`f(x)` is y); named members of a tuple are in alphabetical order.
+- The left side of an equation is only a name or a sum of names (`m+n = 7`): negation, doubt or a second value in words
+  (`\text{6 or }x=7`) is wrong. If both answers name the value, the names agree (`f(x)` is y); named members of a tuple
+  are in alphabetical order.
 - Text that math-verify would not read never reaches it: it might retract the text before it.
-- A choice may be followed by its text; a remark that offers or denies something is wrong.
+- A choice may be followed by its text (`choice`); forms of one meaning are listed in `equivalence`.
 - Several values are a list: equal to a gold list with the same members in any order, to a tuple in its order.
 - `p%` is p (without a sign in the gold answer, the problem asks for percent); for a gold answer between 0 and 1 without
-  the sign it is only p/100.
-- A unit may be left out; another unit of length, mass or time, or another power or quotient of them, is wrong.
+  the sign it is only p/100. If only the gold answer has the sign, p and p/100 are right.
+- A unit may be left out; another unit of length, mass, time, angle or money, or another power or quotient of them, is
+  wrong.
 
 >>> judge(find_answer(r"So it is \boxed{\frac{1}{2}}."), "0.5")
 True
@@ -30,11 +35,13 @@ import re
 from collections.abc import Callable
 
 from fail2fix.verify import answer_form as form
-from fail2fix.verify import units
+from fail2fix.verify import equivalence, units
 from fail2fix.verify.answer_text import AnswerText, find_answer
+from fail2fix.verify.choice import same_choice
 from fail2fix.verify.cost import may_be_equal
-from fail2fix.verify.exact_number import HEDGE, Number, based, number
-from fail2fix.verify.latex_text import clean, key
+from fail2fix.verify.exact_number import Number, based, number
+from fail2fix.verify.finished import is_finished
+from fail2fix.verify.latex_text import clean, is_word, key
 from fail2fix.verify.numeric import differ, is_near
 
 Symbolic = Callable[[str, str], bool]
@@ -45,9 +52,8 @@ MAX_ANSWER_CHARS = 1000
 MAX_ITEMS = 64
 """A longer list is not compared by members."""
 
-_CHOICE = re.compile(r"\(?([A-J])\)?(?:[.:)]? (.*))?")
+_MARKS_OF_LETTERS = re.compile(r"[\s(){}]|\\(?:angle|triangle|overline)(?![a-zA-Z])")
 _OF_A_LETTER = re.compile(r"\([a-zA-Z]\)$")
-_OTHER_CHOICE = re.compile(r"\b[A-HJ]\b|\b(?:or|and) \(?I\b|^and\b|\b(?:is|are)(?: also)?\Z")
 
 
 class Undecided(Exception):
@@ -94,14 +100,9 @@ def _same(gold: str, pred: str, symbolic: Symbolic) -> bool:
     if digits := based(gold):
         # The base may be left out.
         return all((based(side) or (side, digits[1])) == digits for side in values(pred) or [""])
-    if choice := re.fullmatch(r"([A-J])|\(([A-J])\).{0,80}", form.words(gold)):
-        named = _CHOICE.fullmatch(form.words(pred))
-        return (
-            named is not None
-            and named[1] == (choice[1] or choice[2])
-            and not _OTHER_CHOICE.search(re.sub(rf"\b{named[1]}\b", "", named[2] or "").strip())
-            and not HEDGE.search(re.sub(r"\band\b", "", named[2] or "", flags=re.IGNORECASE))
-        )
+    chosen = same_choice(form.words(gold), form.words(pred))
+    if chosen is not None:
+        return chosen
     return _same_form(gold, pred, symbolic)
 
 
@@ -111,12 +112,14 @@ def _same_number(gold: Number, pred: str, symbolic: Symbolic) -> bool:
     found = number(last)
     if found is None or not _equals(gold, found):
         return False
-    return all(_agrees(side, last, found, symbolic) for side in before)
+    return all(_agrees(equivalence.evaluated(side), last, found, symbolic) for side in before)
 
 
 def _equals(gold: Number, found: Number) -> bool:
     if (gold.reduced and not found.reduced) or units.different(gold.unit, found.unit):
         return False
+    if gold.percent and not found.percent:
+        return found.value in (gold.value, gold.value / 100)
     as_share = found.percent and not gold.percent and 0 < gold.value < 1
     return found.value == (100 * gold.value if as_share else gold.value)
 
@@ -124,8 +127,10 @@ def _equals(gold: Number, found: Number) -> bool:
 def _agrees(side: str, last: str, found: Number, symbolic: Symbolic) -> bool:
     """Whether an earlier side of a chain has the last side's value: as a number, or as working to evaluate."""
     value = number(side)
+    if value is not None:
+        return value.value == found.value
     # The working before the answer may be unfinished, so it takes the gold answer's place.
-    return value.value == found.value if value is not None else symbolic(side, last)
+    return form.is_unreadable_working(side) or symbolic(side, last)
 
 
 def values(pred: str) -> list[str]:
@@ -140,7 +145,7 @@ def values(pred: str) -> list[str]:
         *sides, approximation = sides
         if not sides or not _is_rounded(sides[-1], approximation):
             return []
-    if len(sides) > 1 and (form.is_name(sides[0]) or (len(sides) == 2 and form.is_term(sides[0]))):
+    if len(sides) > 1 and (form.is_name(sides[0]) or form.is_term(sides[0])):
         sides = sides[1:]
     return sides
 
@@ -159,11 +164,20 @@ def _is_rounded(exact: str, approximation: str) -> bool:
 
 def _same_form(gold: str, pred: str, symbolic: Symbolic) -> bool:
     """Compare lists, tuples, sets, unions and intervals by members, the rest as expressions."""
-    gold, pred = form.unqualified(gold), form.unqualified(pred)
+    equation = gold
+    if form.is_approximate(gold):
+        gold = (values(gold) or [gold])[-1]  # the exact value is the answer
+    (gold, _, range_of_gold), (pred, letter, range_of_pred) = map(equivalence.without_remark, (gold, pred))
+    if range_of_gold and range_of_pred and range_of_gold != range_of_pred:
+        return False
+    pred = equivalence.renamed(gold, pred, letter)
     if not _is_equation(gold) and not _is_equation(pred):
         if _named_apart(gold, pred):
             return False
         gold, pred = _unnamed(gold), _unnamed(pred)
+    gold, pred = equivalence.plain_set(gold), equivalence.plain_set(pred)
+    if form.bracketed(gold) or form.bracketed(pred):
+        gold, pred = equivalence.as_tuple(gold), equivalence.as_tuple(pred)
     if key(gold) == key(pred):
         return True
     gold_parts, pred_parts = form.union(gold), form.union(pred)
@@ -176,7 +190,19 @@ def _same_form(gold: str, pred: str, symbolic: Symbolic) -> bool:
         return False  # an interval is no list of its ends
     if gold_group and pred_group and (len(gold_group[1]) > 1 or gold_group[0] == "{"):
         return _same_groups(gold_group, pred_group, symbolic)
-    return _same_lists(gold, pred, symbolic)
+    return _same_lists(gold, pred, symbolic) or _solves(equation, pred, symbolic)
+
+
+def _solves(equation: str, pred: str, symbolic: Symbolic) -> bool:
+    """Whether `pred` is the one letter of an equation that it lacks: `\\frac{6}{x}` is y in `xy = 6`."""
+    sides = form.sides(equation)
+    if len(sides) != 2 or len(form.sides(pred)) != 1 or not is_finished(pred, equation):
+        return False
+    # The right side of `name = value` has been compared; `xy` may be a product.
+    if form.is_name(sides[0]) and (len(sides[0]) == 1 or not sides[0].isalpha() or is_word(sides[0])):
+        return False
+    solved = equivalence.solved_for(equation, pred)
+    return solved is not None and symbolic(*solved)
 
 
 def _is_half_open(group: tuple[str, list[str], str] | None) -> bool:
@@ -185,22 +211,23 @@ def _is_half_open(group: tuple[str, list[str], str] | None) -> bool:
 
 def _same_groups(gold: tuple[str, list[str], str], pred: tuple[str, list[str], str], symbolic: Symbolic) -> bool:
     if "{" in (gold[0], pred[0]):
-        return gold[0] == pred[0] and _same_members(gold[1], pred[1], symbolic)
+        return gold[0] == pred[0] and _same_members(_expanded(gold[1]), _expanded(pred[1]), symbolic)
     return (gold[0], gold[2]) == (pred[0], pred[2]) and _same_in_order(gold[1], pred[1], symbolic)
 
 
 def _same_lists(gold: str, pred: str, symbolic: Symbolic) -> bool:
     """Compare lists in any order; if one has brackets around all of it, the order counts."""
     golds, preds = form.items(gold), form.items(pred)
-    if len(_expanded(golds)) == len(_expanded(preds)) == 1:
-        return _same_expression(golds[0], preds[0], symbolic)
-    for members, other, text in ((golds, preds, gold), (preds, golds, pred)):
+    all_golds, all_preds = _expanded(golds), _expanded(preds)
+    for members, other, text in ((golds, all_preds, gold), (preds, all_golds, pred)):
         group = form.bracketed(text) if len(members) == 1 else None
-        if group and len(group[1]) == len(other):
-            ordered = group[0] == "("
-            pair = (group[1], other) if members is golds else (other, group[1])
-            return (_same_in_order if ordered else _same_members)(*pair, symbolic)
-    return _same_members(_expanded(golds), _expanded(preds), symbolic)
+        inside = group[1] if group and group[0] == "(" else _expanded(group[1]) if group else []
+        if group and len(inside) == len(other) and not (group[0] == "(" and r"\pm" in text):
+            pair = (inside, other) if members is golds else (other, inside)
+            return (_same_in_order if group[0] == "(" else _same_members)(*pair, symbolic)
+    if len(all_golds) == len(all_preds) == 1:
+        return _same_expression(golds[0], preds[0], symbolic)
+    return _same_members(all_golds, all_preds, symbolic)
 
 
 def _expanded(members: list[str]) -> list[str]:
@@ -240,6 +267,8 @@ def _distinct(members: list[str]) -> list[str]:
 
 
 def _same_member(gold: str, pred: str, symbolic: Symbolic) -> bool:
+    gold, (pred, letter, _) = equivalence.without_remark(gold)[0], equivalence.without_remark(pred)
+    pred = equivalence.renamed(gold, pred, letter)
     return not _named_apart(gold, pred) and _same(_unnamed(gold), _unnamed(pred), symbolic)
 
 
@@ -276,16 +305,40 @@ def _unnamed(text: str) -> str:
 
 
 def _same_expression(gold: str, pred: str, symbolic: Symbolic) -> bool:
-    if (":" in gold) != (":" in pred):
-        return False
-    pred_sides = form.sides(pred)
-    if len(form.sides(gold)) == 1 and len(pred_sides) > 1:
-        if len(pred_sides) == 2 and not form.is_approximate(pred) and not form.is_constant(pred_sides[0]):
+    if is_word(_MARKS_OF_LETTERS.sub("", form.words(gold))):
+        return key(re.sub("[{}]", "", gold)) == key(re.sub("[{}]", "", pred))
+    if ":" in gold or ":" in pred:
+        return _same_ratio(gold, pred, symbolic)
+    plain = equivalence.evaluated(gold)
+    if plain != gold:
+        return _same(plain, equivalence.evaluated(pred), symbolic)
+    gold_sides, pred_sides = form.sides(gold), form.sides(pred)
+    if len(gold_sides) == 1 and len(pred_sides) > 1:
+        label = form.is_term(pred_sides[0]) and not set.intersection(*map(equivalence.letters, pred_sides))
+        is_working = label or form.is_constant(pred_sides[0]) or form.is_unreadable_working(pred_sides[0])
+        if len(pred_sides) == 2 and not form.is_approximate(pred) and not is_working:
             return False  # an equation is not an expression
         *before, last = values(pred) or [""]
-        return _same(gold, last, symbolic) and all(_same(s, last, symbolic) for s in before if not form.is_name(s))
+        return _same(gold, last, symbolic) and all(_leads_to(side, last, symbolic) for side in before)
     (gold, gold_unit), (pred, pred_unit) = units.split(gold, trusted=True), units.split(pred)
     return not units.different(gold_unit, pred_unit) and symbolic(gold, pred)
+
+
+def _same_ratio(gold: str, pred: str, symbolic: Symbolic) -> bool:
+    """Compare a ratio with a ratio or fraction; a longer ratio term by term."""
+    fractions = equivalence.as_fraction(gold), equivalence.as_fraction(pred)
+    if fractions[0] != gold:
+        return not re.search("[:%]", fractions[1]) and _same(*fractions, symbolic)
+    golds, preds = gold.split(":"), pred.split(":")
+    return len(golds) == len(preds) > 2 and _same_in_order(golds, preds, symbolic)
+
+
+def _leads_to(side: str, last: str, symbolic: Symbolic) -> bool:
+    """Whether a side of a chain may stand before its last one: a name, unreadable working, or an equal value."""
+    if form.is_name(side) or form.is_unreadable_working(side):
+        return True
+    # The working may be unfinished, so it takes the gold answer's place.
+    return _same(equivalence.evaluated(side), last, symbolic)
 
 
 def _undecided(gold: str, pred: str) -> bool:

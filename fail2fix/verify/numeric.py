@@ -34,7 +34,7 @@ _TOKEN = re.compile(
 _MIXED = re.compile(r"\d\s*\\frac\s*\{\d+\}\s*\{\d+\}|\d\s+\d|'|\*\*|(?<![\\a-zA-Z])[a-zA-Z]{3,}")
 """Mixed numbers, adjacent numbers and words, which are ambiguous here."""
 
-_NAME = re.compile(r"[a-z]|\\(?!(?:frac|sqrt|pi|cdot|sin|cos|tan|ln|exp)\Z)[a-z]")
+_NAME = re.compile(r"[a-zA-Z]|\\(?!(?:frac|sqrt|pi|cdot|sin|cos|tan|ln|exp)\Z)[a-z]")
 _FUNCTIONS = {r"\sin": cmath.sin, r"\cos": cmath.cos, r"\tan": cmath.tan, r"\ln": cmath.log, r"\exp": cmath.exp}
 _CONSTANTS = {"e": math.e, "i": 1j, r"\pi": math.pi}
 
@@ -70,13 +70,13 @@ def _differ_at(tokens: list[list[str]], names: list[str], point: float) -> bool:
 
 
 def _tokens(text: str) -> list[str]:
-    """The tokens, names in lower case as the symbolic rung reads them."""
+    """The tokens, names without the braces around a subscript."""
     if len(text) > MAX_CHARS or _MIXED.search(text):
         raise _NoValue
     found = list(_TOKEN.finditer(text))
     if "".join(match[0] for match in found) != text.rstrip():
         raise _NoValue
-    return [(match["number"] or match["name"] or match["other"]).lower() for match in found]
+    return [match["number"] or re.sub("[{}]", "", match["name"] or "") or match["other"] for match in found]
 
 
 class _Reader:

@@ -14,17 +14,24 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TypeAlias
 
-from latex2sympy2_extended.latex2sympy2 import _Latex2Sympy
-from math_verify import LatexExtractionConfig, parse, verify
-from sympy import Basic, Expr, Float, MatrixBase, Rational, Symbol
+from latex2sympy2_extended.latex2sympy2 import ConversionConfig, _Latex2Sympy, latex2sympy
+from latex2sympy2_extended.math_normalization import NormalizationConfig, normalize_latex
+from math_verify import verify
+from math_verify.grader import should_treat_as_complex
+from sympy import Basic, Eq, Expr, Float, MatrixBase, Rational, Symbol, cancel, solve
 
 from fail2fix.verify.cost import may_be_equal
 
 Reading: TypeAlias = Basic | MatrixBase
 
-LATEX = LatexExtractionConfig(boxed_match_priority=0)
+_NORMAL = NormalizationConfig(basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none")
+"""Units are taken off by `units`: the parser's own list would take the last letter of `m+n` or `\\cos 3t`."""
 
+_CASE_KEPT = ConversionConfig(lowercase_symbols=False)
 _DEGREES = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*\^\s*\\circ")
+_PRIMES = re.compile(r"(?<=[a-zA-Z])'+")
+_MISREAD = re.compile(r"\\?(gamma|I)(?![a-zA-Z_])")
+"""Names that the parser takes for the gamma function and the imaginary unit."""
 
 _LITERAL = re.compile(r"\d*\.?\d*(?:[eE][+-]?\d{1,3})?")
 
@@ -48,13 +55,25 @@ def equal(gold: str, pred: str) -> bool:
         if not may_be_equal(gold, pred):
             return False
         one, two = _read(gold), _read(pred)
-        if not one or not two or _differ(one[0], two[0]):
+        if isinstance(one, Symbol) or isinstance(two, Symbol):
+            return isinstance(one, Symbol) and isinstance(two, Symbol) and one.name == two.name
+        if isinstance(one, Eq) and isinstance(two, Eq) and not _may_be_one_equation(one, two):
             return False
-        return bool(verify(list(one), list(two), timeout_seconds=None))
+        return not _differ(one, two) and bool(verify(one, two, timeout_seconds=None))
     except MemoryError:
         raise
     except Exception:
         return False
+
+
+def _may_be_one_equation(one: Eq, two: Eq) -> bool:
+    """False for equations that only agree in having no solution: `verify` takes their empty lists as equal."""
+    if one.free_symbols != two.free_symbols:
+        return False
+    sides = (one.lhs, two.lhs), (one.rhs, two.rhs)
+    if not one.free_symbols or not all(isinstance(side, Expr) for pair in sides for side in pair):
+        return not any(_differ(*pair) for pair in sides)
+    return bool(cancel((one.lhs - one.rhs) / (two.lhs - two.rhs)).is_number or solve(one, *one.free_symbols))
 
 
 def _exact_number(_: object, text: str) -> Rational:
@@ -69,11 +88,13 @@ _Latex2Sympy.parse_number = _exact_number
 
 
 @lru_cache(maxsize=4096)
-def _read(text: str) -> tuple[Reading, ...]:
-    """math-verify's readings of a text, without the matched string."""
-    radians = _DEGREES.sub(r"\\frac{\1\\pi}{180}", text)
-    parsed = parse(rf"\boxed{{{radians}}}", [LATEX], parsing_timeout=None)
-    return tuple(reading for reading in parsed if not isinstance(reading, str))
+def _read(text: str) -> Reading:
+    """The library's reading of a text, in which names keep their case and primes are part of a name."""
+    text = _DEGREES.sub(r"\\frac{\1\\pi}{180}", text)
+    text = _PRIMES.sub(lambda primes: f"_{{{'prime' * len(primes[0])}}}", text)
+    text = normalize_latex(_MISREAD.sub(r"N_{\1}", text), _NORMAL)
+    real = not should_treat_as_complex(text)
+    return latex2sympy(text, is_real=real, normalization_config=None, conversion_config=_CASE_KEPT)
 
 
 def _differ(gold: Reading, pred: Reading) -> bool:

@@ -1,4 +1,4 @@
-r"""Units of length, mass and time after a value: known ones may be left out, but not confused.
+r"""Units of length, mass, time, angle and money after a value: known ones may be left out, but not confused.
 
 Knows: names of units. Must not know: values, what an answer is.
 
@@ -13,10 +13,10 @@ import re
 _SPELLINGS = """
     m meter metre | cm centimeter centimetre | mm millimeter millimetre | km kilometer kilometre | in inch inche
     ft feet foot | yd yard | mi mile | kg kilogram | g gram | mg | lb pound | oz ounce | s sec second | min minute
-    h hr hour | day | week | year
+    h hr hour | day | week | year | degree deg circ | radian rad | dollar usd | cent | l liter litre | ml milliliter
 """
 _UNITS = {name: group.split()[0] for group in re.split(r"[|\n]", _SPELLINGS) for name in group.split()}
-_UNIT_WORDS = frozenset({"square", "cubic", "unit", "degree", "radian", "dollar", "cent", "per", "sq", "cu"})
+_UNIT_WORDS = frozenset({"square", "cubic", "unit", "per", "sq", "cu"})
 _POWER_WORDS = re.compile(r"(?:(square|sq)|cubic|cu)(?=[a-z])")
 _BEHIND = re.compile(
     r"(?:\s*\\text ?\{ ?(?P<text>(?:[a-zA-Z./ -]|\^\d){1,40})\}"

@@ -1,6 +1,9 @@
+import re
+
 import pytest
 
-from fail2fix.verify.answer_text import MAX_RESPONSE_CHARS, find_answer
+from fail2fix.verify.answer_text import MAX_RESPONSE_CHARS, ChannelName, find_answer
+from tests.verify.checks import check
 
 BOXES = [
     (r"\boxed{12}", "12"),
@@ -87,11 +90,91 @@ def test_working_that_ends_in_the_box_is_no_other_answer() -> None:
         assert find_answer(f"So the answer is {other}").others != ()
 
 
-def test_a_second_answer_behind_the_first_is_a_hedge() -> None:
-    assert find_answer(r"\boxed{7} or 8").hedged
-    assert find_answer(r"\boxed{7}, or maybe 8").hedged
-    assert not find_answer(r"\boxed{7} or so I believe.").hedged
-    assert not find_answer(r"\boxed{7}").hedged
+@pytest.mark.parametrize("channel", ["auto", "boxed"])
+def test_a_value_offered_behind_the_box_is_another_answer(channel: ChannelName) -> None:
+    assert find_answer(r"\boxed{7} or 8", channel).others == ("8",)
+    assert find_answer(r"\boxed{7}, or maybe -8", channel).others == ("-8",)
+    assert find_answer(r"$\boxed{7}$ or $x^2$", channel).others == ("$x^2$",)
+    assert find_answer(r"\boxed{7} or so I believe.", channel).others == ()
+    assert find_answer(r"\boxed{7}. Alternatively, we solve the equation $x+1=8$.", channel).others == ()
+    assert find_answer(r"\boxed{7}, alternatively $8$", channel).others == ("$8$",)
+    assert find_answer(r"\boxed{7}", channel).others == ()
+    assert check(r"So \boxed{\frac12}, or $0.5$ if you like.", "0.5").correct
+
+
+WORKING = (
+    "The answer is 4 for the first part.\nThen",
+    "#### 2 cases\n",
+    "A student claims that the answer is 9, but the sum is",
+    "If Bob's answer is 3, then Ann's answer is 8. Hence",
+    "<answer>3</answer> was my first try.\n",
+)
+
+
+@pytest.mark.parametrize("working", WORKING)
+def test_what_the_working_says_does_not_count_where_the_box_is_declared(working: str) -> None:
+    assert find_answer(rf"{working} \boxed{{7}}", "boxed").others == ()
+
+
+def test_what_the_line_of_the_box_and_the_text_behind_it_say_counts() -> None:
+    for text in (r"The answer is 8, I think \boxed{7}", r"\boxed{7}" + "\nAnswer: 8", r"\boxed{7} #### 8"):
+        assert find_answer(text, "boxed").others == ("8",)
+
+
+THINKING = [
+    ("<think>\nAnswer: 9? No.\n</think>\n\n\\boxed{7}", "7"),
+    ("Maybe \\boxed{8}.</think>The answer is \\boxed{7}.", "7"),
+    ("[THINK]Or \\boxed{8}[/THINK]\\boxed{7}", "7"),
+    ("<think>So \\boxed{7}", ""),
+    ("<think>So \\boxed{7}</think>I could not decide.", ""),
+    ("<seed:think>So \\boxed{7}, or", ""),
+]
+
+
+@pytest.mark.parametrize(("response", "text"), THINKING)
+def test_only_the_text_after_thinking_is_read(response: str, text: str) -> None:
+    answer = find_answer(response, "boxed")
+    assert (answer.text, answer.others) == (text, ())
+
+
+def test_a_box_without_braces_holds_a_number_or_a_letter() -> None:
+    for text in (r"$\boxed 2$", r"$x=\boxed2.$", r"\boxed{2}"):
+        assert find_answer(text, "boxed").text == "2"
+    assert find_answer(r"\boxed x", "boxed").text == "x"
+    assert find_answer(r"\boxed -2.5.", "boxed").text == "-2.5"
+
+
+@pytest.mark.parametrize("answer", ["`$13$`", "`13`", "**`13`**", "'13'", '"13"'])
+def test_marks_of_code_and_quotes_around_an_answer_say_nothing(answer: str) -> None:
+    assert check(f"So 6+7.\n\nAnswer: {answer}", "13").correct
+    assert not check(f"So 6+7.\n\nAnswer: {answer}", "12").correct
+
+
+NOT_13 = """
+the value is −13. | it is ±13 | it equals √13 | we get x^13 | so x ≠ 13 | Thus it is 13π | it is minus 13 | 13x
+so it is - 13 | it is negative 13 | it is 5 + 13 | we get 20 minus 13 | it is 2 × 13 | 13 million people
+it is 13 squared | so 5-13 | It is definitely not 13. | The value is at most 13 | Here y = 13 is not a solution.
+It is less than 13. | It isn't 13. | 13 is wrong. | we get 13 or more | It can't be 13
+**definitely not 13** | Answer: not 13 | it is not \\(13\\). | \\(13\\) is not possible.
+The answer is definitely not the number 13 | the ratio is 5:13 | x ≥ 13 | the cube root of 13 | it exceeds 13
+"""
+
+
+@pytest.mark.parametrize("text", re.split(r" \| |\n", NOT_13.strip()))
+def test_a_denied_bounded_or_signed_number_of_prose_is_another_answer(text: str) -> None:
+    assert not check(text, "13").correct
+
+
+THIRTEEN = """
+So there are 13 apples. | the total is 13! | x = 13 | The result is **13 apples in all** | so the area is 13 m²
+I got 13 (correct). | Therefore he needs 13 | The price is $13 | That makes 13, not 12, so he has 13.
+The sum under these conditions is **13**.
+"""
+
+
+@pytest.mark.parametrize("text", re.split(r" \| |\n", THIRTEEN.strip()))
+def test_a_number_of_prose_is_the_answer(text: str) -> None:
+    assert check(text, "13").correct
 
 
 def test_a_box_before_the_tail_is_not_seen() -> None:

@@ -35,8 +35,8 @@ def test_what_is_not_is_wrong(said: str) -> None:
 
 
 def test_two_near_answers_in_two_channels_are_right_and_a_far_one_is_not() -> None:
-    assert correct(r"Answer: 4.25" + "\n" + r"\boxed{4.2}", ABSOLUTE)
-    assert not correct(r"Answer: 5" + "\n" + r"\boxed{4.2}", ABSOLUTE)
+    assert correct(r"\boxed{4.2}" + "\nAnswer: 4.25", ABSOLUTE)
+    assert not correct(r"\boxed{4.2}" + "\nAnswer: 5", ABSOLUTE)
     assert not correct("no box: 4.2", ABSOLUTE)
 
 

@@ -7,7 +7,6 @@ Must not know: any one set.
 """
 
 import json
-import re
 
 from fail2fix.data.sets.spec import UnusableRowError
 from fail2fix.verify.answer_text import find_answer
@@ -15,8 +14,6 @@ from fail2fix.verify.exact_number import number
 
 TOLERANCE = 1e-4
 """Relative; as in Qwen2.5-Math's evaluation of Minerva, and in CriticBench's own scorer."""
-_BARE = re.compile(r"\\boxed\s*([0-9a-zA-Z])")
-r"""`\boxed 9`: TeX takes one character."""
 
 
 def boxed(solution: str) -> str:
@@ -25,7 +22,7 @@ def boxed(solution: str) -> str:
     Raises:
         UnusableRowError: there is no box, or it is empty.
     """
-    answer = find_answer(_BARE.sub(r"\\boxed{\1}", solution), "boxed").text
+    answer = find_answer(solution, "boxed").text
     if not answer:
         raise UnusableRowError("no boxed answer in its solution")
     return answer
