@@ -10,7 +10,11 @@ import re
 
 from fail2fix.verify.exact_number import HEDGE
 
-_CHOICE = re.compile(r"\(?(?P<letter>[A-J])(?:\)?[.:)] ?(?P<text>.*)|\)?(?P<remark> [a-zA-Z]{2}.*)?)")
+_CHOICE = re.compile(
+    r"\(?(?P<letter>[A-J])(?:\)?[.:)](?! *[+*/^=_]| *- |-) ?(?P<text>.*)|\)?(?P<remark> [a-zA-Z]{2}.*)?)"
+)
+"""A letter with a mark and its text, or with words: `(A) + 1` is an expression."""
+
 _OTHER_CHOICE = re.compile(
     r"(?:^|[,;:.(] ?|\b(?:or|and|n[eo]r|not|is|are|also|but|than|maybe|perhaps|either|neither|option|answer) )"
     r"\(?(?:A(?! [a-z])|[B-HJ])\b|\b(?:or|and) \(?I\b|^and\b|\b(?:is|are)(?: also)?\Z"
@@ -20,7 +24,7 @@ _TAKEN_BACK = re.compile(r"^\W*(?:or|but|unless|maybe|perhaps|possibly|alternati
 
 def same_choice(gold: str, pred: str) -> bool | None:
     """Whether two texts without commands choose one letter; None if the gold answer is no choice."""
-    choice = re.fullmatch(r"([A-J])|\(([A-J])\).{0,80}", gold)
+    choice = re.fullmatch(r"([A-J])|\(([A-J])\)(?! *[+*/^=_]| *- |-).{0,80}", gold)
     if not choice:
         return None
     named = _CHOICE.fullmatch(pred)
