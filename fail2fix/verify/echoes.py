@@ -19,7 +19,7 @@ import re
 from collections.abc import Collection, Iterator
 from functools import lru_cache
 
-from fail2fix.verify.answer_form import unqualified
+from fail2fix.verify.equivalence import without_remark
 from fail2fix.verify.exact_number import number
 from fail2fix.verify.latex_text import clean, key, words
 from fail2fix.verify.math_answer import values
@@ -80,7 +80,7 @@ def is_number(text: str) -> bool:
 
 
 def _values(text: str) -> list[str]:
-    text = unqualified(clean(text))
+    text = without_remark(clean(text))[0]
     return values(text) or [text]
 
 
