@@ -19,10 +19,10 @@ import re
 from collections.abc import Collection, Iterator
 from functools import lru_cache
 
+from fail2fix.verify.answer_form import is_name, sides
 from fail2fix.verify.equivalence import without_remark
 from fail2fix.verify.exact_number import number
 from fail2fix.verify.latex_text import clean, key, words
-from fail2fix.verify.math_answer import values
 
 MAX_PROBLEM_CHARS = 20_000
 MAX_EXPRESSIONS = 24
@@ -81,7 +81,8 @@ def is_number(text: str) -> bool:
 
 def _values(text: str) -> list[str]:
     text = without_remark(clean(text))[0]
-    return values(text) or [text]
+    found = sides(text)
+    return (found[1:] if len(found) > 1 and is_name(found[0]) else found) or [text]
 
 
 def is_choice(gold: str) -> bool:
