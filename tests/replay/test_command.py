@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fail2fix.method.errors import InputError
@@ -95,6 +96,8 @@ def test_a_changed_digit_is_refused(one_step: tuple[Path, str], data: st.DataObj
     folder, text = one_step
     place = data.draw(st.sampled_from([i for i, c in enumerate(text) if c.isdigit()]))
     changed_text = text[:place] + str((int(text[place]) + 1) % 10) + text[place + 1 :]
+    with suppress(json.JSONDecodeError):  # a number with a leading zero
+        assume(json.loads(changed_text) != json.loads(text))  # the last digit of a float may say nothing
     decisions_file(folder, 1).write_text(changed_text)
     with pytest.raises(InputError, match=r"1\.json"):
         read_decisions(folder)

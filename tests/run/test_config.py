@@ -218,6 +218,7 @@ def test_every_number_of_the_section_is_held_against_something() -> None:
         "run.root",
         "run.restart",
         "run.validate_on_stop",
+        "verifier.allow_echoes",
         "verifier.sources",
     }
     assert set(keys(Fail2FixConfig())) == known
