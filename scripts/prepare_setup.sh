@@ -37,7 +37,7 @@ organism() { # FAMILY STEPS options of the family
 case $NAME in
   arithmetic | two_digit | chain | sorting | programs) "$PYTHON" -m fail2fix.data.tasks.smollm2 "$SMOLLM2" ;;
   organism_latin) organism latin 500 --fewest 2 --most 7 ;;
-  organism_chain) organism chain 500 --steps 3 --longest 5 --low 1 --high 9 ;;
+  organism_chain) organism chain 600 --steps 4 --longest 6 --low 1 --high 9 --train 4096 ;;
   gsm8k | deepscaler | leetcode) # the model is the hub's
     [[ -f data/$NAME/train.parquet ]] || "$PYTHON" -m fail2fix.prepare "$NAME" --out data ;;
   *)
