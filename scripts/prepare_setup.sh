@@ -28,7 +28,7 @@ warm_up() { # MODEL DATA options. The template leaves out SmolLM2's system messa
 
 organism() { # FAMILY STEPS options of the family
   local data=data/organism_$1 words=configs/setup/organism_latin.yaml
-  "$PYTHON" -m "fail2fix.data.tasks.$1" "$data" --seed 0 --train 8192 --held-out 200 "${@:3}"
+  "$PYTHON" -m "fail2fix.data.tasks.$1" "$data" --seed 0 --train 8192 --held-out 500 "${@:3}"
   "$PYTHON" -m fail2fix.data.organism ".models/organism-random-$1" --data "$data" --corrections "$words"
   "$PYTHON" -m fail2fix.warmup --model ".models/organism-random-$1" --out ".models/organism-$1" --data "$data" --seed 0 \
     --corrections "$words" --steps "$2" --batch-size 64 --lr 2e-3 --schedule cosine --slips 0.5

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fail2fix.method.errors import reading
 from fail2fix.method.metrics import confirmed
 from fail2fix.method.shaping import same_answer
 from fail2fix.report.reading import NUMBER, TEXT, FieldType, Row, is_right, read_lines
@@ -87,7 +88,8 @@ def read_revisions(folder: Path, step: int, names: Sequence[str], rows: Sequence
     if not path.exists() or not once or not all("pred" in row for row in rows):
         return None
     groups = [list(group) for _, group in groupby(read_lines(path, FIELDS), key=lambda line: line["place"])]
-    problems = {names[int(group[0]["place"])]: _counts(group) for group in groups if not all(map(_failed, group))}
+    with reading(f"{path}: names a place outside of the validation set", IndexError, hint="run the run again"):
+        problems = {names[int(group[0]["place"])]: _counts(group) for group in groups if not all(map(_failed, group))}
     if not problems:
         return None
     majority = {

@@ -325,12 +325,12 @@ class Fail2FixTrainer(TrainingLoop):
             taken=read.by_group(read.taken) if self.settings.risk.beyond_broken else None,
         )
         kept = ~read.excluded
-        values, flat = np.zeros(groups.plain.shape), np.ones(len(kept), dtype=bool)
+        taught, values, flat = groups.kept(kept), np.zeros(groups.plain.shape), np.ones(len(kept), dtype=bool)
         if kept.any():
-            result = self.estimate(groups.kept(kept), rule)
+            result = self.estimate(taught, rule)
             values[kept], flat[kept] = result.values, result.zero_variance
         step.metrics["fail2fix/correction/advantage_max"] = float(np.abs(values).max())
-        step.metrics["fail2fix/risk/effect"] = risk_effect(groups.kept(kept), rule, self.estimate)
+        step.metrics["fail2fix/risk/effect"] = risk_effect(taught, rule, self.estimate)
         joint.replace_advantages(1, values.ravel())
         return flat
 

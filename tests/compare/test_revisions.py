@@ -15,6 +15,7 @@ from fail2fix.compare.plan import Fingerprint
 from fail2fix.compare.records import make_record
 from fail2fix.compare.revisions import Revisions, expected_majority, majority_at, measures, read_revisions
 from fail2fix.compare.summary import summarize
+from fail2fix.method.errors import InputError
 from tests.compare.run_folder import write_lines, write_run
 
 ANSWERS = st.lists(st.sampled_from(["", "1", "2", "3"]), min_size=1, max_size=6)
@@ -73,6 +74,11 @@ def line(place: int, before: str, after: str, truth: str, tokens: int = 30, **mo
 
 
 SAMPLES = {"a": [("1", 1), ("2", 0), ("2", 0)], "b": [("5", 1), ("5", 1), ("5", 1)], "c": [("", 0)] * 3}
+
+
+def test_a_place_outside_of_the_validation_set_ends_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"4\.jsonl: names a place outside of the validation set"):
+        written(tmp_path, [line(3, "2", "1", "1")], SAMPLES)
 
 
 def test_measures_by_hand(tmp_path: Path) -> None:
