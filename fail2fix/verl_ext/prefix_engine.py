@@ -18,13 +18,18 @@ import torch
 from tensordict import TensorDict
 from torch.utils.checkpoint import checkpoint
 from verl.utils import tensordict_utils as tu
+from verl.utils.device import get_device_name
 from verl.utils.metric import AggregationType, Metric
 from verl.utils.torch_functional import logprobs_from_logits
 from verl.workers.engine import EngineRegistry, FSDPEngineWithLMHead
+from verl.workers.engine.fsdp import transformer_impl
+from verl.workers.engine.utils import prepare_micro_batches
 
+from fail2fix.prefix.micro_batches import micro_batches
 from fail2fix.prefix.model_inputs import model_inputs
-from fail2fix.prefix.packing import Packed, pack
+from fail2fix.prefix.packing import Packed, needed_tokens, pack
 from fail2fix.prefix.support import unsupported_model
+from fail2fix.prefix.tree import Ints
 
 VENDOR = "fail2fix"
 MODEL_TYPE, BACKEND = "language_model", "fsdp2"
@@ -49,6 +54,15 @@ class PrefixEngine(FSDPEngineWithLMHead):
                 return reason
         return unsupported_model(self.module.config)
 
+    def forward_backward_batch(self, data: TensorDict, loss_function: Any, forward_only: bool = False) -> Any:
+        """verl's passes over a mini-batch; dynamic micro-batches are parts of the tree's order."""
+        theirs = transformer_impl.prepare_micro_batches
+        transformer_impl.prepare_micro_batches = theirs if self.unsupported else tree_micro_batches
+        try:
+            return super().forward_backward_batch(data, loss_function, forward_only)
+        finally:
+            transformer_impl.prepare_micro_batches = theirs
+
     def prepare_model_inputs(self, micro_batch: TensorDict) -> tuple[dict[str, Any], dict[str, Any]]:
         """The model's arguments for the tree of the rows, and the packed rows for `prepare_model_outputs`."""
         tokens = micro_batch["input_ids"].values()
@@ -56,7 +70,7 @@ class PrefixEngine(FSDPEngineWithLMHead):
         if reason := self.unsupported or unsupported_rows(micro_batch):
             self._tell(reason)
             return super().prepare_model_inputs(micro_batch)
-        packed = packed_rows(micro_batch)
+        packed = pack(*rows_and_responses(micro_batch))
         self.counts[READ] = len(packed.tree)
         return model_inputs(packed, self.module.config._attn_implementation, tokens.device), {"packed": packed}
 
@@ -101,10 +115,36 @@ class PrefixEngine(FSDPEngineWithLMHead):
             print(f"fail2fix: fail2fix.share_prefixes: verl's own pass is used: {reason}", flush=True)
 
 
+def tree_micro_batches(data: TensorDict, dp_group: Any = None, **options: Any) -> tuple[list[TensorDict], Any]:
+    """verl's ``prepare_micro_batches``; those of a dynamic size hold so many nodes, equally many on every rank."""
+    if not tu.get_non_tensor_data(data=data, key="use_dynamic_bsz", default=True) or not has_fixed_width(data):
+        return prepare_micro_batches(data, dp_group=dp_group, **options)
+
+    def of_all_ranks(count: int) -> int:
+        most = torch.tensor(count, device=get_device_name())
+        torch.distributed.all_reduce(most, op=torch.distributed.ReduceOp.MAX, group=dp_group)
+        return int(most)
+
+    needed = needed_tokens(*rows_and_responses(data))
+    parts = micro_batches(needed, int(data["max_token_len_per_gpu"]), of_all_ranks)
+    return [tu.index_select_tensor_dict(data, part) for part in parts], parts
+
+
+def has_fixed_width(data: TensorDict) -> bool:
+    """Whether rows say which of their tokens are the response, as verl's first trainer does."""
+    return {"prompts", "attention_mask"} <= set(data.keys()) and not data["prompts"].is_nested
+
+
+def rows_and_responses(data: TensorDict) -> tuple[list[Ints], list[int]]:
+    """Token ids of each row in verl's no-padding form, and the length of its response."""
+    rows = [row.cpu().numpy() for row in data["input_ids"].unbind()]
+    return rows, data["attention_mask"][:, data["prompts"].shape[1] :].sum(-1).tolist()
+
+
 def unsupported_rows(micro_batch: TensorDict) -> str:
     """Why a micro-batch is not read as a tree; empty if it is."""
     positions = micro_batch["position_ids"]
-    if not {"prompts", "attention_mask"} <= set(micro_batch.keys()) or micro_batch["prompts"].is_nested:
+    if not has_fixed_width(micro_batch):
         return "rows are not prompts and responses of a fixed width"
     if any(tu.get_non_tensor_data(data=micro_batch, key=key, default=False) for key in OTHER_OUTPUTS):
         return "more than log-probabilities and entropies of responses is asked for"
@@ -119,13 +159,6 @@ def counted(offsets: torch.Tensor) -> torch.Tensor:
     """0, 1, ... within each row, one row after the other."""
     rows = torch.repeat_interleave(offsets[:-1], offsets.diff())
     return torch.arange(len(rows), device=offsets.device) - rows
-
-
-def packed_rows(micro_batch: TensorDict) -> Packed:
-    """A micro-batch in verl's no-padding form as a tree."""
-    rows = [row.cpu().numpy() for row in micro_batch["input_ids"].unbind()]
-    width = micro_batch["prompts"].shape[1]
-    return pack(rows, micro_batch["attention_mask"][:, width:].sum(-1).tolist())
 
 
 def unpacked(values: torch.Tensor, packed: Packed, micro_batch: TensorDict) -> torch.Tensor:

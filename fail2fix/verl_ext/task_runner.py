@@ -17,10 +17,11 @@ from fail2fix.cluster.lock import hold_weight_sync
 from fail2fix.preflight.reward import judged_by_us
 from fail2fix.run.folder import folder_of
 from fail2fix.run.last_resort import saving_what_is_left
-from fail2fix.run.settings import fail2fix_settings, writes_streams
+from fail2fix.run.settings import fail2fix_settings, shares_prefixes, writes_streams
 from fail2fix.run.shipped_configs import register_resolvers
 from fail2fix.run.watchdog import Watchdog
 from fail2fix.verl_ext.echoes import add_echoes
+from fail2fix.verl_ext.prefix_worker import PrefixWorker
 from fail2fix.verl_ext.stream_file import check_storable
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
 
@@ -60,6 +61,8 @@ class Fail2FixTaskRunner(BaseTaskRunner):
 
     def _trainer(self, config: DictConfig) -> Fail2FixTrainer:
         _, worker_group = self.add_actor_rollout_worker(config)
+        if shares_prefixes(config):
+            self.role_worker_mapping = dict.fromkeys(self.role_worker_mapping, ray.remote(PrefixWorker))
         model = omega_conf_to_dataclass(config.actor_rollout_ref.model)
         tokenizer, processor, data = model.tokenizer, model.processor, config.data
         train = create_rl_dataset(
