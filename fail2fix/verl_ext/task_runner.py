@@ -59,10 +59,16 @@ class Fail2FixTaskRunner(BaseTaskRunner):
             with saving_what_is_left(trainer):
                 trainer.fit()
 
+    def add_actor_rollout_worker(self, config: DictConfig) -> tuple[type, type]:
+        """verl's worker of actor, reference and engine; ours where shared starts are read once."""
+        worker, worker_group = super().add_actor_rollout_worker(config)
+        if shares_prefixes(config):
+            worker = PrefixWorker
+            self.role_worker_mapping = dict.fromkeys(self.role_worker_mapping, ray.remote(worker))
+        return worker, worker_group
+
     def _trainer(self, config: DictConfig) -> Fail2FixTrainer:
         _, worker_group = self.add_actor_rollout_worker(config)
-        if shares_prefixes(config):
-            self.role_worker_mapping = dict.fromkeys(self.role_worker_mapping, ray.remote(PrefixWorker))
         model = omega_conf_to_dataclass(config.actor_rollout_ref.model)
         tokenizer, processor, data = model.tokenizer, model.processor, config.data
         train = create_rl_dataset(

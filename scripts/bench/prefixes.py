@@ -5,8 +5,9 @@
     python scripts/bench/prefixes.py --tokens [--seed 0]
 
 One process, verl's FSDP2 engine and ours on a model of SmolLM2-135M's shape with random weights, turn by turn. Prints
-for each case the median seconds of both, the ratio (median over rounds), the peak of memory beside what was there
-before, and the share of tokens that was not read. Rows of a stream are a micro-batch, as in the quickstart; verl pads
+for each case the median seconds of both, the ratios of a round (least, median, most), the same of the process's CPU
+seconds, which other processes disturb less, the peak of memory beside what was there before, and the share of tokens
+that was not read. Rows of a stream are a micro-batch, as in the quickstart; verl pads
 them, as there, or packs them with --packed.
 
 | case | rows |
@@ -182,11 +183,14 @@ def case(workers: dict[str, Any], groups: list[Group], given: argparse.Namespace
                 rounds[-1][name, what] = measured(lambda: [passed(worker, rows, given.packed) for rows in streams])  # noqa: B023
     figures: dict[str, Any] = {"unread_share": round(1 - read_tokens(groups) / unpacked_tokens(groups), 3)}
     for what in passes:
-        seconds = {name: [turn[name, what][0] for turn in rounds[1:]] for name in workers}
-        figures[f"{what}_s"] = {name: round(statistics.median(values), 2) for name, values in seconds.items()}
-        ratios = [theirs / mine for theirs, mine in zip(seconds["verl"], seconds["ours"], strict=True)]
-        figures[f"{what}_times_faster"] = [round(f(ratios), 2) for f in (min, statistics.median, max)]
-        figures[f"{what}_peak_gib"] = {name: max(turn[name, what][1] for turn in rounds[1:]) for name in workers}
+        for place, kind in enumerate(("s", "cpu_s")):
+            seconds = {name: [turn[name, what][place] for turn in rounds[1:]] for name in workers}
+            ratios = [theirs / mine for theirs, mine in zip(seconds["verl"], seconds["ours"], strict=True)]
+            medians = {name: round(statistics.median(values), 2) for name, values in seconds.items()}
+            figures[f"{what}_{kind}"] = medians | {
+                "ratios": [round(f(ratios), 2) for f in (min, statistics.median, max)]
+            }
+        figures[f"{what}_peak_gib"] = {name: max(turn[name, what][2] for turn in rounds[1:]) for name in workers}
     return figures
 
 
@@ -243,12 +247,12 @@ def update(worker: Any, rows: Any, packed: bool) -> None:
     worker.train_mini_batch(options(rows, packed, calculate_entropy=False, num_mini_batch=1, compute_loss=True))
 
 
-def measured(action: Callable[[], Any]) -> tuple[float, float]:
-    """Seconds, and GiB of memory that the process held at most beyond what it held before."""
+def measured(action: Callable[[], Any]) -> tuple[float, float, float]:
+    """Seconds, CPU seconds, and GiB of memory that the process held at most beyond what it held before."""
     Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
-    before, start = memory("VmRSS"), time.perf_counter()
+    before, start, started = memory("VmRSS"), time.perf_counter(), time.process_time()
     action()
-    return time.perf_counter() - start, round(memory("VmHWM") - before, 2)
+    return time.perf_counter() - start, time.process_time() - started, round(memory("VmHWM") - before, 2)
 
 
 def memory(name: str) -> float:
