@@ -122,6 +122,10 @@ def test_rows_that_are_not_supported_are_named(reason: str, change: dict[str, An
     assert reason in unsupported_rows(micro_batch(**change))
 
 
+def module(family: str) -> Any:
+    return SimpleNamespace(config=SimpleNamespace(model_type=family, _attn_implementation="sdpa"))
+
+
 @pytest.mark.parametrize(
     ("reason", "change"),
     {
@@ -137,8 +141,7 @@ def test_rows_that_are_not_supported_are_named(reason: str, change: dict[str, An
 )
 def test_engines_that_are_not_supported_are_named(reason: str, change: dict[str, Any]) -> None:
     engine = PrefixEngine.__new__(PrefixEngine)
-    plain = SimpleNamespace(config=SimpleNamespace(model_type="llama", _attn_implementation="sdpa"))
-    own = {"use_ulysses_sp": False, "_is_lora": False, "pad_to_length": False, "module": plain}
+    own = {"use_ulysses_sp": False, "_is_lora": False, "pad_to_length": False, "module": module("llama")}
     vars(engine).update(own | {"model_config": SimpleNamespace(use_fused_kernels=False)} | change)
     assert reason in engine.unsupported
     assert bool(engine.unsupported) == bool(reason)
