@@ -1,7 +1,7 @@
 """Update and log-probabilities with shared starts read once, against verl's own pass, on this machine, in one run.
 
     python scripts/bench/prefixes.py [--cases a a_plain b] [--repeats 5] [--dtype bfloat16] [--threads N] [--packed]
-        [--layers 30] [--out FILE]
+        [--layers 30] [--vocabulary 49152] [--out FILE]
     python scripts/bench/prefixes.py --tokens [--seed 0]
 
 One process, verl's FSDP2 engine and ours on a model of SmolLM2-135M's shape with random weights, turn by turn. Prints
@@ -81,6 +81,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="(default: all cores)")
     parser.add_argument("--packed", action="store_true", help="verl's packed rows in the place of padded ones")
     parser.add_argument("--layers", type=int, default=30, help="(default: %(default)s, all)")
+    parser.add_argument("--vocabulary", type=int, default=VOCABULARY, help="(default: %(default)s, all)")
     parser.add_argument("--tokens", action="store_true", help="the table of passed tokens; no model")
     parser.add_argument("--seed", type=int, default=0, help="of the table's lengths (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="write the JSON here too")
@@ -102,21 +103,22 @@ def timings(given: argparse.Namespace) -> dict[str, Any]:
         port = str(free.getsockname()[1])
         free.close()
         os.environ |= {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        model = save_model(Path(folder), given.layers)
+        model = save_model(Path(folder), given.layers, given.vocabulary)
         workers = both_workers(str(model), given.dtype)
         cases = {name: case(workers, CASES[name], given) for name in given.cases}
-    setting = {name: getattr(given, name) for name in ("dtype", "threads", "packed", "layers", "repeats")}
+    setting = {name: getattr(given, name) for name in ("dtype", "threads", "packed", "layers", "vocabulary", "repeats")}
     return {"torch": torch.__version__, "load": os.getloadavg(), **setting, "cases": cases}
 
 
-def save_model(folder: Path, layers: int) -> Path:
+def save_model(folder: Path, layers: int, vocabulary: int) -> Path:
     """The model's folder, with a tokenizer that nothing asks anything."""
     import torch
     from tokenizers import Tokenizer, models
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     torch.manual_seed(0)
-    LlamaForCausalLM(LlamaConfig(**SMOLLM2_135M, num_hidden_layers=layers)).save_pretrained(folder)
+    shape = SMOLLM2_135M | {"num_hidden_layers": layers, "vocab_size": vocabulary}
+    LlamaForCausalLM(LlamaConfig(**shape)).save_pretrained(folder)
     words = Tokenizer(models.WordLevel({str(number): number for number in range(9)}, unk_token="0"))
     PreTrainedTokenizerFast(tokenizer_object=words, pad_token="0", eos_token="2").save_pretrained(folder)
     return folder
@@ -172,7 +174,7 @@ def both_workers(model: str, dtype: str) -> dict[str, Any]:
 
 def case(workers: dict[str, Any], groups: list[Group], given: argparse.Namespace) -> dict[str, Any]:
     """Both engines on the same rows, turn by turn."""
-    streams = [verl_rows(rows_of(stream, seed), stream[2]) for seed, stream in enumerate(groups)]
+    streams = [verl_rows(rows_of(stream, seed, given.vocabulary), stream[2]) for seed, stream in enumerate(groups)]
     passes: dict[str, Callable[[Any, Any, bool], None]] = {"log_probs": infer, "update": update}
     rounds = []
     for _ in range(1 + given.repeats):
@@ -194,12 +196,12 @@ def case(workers: dict[str, Any], groups: list[Group], given: argparse.Namespace
     return figures
 
 
-def rows_of(group: Group, seed: int) -> list[np.ndarray]:
+def rows_of(group: Group, seed: int, vocabulary: int = VOCABULARY) -> list[np.ndarray]:
     """Rows of random tokens, group by group."""
     count, size, prompt, response = group
     random = np.random.default_rng(seed)
-    prompts = random.integers(3, VOCABULARY, (count, prompt))
-    answers = random.integers(3, VOCABULARY, (count * size, response))
+    prompts = random.integers(3, vocabulary, (count, prompt))
+    answers = random.integers(3, vocabulary, (count * size, response))
     return [np.concatenate([prompts[at // size], answer]) for at, answer in enumerate(answers)]
 
 

@@ -13,6 +13,7 @@ from test_joint_gradient import DIFFERENT, TOLERANCE, difference, run_to_the_end
 
 pytestmark = pytest.mark.e2e
 
+MEANS = ("actor/pg_clipfrac", "actor/pg_clipfrac_lower", "actor/ppo_kl")
 APART = 1e-5  # log-probabilities and entropies in fp32
 
 
@@ -42,7 +43,8 @@ def test_the_update_has_verls_metrics(results: dict, case: Case) -> None:
     assert ours.keys() - theirs.keys() == {"perf/shared_token_share"}
     assert theirs.keys() <= ours.keys()
     for name, value in theirs.items():
-        if "perf/" not in name:  # seconds and memory
+        # Seconds and memory; and means of micro-batches' means, which other dynamic micro-batches weigh differently.
+        if "perf/" not in name and not (case.micro is None and name in MEANS):
             assert ours[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
 
 
