@@ -81,12 +81,13 @@ def prepare(config: DictConfig, dry_run: bool, held: ExitStack) -> bool:
     refuse_renamed_modules(config)
     from fail2fix import preflight
     from fail2fix.run.folder import name_run
-    from fail2fix.run.settings import seeds_rollouts
+    from fail2fix.run.settings import seeds_rollouts, shares_prefixes
 
     preflight.check_config(config)
     # Written to the run's config.yaml, and compared with it when the run is started again.
     settle_length(config)
     config.fail2fix.seeded_rollouts = seeds_rollouts(config)
+    config.fail2fix.share_prefixes = shares_prefixes(config)
     if not dry_run:
         preflight.settle_attention(config)
     folder = name_run(config)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,11 @@ def feasible_attempts(available: int, rollouts: int, base_rows: int, split: Batc
 
 
 def joint_layout(
-    streams: NDArray[np.int64], lengths: Sequence[int], split: BatchSplit, partition: Partition | None = None
+    streams: NDArray[np.int64],
+    lengths: Sequence[int],
+    split: BatchSplit,
+    partition: Partition | None = None,
+    groups: Sequence[int] = (),
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The order of rows that gives every rank and mini-batch both streams in proportion.
 
@@ -66,6 +71,8 @@ def joint_layout(
         lengths: (N,) tokens a row; what ``partition`` balances.
         split: ranks and mini-batches.
         partition: splits lengths into equal-sized parts of similar sums; contiguous parts without it.
+        groups: rows of each stream that stay neighbors on one rank, a group's; as many of them as ranks divide into.
+            Without it, rows are spread one by one.
 
     Returns:
         order (N,): row indices in their new order; mini_batch (N,): the mini-batch of each *new* row.
@@ -75,18 +82,23 @@ def joint_layout(
     for stream in np.unique(streams):
         rows = np.flatnonzero(streams == stream)
         for step, step_rows in enumerate(np.array_split(rows, steps)):
-            for rank, part in enumerate(_parts(step_rows, lengths, ranks, partition)):
+            together = gcd(groups[stream], len(step_rows) // ranks) if groups else 1
+            for rank, part in enumerate(_parts(step_rows, lengths, ranks, partition, together)):
                 chunks[rank][step].extend(part)
     order = [row for rank in chunks for step in rank for row in step]
     steps_of = [step for rank in chunks for step, rows in enumerate(rank) for _ in rows]
     return np.array(order, dtype=np.int64), np.array(steps_of, dtype=np.int64)
 
 
-def _parts(rows: NDArray[np.int64], lengths: Sequence[int], ranks: int, partition: Partition | None) -> list[list[int]]:
+def _parts(
+    rows: NDArray[np.int64], lengths: Sequence[int], ranks: int, partition: Partition | None, together: int = 1
+) -> list[list[int]]:
+    """Equal parts of rows, of which so many neighbors are never separated."""
     if ranks == 1 or partition is None or len(rows) == 0:
         return [part.tolist() for part in np.array_split(rows, ranks)]
-    parts = partition([lengths[row] for row in rows], ranks)
-    return [[int(rows[i]) for i in sorted(part)] for part in parts]
+    units = rows.reshape(-1, together)
+    parts = partition([sum(lengths[row] for row in unit) for unit in units], ranks)
+    return [[int(row) for i in sorted(part) for row in units[i]] for part in parts]
 
 
 def rows_to_update(

@@ -6,12 +6,12 @@ from omegaconf import DictConfig
 
 from fail2fix.method.config import Scale
 from fail2fix.run.config import Fail2FixConfig
-from fail2fix.run.settings import fail2fix_settings, inert_penalty
+from fail2fix.run.settings import fail2fix_settings, inert_penalty, shares_prefixes
 
 
 def config_warnings(config: DictConfig) -> list[str]:
     """One line for each warning; of a config that ``check_config`` accepts."""
-    settings, lines = fail2fix_settings(config), [_remote_code(config)]
+    settings, lines = fail2fix_settings(config), [_remote_code(config), _unshared_prefixes(config)]
     if settings.correction.enabled:
         lines += [_mismatched_scales(config, settings), inert_penalty(config, settings)]
     return [line for line in lines if line]
@@ -26,6 +26,14 @@ def _remote_code(config: DictConfig) -> str:
         f"actor_rollout_ref.model.trust_remote_code=true: Python files of {model.path} run in every worker, with this "
         "user's rights and secrets; set it to false unless you have read them"
     )
+
+
+def _unshared_prefixes(config: DictConfig) -> str:
+    """The warning for a strategy under which no start is shared; empty otherwise."""
+    strategy = config.actor_rollout_ref.actor.strategy
+    if not shares_prefixes(config) or strategy == "fsdp2":
+        return ""
+    return f"fail2fix.share_prefixes: actor_rollout_ref.actor.strategy={strategy} uses verl's own pass; set it to fsdp2"
 
 
 def _mismatched_scales(config: DictConfig, settings: Fail2FixConfig) -> str:

@@ -111,7 +111,9 @@ class Fail2FixConfig:
     only. ``actor/ppo_kl``, clip fractions and ``actor/entropy_loss`` are then means over the other rows, and in
     ``fail2fix/base/*`` and ``fail2fix/correction/*`` these rows count as zero. ``skip_old_log_probs``: where a step has
     one optimizer step and nothing needs log pi_old before it, the update's own forward pass gives it; entropies and
-    ``training/rollout_*`` are then those of the rows in the update.
+    ``training/rollout_*`` are then those of the rows in the update. ``share_prefixes``: a start that rows of a
+    micro-batch share passes through the model once (`fail2fix.prefix`): true, false, or auto (true on a CPU; false on a
+    GPU, where it is not measured).
     """
 
     seed: int = 0
@@ -119,6 +121,7 @@ class Fail2FixConfig:
     groups_share_engine: bool = True
     skip_idle_rows: bool = True
     skip_old_log_probs: bool = False
+    share_prefixes: Any = False  # or "auto"; `check` refuses all else
     correction: CorrectionConfig = field(default_factory=CorrectionConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     offline: OfflineConfig = field(default_factory=OfflineConfig)
@@ -153,7 +156,7 @@ def _are_pairs(marks: Any) -> bool:
 
 # The allowed values of single keys: in words, as a test, and the keys.
 ALLOWED: tuple[tuple[str, Callable[[Any], object], str], ...] = (
-    ("auto, true or false", lambda value: isinstance(value, bool) or value == "auto", "seeded_rollouts"),
+    ("auto, true or false", lambda value: isinstance(value, bool) or value == "auto", "seeded_rollouts share_prefixes"),
     ("at least 1 (correction.enabled=false turns it off)", _at_least(1), "correction.attempts"),
     ("at least 2: one rollout has no group to compare with", _at_least(2), "correction.rollouts"),
     (

@@ -78,6 +78,12 @@ def seeds_rollouts(config: DictConfig) -> bool:
     return bool(config.trainer.device == "cpu" if asked == "auto" else asked)
 
 
+def shares_prefixes(config: DictConfig) -> bool:
+    """Whether shared starts of rows are read once (``fail2fix.share_prefixes``); auto: on a CPU."""
+    asked = config.fail2fix.share_prefixes
+    return bool(config.trainer.device == "cpu" if asked == "auto" else asked)
+
+
 def seeds_on_gpu(config: DictConfig) -> str:
     """The note on the cost of seeds on a GPU, or on running without them; empty on a CPU.
 

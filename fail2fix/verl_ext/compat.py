@@ -38,6 +38,8 @@ UNSEEN = {
     "verl.trainer.main_ppo_v0.BaseTaskRunner.init_resource_pool_mgr": "self config",
     "verl.workers.engine_workers.TrainingWorker.train_mini_batch": "self data",
     "verl.utils.torch_functional.logprobs_from_logits_v2": "logits labels",
+    "verl.workers.engine.fsdp.transformer_impl.prepare_micro_batches": "data dp_group",
+    "verl.trainer.main_ppo_v0.BaseTaskRunner.add_actor_rollout_worker": "self config",
     f"{AGENT_LOOP}.AgentLoopManager.generate_sequences": "self prompts",
     f"{AGENT_LOOP}.AgentLoopWorker.generate_sequences": "self batch",
     f"{AGENT_LOOP}.AgentLoopBase.ct_build_initial_tokens": "self messages",

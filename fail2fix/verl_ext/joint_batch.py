@@ -133,16 +133,22 @@ class JointBatch:
         return self.rows.select(kept_tensors, kept_columns).select_idxs(torch.from_numpy(self.stream_of == 0))
 
 
-def join(streams: Sequence[Stream], split: BatchSplit, balance: bool) -> JointBatch:
+def join(streams: Sequence[Stream], split: BatchSplit, balance: bool, whole_groups: bool = False) -> JointBatch:
     """One batch of all streams, every rank and mini-batch holding each in proportion.
+
+    Args:
+        balance: ranks get rows of similar total length.
+        whole_groups: a group stays on one rank where that divides, and its prompt counts once.
 
     Raises:
         ValueError: the streams differ in their columns.
     """
     stream_of = np.repeat(np.arange(len(streams)), [len(stream) for stream in streams])
     read = [stream.rollouts for stream in streams]
-    lengths = np.concatenate([rollouts.prompt_tokens + rollouts.response_tokens for rollouts in read]).tolist()
-    order, mini_batch = joint_layout(stream_of, lengths, split, balanced if balance else None)
+    groups = [rollouts.group_size if whole_groups else 1 for rollouts in read]
+    prompts = [rollouts.prompt_tokens // size for rollouts, size in zip(read, groups, strict=True)]
+    lengths = np.concatenate([own + rollouts.response_tokens for own, rollouts in zip(prompts, read, strict=True)])
+    order, mini_batch = joint_layout(stream_of, lengths.tolist(), split, balanced if balance else None, groups)
     included = np.concatenate([rollouts.included for rollouts in read])[order]
     rows = interleaved([stream.rows for stream in streams], order)
     # From here on no statistic and no loss sees the rows of a group whose verifier failed.

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import ray
 from ray.exceptions import RayTaskError
 from verl import DataProto
@@ -21,6 +22,7 @@ from verl.utils.py_functional import rename_dict
 from verl.workers.utils.padding import left_right_2_no_padding
 
 from fail2fix.verify.reward_errors import failed_under_verl
+from fail2fix.verl_ext.prefix_engine import READ, TOKENS
 from fail2fix.verl_ext.reward_extras import ROW_EXTRAS, Extras, extras_by_name
 
 Summarize = Callable[[Extras], dict[str, Any]]
@@ -104,6 +106,8 @@ class TrainerPort(RayPPOTrainer):
         ours = {name: metrics.pop(name) for name in list(metrics) if name.startswith("fail2fix/")}
         metrics = rename_dict(metrics, "actor/")
         metrics["perf/mfu/actor"] = metrics.pop("actor/mfu")
+        if READ in ours:
+            metrics["perf/shared_token_share"] = 1 - float(np.sum(ours.pop(READ)) / np.sum(ours.pop(TOKENS)))
         return metrics | ours
 
     # ----------------------------------------------------------------------------------------------- checkpoints

@@ -17,10 +17,11 @@ from fail2fix.cluster.lock import hold_weight_sync
 from fail2fix.preflight.reward import judged_by_us
 from fail2fix.run.folder import folder_of
 from fail2fix.run.last_resort import saving_what_is_left
-from fail2fix.run.settings import fail2fix_settings, writes_streams
+from fail2fix.run.settings import fail2fix_settings, shares_prefixes, writes_streams
 from fail2fix.run.shipped_configs import register_resolvers
 from fail2fix.run.watchdog import Watchdog
 from fail2fix.verl_ext.echoes import add_echoes
+from fail2fix.verl_ext.prefix_worker import PrefixWorker
 from fail2fix.verl_ext.stream_file import check_storable
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
 
@@ -57,6 +58,14 @@ class Fail2FixTaskRunner(BaseTaskRunner):
                 trainer.init_workers()
             with saving_what_is_left(trainer):
                 trainer.fit()
+
+    def add_actor_rollout_worker(self, config: DictConfig) -> tuple[type, type]:
+        """verl's worker of actor, reference and engine; ours where shared starts are read once."""
+        worker, worker_group = super().add_actor_rollout_worker(config)
+        if shares_prefixes(config):
+            worker = PrefixWorker
+            self.role_worker_mapping = dict.fromkeys(self.role_worker_mapping, ray.remote(worker))
+        return worker, worker_group
 
     def _trainer(self, config: DictConfig) -> Fail2FixTrainer:
         _, worker_group = self.add_actor_rollout_worker(config)

@@ -32,6 +32,7 @@ from fail2fix.method.ratio import ReplayRatio
 from fail2fix.method.rollouts import BASE, CORRECTION, Bools, Floats, Ints
 from fail2fix.method.selection import PromptGroup, Selection, select_fitting, selection_rule
 from fail2fix.run.faults import check_verified, verification_failure
+from fail2fix.run.settings import shares_prefixes
 from fail2fix.run.step_sizes import batch_split, mini_batches, rows_beside_corrections
 from fail2fix.verl_ext.alternating import alternating_step
 from fail2fix.verl_ext.correction_refill import refilled_corrections
@@ -148,8 +149,7 @@ class Fail2FixTrainer(TrainingLoop):
     def note_corrections(self, replays: Replays, corrections: Sequence[Stream], step: Step) -> None:
         """What the corrections did to the chosen attempts, before a refill."""
         for stream in corrections:
-            read = stream.rollouts
-            step.metrics |= correction_metrics(replays.correct, replays.pass_rates, replays.answers, read)
+            step.metrics |= correction_metrics(replays.correct, replays.pass_rates, replays.answers, stream.rollouts)
             step.retention = replays.retention(stream)
 
     def rollouts_at_once(self, prompts: DataProto, replays: Replays, step: Step) -> list[Stream]:
@@ -170,7 +170,7 @@ class Fail2FixTrainer(TrainingLoop):
             check_verified(step.number, stream.name, stream.rollouts, self.settings.faults)
             step.metrics |= stream_metrics(stream.name, stream.rollouts)
         with step.timer("join"):
-            joint = join(streams, self.split, self.config.trainer.balance_batch)
+            joint = join(streams, self.split, self.config.trainer.balance_batch, shares_prefixes(self.config))
         joint.rows.meta_info["temperature"] = self.config.actor_rollout_ref.rollout.temperature
         if not joint.included.any():
             raise verification_failure(f"step {step.number}: a check failed in every group", joint.base.rollouts)

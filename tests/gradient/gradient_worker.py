@@ -160,10 +160,10 @@ def batch_rows(rows: list[Row]) -> DataProto:
     """The rows as verl's trainer holds them: prompts padded on the left, responses on the right."""
     batch = {
         "prompts": torch.stack([_padded(row.prompt, PROMPT_WIDTH, left=True) for row in rows]),
-        "responses": torch.stack([_padded(row.response, RESPONSE_WIDTH) for row in rows]),
+        "responses": torch.stack([_padded(row.response, RESPONSE_WIDTH) for row in rows]).long(),
         "old_log_probs": torch.stack([_padded(row.old_log_prob, RESPONSE_WIDTH) for row in rows]),
         "ref_log_prob": torch.stack([_padded(row.ref_log_prob, RESPONSE_WIDTH) for row in rows]),
-        "response_mask": torch.stack([_padded([1] * len(row.response), RESPONSE_WIDTH) for row in rows]),
+        "response_mask": torch.stack([_padded([1] * len(row.response), RESPONSE_WIDTH) for row in rows]).long(),
     }
     prompt_mask = torch.stack([_padded([1] * len(row.prompt), PROMPT_WIDTH, left=True) for row in rows])
     batch["attention_mask"] = torch.cat([prompt_mask, batch["response_mask"]], dim=1)

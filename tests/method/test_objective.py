@@ -116,6 +116,28 @@ class TestJointLayout:
         )
 
 
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 6), st.integers(1, 4), st.integers(0, 99))
+def test_ranks_hold_whole_groups_where_they_divide(ranks: int, steps: int, size: int, count: int, seed: int) -> None:
+    """``count`` groups of ``size`` a rank and mini-batch in either stream; every group on one rank."""
+    rows = ranks * steps * count * size
+    lengths = np.random.default_rng(seed).integers(1, 999, 2 * rows).tolist()
+    streams, split = np.repeat([BASE, CORRECTION], [rows, rows]), BatchSplit(ranks, steps)
+    order, mini_batch = joint_layout(streams, lengths, split, longest_and_shortest, [size, size])
+    assert sorted(order.tolist()) == list(range(2 * rows))
+    assert (order.reshape(-1, size) == order[::size, None] + np.arange(size)).all()
+    assert (order[::size] % size == 0).all()
+    single, _ = joint_layout(streams, lengths, split, longest_and_shortest)
+    assert (streams[order] == streams[single]).all()
+
+
+def test_a_group_that_ranks_divide_is_cut_into_equal_shares() -> None:
+    """One group of 6 over two ranks, four over three: shares of 3, and of 2."""
+    order, _ = joint_layout(np.zeros(6, dtype=int), 6 * [1], BatchSplit(2), longest_and_shortest, [6])
+    assert sorted(order.reshape(2, 3).tolist()) == [[0, 1, 2], [3, 4, 5]]
+    order, _ = joint_layout(np.zeros(24, dtype=int), 24 * [1], BatchSplit(3), longest_and_shortest, [6])
+    assert (order.reshape(-1, 2) == order[::2, None] + np.arange(2)).all()
+
+
 def test_contiguous_parts_by_hand() -> None:
     """Two ranks, two mini-batches, 8 base rows (0-7) and 4 corrections (8-11)."""
     order, mini_batch = joint_layout(np.repeat([BASE, CORRECTION], [8, 4]), 12 * [1], BatchSplit(2, 2))

@@ -43,6 +43,7 @@ CHOICES = {
     "groups_share_engine": True,
     "skip_idle_rows": True,
     "skip_old_log_probs": False,
+    "share_prefixes": False,
     "correction.enabled": True,
     "correction.refill": False,
     "correction.alternate": False,
@@ -69,6 +70,7 @@ CHOICES = {
 }
 REFUSED = {
     "seeded_rollouts": ["on", "", "AUTO", 1, None, []],
+    "share_prefixes": ["on", 1, None],
     "correction.attempts": [0, -1],
     "correction.rollouts": [1, 0],
     "correction.weight": [-0.1],

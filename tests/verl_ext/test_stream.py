@@ -86,9 +86,10 @@ def test_only_an_answer_that_could_not_be_read_is_never_replayed() -> None:
 
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize("balance", [True, False])
-def test_joining_moves_whole_rows_and_can_be_undone(ranks: int, balance: bool) -> None:
+@pytest.mark.parametrize("whole_groups", [True, False])
+def test_joining_moves_whole_rows_and_can_be_undone(ranks: int, balance: bool, whole_groups: bool) -> None:
     base, correction = stream(4, 4), stream(4, 2, first=16)
-    joint = join([base, correction], BatchSplit(ranks=ranks, mini_batches=2), balance)
+    joint = join([base, correction], BatchSplit(ranks=ranks, mini_batches=2), balance, whole_groups)
     number = joint.rows.batch["prompts"][:, 0].numpy()
     assert joint.natural(number).tolist() == list(range(24))
     assert joint.rows.batch["rm_scores"].sum(-1).int().tolist() == number.tolist()
@@ -96,6 +97,22 @@ def test_joining_moves_whole_rows_and_can_be_undone(ranks: int, balance: bool) -
     assert joint.stream_of.tolist() == (number >= 16).astype(int).tolist()
     sizes = {(step, s): ((joint.mini_batch == step) & (joint.stream_of == s)).sum() for step in (0, 1) for s in (0, 1)}
     assert sizes == {(0, 0): 8, (1, 0): 8, (0, 1): 4, (1, 1): 4}
+
+
+def test_groups_stay_on_one_rank_and_ranks_of_similar_length() -> None:
+    """Prompts have the same length: ranks differ by responses only, and a group's prompt counts once."""
+    base, correction = stream(8, 4), stream(4, 2, first=32)
+    for made in (base, correction):
+        kept = torch.randint(1, R + 1, (len(made), 1), generator=torch.Generator().manual_seed(len(made)))
+        made.rows.batch["attention_mask"][:, P:] = (torch.arange(R) < kept).long()
+        made.rows.batch["response_mask"] = made.rows.batch["attention_mask"][:, P:].clone()
+    streams = [read(base.rows, 4), read(correction.rows, 2, "correction")]
+    joint = join(streams, BatchSplit(ranks=2), balance=True, whole_groups=True)
+    number = joint.rows.batch["prompts"][:, 0].numpy()
+    ranks = np.split(np.where(number < 32, number // 4, 8 + (number - 32) // 2), 2)
+    assert not set(ranks[0]) & set(ranks[1])
+    one, other = (int(part.sum()) for part in joint.rows.batch["response_mask"].split(len(number) // 2))
+    assert abs(one - other) <= 0.05 * (one + other)
 
 
 def test_streams_that_differ_in_a_tensor_are_refused() -> None:
