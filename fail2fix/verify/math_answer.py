@@ -38,11 +38,11 @@ from fail2fix.verify import answer_form as form
 from fail2fix.verify import equivalence, units
 from fail2fix.verify.answer_text import AnswerText, find_answer
 from fail2fix.verify.choice import same_choice
-from fail2fix.verify.cost import may_be_equal
 from fail2fix.verify.exact_number import Number, based, number
 from fail2fix.verify.finished import is_finished
+from fail2fix.verify.identity import decided
 from fail2fix.verify.latex_text import clean, is_word, key
-from fail2fix.verify.numeric import differ, is_near
+from fail2fix.verify.numeric import is_near
 
 Symbolic = Callable[[str, str], bool]
 
@@ -342,6 +342,7 @@ def _leads_to(side: str, last: str, symbolic: Symbolic) -> bool:
 
 
 def _undecided(gold: str, pred: str) -> bool:
-    if may_be_equal(gold, pred) and not differ(gold, pred):
+    found = decided(gold, pred)
+    if found is None:
         raise Undecided
-    return False
+    return found

@@ -20,7 +20,7 @@ from math_verify import verify
 from math_verify.grader import should_treat_as_complex
 from sympy import Basic, Eq, Expr, Float, MatrixBase, Rational, Symbol, cancel, solve
 
-from fail2fix.verify.cost import may_be_equal
+from fail2fix.verify.identity import decided
 
 Reading: TypeAlias = Basic | MatrixBase
 
@@ -52,8 +52,9 @@ def equal(gold: str, pred: str) -> bool:
         MemoryError: the memory limit was hit; the pool must handle it.
     """
     try:
-        if not may_be_equal(gold, pred):
-            return False
+        found = decided(gold, pred)
+        if found is not None:
+            return found
         one, two = _read(gold), _read(pred)
         if isinstance(one, Symbol) or isinstance(two, Symbol):
             return isinstance(one, Symbol) and isinstance(two, Symbol) and one.name == two.name
