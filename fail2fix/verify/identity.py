@@ -13,13 +13,14 @@ and by `numeric` its value is that of the gold answer to six digits.
 """
 
 import math
+import re
 from fractions import Fraction
 from functools import lru_cache
 from hashlib import blake2b
 
 from fail2fix.verify.cost import may_be_equal
 from fail2fix.verify.numeric import differ
-from fail2fix.verify.plain_expression import ERRORS, NoValueError, Reader, is_name, tokens
+from fail2fix.verify.plain_expression import ERRORS, NoValueError, Reader, base_of, is_name, tokens
 
 SMALL_PRIMES = [n for n in range(2, 100) if all(n % divisor for divisor in range(2, n))]
 PRIME = 4 * math.prod(SMALL_PRIMES) - 1
@@ -27,6 +28,15 @@ PRIME = 4 * math.prod(SMALL_PRIMES) - 1
 
 _SQUARES = PRIME // 2
 """The number of squares. It is odd and has no small prime factor, so that small roots of squares are unique squares."""
+
+_QUOTIENTS = {
+    r"\tan": (r"\sin", r"\cos"),
+    r"\cot": (r"\cos", r"\sin"),
+    r"\sec": ("", r"\cos"),
+    r"\csc": ("", r"\sin"),
+}
+
+_MATRIX = re.compile(r"\\begin ?\{[pb]matrix\}(?P<entries>(?:(?!\\begin).)*)\\end ?\{[pb]matrix\}")
 
 MAX_EXPONENT = 1000
 MAX_RADICAND = 10**9
@@ -37,7 +47,18 @@ def decided(gold: str, pred: str) -> bool | None:
     """Whether two expressions are equal, without a computer algebra system; None if one must decide."""
     if not may_be_equal(gold, pred) or differ(gold, pred):
         return False
+    matrices = _MATRIX.fullmatch(gold), _MATRIX.fullmatch(pred)
+    if matrices[0] and matrices[1]:
+        return _same_entries(*(re.split(r"(&|\\\\)", found["entries"].replace(" ", "")) for found in matrices if found))
     return True if identical(gold, pred) else None
+
+
+def _same_entries(golds: list[str], preds: list[str]) -> bool | None:
+    """Compare entries of two matrices and the signs between them."""
+    pairs = list(zip(golds, preds, strict=False))
+    if golds[1::2] != preds[1::2] or any(differ(*pair) for pair in pairs):
+        return False
+    return True if all(one == two or identical(one, two) for one, two in pairs) else None
 
 
 def identical(gold: str, pred: str) -> bool:
@@ -95,7 +116,11 @@ class _Residues(Reader[int]):
         return self.power(value, pow(degree, -1, PRIME))
 
     def applied(self, function: str, value: int) -> int:
-        return _drawn(function, value)
+        if function.startswith(r"\log"):
+            return self.quotient(_drawn(r"\ln", value), _drawn(r"\ln", base_of(function)))
+        over, under = _QUOTIENTS.get(function, (function, ""))
+        found = _drawn(over, value) if over else 1
+        return self.quotient(found, _drawn(under, value)) if under else found
 
     def bounded(self, value: int) -> int:
         return value % PRIME

@@ -4,7 +4,7 @@ Knows: expressions that `plain_expression` reads; other text has no value here. 
 expressions with equal values go to `identity` and the symbolic rung. A name before a bracket is read as a factor, which
 is wrong for `f(x)`, but equal wherever the right reading is equal.
 
->>> differ("x+1", "x+2"), differ(r"\frac{x+1}{2}", "(1+x)/2"), differ(r"\sin x", "x")
+>>> differ("x+1", "x+2"), differ(r"\frac{x+1}{2}", "(1+x)/2"), differ(r"\sum x", "x")
 (True, False, False)
 """
 
@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from fractions import Fraction
 
-from fail2fix.verify.plain_expression import ERRORS, NoValueError, Reader, is_name, tokens
+from fail2fix.verify.plain_expression import ERRORS, NoValueError, Reader, base_of, is_name, tokens
 
 POINTS = (0.731, 1.377)
 """Values of the first name; each further name has another one."""
@@ -26,7 +26,11 @@ COARSE = 0.05
 
 MAX_MAGNITUDE = 1e100
 
-_FUNCTIONS = {r"\sin": cmath.sin, r"\cos": cmath.cos, r"\tan": cmath.tan, r"\ln": cmath.log, r"\exp": cmath.exp}
+_FUNCTIONS = {
+    r"\sin": cmath.sin, r"\cos": cmath.cos, r"\tan": cmath.tan, r"\ln": cmath.log, r"\exp": cmath.exp,
+    r"\arcsin": cmath.asin, r"\arccos": cmath.acos, r"\arctan": cmath.atan,
+}  # fmt: skip
+_INVERTED = {r"\csc": cmath.sin, r"\sec": cmath.cos, r"\cot": cmath.tan}
 _CONSTANTS = {"e": math.e, "i": 1j, r"\pi": math.pi}
 
 
@@ -81,7 +85,9 @@ class _Floats(Reader[complex]):
         return complex(value) ** (1 / degree)
 
     def applied(self, function: str, value: complex) -> complex:
-        return _FUNCTIONS[function](value)
+        if function.startswith(r"\log"):
+            return cmath.log(value) / math.log(base_of(function))
+        return _FUNCTIONS[function](value) if function in _FUNCTIONS else 1 / _INVERTED[function](value)
 
     def bounded(self, value: complex) -> complex:
         if not cmath.isfinite(value) or abs(value) > MAX_MAGNITUDE:

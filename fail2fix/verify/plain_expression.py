@@ -16,21 +16,27 @@ Value = TypeVar("Value", int, complex)
 
 MAX_CHARS = 400
 
+_GREEK = r"\\(?:alpha|beta|gamma|delta|theta|phi|lambda|mu|omega|sigma|tau|rho)(?![a-zA-Z])"
+FUNCTIONS = frozenset(
+    rf"\{name}" for name in re.findall(r"\w+", "sin cos tan cot sec csc arcsin arccos arctan ln log exp")
+)
+_COMMANDS = "|".join(sorted(name[1:] for name in FUNCTIONS - {r"\log"}))
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d+(?:\.\d+)?|\.\d+)|(?P<name>\\(?:alpha|beta|gamma|delta|theta|phi|lambda|mu|omega|sigma|tau|rho)"
-    r"(?![a-zA-Z])(?:_\{[a-zA-Z0-9]{1,6}\}|_[a-zA-Z0-9])?|[a-zA-Z](?:_\{[a-zA-Z0-9]{1,6}\}|_[a-zA-Z0-9])?)"
-    r"|(?P<other>\\(?:frac|sqrt|pi|cdot|sin|cos|tan|ln|exp)(?![a-zA-Z])|[-+*/^(){}\[\]]))"
+    rf"\s*(?:(?P<number>\d+(?:\.\d+)?|\.\d+)|(?P<name>(?:{_GREEK}|[a-zA-Z])(?:_\{{[a-zA-Z0-9]{{1,6}}\}}|_[a-zA-Z0-9])?)"
+    rf"|(?P<other>\\(?:frac|sqrt|pi|cdot|{_COMMANDS})(?![a-zA-Z])"
+    r"|\\log(?: ?_ ?(?:\{\d{1,4}\}|\d)|(?![a-zA-Z]| ?_))|[-+*/^(){}\[\]]))"
 )
 _MIXED = re.compile(r"\d\s*\\frac\s*\{\d+\}\s*\{\d+\}|\d\s+\d|'|\*\*|(?<![\\a-zA-Z])[a-zA-Z]{3,}")
 """Mixed numbers, adjacent numbers and words, which are ambiguous here."""
 
-_NAME = re.compile(r"[a-zA-Z]|\\(?!(?:frac|sqrt|pi|cdot|sin|cos|tan|ln|exp)\Z)[a-z]")
+_NAME = re.compile(rf"[a-zA-Z]|{_GREEK}")
+_DEGREES = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*\^\s*\\circ")
+_FUNCTION_STARTS = tuple(FUNCTIONS)
 ENDS = frozenset(("", "+", "-", ")", "}", "]"))
 """Tokens that end a product."""
 
 _OPERATORS = frozenset(("*", "/", r"\cdot"))
 
-FUNCTIONS = frozenset((r"\sin", r"\cos", r"\tan", r"\ln", r"\exp"))
 ERRORS = (ValueError, ArithmeticError, RecursionError)
 """What reading raises for a text without a value."""
 
@@ -46,12 +52,23 @@ def tokens(text: str) -> list[str]:
     Raises:
         NoValueError: other text, or ambiguous text: a mixed number, adjacent numbers, words.
     """
+    text = in_radians(text)
     if len(text) > MAX_CHARS or _MIXED.search(text):
         raise NoValueError
     found = list(_TOKEN.finditer(text))
     if "".join(match[0] for match in found) != text.rstrip():
         raise NoValueError
     return [match["number"] or re.sub("[{}]", "", match["name"] or "") or match["other"] for match in found]
+
+
+def in_radians(text: str) -> str:
+    """`text` with degrees as fractions of pi."""
+    return _DEGREES.sub(r"\\frac{\1\\pi}{180}", text) if r"\circ" in text else text
+
+
+def base_of(logarithm: str) -> int:
+    r"""The base of `\log_{2}`, or 10."""
+    return int(re.sub(r"\D", "", logarithm) or 10)
 
 
 def is_name(token: str) -> bool:
@@ -96,7 +113,7 @@ class Reader(ABC, Generic[Value]):
 
     @abstractmethod
     def bounded(self, value: Value) -> Value:
-        """The value after a sum or product."""
+        """The value after a sum or product, in one spelling."""
 
     def unclear(self) -> None:
         """Called for `a/bc`, which is read as `(a/b)c`; may raise `NoValueError`."""
@@ -118,7 +135,7 @@ class Reader(ABC, Generic[Value]):
             else:
                 self._place += 1
                 total -= self._product()
-        return total
+        return self.bounded(total)
 
     def _product(self) -> Value:
         negative = self._take("-")
@@ -154,18 +171,41 @@ class Reader(ABC, Generic[Value]):
         if token == r"\sqrt":
             degree = self._until("]") if self._take("[") else self.literal("2")
             return self.root(self._enclosed("{", "}"), degree)
-        if token in FUNCTIONS:
+        if token.startswith(_FUNCTION_STARTS):
             return self._function(token)
         if token[:1].isdigit() or token[:1] == ".":
             return self.literal(token)
         return self.named(token)
 
     def _function(self, name: str) -> Value:
-        found = self.applied(name, self._enclosed("(", ")"))
-        # Is `\sin(x)y` a product or the sine of one? Not told apart here.
-        if self._next() not in ENDS:
-            raise NoValueError
-        return found
+        inverse = self._tokens[self._place : self._place + 5] == ["^", "{", "-", "1", "}"]
+        if inverse:
+            if name not in (r"\sin", r"\cos", r"\tan"):
+                raise NoValueError
+            self._place, name = self._place + 5, rf"\arc{name[1:]}"
+        exponent = self._atom() if self._take("^") else None
+        found = self.applied(name, self._argument())
+        return found if exponent is None else self.power(found, exponent)
+
+    def _argument(self) -> Value:
+        r"""The argument of a function: a bracket, or factors up to a sum, a product sign or another function.
+
+        Is `\sin(x)y` a product or the sine of one? Not told apart here.
+        """
+        if self._next() in ("(", "{"):
+            found = self._atom()
+            if self._next() not in ENDS and not self._next().startswith("\\"):
+                raise NoValueError
+            return found
+        found = self._power()
+        while self._next() not in ENDS and not self._at_function():
+            if self._next() in "(/*" or self._next() == r"\cdot":
+                raise NoValueError
+            found *= self._power()
+        return self.bounded(found)
+
+    def _at_function(self) -> bool:
+        return self._next().startswith(_FUNCTION_STARTS)
 
     def _enclosed(self, opening: str, closing: str) -> Value:
         if not self._take(opening):
