@@ -78,8 +78,9 @@ def verdict(answer: AnswerText, gold: str, symbolic: Symbolic) -> bool:
 
 def bare_gold(gold: str) -> str:
     """The gold answer without a solution around it."""
-    found = find_answer(gold) if r"\boxed" in gold or r"\fbox" in gold else None
-    return found.text if found and found.text else re.sub(r"^\s*\\+f?boxed\{", "", gold)
+    if r"\boxed" not in gold and r"\fbox" not in gold:
+        return gold
+    return find_answer(gold).text or re.sub(r"^\s*\\+f?boxed\{", "", gold)
 
 
 def same(gold: str, pred: str, symbolic: Symbolic) -> bool:
@@ -92,7 +93,7 @@ def same(gold: str, pred: str, symbolic: Symbolic) -> bool:
 def _same(gold: str, pred: str, symbolic: Symbolic) -> bool:
     if not pred or not gold:
         return False
-    if key(gold) == key(pred):
+    if gold == pred or key(gold) == key(pred):
         return True
     value = number(gold)
     if value is not None:
