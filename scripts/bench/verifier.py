@@ -32,11 +32,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from functools import lru_cache
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from fail2fix.method.errors import InputError
 from fail2fix.verify.answer_text import find_answer
 from fail2fix.verify.certify.judging import WARM_UP, Pair
 from fail2fix.verify.certify.origin import origin
@@ -67,9 +70,20 @@ def ours(response: str, gold: str) -> bool:
 
 def verl_scores(response: str, gold: str) -> bool:
     """What `compute_score` runs in its pool."""
-    from verl.utils.reward_score.math_verify import _verify_in_subprocess
+    return bool(_verl_scorer()._verify_in_subprocess(f"\\boxed{{{gold}}}", response) > 0.5)
 
-    return bool(_verify_in_subprocess(f"\\boxed{{{gold}}}", response) > 0.5)
+
+@lru_cache
+def _verl_scorer() -> Any:
+    """The module of verl's scorer, without the package around it, which imports torch."""
+    package = find_spec("verl")
+    if package is None or package.origin is None:
+        raise InputError("verl is not installed: leave it out of --peers")
+    path = Path(package.origin).parent / "utils" / "reward_score" / "math_verify.py"
+    spec = spec_from_file_location("verl_scorer", path)
+    module = module_from_spec(spec)  # type: ignore[arg-type]
+    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    return module
 
 
 def sets(truth: Path, rows: int) -> dict[str, list[Pair]]:
