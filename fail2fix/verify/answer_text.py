@@ -99,7 +99,7 @@ def find_answer(response: str, channel: ChannelName = "auto") -> AnswerText:
     has_box = _A_BOX.search(tail) is not None
     if channel == "boxed" or (channel == "auto" and has_box):
         text, start, offered = _boxed(tail)
-        lines, _ = _lines(tail if channel == "auto" else tail[_step_before(tail, start) :])
+        lines, _ = _lines(tail if channel == "auto" else tail[_step_before(tail, start) :] if text else "")
         said = [_core(line) if not _A_BOX.search(line) else _number_in_front(line) for line in lines]
         return AnswerText(text, (*(other for other in said if _is_plain_answer(other)), *offered))
     lines, offered = _lines(tail)

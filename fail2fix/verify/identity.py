@@ -36,7 +36,7 @@ _QUOTIENTS = {
     r"\csc": ("", r"\sin"),
 }
 
-_MATRIX = re.compile(r"\\begin ?\{[pb]matrix\}(?P<entries>(?:(?!\\begin).)*)\\end ?\{[pb]matrix\}")
+_MATRIX = re.compile(r"\\begin ?\{[pb]matrix\}(?P<entries>(?:(?!\\begin).)*?)(?:\\\\ ?)?\\end ?\{[pb]matrix\}")
 
 MAX_EXPONENT = 1000
 MAX_RADICAND = 10**9
