@@ -29,13 +29,10 @@ PRIME = 4 * math.prod(SMALL_PRIMES) - 1
 _SQUARES = PRIME // 2
 """The number of squares. It is odd and has no small prime factor, so that small roots of squares are unique squares."""
 
-_QUOTIENTS = {
-    r"\tan": (r"\sin", r"\cos"),
-    r"\cot": (r"\cos", r"\sin"),
-    r"\sec": ("", r"\cos"),
-    r"\csc": ("", r"\sin"),
-}
+_TRIGONOMETRIC = {r"\sin": "sr", r"\cos": "cr", r"\tan": "sc", r"\cot": "cs", r"\sec": "rc", r"\csc": "rs"}
+"""Sine, cosine and radius: what is divided by what."""
 
+_RELATION = re.compile(r"([<>=]|\\[lg]eq(?![a-zA-Z]))")
 _MATRIX = re.compile(r"\\begin ?\{[pb]matrix\}(?P<entries>(?:(?!\\begin).)*?)(?:\\\\ ?)?\\end ?\{[pb]matrix\}")
 
 MAX_EXPONENT = 1000
@@ -50,7 +47,9 @@ def decided(gold: str, pred: str) -> bool | None:
     matrices = _MATRIX.fullmatch(gold), _MATRIX.fullmatch(pred)
     if matrices[0] and matrices[1]:
         return _same_entries(*(re.split(r"(&|\\\\)", found["entries"].replace(" ", "")) for found in matrices if found))
-    return True if identical(gold, pred) else None
+    golds, preds = _RELATION.split(gold), _RELATION.split(pred)
+    same_signs = len(golds) == len(preds) and golds[1::2] == preds[1::2]
+    return True if same_signs and all(map(identical, golds[::2], preds[::2])) else None
 
 
 def _same_entries(golds: list[str], preds: list[str]) -> bool | None:
@@ -118,9 +117,19 @@ class _Residues(Reader[int]):
     def applied(self, function: str, value: int) -> int:
         if function.startswith(r"\log"):
             return self.quotient(_drawn(r"\ln", value), _drawn(r"\ln", base_of(function)))
-        over, under = _QUOTIENTS.get(function, (function, ""))
-        found = _drawn(over, value) if over else 1
-        return self.quotient(found, _drawn(under, value)) if under else found
+        if function in _TRIGONOMETRIC:
+            return self._trigonometric(function, value)
+        if function == "!" and value <= MAX_EXPONENT:
+            return math.factorial(value) % PRIME
+        return _drawn(function, value)
+
+    def _trigonometric(self, function: str, value: int) -> int:
+        """By sine and cosine at a drawn point of the circle, so that the sum of their squares is one."""
+        half = _drawn(r"\tan", value)
+        sine, cosine, radius = 2 * half, 1 - half * half, 1 + half * half
+        parts = {"s": sine, "c": cosine, "r": radius}
+        ratio = _TRIGONOMETRIC[function]
+        return self.quotient(parts[ratio[0]], parts[ratio[1]])
 
     def bounded(self, value: int) -> int:
         return value % PRIME

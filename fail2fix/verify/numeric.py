@@ -10,7 +10,7 @@ is wrong for `f(x)`, but equal wherever the right reading is equal.
 
 import cmath
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from fail2fix.verify.plain_expression import ERRORS, NoValueError, Reader, base_of, is_name, tokens
@@ -29,6 +29,9 @@ MAX_MAGNITUDE = 1e100
 _FUNCTIONS = {
     r"\sin": cmath.sin, r"\cos": cmath.cos, r"\tan": cmath.tan, r"\ln": cmath.log, r"\exp": cmath.exp,
     r"\arcsin": cmath.asin, r"\arccos": cmath.acos, r"\arctan": cmath.atan,
+}  # fmt: skip
+_OF_REALS: dict[str, Callable[[float], float]] = {
+    r"\lfloor": math.floor, r"\lceil": math.ceil, "!": lambda value: math.gamma(value + 1),
 }  # fmt: skip
 _INVERTED = {r"\csc": cmath.sin, r"\sec": cmath.cos, r"\cot": cmath.tan}
 _CONSTANTS = {"e": math.e, "i": 1j, r"\pi": math.pi}
@@ -87,9 +90,19 @@ class _Floats(Reader[complex]):
     def applied(self, function: str, value: complex) -> complex:
         if function.startswith(r"\log"):
             return cmath.log(value) / math.log(base_of(function))
+        if function in _OF_REALS:
+            return self.bounded(_OF_REALS[function](_real(value)))
         return _FUNCTIONS[function](value) if function in _FUNCTIONS else 1 / _INVERTED[function](value)
 
     def bounded(self, value: complex) -> complex:
         if not cmath.isfinite(value) or abs(value) > MAX_MAGNITUDE:
             raise NoValueError
         return value
+
+
+def _real(value: complex) -> float:
+    """A real number that is not so near a whole one that rounding could move it across."""
+    real = complex(value).real
+    if complex(value).imag or (real != round(real) and abs(real - round(real)) < DIFFERENT):
+        raise NoValueError
+    return real

@@ -16,23 +16,23 @@ Value = TypeVar("Value", int, complex)
 
 MAX_CHARS = 400
 
-_GREEK = r"\\(?:alpha|beta|gamma|delta|theta|phi|lambda|mu|omega|sigma|tau|rho)(?![a-zA-Z])"
+_NAMES = r"\\(?:alpha|beta|gamma|delta|theta|phi|lambda|mu|omega|sigma|tau|rho|[cl]?dots)(?![a-zA-Z])"
 FUNCTIONS = frozenset(
     rf"\{name}" for name in re.findall(r"\w+", "sin cos tan cot sec csc arcsin arccos arctan ln log exp")
 )
 _COMMANDS = "|".join(sorted(name[1:] for name in FUNCTIONS - {r"\log"}))
 _TOKEN = re.compile(
-    rf"\s*(?:(?P<number>\d+(?:\.\d+)?|\.\d+)|(?P<name>(?:{_GREEK}|[a-zA-Z])(?:_\{{[a-zA-Z0-9]{{1,6}}\}}|_[a-zA-Z0-9])?)"
-    rf"|(?P<other>\\(?:frac|sqrt|pi|cdot|{_COMMANDS})(?![a-zA-Z])"
-    r"|\\log(?: ?_ ?(?:\{\d{1,4}\}|\d)|(?![a-zA-Z]| ?_))|[-+*/^(){}\[\]]))"
+    rf"\s*(?:(?P<number>\d+(?:\.\d+)?|\.\d+)|(?P<name>(?:{_NAMES}|[a-zA-Z])(?:_\{{[a-zA-Z0-9]{{1,6}}\}}|_[a-zA-Z0-9])?)"
+    rf"|(?P<other>\\(?:frac|sqrt|pi|cdot|[lr](?:floor|ceil)|{_COMMANDS})(?![a-zA-Z])"
+    r"|\\log(?: ?_ ?(?:\{\d{1,4}\}|\d)|(?![a-zA-Z]| ?_))|[-+*/^!(){}\[\]]))"
 )
 _MIXED = re.compile(r"\d\s*\\frac\s*\{\d+\}\s*\{\d+\}|\d\s+\d|'|\*\*|(?<![\\a-zA-Z])[a-zA-Z]{3,}")
 """Mixed numbers, adjacent numbers and words, which are ambiguous here."""
 
-_NAME = re.compile(rf"[a-zA-Z]|{_GREEK}")
+_NAME = re.compile(rf"[a-zA-Z]|{_NAMES}")
 _DEGREES = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*\^\s*\\circ")
 _FUNCTION_STARTS = tuple(FUNCTIONS)
-ENDS = frozenset(("", "+", "-", ")", "}", "]"))
+ENDS = frozenset(("", "+", "-", ")", "}", "]", r"\rfloor", r"\rceil"))
 """Tokens that end a product."""
 
 _OPERATORS = frozenset(("*", "/", r"\cdot"))
@@ -153,10 +153,12 @@ class Reader(ABC, Generic[Value]):
 
     def _power(self) -> Value:
         base = self._atom()
+        if self._take("!"):
+            base = self.applied("!", base)
         if self._take("^"):
             base = self.power(base, self._atom())
-            if self._next() == "^":
-                raise NoValueError
+        if self._next() in ("^", "!"):
+            raise NoValueError
         return base
 
     def _atom(self) -> Value:
@@ -166,6 +168,8 @@ class Reader(ABC, Generic[Value]):
             return self._until(")")
         if token == "{":
             return self._until("}")
+        if token in (r"\lfloor", r"\lceil"):
+            return self.applied(token, self._until(token.replace("l", "r", 1)))
         if token == r"\frac":
             return self.quotient(self._enclosed("{", "}"), self._enclosed("{", "}"))
         if token == r"\sqrt":

@@ -25,6 +25,10 @@ EQUAL = (
     (r"\sin^{2} x", r"(\sin x)^{2}"),
     (r"\tan^{-1} x", r"\arctan x"),
     (r"\csc x", r"\frac{1}{\sin x}"),
+    (r"\sin^{2} x+\cos^{2} x", "1"),
+    (r"\frac{1}{\sin x\cos x}-\tan x", r"\cot x"),
+    (r"\lfloor\frac{2n-1}{5}\rfloor", r"\lfloor\frac{-1+2n}{5}\rfloor"),
+    (r"\frac{n!}{5!}", r"\frac{n!}{120}"),
     (r"\log_{10} 2", r"\log 2"),
     (r"30^\circ", r"\frac{\pi}{6}"),
     ("x^{-1}", r"\frac{1}{x}"),
@@ -42,6 +46,10 @@ DIFFERENT = (
     (r"\sin(x)y", r"\sin(xy)"),
     (r"\sin x/2", r"\sin(x/2)"),
     (r"\log 2", r"\ln 2"),
+    (r"\lfloor n\rfloor", r"\lceil n\rceil"),
+    (r"\lfloor n\rfloor", "n"),
+    ("2^n!", "(2^n)!"),  # ambiguous
+    (r"\sin x+\cos x", "1"),
     ("X", "x"),
     ("0.333333333333", r"\frac{1}{3}"),
     (r"\frac{1}{x-x}", r"\frac{2}{x-x}"),
@@ -79,6 +87,12 @@ def test_a_changed_coefficient_is_never_an_identity() -> None:
         draw.shuffle(terms)
         assert identical(one, "+".join(terms))
         assert not identical(one, "+".join(changed))
+
+
+def test_relations_with_the_same_signs_and_sides_are_equal() -> None:
+    assert decided(r"\sin 2x > \frac{1}{2}", r"\sin(2x) > 1/2") is True
+    assert decided(r"\sin 2x > \frac{1}{2}", r"\sin(2x) < 1/2") is None
+    assert decided(r"x+y = 2z", r"y+x = 2z") is True
 
 
 def test_matrices_are_compared_by_entries() -> None:
