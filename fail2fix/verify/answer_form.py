@@ -118,6 +118,8 @@ def sides(text: str) -> list[str]:
 
 def _relations(text: str) -> list[re.Match[str]]:
     """The relations outside brackets: `P(X=2)` is one side."""
+    if "=" not in text and "\\" not in text:
+        return []
     found, depth, place = [], 0, 0
     for relation in _RELATION.finditer(text):
         before = text[place : relation.start()]
@@ -256,6 +258,8 @@ def _members(text: str, separators: str) -> list[str]:
 
 def _split(text: str, separators: str) -> list[str]:
     """`text` split at separators outside brackets; a comma between groups of three digits is no separator."""
+    if not any(separator in text for separator in separators):
+        return [text]
     parts, depth, bars, start = [], 0, 0, 0
     for place, character in enumerate(text):
         depth += (character in _OPEN) - (character in _CLOSE)

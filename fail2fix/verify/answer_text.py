@@ -41,6 +41,7 @@ maybe \boxed{7}`), which as a list equals no single gold answer.
 
 _THINKING = ThinkingMarks.of()
 _BOX = r"\\(?:boxed|fbox)\s*(?=\{)"
+_A_BOX = re.compile(_BOX)
 _BARE_BOX = re.compile(r"(\\(?:boxed|fbox))(?:\s*(-?\d+(?:\.\d+)?)|\s+([a-zA-Z])(?![a-zA-Z]))")
 _MINUS = re.compile(r"\u2212|(?<![\w)])[\u2013\u2014](?=[\d.])")
 _BRACES = re.compile(rf"(?P<box>{_BOX})\{{|\\[{{}}]|(?P<open>\{{)|(?P<close>\}})")
@@ -94,14 +95,12 @@ class AnswerText:
 
 def find_answer(response: str, channel: ChannelName = "auto") -> AnswerText:
     """The answer in the declared channel of `response`, read from its last 20,000 characters."""
-    # Lone surrogates would make the answer unprintable and every dump that holds it fail.
-    tail = _THINKING.answer_of(response)[-MAX_RESPONSE_CHARS:].encode("utf-8", "replace").decode()
-    tail = _MINUS.sub("-", _BARE_BOX.sub(r"\1{\2\3}", _CUT_MARKS.sub("", tail)))
-    has_box = re.search(_BOX, tail) is not None
+    tail = _tail(response)
+    has_box = _A_BOX.search(tail) is not None
     if channel == "boxed" or (channel == "auto" and has_box):
         text, start, offered = _boxed(tail)
-        lines, _ = _lines(tail if channel == "auto" else tail[start:])
-        said = [_core(line) if not re.search(_BOX, line) else _number_in_front(line) for line in lines]
+        lines, _ = _lines(tail if channel == "auto" else tail[_step_before(tail, start) :] if text else "")
+        said = [_core(line) if not _A_BOX.search(line) else _number_in_front(line) for line in lines]
         return AnswerText(text, (*(other for other in said if _is_plain_answer(other)), *offered))
     lines, offered = _lines(tail)
     if channel == "answer_line" or lines:
@@ -115,22 +114,40 @@ def find_answer(response: str, channel: ChannelName = "auto") -> AnswerText:
     return AnswerText(text, hedged="," not in text and _EITHER.search(paragraph) is not None)
 
 
+def _tail(response: str) -> str:
+    """The last characters after thinking, with one spelling of boxes and signs."""
+    tail = _THINKING.answer_of(response)[-MAX_RESPONSE_CHARS:]
+    if "<|" in tail or "I hope" in tail:
+        tail = _CUT_MARKS.sub("", tail)
+    if "box" in tail:
+        tail = _BARE_BOX.sub(r"\1{\2\3}", tail)
+    if tail.isascii():
+        return tail
+    # Lone surrogates would make the answer unprintable and every dump that holds it fail.
+    return _MINUS.sub("-", tail.encode("utf-8", "replace").decode())
+
+
 def _boxed(tail: str) -> tuple[str, int, tuple[str, ...]]:
-    """The content of the last box, boxes of one answer joined by ", "; the start of its sentence on its line; and
-    another answer offered right behind it."""
+    """The content of the last box, boxes of one answer joined by ", "; its start; and another
+    answer offered right behind it."""
     boxes = [box for box in _closed_boxes(tail) if tail[box[0] + 1 : box[1]].strip()]
     last = _last_boxes(boxes, tail)
     if not last:
         return "", len(tail), ()
     # Without the commands of nested boxes.
-    contents = [re.sub(_BOX, "", tail[start + 1 : end]).strip() for start, end in last]
+    contents = [_A_BOX.sub("", tail[start + 1 : end]).strip() for start, end in last]
     # `\boxed{7}, that is \boxed{7}` says one thing twice; `\boxed{7} and \boxed{7}` are two values.
     gaps = [tail[one[1] + 1 : two[0]] for one, two in zip(last, last[1:], strict=False)]
     if not all(_ENUMERATES.fullmatch(gap) for gap in gaps):
         contents = list(dict.fromkeys(contents))
-    start = max(0, last[0][0] - MAX_LINE_CHARS)
-    ends = [start, *(match.end() for match in _END_OF_STEP.finditer(tail, start, last[0][0]))]
-    return ", ".join(contents), ends[-1], _offered(tail, last[-1][1] + 1)
+    return ", ".join(contents), last[0][0], _offered(tail, last[-1][1] + 1)
+
+
+def _step_before(tail: str, place: int) -> int:
+    """The start of the sentence or step that ends at `place`, on its line."""
+    start = max(0, place - MAX_LINE_CHARS)
+    ends = [start, *(match.end() for match in _END_OF_STEP.finditer(tail, start, place))]
+    return ends[-1]
 
 
 def _offered(tail: str, start: int) -> tuple[str, ...]:
@@ -220,7 +237,7 @@ def _closed_boxes(tail: str) -> list[tuple[int, int]]:
     """Brace positions (open, close) of the outermost closed boxes, in order."""
     stack: list[tuple[int, bool]] = []
     boxes: list[tuple[int, int]] = []
-    first = re.search(_BOX, tail)
+    first = _A_BOX.search(tail)
     for token in _BRACES.finditer(tail, first.start() if first else len(tail)):
         if token["box"] or token["open"]:
             stack.append((token.end() - 1, token["box"] is not None))

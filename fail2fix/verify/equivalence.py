@@ -47,6 +47,7 @@ _REMARK_WORDS = re.compile(
     r"|an?|the|in|be|and|positive|negative|non|nonnegative|nonzero|\\in|\\forall|[,().^+-]|\\mathbb\{[ZNQRC]\}\S*"
 )
 _SAYS_FOR = frozenset({"for", "where", "with", "is", "are", r"\in", r"\forall"})
+_SAYS_SO = re.compile(r"for|wh|wi|is|are|\\in")
 _RANGES = {"integer": "Z", "integers": "Z", "natural": "N", "rational": "Q", "real": "R", "complex": "C"}
 _SIGNS = {"positive": ">0", "negative": "<0", "nonnegative": "0", "nonzero": "*"}
 _NAMED = re.compile(r"[a-zA-Z] ?(?==)")
@@ -108,6 +109,8 @@ def without_remark(text: str) -> tuple[str, str, str]:
     >>> without_remark(r"\frac{\pi}{4}+k\pi \text{ where } k \text{ is an integer}"), without_remark("cx, x>0")
     (('\\frac{\\pi}{4}+k\\pi', 'k', 'Z'), ('cx, x>0', '', ''))
     """
+    if not _SAYS_SO.search(text, max(0, len(text) - MAX_REMARK_CHARS)):
+        return text, "", ""
     for cut in list(_CUT.finditer(text, max(1, len(text) - MAX_REMARK_CHARS)))[:12]:
         tokens = [token.replace(" ", "") for token in _TOKEN.findall(words(_closed(text[cut.start() :])))]
         about = {token for token in tokens if len(token) == 1 and token.isalpha()}

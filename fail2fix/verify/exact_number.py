@@ -80,6 +80,8 @@ def number(text: str) -> Number | None:
     if len(text) > MAX_CHARS:
         return None
     text = clean(text)
+    if text.isdecimal():
+        return Number(Fraction(int(text)))
     signs = ""
     while text[:1] in ("+", "-") or text.startswith("("):
         if text[0] == "(":
@@ -164,4 +166,5 @@ def _fraction(match: re.Match[str]) -> tuple[Fraction, bool, int] | None:
 
 
 def _decimal(text: str) -> Fraction:
-    return Fraction(re.sub("[, ()]", "", text) or "0")
+    digits = re.sub("[, ()]", "", text) or "0"
+    return Fraction(int(digits)) if digits.isdecimal() else Fraction(digits)

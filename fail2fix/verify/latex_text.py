@@ -30,73 +30,85 @@ _SIGNS = str.maketrans(
     }
 )  # fmt: skip
 
-_GREEK = "alpha|beta|gamma|delta|theta|lambda|mu|omega|sigma|rho|phi"
+_SILENT = """
+    left right middle big Big bigg Bigg bigl Bigl biggl Biggl bigr Bigr biggr Biggr displaystyle textstyle scriptstyle
+    limits nolimits boldsymbol mathbf mathit mathsf mathtt bm pmb bf it sf rm underline emph large Large LARGE huge Huge
+    small normalsize mathstrut hfill
+"""
+"""How a formula looks says nothing."""
+
+_RENAMED = r"""
+    frac dfrac tfrac cfrac nicefrac sfrac | binom dbinom tbinom | emptyset varnothing | leq le leqslant
+    geq ge geqslant | neq ne | cdot ast times
+"""
+_COMMANDS = (
+    dict.fromkeys(_SILENT.split(), "")
+    | {name: rf"\{group.split()[0]}" for group in re.split(r"[|\n]", _RENAMED) for name in group.split()}
+    | dict.fromkeys(("space", "enspace", "thinspace"), " ")
+    | {"lbrace": r"\{", "rbrace": r"\}", "lt": "<", "gt": ">", "degree": r"^\circ"}
+)
+_TEXT_COMMANDS = frozenset(re.findall(r"\w+", "mbox textbf textit textnormal textrm textup mathrm operatorname rm"))
+_PLAIN_WORDS = """
+    pi alpha beta gamma delta theta lambda mu omega sigma rho phi ln log sin cos tan cot arcsin arccos arctan
+"""
+_WORDS = {word: rf"\{word} " for word in _PLAIN_WORDS.split()} | dict.fromkeys(("infinity", "infty"), r"\infty")
+_COMMAND_OR_WORD = re.compile(r"\\([a-zA-Z]+)(?=(\s*\{)?)|[a-zA-Z]{2,}")
+_CONTROL = re.compile(
+    r"[\x08\x0c](?=[a-z])|\t(?=(?:ext|heta|imes|an|au|o|riangle)(?![a-z])|extcirc)|\r(?=(?:ight|ho|angle)(?![a-z]))"
+)
+_CONTROLS = {"\x0c": r"\f", "\x08": r"\b", "\t": r"\t", "\r": r"\r"}
+
 _REWRITES = [
-    # Control characters of a text that was read as a string literal: \frac, \beta, \text, \right.
-    (re.compile(r"\x0c(?=[a-z])"), r"\\f"),
-    (re.compile(r"\x08(?=[a-z])"), r"\\b"),
-    (re.compile(r"\t(?=(?:ext|heta|imes|an|au|o|riangle)(?![a-z])|extcirc)"), r"\\t"),
-    (re.compile(r"\r(?=(?:ight|ho|angle)(?![a-z]))"), r"\\r"),
-    (re.compile(r"<sup>([^<>]{1,40})</sup>"), r"^{\1}"),
-    (re.compile(r"<sub>([^<>]{1,40})</sub>"), r"_{\1}"),
-    # How a formula looks says nothing.
-    (re.compile(r"\\(?:text)?color(?:box)?\s?(?:\[[a-zA-Z]*\])?\s?\{[^{}]*\}"), ""),
-    (re.compile(r"\\(?:[hv]space|[hv]?phantom|label)\*?\s?\{[^{}]*\}"), ""),
-    (
-        re.compile(
-            r"\\(?:left|right|middle|[bB]igg?[lr]?|(?:display|text|script)style|(?:no)?limits|boldsymbol|math(?:bf|it|sf|tt)"
-            r"|bm|pmb|bf|it|sf|underline|emph|large|Large|LARGE|huge|Huge|small|normalsize|mathstrut|hfill)(?![a-zA-Z])"
+    (trigger, re.compile(pattern), replacement)
+    for trigger, pattern, replacement in (
+        ("<su", r"<sup>([^<>]{1,40})</sup>", r"^{\1}"),
+        ("<su", r"<sub>([^<>]{1,40})</sub>", r"_{\1}"),
+        ("color", r"\\(?:text)?color(?:box)?\s?(?:\[[a-zA-Z]*\])?\s?\{[^{}]*\}", ""),
+        ("space", r"\\[hv]space\*?\s?\{[^{}]*\}", ""),
+        ("phantom", r"\\[hv]?phantom\*?\s?\{[^{}]*\}", ""),
+        ("label", r"\\label\*?\s?\{[^{}]*\}", ""),
+        (",", r"\s?\{ ?, ?\}\s?|,\s?\\!\s?", ","),
+        ("\\!", r"\\!", ""),
+        ('"', r"\\?\"", ""),
+        ("quad", r"\\q?quad", " "),
+        ("\\", r"\\[,;:> ()\[\]]", " "),
+        ("~", r"(?<!\\)~", " "),
+        ("$", r"(?<!\\)\$", " "),
+        (
+            r"\$",
+            r"\\\$ ?(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?![\d.,]*\d| ?[\w\\(^/{*+-])",
+            r"\1\\text{ dollars}",
         ),
-        "",
-    ),
-    (re.compile(r"\\(?:mbox|textbf|textit|textnormal|textrm|textup|mathrm|operatorname|rm)\s*(?=\{)"), r"\\text"),
-    (re.compile(r"\\rm(?![a-zA-Z])"), ""),
-    (re.compile(r"\\(?:[dtc]frac|nicefrac|sfrac)(?![a-zA-Z])"), r"\\frac"),
-    (re.compile(r"\\[dt]binom(?![a-zA-Z])"), r"\\binom"),
-    (re.compile(r"\\varnothing(?![a-zA-Z])"), r"\\emptyset"),
-    (re.compile(r"\s?\{ ?, ?\}\s?|,\s?\\!\s?"), ","),
-    (re.compile(r"\\!|\\?\""), ""),
-    (re.compile(r"\\[,;:> ]|\\q?quad|\\(?:en|thin)?space(?![a-zA-Z])|(?<!\\)~"), " "),
-    (re.compile(r"\\(?:\(|\)|\[|\])|(?<!\\)\$"), " "),
-    (
-        re.compile(r"\\\$ ?(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?![\d.,]*\d| ?[\w\\(^/{*+-])"),
-        r"\1\\text{ dollars}",
-    ),
-    (re.compile(r"\\\$"), ""),
-    (re.compile(r"\\%"), "%"),
-    (re.compile(r"\\lbrace(?![a-zA-Z])"), r"\\{"),
-    (re.compile(r"\\rbrace(?![a-zA-Z])"), r"\\}"),
-    (re.compile(r"\\le(?![a-zA-Z])|<=|\\leqslant(?![a-zA-Z])"), r"\\leq"),
-    (re.compile(r"\\ge(?![a-zA-Z])|>=|\\geqslant(?![a-zA-Z])"), r"\\geq"),
-    (re.compile(r"\\not\s*(?:=|\\eq(?![a-zA-Z]))|\\ne(?![a-zA-Z])|(?<![\d)])!="), r"\\neq"),
-    (re.compile(r"\\not\s*\\in(?![a-zA-Z])"), r"\\notin"),
-    (re.compile(r"\\not\s*\\equiv(?![a-zA-Z])"), r"\\nequiv"),
-    (re.compile(r"\\not\s*<"), r"\\nless "),
-    (re.compile(r"\\not\s*>"), r"\\ngtr "),
-    (re.compile(r"\\lt(?![a-zA-Z])"), "<"),
-    (re.compile(r"\\gt(?![a-zA-Z])"), ">"),
-    (re.compile(r"\\(?:ast|times|cdot)(?![a-zA-Z])"), r"\\cdot"),
-    (
-        re.compile(r"\^\s?\{\s?\\circ\s?\}|\\degree(?![a-zA-Z])|\^\s?\\text(?:circ|degree)|(?<=\d)\^(?:o\b|\{o\})"),
-        r"^\\circ",
-    ),
-    (re.compile(r"(?<=[a-zA-Z])\^\s?(?:\{\s?\\prime\s?\}|\\prime(?![a-zA-Z]))"), "'"),
-    (re.compile(r"\+\s?\\infty"), r"\\infty"),
-    # Mathematics in plain words.
-    (re.compile(r"(?:√|(?<![a-zA-Z\\])sqrt)\s?(\d+(?:\.\d+)?)"), r"\\sqrt{\1}"),
-    (re.compile(r"√|(?<![a-zA-Z\\])sqrt(?![a-zA-Z])"), r"\\sqrt "),
-    (re.compile(rf"(?<![a-zA-Z\\])(pi|{_GREEK}|ln|log|sin|cos|tan|cot|arc(?:sin|cos|tan))(?![a-zA-Z])"), r"\\\1 "),
-    (re.compile(r"(?<![a-zA-Z\\])exp ?(?=\()"), r"\\exp"),
-    (re.compile(r"(?<![a-zA-Z\\])(?:infinity|infty)(?![a-zA-Z])"), r"\\infty"),
-    (re.compile(r"\*\*"), "^"),
-    (re.compile(r"\^ ?\(([^(){}]{1,40})\)"), r"^{\1}"),
-    (re.compile(r"([_^]) ?(\d{2,}|-\d+)"), r"\1{\2}"),
-    # A backslash before a digit means nothing in LaTeX.
-    (re.compile(r"\\(?=[0-9])"), ""),
-    (re.compile(r"_\s?\{\s?\\text\s?\{\s?(\w{1,20})\s?\}\s?\}"), r"_{\1}"),
-    (re.compile(r"\s+"), " "),
-    (re.compile(r"\^ ?\Z"), ""),
+        (r"\$", r"\\\$", ""),
+        (r"\%", r"\\%", "%"),
+        ("<=", "<=", r"\\leq"),
+        (">=", ">=", r"\\geq"),
+        (r"\not", r"\\not\s*(?:=|\\eq(?![a-zA-Z]))", r"\\neq"),
+        ("!=", r"(?<![\d)])!=", r"\\neq"),
+        (r"\not", r"\\not\s*\\in(?![a-zA-Z])", r"\\notin"),
+        (r"\not", r"\\not\s*\\equiv(?![a-zA-Z])", r"\\nequiv"),
+        (r"\not", r"\\not\s*<", r"\\nless "),
+        (r"\not", r"\\not\s*>", r"\\ngtr "),
+        ("^", r"\^\s?\{\s?\\circ\s?\}|\^\s?\\text(?:circ|degree)|(?<=\d)\^(?:o\b|\{o\})", r"^\\circ"),
+        ("prime", r"(?<=[a-zA-Z])\^\s?(?:\{\s?\\prime\s?\}|\\prime(?![a-zA-Z]))", "'"),
+        (r"\infty", r"\+\s?\\infty", r"\\infty"),
+        # Mathematics in plain words.
+        ("√", r"√\s?(\d+(?:\.\d+)?)", r"\\sqrt{\1}"),
+        ("√", "√", r"\\sqrt "),
+        ("sqrt", r"(?<![a-zA-Z\\])sqrt\s?(\d+(?:\.\d+)?)", r"\\sqrt{\1}"),
+        ("sqrt", r"(?<![a-zA-Z\\])sqrt(?![a-zA-Z])", r"\\sqrt "),
+        ("exp", r"(?<![a-zA-Z\\])exp ?(?=\()", r"\\exp"),
+        ("**", r"\*\*", "^"),
+        ("^", r"\^ ?\(([^(){}]{1,40})\)", r"^{\1}"),
+        ("^", r"\^ ?(\d{2,}|-\d+)", r"^{\1}"),
+        ("_", r"_ ?(\d{2,}|-\d+)", r"_{\1}"),
+        # A backslash before a digit means nothing in LaTeX.
+        ("\\", r"\\(?=[0-9])", ""),
+        (r"\text", r"_\s?\{\s?\\text\s?\{\s?(\w{1,20})\s?\}\s?\}", r"_{\1}"),
+    )
 ]
+"""In this order, where the text holds the trigger: part of all that the pattern matches."""
+
 _TEXT = re.compile(r"\\text\s?\{([^{}]*)\}")
 _INFIX = re.compile(r"\\(over|choose)(?![a-zA-Z])")
 _TAKES_ARGUMENTS = re.compile(r"\\(?:(frac|binom|exp)(?![a-zA-Z])|sqrt(?![a-zA-Z])\s?(?:\[[^][{}]*\])?)\s?")
@@ -120,20 +132,33 @@ def clean(text: str) -> str:
     """`text` in one spelling: readable LaTeX without math delimiters and outer punctuation."""
     if _PLAIN.fullmatch(text):
         return unwrapped(trimmed(re.sub(r" +", " ", text)))
-    text = _CIRCLED.sub(lambda found: f"{ord(found[0]) - ord('①') + 1},", text)
-    text = text.translate(_SUPERSCRIPTS).translate(_SIGNS)
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
+        text = _CIRCLED.sub(lambda found: f"{ord(found[0]) - ord('①') + 1},", text)
+        text = unicodedata.normalize("NFKC", text.translate(_SUPERSCRIPTS).translate(_SIGNS))
     if r"\\begin" in text:  # written for a string literal: every backslash is doubled
         text = text.replace("\\\\", "\\")
     # The end of a matrix row is not a backslash before the next character.
     text = text.replace("\\\\", _ROW) if r"\begin" in text else _ESCAPED.sub(r"\\", text)
-    for pattern, replacement in _REWRITES:
-        text = pattern.sub(replacement, text)
+    if not text.isprintable():
+        # Control characters of a text that was read as a string literal: \frac, \beta, \text, \right.
+        text = _CONTROL.sub(lambda found: _CONTROLS[found[0]], text)
+    text = _COMMAND_OR_WORD.sub(_spelled, text)
+    for trigger, pattern, replacement in _REWRITES:
+        if trigger in text:
+            text = pattern.sub(replacement, text)
+    text = " ".join(text.split()).removesuffix("^").removesuffix(" ")
     if len(text) <= MAX_CHARS:
         text = _with_braces(_without_infixes(text))
     quoted = _QUOTED.fullmatch(text.strip())
     return unwrapped(trimmed((quoted[2] if quoted else text).replace(_ROW, "\\\\")))
+
+
+def _spelled(found: re.Match[str]) -> str:
+    """A command or a word of several letters in its one spelling."""
+    command = found[1]
+    if command is None:
+        return _WORDS.get(found[0], found[0])
+    return r"\text" if command in _TEXT_COMMANDS and found[2] else _COMMANDS.get(command, found[0])
 
 
 def _without_infixes(text: str) -> str:
@@ -184,8 +209,11 @@ def _with_braces(text: str) -> str:
 def key(text: str) -> str:
     """Comparison key: `clean` without text commands and blanks, except between digits, with one spelling of scripts."""
     text = _TEXT.sub(r"\1", clean(text))
-    text = _SCRIPT.sub(r"\1{\2}", _BLANK.sub("", text)).replace(r"\cdot", "*")
-    text = trimmed(text)
+    if " " in text:
+        text = _BLANK.sub("", text)
+    if "^" in text or "_" in text:
+        text = _SCRIPT.sub(r"\1{\2}", text)
+    text = trimmed(text.replace(r"\cdot", "*"))
     letters = text.strip("()")
     return letters.lower() if len(letters) > 2 and is_word(letters.lower()) else text
 
@@ -206,7 +234,7 @@ def is_word(text: str) -> bool:
 def trimmed(text: str) -> str:
     """`text` without outer blanks and punctuation; a leading point may belong to a decimal."""
     text = text.rstrip(_OUTER).lstrip(" ,;:")
-    return text if re.match(r"\.\d", text) else text.lstrip(_OUTER)
+    return text if text[1:2].isdecimal() else text.lstrip(_OUTER)
 
 
 def unwrapped(text: str) -> str:

@@ -38,11 +38,11 @@ from fail2fix.verify import answer_form as form
 from fail2fix.verify import equivalence, units
 from fail2fix.verify.answer_text import AnswerText, find_answer
 from fail2fix.verify.choice import same_choice
-from fail2fix.verify.cost import may_be_equal
 from fail2fix.verify.exact_number import Number, based, number
 from fail2fix.verify.finished import is_finished
+from fail2fix.verify.identity import decided
 from fail2fix.verify.latex_text import clean, is_word, key
-from fail2fix.verify.numeric import differ, is_near
+from fail2fix.verify.numeric import is_near
 
 Symbolic = Callable[[str, str], bool]
 
@@ -78,8 +78,9 @@ def verdict(answer: AnswerText, gold: str, symbolic: Symbolic) -> bool:
 
 def bare_gold(gold: str) -> str:
     """The gold answer without a solution around it."""
-    found = find_answer(gold) if r"\boxed" in gold or r"\fbox" in gold else None
-    return found.text if found and found.text else re.sub(r"^\s*\\+f?boxed\{", "", gold)
+    if r"\boxed" not in gold and r"\fbox" not in gold:
+        return gold
+    return find_answer(gold).text or re.sub(r"^\s*\\+f?boxed\{", "", gold)
 
 
 def same(gold: str, pred: str, symbolic: Symbolic) -> bool:
@@ -92,7 +93,7 @@ def same(gold: str, pred: str, symbolic: Symbolic) -> bool:
 def _same(gold: str, pred: str, symbolic: Symbolic) -> bool:
     if not pred or not gold:
         return False
-    if key(gold) == key(pred):
+    if gold == pred or key(gold) == key(pred):
         return True
     value = number(gold)
     if value is not None:
@@ -342,6 +343,7 @@ def _leads_to(side: str, last: str, symbolic: Symbolic) -> bool:
 
 
 def _undecided(gold: str, pred: str) -> bool:
-    if may_be_equal(gold, pred) and not differ(gold, pred):
+    found = decided(gold, pred)
+    if found is None:
         raise Undecided
-    return False
+    return found

@@ -20,7 +20,8 @@ from math_verify import verify
 from math_verify.grader import should_treat_as_complex
 from sympy import Basic, Eq, Expr, Float, MatrixBase, Rational, Symbol, cancel, solve
 
-from fail2fix.verify.cost import may_be_equal
+from fail2fix.verify.identity import decided
+from fail2fix.verify.plain_expression import in_radians
 
 Reading: TypeAlias = Basic | MatrixBase
 
@@ -28,7 +29,6 @@ _NORMAL = NormalizationConfig(basic_latex=True, units=False, malformed_operators
 """Units are taken off by `units`: the parser's own list would take the last letter of `m+n` or `\\cos 3t`."""
 
 _CASE_KEPT = ConversionConfig(lowercase_symbols=False)
-_DEGREES = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*\^\s*\\circ")
 _PRIMES = re.compile(r"(?<=[a-zA-Z])'+")
 _MISREAD = re.compile(r"\\?(gamma|I)(?![a-zA-Z_])")
 """Names that the parser takes for the gamma function and the imaginary unit."""
@@ -52,8 +52,9 @@ def equal(gold: str, pred: str) -> bool:
         MemoryError: the memory limit was hit; the pool must handle it.
     """
     try:
-        if not may_be_equal(gold, pred):
-            return False
+        found = decided(gold, pred)
+        if found is not None:
+            return found
         one, two = _read(gold), _read(pred)
         if isinstance(one, Symbol) or isinstance(two, Symbol):
             return isinstance(one, Symbol) and isinstance(two, Symbol) and one.name == two.name
@@ -90,8 +91,7 @@ _Latex2Sympy.parse_number = _exact_number
 @lru_cache(maxsize=4096)
 def _read(text: str) -> Reading:
     """The library's reading of a text, in which names keep their case and primes are part of a name."""
-    text = _DEGREES.sub(r"\\frac{\1\\pi}{180}", text)
-    text = _PRIMES.sub(lambda primes: f"_{{{'prime' * len(primes[0])}}}", text)
+    text = _PRIMES.sub(lambda primes: f"_{{{'prime' * len(primes[0])}}}", in_radians(text))
     text = normalize_latex(_MISREAD.sub(r"N_{\1}", text), _NORMAL)
     real = not should_treat_as_complex(text)
     return latex2sympy(text, is_real=real, normalization_config=None, conversion_config=_CASE_KEPT)

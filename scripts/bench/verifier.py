@@ -1,142 +1,188 @@
-"""How many answers a second the math verifier judges, against verl's own, and with bombs among them.
+r"""CPU seconds of a verdict: ours against math-verify and verl's scorer, on the same rows in the same run.
 
-    python scripts/bench/verifier.py TRUTH.jsonl[.gz] [--rows N] [--repeats 3] [--workers 2] [--no-verl]
+    python scripts/bench/verifier.py TRUTH [--rows N] [--repeats 3] [--peers math-verify,verl]
 
-Judges the same real solutions (`response` and `gold`, each pair once, the memo empty) with `VerifierPool` and with
-verl's `math_verify.compute_score` through its own process pool, called from 32 threads at once as verl's reward loop
-calls it (`run_in_executor`, whose default pool has so many at most). Both pools are warm before the clock starts. Then
-the same solutions again with 5 % unique bombs mixed in, two kinds: `known` ones, after FIELD.md and the attack corpus,
-as answers to the same problems; and `costly` ones, which pass the cost rules and reach a worker, as answers to
-expressions: the most a policy could make the verifier work.
+TRUTH is the folder of truth sets. Three sets of different pairs of an answer and its gold answer:
 
-Prints one JSON object: rows per second (median, and each repeat), the ratio to verl, the ratio of the mixed rates to
-the clean one (honest rows per second), and the machine with its load: other work beside it slows both sides.
+- `full`: whole solutions of ProcessBench;
+- `boxed`: their last boxes alone, `\boxed{...}`;
+- `hard`: the answers of hardverify_math in a box.
+
+Each side judges in one process of its own, in one thread, without a pool: what counts is the work on one core, not how
+many processes share it. Ours runs all rungs; verl's is the function that its pool runs. Libraries are warm, remembered
+answers are dropped before each round, and the sides take turns. A verdict that takes longer than the deadline of CPU
+seconds is ended and counts with what it took.
+
+Prints one JSON object: for each set and side CPU milliseconds a verdict (median of the rounds, and each), how many
+times ours a peer takes, and the machine with its load.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import importlib
 import json
+import logging
+import multiprocessing
 import os
+import pkgutil
 import random
+import signal
 import statistics
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, suppress
+from functools import lru_cache
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from multiprocessing.connection import Connection
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
+from fail2fix.method.errors import InputError
+from fail2fix.verify.answer_text import find_answer
 from fail2fix.verify.certify.judging import WARM_UP, Pair
 from fail2fix.verify.certify.origin import origin
 from fail2fix.verify.certify.rows import read_truth
-from fail2fix.verify.latex_text import clean, key
-from fail2fix.verify.math_verifier import MathVerifier
-from fail2fix.verify.pool import VerifierPool
-from fail2fix.verify.verifier import Verdict
+from fail2fix.verify.math_answer import judge
 
-BOMB_SHARE = 0.05
-THREADS = 32
+SIDES = {
+    "ours": "__mp_main__:ours",
+    "math-verify": "fail2fix.verify.certify.peers:math_verify_accepts",
+    "verl": "__mp_main__:verl_scores",
+}
+DEADLINE_S = 10.0
 SEED = 0
 
-KNOWN = (
-    "{n}^{{{n}^{{{n}^{n}}}}}", "{n}99999999!", "(({n}!)!)!", "9^{{99999{n}}}", r"\binom{{10^9}}{{{n}}}",
-    "(a+b+c+d+e+{n})^{{999}}",
-    r"\sum_{{k=1}}^{{10^9}} k^{n}", r"\sqrt{{{n}+\sqrt{{2+\sqrt{{3+\sqrt{{4+\sqrt{{5}}}}}}}}}}",
-)  # fmt: skip
-COSTLY = (
-    r"((((x+{n})^{{12}}+y)^{{12}}+z)^{{12}}+w)^{{12}}", r"(\sqrt{{2}}+\sqrt{{3}}+\sqrt{{5}}+\sqrt{{{n}}})^{{12}}",
-    r"\frac{{1}}{{x^{{11}}+y^{{11}}}}-\frac{{{n}}}{{(x+y+z)^{{12}}}}", r"((((x+{n}))))+\sin(\cos(x^{{12}}))",
-    "|x-|y-|z-{n}|||",
-)  # fmt: skip
-EXPRESSIONS = ("x+1", r"\sqrt{2}", r"\frac{\pi}{3}", "x^2+y^2")
+
+class LateError(BaseException):
+    """A verdict took longer than the deadline. No `except Exception` of a library holds it up."""
 
 
-def bombs(templates: Sequence[str], golds: Sequence[str], count: int, draw: random.Random) -> list[Pair]:
-    """Unique responses that would cost a computer algebra system much."""
-    made = (draw.choice(templates).format(n=number) for number in range(2, count + 2))
-    return [(rf"\boxed{{{bomb}}}", draw.choice(golds)) for bomb in made]
+def ours(response: str, gold: str) -> bool:
+    """The rungs that run in the trainer, then the one that runs in a worker."""
+    from fail2fix.verify.pool import check_symbolically
+
+    answer = find_answer(response)
+    decided = judge(answer, gold)
+    return check_symbolically(answer, gold) if decided is None else decided
 
 
-def our_rate(pairs: Sequence[Pair], honest: int, workers: int, deadline_s: float) -> tuple[float, dict[str, int]]:
-    """Honest rows per second, and the statuses of all."""
-    clean.cache_clear()
-    key.cache_clear()
-    with closing(VerifierPool(max_workers=workers, deadline_s=deadline_s)) as pool:
-        asyncio.run(pool.verify(*WARM_UP))
-        start = time.monotonic()
-        verdicts = asyncio.run(flood(MathVerifier(pool, "auto"), pairs))
-        total_s = time.monotonic() - start
-    return honest / total_s, dict(Counter(verdict.status for verdict in verdicts))
+def verl_scores(response: str, gold: str) -> bool:
+    """What `compute_score` runs in its pool."""
+    return bool(_verl_scorer()._verify_in_subprocess(f"\\boxed{{{gold}}}", response) > 0.5)
 
 
-async def flood(verifier: MathVerifier, pairs: Sequence[Pair]) -> Sequence[Verdict]:
-    """The verdicts on all pairs, judged together as in a step of training."""
-    return await asyncio.gather(*(verifier.verify(*pair) for pair in pairs))
+@lru_cache
+def _verl_scorer() -> Any:
+    """The module of verl's scorer, without the package around it, which imports torch."""
+    package = find_spec("verl")
+    if package is None or package.origin is None:
+        raise InputError("verl is not installed: leave it out of --peers")
+    path = Path(package.origin).parent / "utils" / "reward_score" / "math_verify.py"
+    spec = spec_from_file_location("verl_scorer", path)
+    module = module_from_spec(spec)  # type: ignore[arg-type]
+    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    return module
 
 
-def verl_rate(pairs: Sequence[Pair]) -> float:
-    """Rows per second of verl's function, flooded from threads; its pool of four processes is warm."""
-    accepts: Callable[[str, str], bool] = importlib.import_module("fail2fix.verl_ext.stock_verifier").accepts
-    with ThreadPoolExecutor(THREADS) as threads:
-        list(threads.map(lambda _: accepts(r"\boxed{x+1}", "x+1"), range(4 * THREADS)))
-        start = time.monotonic()
-        list(threads.map(lambda pair: accepts(*pair), pairs))
-        return len(pairs) / (time.monotonic() - start)
+def sets(truth: Path, rows: int) -> dict[str, list[Pair]]:
+    full = [(row.text, row.gold) for row in read_truth(truth / "processbench_pairs.jsonl.gz")]
+    boxed = [(rf"\boxed{{{find_answer(text, 'boxed').text}}}", gold) for text, gold in full if r"\boxed" in text]
+    hard = [(rf"\boxed{{{row.text}}}", row.gold) for row in read_truth(truth / "hardverify_math.jsonl")]
+    draw = random.Random(SEED)
+    named = {"full": full, "boxed": boxed, "hard": hard}
+    different = {name: list(dict.fromkeys(pairs)) for name, pairs in named.items()}
+    return {name: draw.sample(pairs, min(rows, len(pairs))) for name, pairs in different.items()}
 
 
-def repeated(measure: Callable[[], float], repeats: int) -> dict[str, Any]:
-    each = [measure() for _ in range(repeats)]
-    return {"rows_per_s": round(statistics.median(each), 1), "each": [round(rate, 1) for rate in each]}
+def serve(function: str, pipe: Connection) -> None:
+    """Runs in a side's process: receives lists of pairs, and sends their CPU seconds and how many were late."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115  it lives as long as the process
+    logging.disable()
+    signal.signal(signal.SIGPROF, _late)
+    accepts = pkgutil.resolve_name(function)
+    accepts(*WARM_UP)
+    pipe.send("ready")
+    while pairs := pipe.recv():
+        _forget()
+        start = time.process_time()
+        late = sum(_is_late(accepts, pair) for pair in pairs)
+        pipe.send((time.process_time() - start, late))
+
+
+def _late(_: int, __: FrameType | None) -> None:
+    raise LateError
+
+
+def _is_late(accepts: Callable[[str, str], bool], pair: Pair) -> bool:
+    try:
+        signal.setitimer(signal.ITIMER_PROF, DEADLINE_S)
+        with suppress(Exception):  # whatever a peer raises on a text, it took its time
+            accepts(*pair)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+    except LateError:
+        return True
+    return False
+
+
+def _forget() -> None:
+    """Drop remembered answers, ours and sympy's."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("fail2fix.verify"):
+            for value in vars(module).values():
+                getattr(value, "cache_clear", lambda: None)()
+    if cache := sys.modules.get("sympy.core.cache"):
+        cache.clear_cache()
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    draw = random.Random(SEED)
-    pairs = list(dict.fromkeys((row.text, row.gold) for row in read_truth(arguments.truth)))
-    pairs = draw.sample(pairs, min(arguments.rows, len(pairs)))
-    result: dict[str, Any] = {
-        "origin": origin(),
-        "rows": len(pairs),
-        "workers": arguments.workers,
-        "deadline_s": arguments.deadline,
+    context = multiprocessing.get_context("spawn")
+    pipes: dict[str, Connection] = {}
+    with ExitStack() as stack:
+        for side in ("ours", *arguments.peers):
+            pipes[side], theirs = context.Pipe()
+            process = context.Process(target=serve, args=(SIDES[side], theirs), daemon=True)
+            process.start()
+            stack.callback(process.kill)
+        for pipe in pipes.values():
+            pipe.recv()
+        found = {name: _rounds(pairs, pipes, arguments.repeats) for name, pairs in arguments.sets.items()}
+    settings = {"repeats": arguments.repeats, "deadline_s": DEADLINE_S}
+    return {"origin": origin(), "settings": settings, "sets": found, "load_at_the_end": os.getloadavg()}
+
+
+def _rounds(pairs: Sequence[Pair], pipes: dict[str, Connection], repeats: int) -> dict[str, Any]:
+    each: dict[str, list[tuple[float, int]]] = {side: [] for side in pipes}
+    for _ in range(repeats):
+        for side, pipe in pipes.items():
+            pipe.send(pairs)
+            each[side].append(pipe.recv())
+    sides = {side: _figures(rounds, len(pairs)) for side, rounds in each.items()}
+    mine = sides["ours"]["cpu_ms"]
+    times = {side: round(figures["cpu_ms"] / mine, 2) for side, figures in sides.items() if side != "ours"}
+    return {"rows": len(pairs), "sides": sides, "times_ours": times}
+
+
+def _figures(rounds: Sequence[tuple[float, int]], rows: int) -> dict[str, Any]:
+    each = [1000 * seconds / rows for seconds, _ in rounds]
+    return {
+        "cpu_ms": round(statistics.median(each), 4),
+        "each": [round(one, 4) for one in each],
+        "late": max(late for _, late in rounds),
     }
-    result["ours"] = repeated(
-        lambda: our_rate(pairs, len(pairs), arguments.workers, arguments.deadline)[0], arguments.repeats
-    )
-    if not arguments.no_verl:
-        result["verl"] = repeated(lambda: verl_rate(pairs), arguments.repeats)
-        result["times_verl"] = round(result["ours"]["rows_per_s"] / result["verl"]["rows_per_s"], 2)
-    kinds = {"known": (KNOWN, [gold for _, gold in pairs]), "costly": (COSTLY, EXPRESSIONS)}
-    for kind, (templates, golds) in kinds.items():
-        mixed = [*pairs, *bombs(templates, golds, round(BOMB_SHARE * len(pairs) / (1 - BOMB_SHARE)), draw)]
-        draw.shuffle(mixed)
-        statuses: list[dict[str, int]] = []
-
-        def one_run(mixed: Sequence[Pair] = mixed, statuses: list[dict[str, int]] = statuses) -> float:
-            rate, found = our_rate(mixed, len(pairs), arguments.workers, arguments.deadline)
-            statuses.append(found)
-            return rate
-
-        figures = repeated(one_run, arguments.repeats)
-        share = round(figures["rows_per_s"] / result["ours"]["rows_per_s"], 3)
-        result[f"mixed_with_{kind}_bombs"] = figures | {"of_the_clean_rate": share, "statuses": statuses[0]}
-    result["load_at_the_end"] = os.getloadavg()
-    return result
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("truth", type=Path, metavar="TRUTH", help="rows with response and gold")
-    parser.add_argument("--rows", type=int, default=1000, metavar="N", help="sampled with a fixed seed (%(default)s)")
+    parser.add_argument("truth", type=Path, metavar="TRUTH", help="folder of the truth sets")
+    parser.add_argument("--rows", type=int, default=5000, metavar="N", help="of each set, sampled with a fixed seed")
     parser.add_argument("--repeats", type=int, default=3, metavar="N")
-    parser.add_argument("--workers", type=int, default=2, metavar="N")
-    parser.add_argument("--deadline", type=float, default=3.0, metavar="S")
-    parser.add_argument("--no-verl", action="store_true", help="only our own rates")
-    print(json.dumps(measure(parser.parse_args(argv)), indent=1))
+    parser.add_argument("--peers", default="math-verify,verl", metavar="NAMES", help="(%(default)s)")
+    arguments = parser.parse_args(argv)
+    arguments.peers = [name for name in arguments.peers.split(",") if name]
+    arguments.sets = sets(arguments.truth, arguments.rows)
+    print(json.dumps(measure(arguments), indent=1))
     return 0
 
 
