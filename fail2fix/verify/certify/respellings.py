@@ -1,0 +1,81 @@
+r"""Re-spell gold answers, and count which spellings are refused and which changed answers are accepted.
+
+A kind of `keeping_marks` and `keeping_forms` writes the same answer in another way; a kind of `altering` writes another
+answer that looks nearly the same. Each gold answer meets every kind that applies to it. No label is needed: the verdict
+on the gold answer itself is the label. Golds that the verifier does not accept as answers to themselves are left out,
+as preparation leaves them out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from fail2fix.verify.certify import altering, keeping_forms, keeping_marks
+from fail2fix.verify.errors import GroundTruthError
+from fail2fix.verify.gold import parse_gold
+from fail2fix.verify.math_verifier import accepts_itself
+
+SEED = 2605
+SHOWN = 5
+"""Examples of each kind in a certificate."""
+
+KEEPING = (*keeping_marks.KINDS, *keeping_forms.KINDS)
+ALTERING = altering.KINDS
+
+
+@dataclass(frozen=True)
+class Respelling:
+    """`equal`: whether the kind keeps the value."""
+
+    kind: str
+    gold: str
+    text: str
+    equal: bool
+
+
+def draw_golds(texts: Iterable[str], count: int, seed: int = SEED) -> list[str]:
+    """`count` different bare gold answers, or all if there are fewer; in a random order."""
+    golds = sorted({gold for gold in map(_bare, texts) if gold and accepts_itself(gold)})
+    Random(seed).shuffle(golds)
+    return golds[:count]
+
+
+def _bare(text: str) -> str:
+    """The answer without dollars around all of it; "" if it has a tolerance, which a changed value may meet."""
+    try:
+        gold = parse_gold(text)
+    except GroundTruthError:
+        return ""
+    bare = gold.answer.strip()
+    if bare.count("$") == 2 and bare[0] == bare[-1] == "$":
+        bare = bare[1:-1].strip()
+    return "" if gold.margin else bare
+
+
+def respellings(gold: str, seed: int = SEED) -> Iterator[Respelling]:
+    """The gold answer in every kind that applies to it."""
+    for kinds, equal in ((KEEPING, True), (ALTERING, False)):
+        for kind in kinds:
+            said = kind.change(gold, Random(f"{seed} {kind.name} {gold}"))
+            if said and said != gold:
+                yield Respelling(kind.name, gold, said, equal)
+
+
+def respelling_figures(tried: Sequence[Respelling], accepted: Sequence[bool]) -> dict[str, Any]:
+    """Counts of each kind, and its first wrong verdicts: kept values refused, altered ones accepted."""
+    counts = Counter(each.kind for each in tried)
+    wrong = defaultdict(list)
+    for each, was in zip(tried, accepted, strict=True):
+        if was != each.equal:
+            wrong[each.kind].append({"gold": each.gold, "said": each.text})
+    return {
+        name: {
+            kind.name: {"tried": counts[kind.name], "wrong": len(wrong[kind.name]), "examples": wrong[kind.name][:SHOWN]}
+            for kind in kinds
+        }
+        for name, kinds in (("kept", KEEPING), ("altered", ALTERING))
+    }
