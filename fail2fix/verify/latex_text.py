@@ -35,8 +35,9 @@ _REWRITES = [
     # Control characters of a text that was read as a string literal: \frac, \beta, \text, \right.
     (re.compile(r"\x0c(?=[a-z])"), r"\\f"),
     (re.compile(r"\x08(?=[a-z])"), r"\\b"),
-    (re.compile(r"\t(?=(?:ext|heta|imes|an|au|o|riangle)(?![a-z])|extcirc)"), r"\\t"),
+    (re.compile(r"\t(?=(?:imes|riangle)(?![a-z])|extcirc)"), r"\\t"),
     (re.compile(r"\r(?=(?:ight|ho|angle)(?![a-z]))"), r"\\r"),
+    (re.compile(r"\A\s?\*\*(?!\*)([^*]+)\*\*\s?\Z"), r"\1"),
     (re.compile(r"<sup>([^<>]{1,40})</sup>"), r"^{\1}"),
     (re.compile(r"<sub>([^<>]{1,40})</sub>"), r"_{\1}"),
     # How a formula looks says nothing.
@@ -103,7 +104,8 @@ _TAKES_ARGUMENTS = re.compile(r"\\(?:(frac|binom|exp)(?![a-zA-Z])|sqrt(?![a-zA-Z
 _ARGUMENT = re.compile(r"\s?(?P<said>(?P<open>[{(])|\\[a-zA-Z]+(?:\{[^{}]*\}){0,2}|[0-9a-zA-Z])")
 _CIRCLED = re.compile("[①-⑳](?!=)")
 _QUOTED = re.compile(r"([\"'`])(.+)\1")
-_SCRIPT = re.compile(r"([_^])([0-9a-zA-Z])(?![0-9a-zA-Z])")
+_SCRIPT = re.compile(r"([_^])(\d(?!\d)|[a-zA-Z](?![0-9a-zA-Z]))")
+_COEFFICIENT = re.compile(r"(?<=\d)\*(?=[a-zA-Z\\(])")
 _BLANK = re.compile(r"\s(?!(?<=\d\s)\d)")
 _SEPARATES = re.compile(r"[,;]|(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])")
 _OUTER = " .,;:"
@@ -184,8 +186,8 @@ def _with_braces(text: str) -> str:
 def key(text: str) -> str:
     """Comparison key: `clean` without text commands and blanks, except between digits, with one spelling of scripts."""
     text = _TEXT.sub(r"\1", clean(text))
-    text = _SCRIPT.sub(r"\1{\2}", _BLANK.sub("", text)).replace(r"\cdot", "*")
-    text = trimmed(text)
+    text = _BLANK.sub("", _SCRIPT.sub(r"\1{\2}", text)).replace(r"\cdot", "*")
+    text = trimmed(_COEFFICIENT.sub("", text))
     letters = text.strip("()")
     return letters.lower() if len(letters) > 2 and is_word(letters.lower()) else text
 

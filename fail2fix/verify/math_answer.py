@@ -167,6 +167,9 @@ def _same_form(gold: str, pred: str, symbolic: Symbolic) -> bool:
     equation = gold
     if form.is_approximate(gold):
         gold = (values(gold) or [gold])[-1]  # the exact value is the answer
+    sides = form.sides(gold)
+    if len(sides) > 2 and gold.count("=") == len(sides) - 1 and len(form.items(gold)) == 1 and r"\begin" not in gold:
+        gold = f"{sides[0]}={sides[-1]}"  # working does not count
     (gold, _, range_of_gold), (pred, letter, range_of_pred) = map(equivalence.without_remark, (gold, pred))
     if range_of_gold and range_of_pred and range_of_gold != range_of_pred:
         return False
@@ -186,7 +189,7 @@ def _same_form(gold: str, pred: str, symbolic: Symbolic) -> bool:
     bounds = [form.interval_of(text) for text in (gold, pred)]
     gold, pred = bounds[0] or gold, bounds[1] or pred
     gold_group, pred_group = form.bracketed(gold), form.bracketed(pred)
-    if (any(bounds) or _is_half_open(gold_group) or _is_half_open(pred_group)) and not (gold_group and pred_group):
+    if (any(bounds) or _is_interval(gold_group) or _is_half_open(pred_group)) and not (gold_group and pred_group):
         return False  # an interval is no list of its ends
     if gold_group and pred_group and (len(gold_group[1]) > 1 or gold_group[0] == "{"):
         return _same_groups(gold_group, pred_group, symbolic)
@@ -203,6 +206,11 @@ def _solves(equation: str, pred: str, symbolic: Symbolic) -> bool:
         return False
     solved = equivalence.solved_for(equation, pred)
     return solved is not None and symbolic(*solved)
+
+
+def _is_interval(group: tuple[str, list[str], str] | None) -> bool:
+    """Whether a gold answer in brackets may be an interval; an answer may have the brackets of a list."""
+    return _is_half_open(group) or (group is not None and group[0] == "[" and len(group[1]) == 2)
 
 
 def _is_half_open(group: tuple[str, list[str], str] | None) -> bool:
@@ -274,11 +282,19 @@ def _same_member(gold: str, pred: str, symbolic: Symbolic) -> bool:
 
 def _named_apart(gold: str, pred: str) -> bool:
     """Whether both name their values differently: `a_3 = 2` is not `a_{37} = 2`."""
-    names = {_name(gold), _name(pred)}
-    if "y" in names and any(_OF_A_LETTER.search(name) for name in names):
+    one, two = _name(gold), _name(pred)
+    if one and not two:
+        label = (form.sides(pred) or [""])[0]
+        return form.is_term(label) and one in label  # `x^2 = 4` is not `x = 4`
+    functions = [_OF_A_LETTER.search(name) for name in (one, two)]
+    if "y" in (one, two) and any(functions):
         return False  # the graph of f
-    # The letter of a function's argument is no part of its name.
-    return "" not in names and len({_OF_A_LETTER.sub("", name) for name in names}) > 1
+    # The letter of a function's argument may be left out.
+    return "" not in (one, two) and one != two and (all(functions) or _bare(one) != _bare(two))
+
+
+def _bare(name: str) -> str:
+    return _OF_A_LETTER.sub("", name)
 
 
 def _name(text: str) -> str:

@@ -158,7 +158,7 @@ def _mirrored(found: re.Match[str]) -> str:
 
 
 def _sides_swapped(gold: str, _: Random) -> str:
-    sides = gold.split("=")
+    sides = outer(gold, "=")
     plain = len(sides) == 2 and is_formula(gold) and not re.search(r"[<>:,]|\\(?:approx|leq?|geq?|text|pmod)|\(\w\) ?=", gold)
     return f"{sides[1].strip()} = {sides[0].strip()}" if plain and re.search(r"[a-z].*[a-z]", sides[0]) else ""
 
@@ -215,11 +215,10 @@ KINDS = (
     Kind("power with braces", "one digit needs no braces", replaced(r"\^(\w)(?!\w)", r"^{\1}")),
     Kind("power without braces", "one digit needs no braces", replaced(r"\^\{(\w)\}", r"^\1")),
     Kind("power of programs", "a power in ASCII", replaced(r"(?<=[a-z)])\^(?:(\d)|\{(\d)\})", r"**\1\2")),
-    Kind("power in brackets", "brackets around an exponent", replaced(r"(?<=[a-z)])\^\{([a-z0-9+-]+)\}", r"^{(\1)}")),
     Kind("subscript with braces", "one digit needs no braces", replaced(r"_(\w)(?!\w)", r"_{\1}")),
     Kind("subscript without braces", "one digit needs no braces", replaced(r"_\{(\w)\}(?!\w)", r"_\1")),
     Kind("functions of brackets", "brackets around an argument", replaced(r"\\(sin|cos|tan|ln|log) ([a-z])(?![\w(^])", r"\\\1(\2)")),
-    Kind("functions of braces", "braces around an argument", replaced(r"\\(sin|cos|tan|ln|log) ([a-z0-9])(?![\w(^])", r"\\\1{\2}")),
+    Kind("functions of braces", "braces around an argument", replaced(r"\\(sin|cos|tan|ln|log) ([a-z])(?![\w(^])", r"\\\1{\2}")),
     Kind("list reversed", "several values have no order", _reversed()),
     Kind("list with and", "a conjunction ends a list", _listed(", ", r" \text{ and } ")),
     Kind("list with or", "a conjunction ends a list", _listed(", ", r" \text{ or } ")),

@@ -13,7 +13,7 @@ _BETWEEN = r"(?<=\d) ?(?=\\(?:sqrt|pi|frac)(?![a-zA-Z]))(?<!\\frac\d)(?<!_\d)(?<
 
 def _coefficient(between: str) -> Kind:
     """A sign of multiplication between a number and a root, or the number pi."""
-    pattern = re.compile(r"(?<![\w^_.\\}])(\d+) ?(?=\\(?:sqrt|pi)(?![a-zA-Z]))")
+    pattern = re.compile(r"(?<![\w^_.,\\}])(\d+) ?(?=\\(?:sqrt|pi)(?![a-zA-Z]))")
     return Kind(f"coefficient{between}", "a coefficient is a factor", replaced(pattern.pattern, rf"\1{between}"))
 
 
@@ -80,7 +80,7 @@ _WHOLE = {
     "thin spaces around": (r"\,", r"\,"),
     "bold of Markdown": ("**", "**"),
     "struts": (r"\mathstrut ", ""),
-    "phantom": (r"\vphantom{\frac{1}{2}}", ""),
+    "phantom": (r"\vphantom{1}", ""),
 }
 
 KINDS = (

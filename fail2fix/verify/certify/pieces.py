@@ -65,7 +65,7 @@ def framed(before: str, after: str = "", where: Callable[[str], bool] | None = N
 def is_formula(text: str) -> bool:
     """Whether a text is mathematics without prose and without delimiters of its own."""
     plain = _COMMAND.sub(" ", _TEXT.sub(" ", text))
-    return not _WORD.search(re.sub("[A-Z]{3,}", "", plain)) and not re.search(r"\$|`|\\\(|\\\[|boxed", text)
+    return not _WORD.search(re.sub("[A-Z]{3,}", "", plain)) and not re.search(r"\$|`|\\\(|\\\[|boxed|\\\\[a-z]", text)
 
 
 def is_expression(text: str) -> bool:
@@ -135,6 +135,6 @@ def members(text: str, opening: str = "", closing: str = "") -> list[str]:
     if opening and len(outer(plain, re.escape(closing))) != 2:
         return []
     found = [member.strip() for member in outer(inside, ",")]
-    grouped = re.search(r"\d,\d{3}(?!\d)", inside)
+    grouped = re.search(r"\d,(?:\\!)?\d{3}(?!\d)", inside)
     unclear = re.search(r"[<>|:;]|\\(?:in|mid|text|mbox|ldots|dots|cdots|leq?|geq?|neq?|pmod|forall|cup|pm|mp)(?![a-zA-Z])", inside)
     return [] if len(found) < 2 or not all(found) or grouped or unclear else found
