@@ -19,13 +19,20 @@ from fail2fix.verify.certify.pieces import (
     terms,
 )
 
-_TEXT = re.compile(r"\\(?:text|mbox|mathrm|textbf) ?\{[^{}]*\}(?:\^\{?\d\}?)?|\\(?:begin|end) ?\{\w+\}(?:\{[^{}]*\})?|\\[a-zA-Z]+")
-_VAGUE = re.compile(r"\\(?:approx|sim|pmod|forall|quad|text|mbox|in|ldots|dots|cdots)(?![a-zA-Z])|\([a-zA-Z]\) ?=|[a-zA-Z]' ?=|_|!|\\%")
+_TEXT = re.compile(
+    r"\\(?:text|mbox|mathrm|textbf) ?\{[^{}]*\}(?:\^\{?\d\}?)?|\\(?:begin|end) ?\{\w+\}(?:\{[^{}]*\})?|\\[a-zA-Z]+"
+)
+_VAGUE = re.compile(
+    r"\\(?:approx|sim|pmod|forall|quad|text|mbox|in|ldots|dots|cdots)(?![a-zA-Z])|\([a-zA-Z]\) ?=|[a-zA-Z]' ?=|_|!|\\%"
+)
 """Illustrations, remarks, names of functions and of terms: another letter or digit may say the same there."""
 
 _OPPOSITE = {"+": "-", "-": "+"}
-_UNITS = {"cm": "m", "m": "cm", "inches": "feet", "feet": "inches", "minutes": "hours", "hours": "minutes", "seconds": "minutes",
-          "meters": "feet", "miles": "feet", "days": "hours", "degrees": "radians", "cents": "dollars", "dollars": "cents"}  # fmt: skip
+_UNITS = dict(
+    pair.split(":")
+    for pair in "cm:m m:cm inches:feet feet:inches minutes:hours hours:minutes seconds:minutes meters:feet miles:feet"
+    " days:hours degrees:radians cents:dollars dollars:cents".split()
+)
 
 
 def _one(pattern: str, replacement: str, where: re.Pattern[str] | None = None) -> Change:
@@ -139,11 +146,14 @@ def _added(gold: str, _: Random) -> str:
     return opening + ", ".join([*found, more]) + closing if found and "=" not in gold else ""
 
 
+_ENDS = re.compile(r"[(\[](?= ?[^-\\(\[]| ?-\d| ?-?\\frac)|(?<!infty)(?<!infty )(?<!right)[)\]]")
+
+
 def _end(gold: str, random: Random) -> str:
     """An interval with one end open for closed; only of texts that must be intervals."""
     if not re.search(r"\\infty|\[[^\[\]()]*\)|\([^\[\]()]*\]", gold) or not is_formula(gold):
         return ""
-    ends = [one for one in re.finditer(r"[(\[](?= ?[^-\\(\[]| ?-\d| ?-?\\frac)|(?<!infty)(?<!infty )(?<!right)[)\]]", gold)]
+    ends = _ENDS.finditer(gold)
     found = [one for one in ends if not re.search(r"(?:[a-zA-Z}]|\d) ?\Z", gold[: one.start()]) or one[0] in ")]"]
     if not found or gold.count("(") + gold.count("[") > 1 + gold.count(r"\cup"):
         return ""
@@ -177,12 +187,22 @@ def _is_finite(gold: str) -> bool:
 
 KINDS = (
     Kind("one digit", "a digit says what the value is", _digit),
-    Kind("last digit dropped", "the value is a tenth", lambda gold, _: gold[:-1] if is_whole(gold) and abs(int(gold)) > 9 else ""),
+    Kind(
+        "last digit dropped",
+        "the value is a tenth",
+        lambda gold, _: gold[:-1] if is_whole(gold) and abs(int(gold)) > 9 else "",
+    ),
     Kind("digit added", "the value is ten times as large", _number("{0}3")),
     Kind("zero added", "the value is ten times as large", _number("{0}0")),
     Kind("decimals added", "the value is larger", _number("{0}.5")),
-    Kind("point moved", "the value is a tenth", lambda gold, _: re.sub(r"(\d)\.(\d)", r".\1\2", gold) if re.fullmatch(r"-?\d\.\d+", gold) and Random else ""),
-    Kind("factorial", "n! is n for 1 and 2 only", lambda gold, _: f"{gold}!" if is_whole(gold) and int(gold) > 2 else ""),
+    Kind(
+        "point moved",
+        "the value is a tenth",
+        lambda gold, _: re.sub(r"(\d)\.(\d)", r".\1\2", gold) if re.fullmatch(r"-?\d\.\d+", gold) else "",
+    ),
+    Kind(
+        "factorial", "n! is n for 1 and 2 only", lambda gold, _: f"{gold}!" if is_whole(gold) and int(gold) > 2 else ""
+    ),
     Kind("power of a number", "the value is a square", _number("{0}^2")),
     Kind("root of a number", "the value is a root", _number(r"\sqrt{{{0}}}")),
     Kind("reciprocal", "the value is 1/n", _number(r"\frac{{1}}{{{0}}}")),
@@ -191,7 +211,11 @@ KINDS = (
     Kind("imaginary unit", "the value is imaginary", _number("{0}i")),
     Kind("sign of the value", "the value is not zero", _negated),
     Kind("sign of a term", "the term is not zero", _sign),
-    Kind("plus or minus", "two values for one", _on(lambda gold: is_value(gold) and _is_finite(gold) and gold[0] != "-", r"\pm GOLD")),
+    Kind(
+        "plus or minus",
+        "two values for one",
+        _on(lambda gold: is_value(gold) and _is_finite(gold) and gold[0] != "-", r"\pm GOLD"),
+    ),
     Kind("one of two values", "one value for two", _one(r"\\pm ?", "")),
     Kind("one letter", "a letter names something", _letter),
     Kind("case of a letter", "symbols keep their case", _case),
@@ -207,22 +231,42 @@ KINDS = (
     Kind("intersection", "not the union", _one(r"\\cup(?![a-zA-Z])", r"\\cap")),
     Kind("other exponent", "another power", _one(r"(?<=[a-z])\^(?:2|\{2\})(?!\d)", "^{3}")),
     Kind("negative exponent", "the reciprocal", _one(r"(?<=[a-z])\^(?:([2-9])|\{([2-9])\})", r"^{-\1\2}")),
-    Kind("exponent added", "another power", _one(r"(?<![\\a-zA-Z])[a-df-z](?![\w^a-zA-Z(])", r"\g<0>^2", re.compile(r"[-+]"))),
+    Kind(
+        "exponent added",
+        "another power",
+        _one(r"(?<![\\a-zA-Z])[a-df-z](?![\w^a-zA-Z(])", r"\g<0>^2", re.compile(r"[-+]")),
+    ),
     Kind("factor added", "twice the value", _on(lambda gold: _is_finite(gold) and not is_whole(gold), r"2(GOLD)")),
     Kind("summand added", "the value is larger", _on(_is_finite, r"GOLD+1")),
     Kind("divisor added", "half the value", _on(_is_finite, r"\frac{GOLD}{2}")),
-    Kind("squared", "values other than zero and one change", _on(lambda gold: _is_finite(gold) and gold not in "1", r"(GOLD)^2")),
+    Kind(
+        "squared",
+        "values other than zero and one change",
+        _on(lambda gold: _is_finite(gold) and gold not in "1", r"(GOLD)^2"),
+    ),
     Kind("pi dropped", "the factor is not one", _one(r"(?<=\d) ?\\pi(?![a-zA-Z])", "")),
     Kind("root dropped", "a number is not its root", _one(r"\\sqrt\{(?!1\})(\d+)\}", r"\1")),
     Kind("imaginary unit dropped", "a real number is not imaginary", _one(r"(?<=\d)i(?![a-zA-Z])", "")),
     Kind("fraction inverted", "the reciprocal", _one(r"\\frac\{(\d+)\}\{((?!\1\})\d+)\}", r"\\frac{\2}{\1}")),
     Kind("other function", "sine is not cosine", _one(r"\\sin(?![a-zA-Z])", r"\\cos")),
-    Kind("other base", "the digits mean another number", lambda gold, _: re.sub(r"_\{?\d\}?$", "_{9}", gold) if re.fullmatch(r"\d{2,}_ ?\{?[2-8]\}?", gold) else ""),
+    Kind(
+        "other base",
+        "the digits mean another number",
+        lambda gold, _: re.sub(r"_\{?\d\}?$", "_{9}", gold) if re.fullmatch(r"\d{2,}_ ?\{?[2-8]\}?", gold) else "",
+    ),
     Kind("other unit", "another length, time or amount", _unit),
-    Kind("radians", "degrees are no radians", lambda gold, _: re.sub(r" ?\^ ?\{?\\circ\}?", r" \\text{ radians}", gold) if re.fullmatch(r"[1-9]\d* ?\^ ?\{?\\circ\}?", gold) else ""),
+    Kind(
+        "radians",
+        "degrees are no radians",
+        lambda gold, _: (
+            re.sub(r" ?\^ ?\{?\\circ\}?", r" \\text{ radians}", gold)
+            if re.fullmatch(r"[1-9]\d* ?\^ ?\{?\\circ\}?", gold)
+            else ""
+        ),
+    ),
     Kind("denied word", "a denial", _word),
     Kind("other choice", "another option", _choice),
     Kind("second answer", "two answers for one", _on(is_whole, r"GOLD \text{ or } 97")),
     Kind("denied answer", "the value is excluded", _on(is_whole, r"\text{not } GOLD")),
     Kind("bounded answer", "a bound is no value", _on(is_whole, r"\leq GOLD")),
-)  # fmt: skip
+)

@@ -99,7 +99,9 @@ KINDS = (
     Kind("blank after commas", "blanks in a list say nothing", replaced(r",(?!\d{3}(?!\d)) ?(?=\S)", ", ")),
     Kind("no blank after commas", "blanks in a list say nothing", replaced(r"(?<!\d), (?=\S)|(?<=\d), (?!\d{3})", ",")),
     Kind("thin space after commas", "spaces in a list say nothing", replaced(r",(?!\d{3}(?!\d)) ?(?=\S)", r",\\,")),
-    Kind("blanks inside brackets", "blanks in a formula say nothing", replaced(r"([(\[])(?=\w)|(?<=\w)([)\]])", r"\1 \2")),
+    Kind(
+        "blanks inside brackets", "blanks in a formula say nothing", replaced(r"([(\[])(?=\w)|(?<=\w)([)\]])", r"\1 \2")
+    ),
     Kind("negative space", "it only moves what follows", replaced(r"(?<=[\d}])(?=\()", r"\\!")),
     Kind("left and right", "the size of brackets says nothing", _sized),
     Kind("no left and right", "the size of brackets says nothing", _unsized),
@@ -114,7 +116,11 @@ KINDS = (
     Kind("square of Unicode", "the same power in Unicode", replaced(r"\^(?:2|\{2\})(?!\d)", "²")),
     Kind("leqslant", "another shape of a sign", replaced(r"\\(l|g)eq?(?![a-zA-Z])", r"\\\1eqslant")),
     Kind("le and ge", "another name of a sign", replaced(r"\\(l|g)eq(?![a-zA-Z])", r"\\\1e")),
-    Kind("signs of programs", "a sign in ASCII", replaced(r"\\(l|g)eq?(?![a-zA-Z])", lambda m: "<=" if m[1] == "l" else ">=")),
+    Kind(
+        "signs of programs",
+        "a sign in ASCII",
+        replaced(r"\\(l|g)eq?(?![a-zA-Z])", lambda m: "<=" if m[1] == "l" else ">="),
+    ),
     Kind("lt and gt", "the name of a sign", replaced("[<>]", lambda m: r"\lt " if m[0] == "<" else r"\gt ")),
     Kind("ne", "another name of a sign", replaced(r"\\neq(?![a-zA-Z])", r"\\ne")),
     Kind("varnothing", "another shape of a sign", replaced(r"\\emptyset(?![a-zA-Z])", r"\\varnothing")),
@@ -124,4 +130,4 @@ KINDS = (
     *map(_coefficient, (" ", r"\\cdot ", r" \\times ", "*")),
     Kind("times for cdot", "two signs of multiplication", replaced(r"\\cdot(?![a-zA-Z])", r"\\times")),
     Kind("cdot for times", "two signs of multiplication", replaced(r"\\times(?![a-zA-Z])", r"\\cdot")),
-)  # fmt: skip
+)

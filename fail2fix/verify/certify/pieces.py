@@ -27,7 +27,9 @@ class Kind:
 
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-_TEXT = re.compile(r"\\(?:text|mbox|textbf|textit|textrm|mathrm|operatorname)\s?\{[^{}]*\}|\\(?:begin|end)\s?\{[^{}]*\}(?:\{[^{}]*\})?")
+_TEXT = re.compile(
+    r"\\(?:text|mbox|textbf|textit|textrm|mathrm|operatorname)\s?\{[^{}]*\}|\\(?:begin|end)\s?\{[^{}]*\}(?:\{[^{}]*\})?"
+)
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
 _WORD = re.compile(r"[a-zA-Z]{3,}")
 _PHRASE = re.compile(r"(?:\\text ?\{)?([a-zA-Z][a-z]{2,}(?: [a-z]{2,}){0,3})\}?")
@@ -60,6 +62,19 @@ def framed(before: str, after: str = "", where: Callable[[str], bool] | None = N
     """The text between two others, where a condition holds (`is_formula` by default)."""
     holds = where or is_formula
     return lambda gold, _: before + gold + after if holds(gold) else ""
+
+
+def matched(pattern: str, spelled: str | Callable[[re.Match[str]], str]) -> Change:
+    """The text as another one, where it is of this form as a whole; a text is a template of the match."""
+    compiled = re.compile(pattern)
+
+    def change(gold: str, _: Random) -> str:
+        found = compiled.fullmatch(gold.strip())
+        if not found:
+            return ""
+        return found.expand(spelled) if isinstance(spelled, str) else spelled(found)
+
+    return change
 
 
 def is_formula(text: str) -> bool:
@@ -136,5 +151,7 @@ def members(text: str, opening: str = "", closing: str = "") -> list[str]:
         return []
     found = [member.strip() for member in outer(inside, ",")]
     grouped = re.search(r"\d,(?:\\!)?\d{3}(?!\d)", inside)
-    unclear = re.search(r"[<>|:;]|\\(?:in|mid|text|mbox|ldots|dots|cdots|leq?|geq?|neq?|pmod|forall|cup|pm|mp)(?![a-zA-Z])", inside)
+    unclear = re.search(
+        r"[<>|:;]|\\(?:in|mid|text|mbox|ldots|dots|cdots|leq?|geq?|neq?|pmod|forall|cup|pm|mp)(?![a-zA-Z])", inside
+    )
     return [] if len(found) < 2 or not all(found) or grouped or unclear else found

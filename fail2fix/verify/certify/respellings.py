@@ -1,6 +1,6 @@
 r"""Re-spell gold answers, and count which spellings are refused and which changed answers are accepted.
 
-A kind of `keeping_marks` and `keeping_forms` writes the same answer in another way; a kind of `altering` writes another
+A kind of `keeping_marks`, `keeping_numbers` and `keeping_forms` writes the same answer in another way; a kind of `altering` writes another
 answer that looks nearly the same. Each gold answer meets every kind that applies to it. No label is needed: the verdict
 on the gold answer itself is the label. Golds that the verifier does not accept as answers to themselves are left out,
 as preparation leaves them out.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from fail2fix.verify.certify import altering, keeping_forms, keeping_marks
+from fail2fix.verify.certify import altering, keeping_forms, keeping_marks, keeping_numbers
 from fail2fix.verify.errors import GroundTruthError
 from fail2fix.verify.gold import parse_gold
 from fail2fix.verify.math_verifier import accepts_itself
@@ -23,7 +23,7 @@ SEED = 2605
 SHOWN = 5
 """Examples of each kind in a certificate."""
 
-KEEPING = (*keeping_marks.KINDS, *keeping_forms.KINDS)
+KEEPING = (*keeping_marks.KINDS, *keeping_numbers.KINDS, *keeping_forms.KINDS)
 ALTERING = altering.KINDS
 
 
@@ -74,7 +74,11 @@ def respelling_figures(tried: Sequence[Respelling], accepted: Sequence[bool]) ->
             wrong[each.kind].append({"gold": each.gold, "said": each.text})
     return {
         name: {
-            kind.name: {"tried": counts[kind.name], "wrong": len(wrong[kind.name]), "examples": wrong[kind.name][:SHOWN]}
+            kind.name: {
+                "tried": counts[kind.name],
+                "wrong": len(wrong[kind.name]),
+                "examples": wrong[kind.name][:SHOWN],
+            }
             for kind in kinds
         }
         for name, kinds in (("kept", KEEPING), ("altered", ALTERING))
