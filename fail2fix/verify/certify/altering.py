@@ -20,7 +20,7 @@ from fail2fix.verify.certify.pieces import (
 )
 
 _TEXT = re.compile(
-    r"\\(?:text|mbox|mathrm|textbf) ?\{[^{}]*\}(?:\^\{?\d\}?)?|\\(?:begin|end) ?\{\w+\}(?:\{[^{}]*\})?|\\[a-zA-Z]+"
+    r"\\(?:text|mbox|mathrm|textbf|mathbb|mathcal) ?\{[^{}]*\}(?:\^\{?\d\}?)?|\\(?:begin|end) ?\{\w+\}(?:\{[^{}]*\})?|\\[a-zA-Z]+"
 )
 _VAGUE = re.compile(
     r"\\(?:approx|sim|pmod|forall|quad|text|mbox|in|ldots|dots|cdots)(?![a-zA-Z])|\([a-zA-Z]\) ?=|[a-zA-Z]' ?=|_|!|\\%"
@@ -28,11 +28,11 @@ _VAGUE = re.compile(
 """Illustrations, remarks, names of functions and of terms: another letter or digit may say the same there."""
 
 _OPPOSITE = {"+": "-", "-": "+"}
-_UNITS = dict(
-    pair.split(":")
-    for pair in "cm:m m:cm inches:feet feet:inches minutes:hours hours:minutes seconds:minutes meters:feet miles:feet"
-    " days:hours degrees:radians cents:dollars dollars:cents".split()
-)
+_UNITS = {
+    **{"cm": "m", "m": "cm", "inches": "feet", "feet": "inches", "meters": "feet", "miles": "feet"},
+    **{"minutes": "hours", "hours": "minutes", "seconds": "minutes", "days": "hours"},
+    **{"degrees": "radians", "cents": "dollars", "dollars": "cents"},
+}
 
 
 def _one(pattern: str, replacement: str, where: re.Pattern[str] | None = None) -> Change:

@@ -31,7 +31,7 @@ _TEXT = re.compile(
     r"\\(?:text|mbox|textbf|textit|textrm|mathrm|operatorname)\s?\{[^{}]*\}|\\(?:begin|end)\s?\{[^{}]*\}(?:\{[^{}]*\})?"
 )
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
-_WORD = re.compile(r"[a-zA-Z]{3,}")
+_WORD = re.compile(r"[a-zA-Z]{3,}|(?<![a-zA-Z])or(?![a-zA-Z])")
 _PHRASE = re.compile(r"(?:\\text ?\{)?([a-zA-Z][a-z]{2,}(?: [a-z]{2,}){0,3})\}?")
 _RELATION = re.compile(
     r"[=<>:|~]|\\(?:leq?|geq?|neq?|lt|gt|leqslant|geqslant|approx|equiv|in|notin|mid|cup|cap|setminus|to|pm|mp|forall"
@@ -152,6 +152,7 @@ def members(text: str, opening: str = "", closing: str = "") -> list[str]:
     found = [member.strip() for member in outer(inside, ",")]
     grouped = re.search(r"\d,(?:\\!)?\d{3}(?!\d)", inside)
     unclear = re.search(
-        r"[<>|:;]|\\(?:in|mid|text|mbox|ldots|dots|cdots|leq?|geq?|neq?|pmod|forall|cup|pm|mp)(?![a-zA-Z])", inside
+        r"[<>|:;]|\\(?:in|mid|text|mbox|ldots|dots|cdots|leq?|geq?|neq?|pmod|forall|cup|pm|mp|approx)(?![a-zA-Z])",
+        inside,
     )
     return [] if len(found) < 2 or not all(found) or grouped or unclear else found

@@ -1,9 +1,9 @@
 r"""Re-spell gold answers, and count which spellings are refused and which changed answers are accepted.
 
-A kind of `keeping_marks`, `keeping_numbers` and `keeping_forms` writes the same answer in another way; a kind of `altering` writes another
-answer that looks nearly the same. Each gold answer meets every kind that applies to it. No label is needed: the verdict
-on the gold answer itself is the label. Golds that the verifier does not accept as answers to themselves are left out,
-as preparation leaves them out.
+A kind of the modules `keeping_*` writes the same answer in another way; a kind of `altering` writes another answer that
+looks nearly the same. Each gold answer meets every kind that applies to it. No label is needed: the gold answer is the
+label. Gold answers that the verifier does not accept as answers to themselves are left out, as preparation leaves them
+out.
 """
 
 from __future__ import annotations
