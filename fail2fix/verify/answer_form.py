@@ -216,8 +216,9 @@ def interval_of(text: str) -> str | None:
         parts, signs = parts[::-1], [_MIRRORED[sign] for sign in reversed(signs)]
     if not signs or not all(sign in ("<", r"\leq") for sign in signs):
         return None
-    named = [is_name(part) for part in parts]
-    if len(signs) == 2 and named[1]:
+    named = [is_name(part) and part != "e" for part in parts]
+    # `BC < AB < AC` is an order of names.
+    if len(signs) == 2 and named[1] and not (all(named) and len(parts[1]) > 1 and parts[1][0] != "\\"):
         return f"{_open(signs[0])}{parts[0]},{parts[2]}{_close(signs[1])}"
     if named == [True, False]:
         return rf"(-\infty,{parts[1]}{_close(signs[0])}"

@@ -75,6 +75,9 @@ SAME = {
     ],
     "intervals": [
         (r"[0,\pi]", r"0 \leq x \leq \pi"),
+        ("(a,b)", r"a < x < b"),
+        (r"(e,\infty)", "e < x"),
+        ("(a,b]", r"a < \theta \leq b"),
         (r"0,\pi", r"[0,\pi]"),
         ("1,2,3", "[3,1,2]"),
     ],
@@ -189,7 +192,15 @@ ATTACKS = {
         (r"x=\frac12\ln\frac12=-\frac12\ln 2", r"x=2\ln\frac12=-\frac12\ln 2"),
         (r"x=\frac12\ln\frac12=-\frac12\ln 2", r"-\frac12\ln 3"),
     ],
-    "intervals": [(r"[0,\pi]", r"0,\pi"), (r"[0,\pi]", r"(0,\pi)"), ("[1,2]", "1 < x < 2"), ("[1,2]", r"\{1,2\}")],
+    "intervals": [
+        ("f(2)<f(1)<f(4)", "f(2)<f(5)<f(4)"),
+        ("BC<AB<AC", "BC<AD<AC"),
+        (r"(e,\infty)", "x < e"),
+        (r"[0,\pi]", r"0,\pi"),
+        (r"[0,\pi]", r"(0,\pi)"),
+        ("[1,2]", "1 < x < 2"),
+        ("[1,2]", r"\{1,2\}"),
+    ],
     "equations": [
         ("xy = 6", r"\frac{6}{x+1}"),
         ("x^2+y^2=4", r"\sqrt{4-x^2}"),

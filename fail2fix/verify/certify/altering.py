@@ -20,7 +20,8 @@ from fail2fix.verify.certify.pieces import (
 )
 
 _TEXT = re.compile(
-    r"\\(?:text|mbox|mathrm|textbf|mathbb|mathcal) ?\{[^{}]*\}(?:\^\{?\d\}?)?|\\(?:begin|end) ?\{\w+\}(?:\{[^{}]*\})?|\\[a-zA-Z]+"
+    r"\\(?:text|mbox|mathrm|textbf|mathbb|mathcal) ?\{[^{}]*\}(?:\^\{?\d\}?)?"
+    r"|\\(?:begin|end) ?\{\w+\}(?:\{[^{}]*\})?|\\[a-zA-Z]+"
 )
 _VAGUE = re.compile(
     r"\\(?:approx|sim|pmod|forall|quad|text|mbox|in|ldots|dots|cdots)(?![a-zA-Z])|\([a-zA-Z]\) ?=|[a-zA-Z]' ?=|_|!|\\%"

@@ -83,7 +83,7 @@ def _mirrored(found: re.Match[str]) -> str:
 def _sides_swapped(gold: str, _: Random) -> str:
     """An equation of two names or more. `x = 5` names a value."""
     sides = outer(gold, "=")
-    names = len(sides) == 2 and re.search(r"[a-z].*[a-z]", re.sub(r"\\[a-zA-Z]+", "", sides[0]))
+    names = len(sides) == 2 and re.search(r"[a-z].*[a-z]", re.sub(r"\\[a-zA-Z]+|_\{?\w+\}?", "", sides[0]))
     plain = is_formula(gold) and not _MORE_THAN_SIDES.search(gold)
     return f"{sides[1].strip()} = {sides[0].strip()}" if names and plain else ""
 
@@ -144,6 +144,6 @@ SETS = (
     Kind("inequality of an interval", "the same set", _inequality),
     Kind("inequality mirrored", "a < b is b > a", matched(_RANGE, _mirrored)),
     Kind("sides swapped", "an equation has no order", _sides_swapped),
-    Kind("bmatrix", "two shapes of brackets", replaced(r"\\(begin|end) ?\{pmatrix\}", r"\\\1{bmatrix}")),
+    Kind("bmatrix", "two shapes of brackets", lambda gold, _: gold.replace("pmatrix", "bmatrix")),
 )
 KINDS = (*PRODUCTS, *POWERS, *SETS)

@@ -14,12 +14,17 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from fail2fix.console.progress import Done, unseen
 from fail2fix.verify.certify import altering, keeping_forms, keeping_marks, keeping_numbers
+from fail2fix.verify.certify.judging import judge_one_by_one
 from fail2fix.verify.errors import GroundTruthError
 from fail2fix.verify.gold import parse_gold
 from fail2fix.verify.math_verifier import accepts_itself
 
 SEED = 2605
+MAX_CHARS = 400
+"""Of a gold answer: a longer one is hardly more than a text to the verifier."""
+
 SHOWN = 5
 """Examples of each kind in a certificate."""
 
@@ -45,7 +50,7 @@ def draw_golds(texts: Iterable[str], count: int, seed: int = SEED) -> list[str]:
 
 
 def _bare(text: str) -> str:
-    """The answer without dollars around all of it; "" if it has a tolerance, which a changed value may meet."""
+    """The answer without dollars around all of it; "" if it is long, or has a tolerance that a changed value may meet."""
     try:
         gold = parse_gold(text)
     except GroundTruthError:
@@ -53,7 +58,7 @@ def _bare(text: str) -> str:
     bare = gold.answer.strip()
     if bare.count("$") == 2 and bare[0] == bare[-1] == "$":
         bare = bare[1:-1].strip()
-    return "" if gold.margin else bare
+    return "" if gold.margin or len(bare) > MAX_CHARS else bare
 
 
 def respellings(gold: str, seed: int = SEED) -> Iterator[Respelling]:
@@ -65,7 +70,7 @@ def respellings(gold: str, seed: int = SEED) -> Iterator[Respelling]:
                 yield Respelling(kind.name, gold, said, equal)
 
 
-def respelling_figures(tried: Sequence[Respelling], accepted: Sequence[bool]) -> dict[str, Any]:
+def figures_of(tried: Sequence[Respelling], accepted: Sequence[bool]) -> dict[str, Any]:
     """Counts of each kind, and its first wrong verdicts: kept values refused, altered ones accepted."""
     counts = Counter(each.kind for each in tried)
     wrong = defaultdict(list)
@@ -75,6 +80,7 @@ def respelling_figures(tried: Sequence[Respelling], accepted: Sequence[bool]) ->
     return {
         name: {
             kind.name: {
+                "why": kind.why,
                 "tried": counts[kind.name],
                 "wrong": len(wrong[kind.name]),
                 "examples": wrong[kind.name][:SHOWN],
@@ -83,3 +89,13 @@ def respelling_figures(tried: Sequence[Respelling], accepted: Sequence[bool]) ->
         }
         for name, kinds in (("kept", KEEPING), ("altered", ALTERING))
     }
+
+
+def certify_respellings(
+    tried: Sequence[Respelling], workers: int, deadline_s: float, done: Done = unseen
+) -> dict[str, Any]:
+    """Figures of the verifier on re-spellings, each in a box. Calls `done` after each."""
+    pairs = [(rf"\boxed{{{each.text}}}", each.gold) for each in tried]
+    verdicts = judge_one_by_one(pairs, workers, deadline_s, "boxed", done).verdicts
+    not_judged = sum(verdict.status in ("timeout", "error") for verdict in verdicts)
+    return {"not_judged": not_judged, **figures_of(tried, [verdict.correct for verdict in verdicts])}
