@@ -58,7 +58,7 @@ _CONSTANT = re.compile(
     rf"\\begin\{{.*?\\end\{{\w+\}}|\\(?:frac|sqrt|pi|cdot|text)(?![a-zA-Z])|{FUNCTIONS.pattern}"
     r"|(?<![a-zA-Z])[ei](?![a-zA-Z])"
 )
-_PLAIN_COMMANDS = GREEK | set(re.findall(r"\w+", "frac sqrt pi cdot sin cos tan ln log"))
+_PLAIN_COMMANDS = GREEK | set(re.findall(r"\w+", "frac binom sqrt pi cdot bar hat sin cos tan ln log"))
 _NO_SUM = re.compile(r"[^\w\s+*/^=!'(){}\[\].\\-]|\\\\|[<>=:!]=")
 _ENDS_A_TERM = re.compile(r"[\w)}\]!'] ?\Z")
 _OPEN, _CLOSE = "([{", ")]}"

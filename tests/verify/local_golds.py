@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import gzip
 import json
 from collections.abc import Iterator
@@ -40,8 +39,8 @@ def _gold(row: dict[str, Any]) -> str:
     if isinstance(case, dict):
         return case.get("gold", "") if case.get("verifier") == "math" else ""
     if model := row.get("reward_model"):
-        truth = str(model["ground_truth"])
-        return str(ast.literal_eval(truth)["target"]) if truth.startswith("{'") else truth
+        truth = model["ground_truth"]
+        return str(truth["target"] if isinstance(truth, dict) else truth)
     found = row.get("gold", row.get("answer", row.get("final_answer")))
     found = found[0] if isinstance(found, list) and len(found) == 1 else found
     return found.split("####")[-1].strip() if isinstance(found, str) else str(found or "")

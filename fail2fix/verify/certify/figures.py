@@ -76,7 +76,7 @@ def _lines(certificate: Mapping[str, Any]) -> Iterator[str]:
     if attacks := certificate["attacks"]:
         sets["attacks"] = attacks
         yield f"Attacks: {attacks['late']} verdicts late, {'a' if attacks['executed'] else 'no'} text executed.\n"
-    yield from _respelled(certificate["respellings"])
+    yield from respelled(certificate["respellings"])
     yield _table_head(COLUMNS)
     for name, found in sets.items():
         for verifier, each in {"ours": found["ours"], **found["peers"]}.items():
@@ -90,7 +90,7 @@ def _lines(certificate: Mapping[str, Any]) -> Iterator[str]:
                 yield f"| {row['id']} | {row['kind']} | {texts} | {row['status']} |"
 
 
-def _respelled(found: Mapping[str, Any] | None) -> Iterator[str]:
+def respelled(found: Mapping[str, Any] | None) -> Iterator[str]:
     """Shares of re-spellings, and the kinds with a wrong verdict."""
     if not found:
         return

@@ -35,7 +35,7 @@ _WORD = re.compile(r"[a-zA-Z]{3,}|(?<![a-zA-Z])or(?![a-zA-Z])")
 _PHRASE = re.compile(r"(?:\\text ?\{)?([a-zA-Z][a-z]{2,}(?: [a-z]{2,}){0,3})\}?")
 _RELATION = re.compile(
     r"[=<>:|~]|\\(?:leq?|geq?|neq?|lt|gt|leqslant|geqslant|approx|equiv|in|notin|mid|cup|cap|setminus|to|pm|mp|forall"
-    r"|quad|text|mbox|pmod|bmod|mod|subset|ldots|dots|cdots|displaystyle)(?![a-zA-Z])"
+    r"|quad|text|mbox|mathrm|pmod|bmod|mod|subset|ldots|dots|cdots|displaystyle)(?![a-zA-Z])"
 )
 _MARK = re.compile(r"\\[a-zA-Z]+|\\.|.", re.DOTALL)
 _OPEN, _CLOSE = ("(", "[", "{", r"\{"), (")", "]", "}", r"\}")

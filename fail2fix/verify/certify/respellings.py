@@ -50,7 +50,7 @@ def draw_golds(texts: Iterable[str], count: int, seed: int = SEED) -> list[str]:
 
 
 def _bare(text: str) -> str:
-    """The answer without dollars around all of it; "" if it is long, or has a tolerance that a changed value may meet."""
+    """The answer without dollars around it; "" if it is long, or has a tolerance that a changed value may meet."""
     try:
         gold = parse_gold(text)
     except GroundTruthError:
