@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from fail2fix.verify import units
-from fail2fix.verify.latex_text import clean, closes_at_end, words
+from fail2fix.verify.latex_text import clean, words
 
 MAX_CHARS = 120
 """A longer text is not a number here, which keeps exact arithmetic cheap."""
@@ -30,7 +30,7 @@ _DECIMAL = rf"(?:{_DIGITS}(?:\.\d*)?|\.\d+)"
 _REPEATING = re.compile(r"(\d*)\.(\d*)\\overline\{(\d+)\}")
 _FRACTION = re.compile(
     rf"(?:(?P<whole>\d+)(?: ?(?=\\frac)| (?=\d+ ?/)))?(?:\\frac\{{(?P<n1>-?{_DECIMAL})\}}\{{(?P<d1>-?{_DECIMAL})\}}"
-    rf"|(?P<n2>{_DECIMAL}|\(-?{_DECIMAL}\)) ?/ ?(?P<d2>-?{_DECIMAL}|\(-?{_DECIMAL}\)))"
+    rf"|(?P<n2>{_DECIMAL}) ?/ ?(?P<d2>-?{_DECIMAL}|\(-{_DECIMAL}\)))"
 )
 _SCIENTIFIC = re.compile(
     rf"(?:(?:(?P<mantissa>{_DECIMAL}) ?(?:\\cdot|\*|x) ?)?10 ?\^ ?(?:\{{(?P<e1>[+-]?\d+)\}}|(?P<e2>\d))"
@@ -81,8 +81,10 @@ def number(text: str) -> Number | None:
         return None
     text = clean(text)
     signs = ""
-    while text[:1] in ("+", "-") or (text.startswith("(") and closes_at_end(text)):
+    while text[:1] in ("+", "-") or text.startswith("("):
         if text[0] == "(":
+            if not text.endswith(")"):
+                return None
             text = text[1:-1].strip()
             continue
         signs, text = signs + text[0], text[1:].lstrip()

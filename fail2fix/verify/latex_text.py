@@ -105,6 +105,8 @@ _ARGUMENT = re.compile(r"\s?(?P<said>(?P<open>[{(])|\\[a-zA-Z]+(?:\{[^{}]*\}){0,
 _CIRCLED = re.compile("[①-⑳](?!=)")
 _QUOTED = re.compile(r"([\"'`])(.+)\1")
 _SCRIPT = re.compile(r"([_^])(\d(?!\d)|[a-zA-Z](?![0-9a-zA-Z]))")
+_POINT = re.compile(r"(?<![\w.)}])\.(?=\d)")
+_BAR = re.compile(r"\\mid(?![a-zA-Z])")
 _COEFFICIENT = re.compile(r"(?<=\d)\*(?=[a-zA-Z\\(])")
 _BLANK = re.compile(r"\s(?!(?<=\d\s)\d)")
 _SEPARATES = re.compile(r"[,;]|(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])")
@@ -121,7 +123,7 @@ _PLAIN = re.compile(r"(?!.*(?:[a-zA-Z]{2}|\*\*|\^))[0-9a-zA-Z .,:;/+*()\[\]=-]*"
 def clean(text: str) -> str:
     """`text` in one spelling: readable LaTeX without math delimiters and outer punctuation."""
     if _PLAIN.fullmatch(text):
-        return unwrapped(trimmed(re.sub(r" +", " ", text)))
+        return _as_fraction(unwrapped(trimmed(re.sub(r" +", " ", text))))
     text = _CIRCLED.sub(lambda found: f"{ord(found[0]) - ord('①') + 1},", text)
     text = text.translate(_SUPERSCRIPTS).translate(_SIGNS)
     if not text.isascii():
@@ -135,7 +137,16 @@ def clean(text: str) -> str:
     if len(text) <= MAX_CHARS:
         text = _with_braces(_without_infixes(text))
     quoted = _QUOTED.fullmatch(text.strip())
-    return unwrapped(trimmed((quoted[2] if quoted else text).replace(_ROW, "\\\\")))
+    return _as_fraction(unwrapped(trimmed((quoted[2] if quoted else text).replace(_ROW, "\\\\"))))
+
+
+def _as_fraction(text: str) -> str:
+    r"""`(a)/(b)`, if that is all of a text, as `\frac{a}{b}`."""
+    if not (text.startswith("(") and text.endswith(")") and ")/(" in text):
+        return text
+    end = end_of_group(text, 0)
+    whole = text[end : end + 2] == "/(" and closes_at_end(text[end + 1 :])
+    return rf"\frac{{{text[1 : end - 1].strip()}}}{{{text[end + 2 : -1].strip()}}}" if whole else text
 
 
 def _without_infixes(text: str) -> str:
@@ -185,7 +196,7 @@ def _with_braces(text: str) -> str:
 @lru_cache(maxsize=16_384)
 def key(text: str) -> str:
     """Comparison key: `clean` without text commands and blanks, except between digits, with one spelling of scripts."""
-    text = _TEXT.sub(r"\1", clean(text))
+    text = _POINT.sub("0.", _BAR.sub("|", _TEXT.sub(r"\1", clean(text))))
     text = _BLANK.sub("", _SCRIPT.sub(r"\1{\2}", text)).replace(r"\cdot", "*")
     text = trimmed(_COEFFICIENT.sub("", text))
     letters = text.strip("()")
@@ -222,7 +233,9 @@ def closes_at_end(text: str) -> bool:
     """Whether the last character closes the bracket that opens `text`."""
     depth = 0
     for place, character in enumerate(text):
-        depth += (character in "([{") - (character in ")]}")
+        # One brace of `\{` may be open: cases have no other end.
+        if not (place and character in "{}" and text[place - 1] == "\\"):
+            depth += (character in "([{") - (character in ")]}")
         if depth <= 0:
             return place == len(text) - 1
     return False

@@ -20,7 +20,7 @@ def named_apart(gold: str, pred: str) -> bool:
     one, two = name(gold), name(pred)
     if one and not two:
         label = (form.sides(pred) or [""])[0]
-        return form.is_term(label) and one in letters(label)  # `x^2 = 4` is not `x = 4`
+        return form.is_term(label) and letters(one) <= letters(label)  # `x^2 = 4` is not `x = 4`
     functions = [_OF_A_LETTER.search(name) for name in (one, two)]
     if "y" in (one, two) and any(functions):
         return False  # the graph of f

@@ -121,7 +121,7 @@ KINDS = (
         "a sign in ASCII",
         replaced(r"\\(l|g)eq?(?![a-zA-Z])", lambda m: "<=" if m[1] == "l" else ">="),
     ),
-    Kind("lt and gt", "the name of a sign", replaced("[<>]", lambda m: r"\lt " if m[0] == "<" else r"\gt ")),
+    Kind("lt and gt", "the name of a sign", replaced("[<>](?!=)", lambda m: r"\lt " if m[0] == "<" else r"\gt ")),
     Kind("ne", "another name of a sign", replaced(r"\\neq(?![a-zA-Z])", r"\\ne")),
     Kind("varnothing", "another shape of a sign", replaced(r"\\emptyset(?![a-zA-Z])", r"\\varnothing")),
     Kind("emptyset", "another shape of a sign", replaced(r"\\varnothing(?![a-zA-Z])", r"\\emptyset")),

@@ -114,7 +114,7 @@ FRACTIONS = (
 DIGITS = (
     Kind("zeros behind the point", "zeros at the end of a decimal", framed("", ".00", is_whole)),
     Kind("zero at the end", "zeros at the end of a decimal", framed("", "0", _is_decimal)),
-    Kind("no zero before the point", "a point begins a decimal", replaced(r"\A(-?)0\.(?=\d)", r"\1.")),
+    Kind("no zero before the point", "a point begins a decimal", replaced(r"\A(-?)0\.(?=\d+(?!\d|_| ?_))", r"\1.")),
     Kind("zero before the point", "a point begins a decimal", replaced(r"\A(-?)\.(?=\d)", r"\g<1>0.")),
     Kind("plus", "the sign of a positive number", framed("+", "", _is_positive)),
     *(Kind(f"thousands '{c}'", "groups of three digits", _grouped(c)) for c in (",", "{,}", r"\,", r",\!", " ")),

@@ -150,7 +150,7 @@ def members(text: str, opening: str = "", closing: str = "") -> list[str]:
     if opening and len(outer(plain, re.escape(closing))) != 2:
         return []
     found = [member.strip() for member in outer(inside, ",")]
-    grouped = re.search(r"\d,(?:\\!)?\d{3}(?!\d)", inside)
+    grouped = re.search(r"\d,(?:\\! ?)?\d{3}(?!\d)", inside)
     unclear = re.search(
         r"[<>|:;]|\\(?:in|mid|text|mbox|ldots|dots|cdots|leq?|geq?|neq?|pmod|forall|cup|pm|mp|approx)(?![a-zA-Z])",
         inside,
