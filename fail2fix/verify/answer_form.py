@@ -15,7 +15,7 @@ from collections.abc import Collection
 
 from fail2fix.verify.exact_number import NO_UNIT
 from fail2fix.verify.finished import FUNCTIONS, TASKS
-from fail2fix.verify.latex_text import clean, closes_at_end, listed, trimmed, unwrapped, words
+from fail2fix.verify.latex_text import clean, closes_at_end, key, listed, trimmed, unwrapped, words
 
 _WORD_SEPARATOR = re.compile(r"(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])")
 _JOINED_SEPARATOR = re.compile(r"(?<=[0-9)\]}])(?:or|and)(?=[0-9(\[{A-Za-z\\-])")
@@ -58,6 +58,9 @@ _CONSTANT = re.compile(
     rf"\\begin\{{.*?\\end\{{\w+\}}|\\(?:frac|sqrt|pi|cdot|text)(?![a-zA-Z])|{FUNCTIONS.pattern}"
     r"|(?<![a-zA-Z])[ei](?![a-zA-Z])"
 )
+_PLAIN_COMMANDS = GREEK | set(re.findall(r"\w+", "frac binom sqrt pi cdot bar hat sin cos tan ln log"))
+_NO_SUM = re.compile(r"[^\w\s+*/^=!'(){}\[\].\\-]|\\\\|[<>=:!]=")
+_ENDS_A_TERM = re.compile(r"[\w)}\]!'] ?\Z")
 _OPEN, _CLOSE = "([{", ")]}"
 
 
@@ -215,8 +218,9 @@ def interval_of(text: str) -> str | None:
         parts, signs = parts[::-1], [_MIRRORED[sign] for sign in reversed(signs)]
     if not signs or not all(sign in ("<", r"\leq") for sign in signs):
         return None
-    named = [is_name(part) for part in parts]
-    if len(signs) == 2 and named[1]:
+    named = [is_name(part) and part != "e" for part in parts]
+    # `BC < AB < AC` is an order of names.
+    if len(signs) == 2 and named[1] and not (all(named) and len(parts[1]) > 1 and parts[1][0] != "\\"):
         return f"{_open(signs[0])}{parts[0]},{parts[2]}{_close(signs[1])}"
     if named == [True, False]:
         return rf"(-\infty,{parts[1]}{_close(signs[0])}"
@@ -233,6 +237,25 @@ def alternatives(text: str) -> list[str]:
         return [text]
     before, after = text.split(r"\pm")
     return [_LEADING_PLUS.sub("", clean(before + sign + after.lstrip())) for sign in "+-"]
+
+
+def arranged(text: str) -> list[list[str]]:
+    """The sides of an equation in one order, each with its terms in one order: the same for `a-b` and `-b+a`.
+
+    Only of plain sums: what bars, rows, inequalities and operators of a task enclose has no brackets to tell.
+    """
+    plain = set(_COMMAND.findall(text)) <= _PLAIN_COMMANDS and not _NO_SUM.search(text)
+    return sorted(sorted(_terms(side)) for side in text.split("=")) if plain else [[text]]
+
+
+def _terms(text: str) -> list[str]:
+    terms, depth = [""], 0
+    for place, character in enumerate(text):
+        if depth == 0 and character in "+-" and _ENDS_A_TERM.search(text[max(0, place - 2) : place]):
+            terms.append("")
+        depth += (character in _OPEN) - (character in _CLOSE)
+        terms[-1] += character
+    return [key(term if term[:1] in ("+", "-") else f"+{term}") for term in map(str.strip, terms)]
 
 
 def _negated(text: str) -> str:

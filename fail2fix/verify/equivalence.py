@@ -51,7 +51,7 @@ _SAYS_SO = re.compile(r"for|wh|wi|is|are|\\in")
 _RANGES = {"integer": "Z", "integers": "Z", "natural": "N", "rational": "Q", "real": "R", "complex": "C"}
 _SIGNS = {"positive": ">0", "negative": "<0", "nonnegative": "0", "nonzero": "*"}
 _NAMED = re.compile(r"[a-zA-Z] ?(?==)")
-_HEAD = re.compile(r" ?\\?[a-zA-Z]+\(([a-zA-Z])\) ?=")
+_HEAD = re.compile(r" ?\\?[a-zA-Z]+\(([a-z])\) ?=")
 _BESIDE_PI = re.compile(r"\\pi ?([j-n])(?![a-zA-Z])|(?<![a-zA-Z\\])([j-n]) ?\\pi(?![a-zA-Z])")
 _COMMAND_OR_LETTER = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]")
 _BINOMIAL = re.compile(r"\\binom ?\{ ?(\d{1,3}) ?\}\{ ?(\d{1,3}) ?\}")

@@ -53,14 +53,13 @@ _PLAIN_WORDS = """
 """
 _WORDS = {word: rf"\{word} " for word in _PLAIN_WORDS.split()} | dict.fromkeys(("infinity", "infty"), r"\infty")
 _COMMAND_OR_WORD = re.compile(r"\\([a-zA-Z]+)(?=(\s*\{)?)|[a-zA-Z]{2,}")
-_CONTROL = re.compile(
-    r"[\x08\x0c](?=[a-z])|\t(?=(?:ext|heta|imes|an|au|o|riangle)(?![a-z])|extcirc)|\r(?=(?:ight|ho|angle)(?![a-z]))"
-)
+_CONTROL = re.compile(r"[\x08\x0c](?=[a-z])|\t(?=(?:imes|riangle)(?![a-z])|extcirc)|\r(?=(?:ight|ho|angle)(?![a-z]))")
 _CONTROLS = {"\x0c": r"\f", "\x08": r"\b", "\t": r"\t", "\r": r"\r"}
 
 _REWRITES = [
     (trigger, re.compile(pattern), replacement)
     for trigger, pattern, replacement in (
+        ("**", r"\A\s?\*\*(?!\*)([^*]+)\*\*\s?\Z", r"\1"),
         ("<su", r"<sup>([^<>]{1,40})</sup>", r"^{\1}"),
         ("<su", r"<sub>([^<>]{1,40})</sub>", r"_{\1}"),
         ("color", r"\\(?:text)?color(?:box)?\s?(?:\[[a-zA-Z]*\])?\s?\{[^{}]*\}", ""),
@@ -115,7 +114,10 @@ _TAKES_ARGUMENTS = re.compile(r"\\(?:(frac|binom|exp)(?![a-zA-Z])|sqrt(?![a-zA-Z
 _ARGUMENT = re.compile(r"\s?(?P<said>(?P<open>[{(])|\\[a-zA-Z]+(?:\{[^{}]*\}){0,2}|[0-9a-zA-Z])")
 _CIRCLED = re.compile("[①-⑳](?!=)")
 _QUOTED = re.compile(r"([\"'`])(.+)\1")
-_SCRIPT = re.compile(r"([_^])([0-9a-zA-Z])(?![0-9a-zA-Z])")
+_SCRIPT = re.compile(r"([_^])(\d(?!\d)|[a-zA-Z](?![0-9a-zA-Z]))")
+_POINT = re.compile(r"(?<![\w.)}])\.(?=\d)")
+_BAR = re.compile(r"\\mid(?![a-zA-Z])")
+_COEFFICIENT = re.compile(r"(?<=\d)\*(?=[a-zA-Z\\(])")
 _BLANK = re.compile(r"\s(?!(?<=\d\s)\d)")
 _SEPARATES = re.compile(r"[,;]|(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])")
 _OUTER = " .,;:"
@@ -131,7 +133,7 @@ _PLAIN = re.compile(r"(?!.*(?:[a-zA-Z]{2}|\*\*|\^))[0-9a-zA-Z .,:;/+*()\[\]=-]*"
 def clean(text: str) -> str:
     """`text` in one spelling: readable LaTeX without math delimiters and outer punctuation."""
     if _PLAIN.fullmatch(text):
-        return unwrapped(trimmed(re.sub(r" +", " ", text)))
+        return _as_fraction(unwrapped(trimmed(re.sub(r" +", " ", text))))
     if not text.isascii():
         text = _CIRCLED.sub(lambda found: f"{ord(found[0]) - ord('①') + 1},", text)
         text = unicodedata.normalize("NFKC", text.translate(_SUPERSCRIPTS).translate(_SIGNS))
@@ -150,7 +152,16 @@ def clean(text: str) -> str:
     if len(text) <= MAX_CHARS:
         text = _with_braces(_without_infixes(text))
     quoted = _QUOTED.fullmatch(text.strip())
-    return unwrapped(trimmed((quoted[2] if quoted else text).replace(_ROW, "\\\\")))
+    return _as_fraction(unwrapped(trimmed((quoted[2] if quoted else text).replace(_ROW, "\\\\"))))
+
+
+def _as_fraction(text: str) -> str:
+    r"""`(a)/(b)`, if that is all of a text, as `\frac{a}{b}`."""
+    if not (text.startswith("(") and text.endswith(")") and ")/(" in text):
+        return text
+    end = end_of_group(text, 0)
+    whole = text[end : end + 2] == "/(" and closes_at_end(text[end + 1 :])
+    return rf"\frac{{{text[1 : end - 1].strip()}}}{{{text[end + 2 : -1].strip()}}}" if whole else text
 
 
 def _spelled(found: re.Match[str]) -> str:
@@ -209,11 +220,18 @@ def _with_braces(text: str) -> str:
 def key(text: str) -> str:
     """Comparison key: `clean` without text commands and blanks, except between digits, with one spelling of scripts."""
     text = _TEXT.sub(r"\1", clean(text))
-    if " " in text:
-        text = _BLANK.sub("", text)
+    if r"\mid" in text:
+        text = _BAR.sub("|", text)
+    if "." in text:
+        text = _POINT.sub("0.", text)
     if "^" in text or "_" in text:
         text = _SCRIPT.sub(r"\1{\2}", text)
-    text = trimmed(text.replace(r"\cdot", "*"))
+    if " " in text:
+        text = _BLANK.sub("", text)
+    text = text.replace(r"\cdot", "*")
+    if "*" in text:
+        text = _COEFFICIENT.sub("", text)
+    text = trimmed(text)
     letters = text.strip("()")
     return letters.lower() if len(letters) > 2 and is_word(letters.lower()) else text
 
@@ -248,7 +266,9 @@ def closes_at_end(text: str) -> bool:
     """Whether the last character closes the bracket that opens `text`."""
     depth = 0
     for place, character in enumerate(text):
-        depth += (character in "([{") - (character in ")]}")
+        # One brace of `\{` may be open: cases have no other end.
+        if not (place and character in "{}" and text[place - 1] == "\\"):
+            depth += (character in "([{") - (character in ")]}")
         if depth <= 0:
             return place == len(text) - 1
     return False

@@ -35,7 +35,7 @@ import re
 from collections.abc import Callable
 
 from fail2fix.verify import answer_form as form
-from fail2fix.verify import equivalence, units
+from fail2fix.verify import equivalence, names, units
 from fail2fix.verify.answer_text import AnswerText, find_answer
 from fail2fix.verify.choice import same_choice
 from fail2fix.verify.exact_number import Number, based, number
@@ -53,7 +53,6 @@ MAX_ITEMS = 64
 """A longer list is not compared by members."""
 
 _MARKS_OF_LETTERS = re.compile(r"[\s(){}]|\\(?:angle|triangle|overline)(?![a-zA-Z])")
-_OF_A_LETTER = re.compile(r"\([a-zA-Z]\)$")
 
 
 class Undecided(Exception):
@@ -168,14 +167,17 @@ def _same_form(gold: str, pred: str, symbolic: Symbolic) -> bool:
     equation = gold
     if form.is_approximate(gold):
         gold = (values(gold) or [gold])[-1]  # the exact value is the answer
+    sides = form.sides(gold)
+    if len(sides) > 2 and gold.count("=") == len(sides) - 1 and len(form.items(gold)) == 1 and r"\begin" not in gold:
+        gold = f"{sides[0]}={sides[-1]}"  # working does not count
     (gold, _, range_of_gold), (pred, letter, range_of_pred) = map(equivalence.without_remark, (gold, pred))
     if range_of_gold and range_of_pred and range_of_gold != range_of_pred:
         return False
     pred = equivalence.renamed(gold, pred, letter)
-    if not _is_equation(gold) and not _is_equation(pred):
-        if _named_apart(gold, pred):
+    if not names.is_equation(gold) and not names.is_equation(pred):
+        if names.named_apart(gold, pred):
             return False
-        gold, pred = _unnamed(gold), _unnamed(pred)
+        gold, pred = names.unnamed(gold), names.unnamed(pred)
     gold, pred = equivalence.plain_set(gold), equivalence.plain_set(pred)
     if form.bracketed(gold) or form.bracketed(pred):
         gold, pred = equivalence.as_tuple(gold), equivalence.as_tuple(pred)
@@ -187,7 +189,7 @@ def _same_form(gold: str, pred: str, symbolic: Symbolic) -> bool:
     bounds = [form.interval_of(text) for text in (gold, pred)]
     gold, pred = bounds[0] or gold, bounds[1] or pred
     gold_group, pred_group = form.bracketed(gold), form.bracketed(pred)
-    if (any(bounds) or _is_half_open(gold_group) or _is_half_open(pred_group)) and not (gold_group and pred_group):
+    if (any(bounds) or _is_interval(gold_group) or _is_half_open(pred_group)) and not (gold_group and pred_group):
         return False  # an interval is no list of its ends
     if gold_group and pred_group and (len(gold_group[1]) > 1 or gold_group[0] == "{"):
         return _same_groups(gold_group, pred_group, symbolic)
@@ -204,6 +206,11 @@ def _solves(equation: str, pred: str, symbolic: Symbolic) -> bool:
         return False
     solved = equivalence.solved_for(equation, pred)
     return solved is not None and symbolic(*solved)
+
+
+def _is_interval(group: tuple[str, list[str], str] | None) -> bool:
+    """Whether a gold answer in brackets may be an interval; an answer may have the brackets of a list."""
+    return _is_half_open(group) or (group is not None and group[0] == "[" and len(group[1]) == 2)
 
 
 def _is_half_open(group: tuple[str, list[str], str] | None) -> bool:
@@ -237,7 +244,9 @@ def _expanded(members: list[str]) -> list[str]:
 
 def _same_in_order(golds: list[str], preds: list[str], symbolic: Symbolic) -> bool:
     if _all_named(golds) != _all_named(preds):
-        golds, preds = (sorted(members, key=_name) if _all_named(members) else members for members in (golds, preds))
+        golds, preds = (
+            sorted(members, key=names.name) if _all_named(members) else members for members in (golds, preds)
+        )
     return len(golds) == len(preds) <= MAX_ITEMS and all(
         _same_member(gold, pred, symbolic) for gold, pred in zip(golds, preds, strict=True)
     )
@@ -245,7 +254,7 @@ def _same_in_order(golds: list[str], preds: list[str], symbolic: Symbolic) -> bo
 
 def _all_named(members: list[str]) -> bool:
     """Whether each member of a tuple has its own name; their order is then alphabetical."""
-    return all(map(_name, members)) and len(set(map(_name, members))) == len(members)
+    return all(map(names.name, members)) and len(set(map(names.name, members))) == len(members)
 
 
 def _same_members(golds: list[str], preds: list[str], symbolic: Symbolic) -> bool:
@@ -270,39 +279,7 @@ def _distinct(members: list[str]) -> list[str]:
 def _same_member(gold: str, pred: str, symbolic: Symbolic) -> bool:
     gold, (pred, letter, _) = equivalence.without_remark(gold)[0], equivalence.without_remark(pred)
     pred = equivalence.renamed(gold, pred, letter)
-    return not _named_apart(gold, pred) and _same(_unnamed(gold), _unnamed(pred), symbolic)
-
-
-def _named_apart(gold: str, pred: str) -> bool:
-    """Whether both name their values differently: `a_3 = 2` is not `a_{37} = 2`."""
-    names = {_name(gold), _name(pred)}
-    if "y" in names and any(_OF_A_LETTER.search(name) for name in names):
-        return False  # the graph of f
-    # The letter of a function's argument is no part of its name.
-    return "" not in names and len({_OF_A_LETTER.sub("", name) for name in names}) > 1
-
-
-def _name(text: str) -> str:
-    """The name in `name = value`, or ""."""
-    sides = form.sides(text)
-    return key(sides[0]) if len(sides) == 2 and form.is_name(sides[0]) else ""
-
-
-def _is_equation(text: str) -> bool:
-    """Whether `text` relates two expressions, neither of which is a name."""
-    sides = form.sides(text)
-    return len(sides) == 2 and not form.is_name(sides[0]) and len(form.items(text)) == 1
-
-
-def _unnamed(text: str) -> str:
-    """The right side of `name = value`, or `text`."""
-    sides = form.sides(text)
-    named = len(sides) == 2 and form.is_name(sides[0])
-    # `x = 3x` gives no name to 3x.
-    if named and len(sides[0]) == 1 and sides[0] in re.sub(r"\\[a-zA-Z]+", "", sides[1]):
-        return text
-    # `(p,q) = (3,2)` names one pair; `x, y = 2` names nothing.
-    return sides[1] if named and (len(form.items(sides[0])) < 2 or form.bracketed(sides[0])) else text
+    return not names.named_apart(gold, pred) and _same(names.unnamed(gold), names.unnamed(pred), symbolic)
 
 
 def _same_expression(gold: str, pred: str, symbolic: Symbolic) -> bool:
@@ -313,6 +290,8 @@ def _same_expression(gold: str, pred: str, symbolic: Symbolic) -> bool:
     plain = equivalence.evaluated(gold)
     if plain != gold:
         return _same(plain, equivalence.evaluated(pred), symbolic)
+    if form.arranged(gold) == form.arranged(pred):
+        return True
     gold_sides, pred_sides = form.sides(gold), form.sides(pred)
     if len(gold_sides) == 1 and len(pred_sides) > 1:
         label = form.is_term(pred_sides[0]) and not set.intersection(*map(equivalence.letters, pred_sides))

@@ -47,7 +47,9 @@ class TextVerifier(Verifier):
         answer = find_answer(response, self.settings.channel.value)
         if not answer.text:
             return Verdict(False, "", "no_answer")
-        right = not answer.hedged and any(same(answer.text, each, exact) for each in answers)
+        right = not answer.hedged and all(
+            any(same(text, each, exact) for each in answers) for text in (answer.text, *answer.others)
+        )
         return Verdict(right, answer.text, "ok")
 
 

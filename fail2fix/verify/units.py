@@ -59,7 +59,7 @@ def _canonical(unit: str) -> str | None:
     power = _POWER_WORDS.match(unit)
     if power:
         unit = f"{unit[power.end() :]}^{2 if power[1] else 3}"
-    parts = re.findall(r"[a-z]+|[^a-z{}]", unit)
+    parts = [name_of(part) for part in re.findall(r"[a-z]+|[^a-z{}]", unit)]
     if not all(_UNITS.get(part) for part in parts if part.isalpha()) or not any(map(str.isalpha, parts)):
         return None
     return "".join(_UNITS.get(part, part) for part in parts)

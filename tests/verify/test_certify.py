@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from fail2fix.data.rows import write_parquet
 from fail2fix.method.errors import InputError
 from fail2fix.verify.attacks.corpus import Attack, corpus, drawn
 from fail2fix.verify.certify import __main__ as certify
 from fail2fix.verify.certify import peers
-from fail2fix.verify.certify.figures import confusion, latency
+from fail2fix.verify.certify.figures import confusion, latency, respelled
+from fail2fix.verify.certify.respellings import Respelling, figures_of
 from fail2fix.verify.certify.rows import TruthRow, read_truth
 from fail2fix.verify.verifier import Verdict
 
@@ -167,6 +169,53 @@ def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
         str(second): 2,
         "b.jsonl": 1,
     }
+
+
+def test_golds_are_respelled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"reward_model": {"ground_truth": gold, "style": "rule"}} for gold in ("12", "$x+1$", r"\frac{3}{4}")]
+    write_parquet(tmp_path / "train.parquet", rows)
+    words = [str(tmp_path / "train.parquet"), str(write(tmp_path / "rows.jsonl", ROWS)), "--respell", "4"]
+    words += ["--no-attacks", "--out", str(tmp_path), "--workers", "1", "--deadline", "20"]
+    assert certify.main(words) == 0
+    certificate = json.loads((tmp_path / "certificate.json").read_text())
+    found = certificate["respellings"]
+    assert list(certificate["truth"]) == ["rows.jsonl"]
+    # Of five golds, `7` of two rows is one; labelled wrong ones are not drawn.
+    assert (found["golds"], found["not_judged"]) == (4, 0)
+    counts = {
+        name: [sum(kind[key] for kind in found[name].values()) for key in ("tried", "wrong")]
+        for name in found
+        if name in ("kept", "altered")
+    }
+    assert counts["kept"][0] > counts["altered"][0] > 40
+    assert [wrong for _, wrong in counts.values()] == [0, 0]
+    assert "4 gold answers re-spelled, seed 2605, 0 not judged" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["--respell", "3"], ["--respell", "-1", "FILE"]])
+def test_respelling_needs_a_number_and_golds(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        certify.main(words)
+    assert "--respell" in capsys.readouterr().err
+
+
+def test_a_file_without_golds_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_parquet(tmp_path / "other.parquet", [{"text": "7"}])
+    (tmp_path / "torn.parquet").write_text("7")
+    for name in ("other", "torn", "none"):
+        assert certify.main([str(tmp_path / f"{name}.parquet"), "--respell", "3", "--out", str(tmp_path / "out")]) == 2
+        errors = capsys.readouterr().err.strip().splitlines()
+        assert len(errors) == 1
+        assert f"{name}.parquet" in errors[0]
+
+
+def test_wrong_kinds_are_shown() -> None:
+    tried = [Respelling("dollars", "7", "$7$", True), Respelling("one digit", "7", "8", False)]
+    found = {"golds": 1, "seed": 1, "not_judged": 0} | figures_of(tried, [True, True])
+    said = "\n".join(respelled(found))
+    assert "0 of 1 refused (0.000 %)" in said
+    assert "1 of 1 accepted (100.000 %)" in said
+    assert "| altered | `one digit` | 1 | 1 | `7` | `8` |" in said
 
 
 def test_ground_truths_are_judged_as_in_training(tmp_path: Path) -> None:

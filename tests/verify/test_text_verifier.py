@@ -27,6 +27,8 @@ LETTERS = {"answers": ["hello, Hello"], "exact": True}
         (r"\boxed{(A)}", {"answers": ["A"]}, True),
         (r"\boxed{B}", {"answers": ["(A)"]}, False),
         (r"\boxed{Yes}", {"answers": ["yes"]}, True),
+        (r"\boxed{B} or maybe $C$", {"answers": ["B"]}, False),
+        (r"\boxed{B}, or also $b$", {"answers": ["B"]}, True),
         (r"\boxed{hello, Hello}", LETTERS, True),
         (r"\boxed{hello, hello}", LETTERS, False),
     ],

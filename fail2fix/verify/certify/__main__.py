@@ -1,10 +1,13 @@
 r"""Certify the math verifier on truth sets and on the attack corpus.
 
-    python -m fail2fix.verify.certify [FILE.jsonl[.gz] ...] [options]
+    python -m fail2fix.verify.certify [FILE.jsonl[.gz] | FILE.parquet ...] [options]
 
 Judges every row alone with the verifier and pool of training, to measure each verdict's time. Writes
 DIR/certificate.json and DIR/certificate.md and prints the latter. Other verifiers (peers) get only some attacks of each
 category, since most bombs cost them seconds and a new process.
+
+`--respell N` draws N gold answers from these files, or from prepared sets (FILE.parquet), and judges each in some 100
+spellings that keep its value and in about 50 changes that alter it.
 
 A row of a truth set is a JSON object: gold (the right answer as in training data, or a list of texts that are all
 required), response (a full solution) or pred (an answer, or null), equal (true or false: whether the answer is right)
@@ -39,7 +42,9 @@ from fail2fix.verify.certify.figures import SLACK_S, figures, markdown
 from fail2fix.verify.certify.judging import judge_one_by_one
 from fail2fix.verify.certify.origin import origin
 from fail2fix.verify.certify.peers import DEADLINE_S, PEERS, ask
-from fail2fix.verify.certify.rows import TruthRow, read_truth
+from fail2fix.verify.certify.respellings import SEED as SPELLING_SEED
+from fail2fix.verify.certify.respellings import certify_respellings, draw_golds, respellings
+from fail2fix.verify.certify.rows import PREPARED, TruthRow, read_golds, read_truth
 
 CANARY = Path(tempfile.gettempdir()) / "fail2fix-canary"
 """Without a digit, since it is a part of answers."""
@@ -74,6 +79,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     default = "default: %(default)s"
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="truth sets: gold, response or pred, equal")
     parser.add_argument("--no-attacks", action="store_true", help="truth sets only")
+    parser.add_argument("--respell", type=int, default=0, metavar="N", help="re-spell N gold answers (default: none)")
     parser.add_argument("--against", default="", metavar="NAMES", help=f"peers, of {', '.join(PEERS)}")
     parser.add_argument("--channel", choices=get_args(ChannelName), default="auto", help=f"of answers ({default})")
     parser.add_argument("--out", type=Path, default=Path("outputs/certificate"), metavar="DIR", help=default)
@@ -85,6 +91,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"--against: unknown {', '.join(unknown)}; there are {', '.join(PEERS)}")
     if arguments.no_attacks and not arguments.files:
         parser.error("--no-attacks and no truth set: there is nothing to judge; name a FILE")
+    if arguments.respell < 0 or (arguments.respell and not arguments.files):
+        parser.error("--respell needs a positive number and a FILE with gold answers")
     if arguments.workers < 1 or arguments.deadline <= 0:
         parser.error("--workers and --deadline must be positive")
     return arguments
@@ -92,9 +100,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def certify(arguments: argparse.Namespace) -> dict[str, Any]:
     """The certificate. Raises `InputError` before anything is judged."""
-    names = Counter(path.name for path in set(arguments.files))
+    files = [path for path in arguments.files if path.suffix != PREPARED]
+    names = Counter(path.name for path in set(files))
     # A file's name, or the whole path if another file has that name.
-    truth = {path.name if names[path.name] == 1 else str(path): read_truth(path) for path in arguments.files}
+    truth = {path.name if names[path.name] == 1 else str(path): read_truth(path) for path in files}
+    golds = [row.gold for rows in truth.values() for row in rows if row.equal]
+    golds += [gold for path in arguments.files if path not in files for gold in read_golds(path)]
     if CANARY.exists():
         raise InputError(f"{CANARY}: an earlier run's attack made it, or something else did: look, then delete it")
     attacks = [] if arguments.no_attacks else corpus(CANARY)
@@ -115,7 +126,16 @@ def certify(arguments: argparse.Namespace) -> dict[str, Any]:
         "attacks": _judge("attacks", _rows(attacks), _rows(drawn(attacks, PEER_ATTACKS)), arguments)
         if attacks
         else None,
+        "respellings": _respell(golds, arguments) if arguments.respell else None,
     }
+
+
+def _respell(golds: Sequence[str], arguments: argparse.Namespace) -> dict[str, Any]:
+    chosen = draw_golds(golds, arguments.respell)
+    tried = [each for gold in chosen for each in respellings(gold)]
+    with stage("re-spellings, ours", len(tried)) as done:
+        found = certify_respellings(tried, arguments.workers, arguments.deadline, done)
+    return {"golds": len(chosen), "seed": SPELLING_SEED} | found
 
 
 def _rows(attacks: Sequence[Attack]) -> list[TruthRow]:

@@ -76,6 +76,7 @@ def _lines(certificate: Mapping[str, Any]) -> Iterator[str]:
     if attacks := certificate["attacks"]:
         sets["attacks"] = attacks
         yield f"Attacks: {attacks['late']} verdicts late, {'a' if attacks['executed'] else 'no'} text executed.\n"
+    yield from respelled(certificate["respellings"])
     yield _table_head(COLUMNS)
     for name, found in sets.items():
         for verifier, each in {"ours": found["ours"], **found["peers"]}.items():
@@ -87,6 +88,27 @@ def _lines(certificate: Mapping[str, Any]) -> Iterator[str]:
             for row in wrong:
                 texts = f"{_code(row['gold'])} | {_code(row['judged'])}"
                 yield f"| {row['id']} | {row['kind']} | {texts} | {row['status']} |"
+
+
+def respelled(found: Mapping[str, Any] | None) -> Iterator[str]:
+    """Shares of re-spellings, and the kinds with a wrong verdict."""
+    if not found:
+        return
+    yield f"{found['golds']:,} gold answers re-spelled, seed {found['seed']}, {found['not_judged']} not judged: "
+    for name, said in (("kept", "refused"), ("altered", "accepted")):
+        kinds = found[name].values()
+        tried, wrong = sum(kind["tried"] for kind in kinds), sum(kind["wrong"] for kind in kinds)
+        share = 100 * wrong / max(tried, 1)
+        yield f"{len(kinds)} kinds of {name} values, {wrong:,} of {tried:,} {said} ({share:.3f} %)."
+    wrong_kinds = [
+        (name, kind, each) for name in ("kept", "altered") for kind, each in found[name].items() if each["wrong"]
+    ]
+    if wrong_kinds:
+        yield "\n" + _table_head(("value", "kind", "wrong", "of", "gold", "judged"))
+        for name, kind, each in wrong_kinds:
+            texts = " | ".join(_code(each["examples"][0][key]) for key in ("gold", "said"))
+            yield f"| {name} | {_code(kind)} | {each['wrong']:,} | {each['tried']:,} | {texts} |"
+    yield ""
 
 
 def _line(name: str, verifier: str, found: Mapping[str, Any]) -> str:

@@ -12,9 +12,13 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from fail2fix.data.rows import read_parquet
 from fail2fix.method.errors import InputError, reading
 from fail2fix.verify.errors import GroundTruthError
 from fail2fix.verify.gold import parse_gold
+
+PREPARED = ".parquet"
+"""Ending of a prepared set."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,15 @@ def read_truth(path: Path) -> list[TruthRow]:
     if not rows:
         raise InputError(f"{path}: holds no row")
     return rows
+
+
+def read_golds(path: Path) -> list[str]:
+    """The ground truths of a prepared set. Raises `InputError` with the file."""
+    rows = read_parquet(path, str(path), "give a file that `python -m fail2fix.prepare` wrote")
+    found = [model.get("ground_truth") for row in rows if isinstance(model := row.get("reward_model"), dict)]
+    if golds := [gold for gold in found if isinstance(gold, str)]:
+        return golds
+    raise InputError(f"{path}: holds no `reward_model.ground_truth`")
 
 
 def _truth_row(line: bytes, path: Path, number: int) -> TruthRow:

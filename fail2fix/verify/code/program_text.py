@@ -10,6 +10,7 @@ Decisions:
   marks; blanks as wide are taken from each line of the block.
 - The language must be Python or absent. The last such block that closes is the program, whatever follows it.
 - A block that never closes (a truncated response) does not count; a closed one before it does.
+- Only the text after thinking is read; nothing is left of thinking that does not end.
 - A response without a fence has no program. Guessing whether prose is code would open a second channel to hedge with.
 - A benchmark's own rule may replace these (`RULES`), so that its figures compare with published ones.
 
@@ -20,6 +21,8 @@ Decisions:
 import re
 from collections.abc import Callable
 from typing import Literal, TypeAlias
+
+from fail2fix.method.thinking import ThinkingMarks
 
 BlockRule: TypeAlias = Literal["last_python", "livecodebench"]
 
@@ -34,6 +37,7 @@ _FENCE = re.compile(
     r"[ \t]*(?P<info>(?:[\w{.][^`\n]*?)?)[ \t]*\r?\n?",
     re.ASCII,
 )
+_THINKING = ThinkingMarks.of()
 _BYTE_ORDER_MARK = re.compile(r"^\ufeff", re.MULTILINE)
 _PYTHON = frozenset({"", "python", "python3", "py", "py3"})
 
@@ -41,7 +45,7 @@ _PYTHON = frozenset({"", "python", "python3", "py", "py3"})
 def find_program(response: str, rule: BlockRule = "last_python") -> str:
     """The program in `response`, or "". Time and memory are linear in the text read."""
     # A lone surrogate cannot be sent or printed, and every dump that holds it would fail.
-    text = response[-MAX_RESPONSE_CHARS:].encode("utf-8", "replace").decode()
+    text = _THINKING.answer_of(response)[-MAX_RESPONSE_CHARS:].encode("utf-8", "replace").decode()
     program = RULES[rule](_BYTE_ORDER_MARK.sub("", text).splitlines(keepends=True))
     return program if len(program) <= MAX_PROGRAM_CHARS and program.strip() else ""
 
