@@ -64,7 +64,7 @@ class Fail2FixTaskRunner(BaseTaskRunner):
         worker, worker_group = super().add_actor_rollout_worker(config)
         if shares_prefixes(config):
             worker = PrefixWorker
-            self.role_worker_mapping = dict.fromkeys(self.role_worker_mapping, ray.remote(worker))
+            self.role_worker_mapping.update(dict.fromkeys(list(self.role_worker_mapping), ray.remote(worker)))
         return worker, worker_group
 
     def _trainer(self, config: DictConfig) -> Fail2FixTrainer:
