@@ -22,7 +22,7 @@ ON_CPU=1
 case $SETUP in # the defaults of what depends on the setup
   organism_*)
     OF_SETUP=("$PWD/.models/organism-${SETUP#organism_}" worked configs/setup/organism_latin.yaml 512 24 256 60 64 5e-4)
-    [[ $SETUP != organism_chain ]] || OF_SETUP[4]=48 ;;
+    [[ $SETUP != organism_chain ]] || OF_SETUP[4]=56 ;;
   two_digit | chain | sorting)
     OF_SETUP=("$PWD/.models/smollm2-135m-$SETUP" worked configs/setup/arithmetic.yaml 64 32 256 8 16 5e-5)
     case $SETUP in sorting) OF_SETUP[4]=16 ;; two_digit) OF_SETUP[4]=8 ;; esac ;;
