@@ -15,12 +15,12 @@ from tests.verify.truth import truth
 pytestmark = pytest.mark.needs_shared
 
 ROWS = 562
-MAX_DECIDED, MAX_LISTED = 0.105, 0.02
+MAX_DECIDED, MAX_LISTED = 0.10, 0.02
 
 DECIDED: dict[str, frozenset[int]] = {
     "a decimal comma is not read: `1,22` groups digits or lists two numbers": frozenset({5, 6, 7, 17, 233, 234, 235}),
     "an unevaluated or unreduced number is no answer, and a chain that contradicts itself is wrong": frozenset(
-        {30, 37, 98, 100, 101, 114, 115, 257, 264, 316, 318, 319}
+        {30, 37, 98, 100, 101, 257, 264, 316, 318, 319}
     ),
     "a sum or product of matrices is unevaluated": frozenset({123, 124, 330, 331}),
     "a formula may begin and end on lines of its own": frozenset({31, 32, 258, 259}),
