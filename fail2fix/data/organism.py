@@ -3,8 +3,9 @@
     python -m fail2fix.data.organism OUT --data data/latin --corrections configs/setup/organism_latin.yaml
 
 OUT becomes a Hugging Face folder with a chat template, for `fail2fix.warmup --model`. Each digit and each mark is one
-token, and so is each word of the training problems and of a correction prompt, as long as the vocabulary lasts; other
-words are spelled in bytes. The same inputs write the same weights. Needs torch, transformers and tokenizers.
+token, and so is each word of the training problems, of a correction prompt and of what its template has a model write,
+as long as the vocabulary lasts; other words are spelled in bytes. The same inputs write the same weights. Needs torch,
+transformers and tokenizers.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fail2fix.data.rows import read_parquet
-from fail2fix.method.errors import InputError, reading
+from fail2fix.evaluate.settings import read_words
+from fail2fix.guided.chats import first_difference
+from fail2fix.method.errors import InputError
 from fail2fix.method.prompts import block_text
+from fail2fix.method.templates import words_of
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
@@ -108,16 +112,14 @@ def make_model(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> LlamaForCaus
 
 
 def texts_of(data: Path, config: Path | None = None) -> list[str]:
-    """What the tokenizer is made from: a set's training problems, and a correction prompt in the words of a config."""
+    """What the tokenizer is made from: a set's training problems, and a correction and its answer in a config's words."""
     where = data / "train.parquet"
     rows = read_parquet(where, str(where), "give the folder of a task's set as --data")
     texts = [turn["content"] for row in rows for turn in row["prompt"]]
     if config:
-        from omegaconf import OmegaConf
-
-        with reading(f"--corrections {config}", hint="give a config with fail2fix.correction"):
-            words = OmegaConf.load(config).fail2fix.correction
-            texts.append(block_text("", "attempt", words.header, words.instruction))
+        words = words_of(read_words(config))
+        texts.append(block_text("", "attempt", words.header, words.instruction))
+        texts += [words.written(diagnosis, "") for diagnosis in ("", first_difference("1\n2", "1\n3"))]
     return [*texts, "user assistant system"]
 
 

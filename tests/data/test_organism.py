@@ -107,7 +107,7 @@ def test_the_default_has_about_a_million_parameters(data: Path) -> None:
         (["--vocabulary", "200"], "a vocabulary of 259"),
         (["--heads", "3"], "want heads a multiple of key_heads"),
         (["--head-size", "3"], "an even head size"),
-        (["--corrections", "nowhere.yaml"], "--corrections nowhere.yaml (No such file or directory)"),
+        (["--corrections", "nowhere.yaml"], "--corrections nowhere.yaml: no such file"),
         (["--data", "nowhere"], "nowhere/train.parquet: not a parquet file"),
     ],
 )
