@@ -112,7 +112,7 @@ def make_model(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> LlamaForCaus
 
 
 def texts_of(data: Path, config: Path | None = None) -> list[str]:
-    """What the tokenizer is made from: a set's training problems, and a correction and its answer in a config's words."""
+    """What the tokenizer is made from: a set's training problems, a correction and its answer in a config's words."""
     where = data / "train.parquet"
     rows = read_parquet(where, str(where), "give the folder of a task's set as --data")
     texts = [turn["content"] for row in rows for turn in row["prompt"]]
