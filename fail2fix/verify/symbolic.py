@@ -45,16 +45,24 @@ DIGITS, CLOSE = 90, Rational(1, 10**70)
 def equal(gold: str, pred: str) -> bool:
     """Whether `pred` equals `gold` mathematically; False unless both texts are small, plain and finished.
 
-    Both are in the spelling of `latex_text.clean`. Expressions with different numeric values are never simplified,
-    which is slow; nearly all wrong answers end there. False too if the libraries raise an error on a text.
+    Both are in the spelling of `latex_text.clean`.
 
     Raises:
         MemoryError: the memory limit was hit; the pool must handle it.
     """
+    found = decided(gold, pred)
+    return computed(gold, pred) if found is None else found
+
+
+def computed(gold: str, pred: str) -> bool:
+    """Whether math-verify takes two tame texts as equal; False too if the libraries raise an error on a text.
+
+    Expressions with different numeric values are never simplified, which is slow; nearly all wrong answers end there.
+
+    Raises:
+        MemoryError: the memory limit was hit.
+    """
     try:
-        found = decided(gold, pred)
-        if found is not None:
-            return found
         one, two = _read(gold), _read(pred)
         if isinstance(one, Symbol) or isinstance(two, Symbol):
             return isinstance(one, Symbol) and isinstance(two, Symbol) and one.name == two.name

@@ -74,7 +74,7 @@ RULES = (
     r"{A} \approx {A}", r"\exp({A})", r"\overline{{{A}}}", r"{A}^{{-{A}}}", r"{A} \in {A}",
 )  # fmt: skip
 MAX_DEPTH = 4
-WARM_UP = (r"\boxed{x+1}", "1+x")
+WARM_UP = (r"\boxed{|x|+1}", "1+|x|")
 MAX_GROWTH_BYTES = 64 * 2**20
 
 

@@ -17,7 +17,7 @@ from fail2fix.verify.verifier import Verdict
 Pair = tuple[str, str]
 """Response and ground truth (`gold.py`)."""
 
-WARM_UP = (r"\boxed{x+1}", "1+x")
+WARM_UP = (r"\boxed{|x|+1}", "1+|x|")
 """Only a worker can judge it, so workers run once it is judged."""
 
 

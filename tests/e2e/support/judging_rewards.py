@@ -18,7 +18,7 @@ PROGRAM = "```python\nimport time\ndef add(a, b):\n    time.sleep(2)\n    return
 async def expression(data_source: str, solution_str: str, ground_truth: str, extra_info: Any = None) -> dict[str, Any]:
     """A symbolic answer that the rollout's checksum makes right or wrong."""
     number = zlib.crc32(solution_str.encode())
-    verdict = await _open("math").verify(rf"\boxed{{x + {number}}}", f"{number + number % 2} + x")
+    verdict = await _open("math").verify(rf"\boxed{{|x| + {number}}}", f"{number + number % 2} + |x|")
     return {"score": float(verdict.correct), "pred": verdict.pred, "verify_status": verdict.status}
 
 
