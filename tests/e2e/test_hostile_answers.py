@@ -35,7 +35,7 @@ HOSTILE = {
     "memory": "```python\nx = bytearray(10**11)\n```",
     "writes": f"```python\nopen('{CANARY}', 'w')\n```",
 }
-HONEST = {"right": r"\boxed{x+1}", "wrong": r"\boxed{x+2}", "program": "```python\ndef f(x): return x + 1\n```"}
+HONEST = {"right": r"\boxed{|x|+1}", "wrong": r"\boxed{|x|+2}", "program": "```python\ndef f(x): return x + 1\n```"}
 LIMITED = {"tower": "timeout", "factorial": "timeout", "loop": "over_limit", "memory": "over_limit"}
 """How those end that run into a limit; the others end by themselves, the fork bomb by the error its last fork gives."""
 
@@ -54,7 +54,7 @@ def run(bench: Bench) -> Iterator[Run]:
     rows = [
         verl_row("fail2fix/programs" if is_code(answer) else "math", f"Say: {name}", gold, "train", index)
         for index, (name, answer) in enumerate(answers.items())
-        for gold in [PLUS_ONE if is_code(answer) else "1+x"]
+        for gold in [PLUS_ONE if is_code(answer) else "1+|x|"]
     ]
     write_splits(bench.root / "hostile", rows, rows)
     model = make_model(bench.root / "reciter")
