@@ -37,7 +37,7 @@ _REWRITES = [
     (re.compile(r"\x08(?=[a-z])"), r"\\b"),
     (re.compile(r"\t(?=(?:imes|riangle)(?![a-z])|extcirc)"), r"\\t"),
     (re.compile(r"\r(?=(?:ight|ho|angle)(?![a-z]))"), r"\\r"),
-    (re.compile(r"\A\s?\*\*(?!\*)([^*]+)\*\*\s?\Z"), r"\1"),
+    (re.compile(r"\A\s?\*\*(?!\*)((?:[^*]|\*(?!\*))+)\*\*\s?\Z"), r"\1"),
     (re.compile(r"<sup>([^<>]{1,40})</sup>"), r"^{\1}"),
     (re.compile(r"<sub>([^<>]{1,40})</sub>"), r"_{\1}"),
     # How a formula looks says nothing.
@@ -55,6 +55,7 @@ _REWRITES = [
     (re.compile(r"\\(?:[dtc]frac|nicefrac|sfrac)(?![a-zA-Z])"), r"\\frac"),
     (re.compile(r"\\[dt]binom(?![a-zA-Z])"), r"\\binom"),
     (re.compile(r"\\varnothing(?![a-zA-Z])"), r"\\emptyset"),
+    (re.compile(r"\{bmatrix\}"), "{pmatrix}"),
     (re.compile(r"\s?\{ ?, ?\}\s?|,\s?\\!\s?"), ","),
     (re.compile(r"\\!|\\?\""), ""),
     (re.compile(r"\\[,;:> ]|\\q?quad|\\(?:en|thin)?space(?![a-zA-Z])|(?<!\\)~"), " "),
@@ -107,6 +108,9 @@ _QUOTED = re.compile(r"([\"'`])(.+)\1")
 _SCRIPT = re.compile(r"([_^])(\d(?!\d)|[a-zA-Z](?![0-9a-zA-Z]))")
 _POINT = re.compile(r"(?<![\w.)}])\.(?=\d)")
 _BAR = re.compile(r"\\mid(?![a-zA-Z])")
+_ARGUMENT_OF_A_LETTER = re.compile(
+    r"(\\(?:sin|cos|tan|ln|log)) ?(?:\(([a-z])\)|\{([a-z])\})(?! ?(?:[\w(^{!]|\\(?!\\)))"
+)
 _COEFFICIENT = re.compile(r"(?<=\d)\*(?=[a-zA-Z\\(])")
 _BLANK = re.compile(r"\s(?!(?<=\d\s)\d)")
 _SEPARATES = re.compile(r"[,;]|(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])")
@@ -197,7 +201,8 @@ def _with_braces(text: str) -> str:
 def key(text: str) -> str:
     """Comparison key: `clean` without text commands and blanks, except between digits, with one spelling of scripts."""
     text = _POINT.sub("0.", _BAR.sub("|", _TEXT.sub(r"\1", clean(text))))
-    text = _BLANK.sub("", _SCRIPT.sub(r"\1{\2}", text)).replace(r"\cdot", "*")
+    text = _ARGUMENT_OF_A_LETTER.sub(r"\1 \2\3", text)
+    text = _BLANK.sub("", _SCRIPT.sub(r"\1{\2}", text)).replace(r"\cdot", "*").replace(r"}^{\prime}", "}'")
     text = trimmed(_COEFFICIENT.sub("", text))
     letters = text.strip("()")
     return letters.lower() if len(letters) > 2 and is_word(letters.lower()) else text
