@@ -59,7 +59,8 @@ _CONTROLS = {"\x0c": r"\f", "\x08": r"\b", "\t": r"\t", "\r": r"\r"}
 _REWRITES = [
     (trigger, re.compile(pattern), replacement)
     for trigger, pattern, replacement in (
-        ("**", r"\A\s?\*\*(?!\*)([^*]+)\*\*\s?\Z", r"\1"),
+        ("**", r"\A\s?\*\*(?!\*)((?:[^*]|\*(?!\*))+)\*\*\s?\Z", r"\1"),
+        ("bmatrix", r"\{bmatrix\}", "{pmatrix}"),
         ("<su", r"<sup>([^<>]{1,40})</sup>", r"^{\1}"),
         ("<su", r"<sub>([^<>]{1,40})</sub>", r"_{\1}"),
         ("color", r"\\(?:text)?color(?:box)?\s?(?:\[[a-zA-Z]*\])?\s?\{[^{}]*\}", ""),
@@ -118,6 +119,9 @@ _SCRIPT = re.compile(r"([_^])(\d(?!\d)|[a-zA-Z](?![0-9a-zA-Z]))")
 _POINT = re.compile(r"(?<![\w.)}])\.(?=\d)")
 _BAR = re.compile(r"\\mid(?![a-zA-Z])")
 _COEFFICIENT = re.compile(r"(?<=\d)\*(?=[a-zA-Z\\(])")
+_ARGUMENT_OF_A_LETTER = re.compile(
+    r"(\\(?:sin|cos|tan|ln|log)) ?(?:\(([a-z])\)|\{([a-z])\})(?! ?(?:[\w(^{!]|\\(?!\\)))"
+)
 _BLANK = re.compile(r"\s(?!(?<=\d\s)\d)")
 _SEPARATES = re.compile(r"[,;]|(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])")
 _OUTER = " .,;:"
@@ -224,8 +228,10 @@ def key(text: str) -> str:
         text = _BAR.sub("|", text)
     if "." in text:
         text = _POINT.sub("0.", text)
+    if "\\" in text:
+        text = _ARGUMENT_OF_A_LETTER.sub(r"\1 \2\3", text)
     if "^" in text or "_" in text:
-        text = _SCRIPT.sub(r"\1{\2}", text)
+        text = _SCRIPT.sub(r"\1{\2}", text).replace(r"}^{\prime}", "}'")
     if " " in text:
         text = _BLANK.sub("", text)
     text = text.replace(r"\cdot", "*")

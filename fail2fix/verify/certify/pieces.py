@@ -33,6 +33,7 @@ _TEXT = re.compile(
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
 _WORD = re.compile(r"[a-zA-Z]{3,}|(?<![a-zA-Z])or(?![a-zA-Z])")
 _PHRASE = re.compile(r"(?:\\text ?\{)?([a-zA-Z][a-z]{2,}(?: [a-z]{2,}){0,3})\}?")
+_VOWEL = re.compile("[aeiouyAEIOUY]")
 _RELATION = re.compile(
     r"[=<>:|~]|\\(?:leq?|geq?|neq?|lt|gt|leqslant|geqslant|approx|equiv|in|notin|mid|cup|cap|setminus|to|pm|mp|forall"
     r"|quad|text|mbox|mathrm|pmod|bmod|mod|subset|ldots|dots|cdots|displaystyle)(?![a-zA-Z])"
@@ -102,9 +103,11 @@ def is_whole(text: str) -> bool:
 
 
 def phrase(text: str) -> str:
-    """The words of a gold answer of words, or ""."""
+    """The words of a gold answer of words, or "": each has a vowel, so that `pqr` is none."""
     found = _PHRASE.fullmatch(text.strip())
-    return found[1] if found and text.count("{") == text.count("}") else ""
+    return (
+        found[1] if found and all(map(_VOWEL.search, found[1].split())) and text.count("{") == text.count("}") else ""
+    )
 
 
 def outer(text: str, separator: str) -> list[str]:
