@@ -167,6 +167,8 @@ def _same_form(gold: str, pred: str, symbolic: Symbolic) -> bool:
     equation = gold
     if form.is_approximate(gold):
         gold = (values(gold) or [gold])[-1]  # the exact value is the answer
+    if _ends_differently(gold, pred, symbolic):
+        return False
     (gold, _, range_of_gold), (pred, letter, range_of_pred) = map(equivalence.without_remark, (gold, pred))
     if range_of_gold and range_of_pred and range_of_gold != range_of_pred:
         return False
@@ -191,6 +193,12 @@ def _same_form(gold: str, pred: str, symbolic: Symbolic) -> bool:
     if gold_group and pred_group and (len(gold_group[1]) > 1 or gold_group[0] == "{"):
         return _same_groups(gold_group, pred_group, symbolic)
     return _same_lists(gold, pred, symbolic) or _solves(equation, pred, symbolic)
+
+
+def _ends_differently(gold: str, pred: str, symbolic: Symbolic) -> bool:
+    """Whether two chains of equations have different last sides: `i^6=i^4i^2=-1` is not `i^6=i^4i^2=-9`."""
+    chains = [form.sides(text) if len(form.items(text)) == 1 else [] for text in (gold, pred)]
+    return all(len(chain) > 2 for chain in chains) and not _same(chains[0][-1], chains[1][-1], symbolic)
 
 
 def _solves(equation: str, pred: str, symbolic: Symbolic) -> bool:

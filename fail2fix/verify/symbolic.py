@@ -18,7 +18,7 @@ from latex2sympy2_extended.latex2sympy2 import ConversionConfig, _Latex2Sympy, l
 from latex2sympy2_extended.math_normalization import NormalizationConfig, normalize_latex
 from math_verify import verify
 from math_verify.grader import should_treat_as_complex
-from sympy import Basic, Eq, Expr, Float, MatrixBase, Rational, Symbol, cancel, solve
+from sympy import Basic, Eq, Expr, Float, MatrixBase, Rational, Symbol, cancel, expand, solve
 
 from fail2fix.verify.identity import decided
 from fail2fix.verify.plain_expression import in_radians
@@ -68,11 +68,17 @@ def computed(gold: str, pred: str) -> bool:
             return isinstance(one, Symbol) and isinstance(two, Symbol) and one.name == two.name
         if isinstance(one, Eq) and isinstance(two, Eq) and not _may_be_one_equation(one, two):
             return False
-        return not _differ(one, two) and bool(verify(one, two, timeout_seconds=None))
+        return not _differ(one, two) and not _leaves_a_rest(one, two) and bool(verify(one, two, timeout_seconds=None))
     except MemoryError:
         raise
     except Exception:
         return False
+
+
+def _leaves_a_rest(one: Reading, two: Reading) -> bool:
+    """Whether two expressions differ by a rational number, which may be below all precision: `3^{-999}`."""
+    difference = expand(one - two) if isinstance(one, Expr) and isinstance(two, Expr) else 0
+    return isinstance(difference, Rational) and difference != 0
 
 
 def _may_be_one_equation(one: Eq, two: Eq) -> bool:

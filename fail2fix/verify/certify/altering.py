@@ -25,8 +25,9 @@ _TEXT = re.compile(
 )
 _VAGUE = re.compile(
     r"\\(?:approx|sim|pmod|forall|quad|text|mbox|in|ldots|dots|cdots)(?![a-zA-Z])|\([a-zA-Z]\) ?=|[a-zA-Z]' ?=|_|!|\\%"
+    r"|\\(?:sin|cos|tan|ln|log|sqrt|frac|begin)(?![a-zA-Z])[^,]*=|=[^,]*="
 )
-"""Illustrations, remarks, names of functions and of terms: another letter or digit may say the same there."""
+"""Illustrations, remarks, working, names of functions and of terms: another letter or digit may say the same there."""
 
 _OPPOSITE = {"+": "-", "-": "+"}
 _UNITS = {

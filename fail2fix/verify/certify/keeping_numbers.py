@@ -98,7 +98,7 @@ FRACTIONS = (
     Kind("frac with half its braces", "a digit needs none", replaced(rf"{_FRAC}\{{(\d)\}}\{{", r"\\frac\1{")),
     Kind("frac with blanks", "blanks before braces say nothing", replaced(_FRACTION, r"\\frac {\1} {\2}")),
     Kind("slash", "a fraction of integers in a line", matched(_INTEGERS, _in_line)),
-    Kind("slash of sides", "a fraction in a line", replaced(rf"\A{_FRACTION}\Z", r"(\1)/(\2)")),
+    Kind("slash of sides", "a fraction in a line", matched(_FRACTION, r"(\1)/(\2)")),
     Kind("sign above", "-(a/b) is (-a)/b", replaced(rf"\A-{_FRAC}\{{(\d+)\}}(?=\{{\d+\}}\Z)", r"\\frac{-\1}")),
     Kind("sign in front", "(-a)/b is -(a/b)", replaced(rf"\A{_FRAC}\{{-(\d+)\}}(?=\{{\d+\}}\Z)", r"-\\frac{\1}")),
     Kind("decimal of a fraction", "the same value, exactly", _of_value(_decimal)),
