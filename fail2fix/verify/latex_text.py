@@ -109,7 +109,7 @@ _SCRIPT = re.compile(r"([_^])(\d(?!\d)|[a-zA-Z](?![0-9a-zA-Z]))")
 _POINT = re.compile(r"(?<![\w.)}])\.(?=\d)")
 _BAR = re.compile(r"\\mid(?![a-zA-Z])")
 _ARGUMENT_OF_A_LETTER = re.compile(
-    r"(\\(?:sin|cos|tan|ln|log)) ?(?:\( ?([a-z]) ?\)|\{ ?([a-z]) ?\})(?! ?(?:[\w(^{!]|\\(?!\\)))"
+    r"(\\(?:sin|cos|tan|ln|log)) ?(?:\( ?([a-z]) ?\)|\{ ?([a-z]) ?\})(?! ?(?:[\w(^{!]|\\(?![\\}]|end)))"
 )
 _COEFFICIENT = re.compile(r"(?<=\d)\*(?=[a-zA-Z\\(])")
 _BLANK = re.compile(r"\s(?!(?<=\d\s)\d)")

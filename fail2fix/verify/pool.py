@@ -267,7 +267,7 @@ def _prepare_worker(memory_bytes: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
     logging.getLogger("math_verify").setLevel(logging.ERROR)
-    check_symbolically(AnswerText("x+1"), "1+x")
+    check_symbolically(AnswerText("2x+2"), "2(x+1)")
     limit_memory(memory_bytes)
 
 

@@ -74,7 +74,7 @@ RULES = (
     r"{A} \approx {A}", r"\exp({A})", r"\overline{{{A}}}", r"{A}^{{-{A}}}", r"{A} \in {A}",
 )  # fmt: skip
 MAX_DEPTH = 4
-WARM_UP = (r"\boxed{x+1}", "1+x")
+WARM_UP = (r"\boxed{2x+2}", "2(x+1)")
 MAX_GROWTH_BYTES = 64 * 2**20
 
 

@@ -23,7 +23,7 @@ DEADLINE_S = 3.0
 SHORT_S = 1.0
 """Deadline of checks that hang."""
 
-RIGHT = (r"\boxed{x+1}", "1+x")
+RIGHT = (r"\boxed{2x+2}", "2(x+1)")
 """An answer that only a worker can judge."""
 
 BOMB = rf"\boxed{{{HANG}+1}}"
@@ -31,7 +31,7 @@ BOMB = rf"\boxed{{{HANG}+1}}"
 
 def fresh(count: int) -> list[tuple[str, str]]:
     """Answers that only a worker can judge, each of them new to the pool."""
-    return [(rf"\boxed{{y+{number}}}", f"{number}+y") for number in range(count)]
+    return [(rf"\boxed{{2y+{2 * number}}}", f"2(y+{number})") for number in range(1, count + 1)]
 
 
 @contextmanager
@@ -66,8 +66,8 @@ def workers() -> list[psutil.Process]:
 
 def test_right_wrong_and_nothing(pool: VerifierPool) -> None:
     assert judge(pool, "The answer is 12.", "12") == Verdict(True, "12", "ok")
-    assert judge(pool, *RIGHT) == Verdict(True, "x+1", "ok")
-    assert judge(pool, r"\boxed{x+2}", "1+x") == Verdict(False, "x+2", "ok")
+    assert judge(pool, *RIGHT) == Verdict(True, "2x+2", "ok")
+    assert judge(pool, r"\boxed{2x+4}", "2(x+1)") == Verdict(False, "2x+4", "ok")
     assert judge(pool, r"\boxed{8} or maybe \boxed{7}") == Verdict(False, "8, 7", "ok")
     assert judge(pool, "no idea") == Verdict(False, "", "no_answer")
     assert asyncio.run(pool.verify("It is 7.", "7", "boxed")) == Verdict(False, "", "no_answer")
@@ -146,7 +146,7 @@ def test_a_memory_bomb_is_wrong_and_the_next_check_works() -> None:
     pool = VerifierPool(check=bounded, max_workers=1, deadline_s=60, memory_bytes=64 * 2**20)
     try:
         assert judge(pool, rf"\boxed{{{HOARD}}}", "y") == Verdict(False, HOARD, "timeout")
-        assert judge(pool, *RIGHT) == Verdict(True, "x+1", "ok")
+        assert judge(pool, *RIGHT) == Verdict(True, "2x+2", "ok")
     finally:
         pool.close()
 
@@ -154,7 +154,7 @@ def test_a_memory_bomb_is_wrong_and_the_next_check_works() -> None:
 def test_many_concurrent_checks_of_long_responses(pool: VerifierPool) -> None:
     async def crowd() -> list[Verdict]:
         return await asyncio.gather(
-            *(pool.verify("so " * 20_000 + rf"\boxed{{z+{i}}}", f"{i % 100}+z") for i in range(300))
+            *(pool.verify("so " * 20_000 + rf"\boxed{{2z+{2 * i + 2}}}", f"2(z+{i % 100 + 1})") for i in range(300))
         )
 
     assert [verdict.correct for verdict in asyncio.run(crowd())] == [i < 100 for i in range(300)]
@@ -167,7 +167,7 @@ def test_works_in_another_thread_with_its_own_loop(pool: VerifierPool) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert verdicts == [Verdict(True, "x+1", "ok")] * 4
+    assert verdicts == [Verdict(True, "2x+2", "ok")] * 4
 
 
 def test_starts_in_a_thread_that_ends() -> None:
@@ -220,7 +220,7 @@ def test_workers_that_cannot_work_are_an_error_not_a_wrong_answer(monkeypatch: p
     """Infrastructure that stays broken: every worker dies on its way up."""
     monkeypatch.setattr("fail2fix.verify.pool._prepare_worker", os._exit)
     pool = VerifierPool(check=bounded, max_workers=1, deadline_s=DEADLINE_S, memory_bytes=3)
-    assert judge(pool, *RIGHT) == Verdict(False, "x+1", "error")
+    assert judge(pool, *RIGHT) == Verdict(False, "2x+2", "error")
     # What needs no worker is still judged.
     assert judge(pool, r"\boxed{7}") == Verdict(True, "7", "ok")
     pool.close()

@@ -67,7 +67,7 @@ def main(canary: Path) -> None:
     attacks = corpus(canary)
     sys.addaudithook(hook)
     importlib.import_module("sympy.physics.units")  # evaluates its own names as it is imported
-    for response, gold in ((r"\boxed{x+1}", "1+x"), (r"\boxed{\frac{x}{2}}", r"0.5x"), (r"\boxed{\pi}", r"2\pi")):
+    for response, gold in ((r"\boxed{2x+2}", "2(x+1)"), (r"\boxed{\frac{x}{2}}", r"0.5x"), (r"\boxed{\pi}", r"2\pi")):
         check(response, gold)
     watching = True
     accepted = [attack.id for attack in attacks if check(attack.response, attack.gold).correct]

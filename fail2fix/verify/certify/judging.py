@@ -17,7 +17,7 @@ from fail2fix.verify.verifier import Verdict
 Pair = tuple[str, str]
 """Response and ground truth (`gold.py`)."""
 
-WARM_UP = (r"\boxed{x+1}", "1+x")
+WARM_UP = (r"\boxed{2x+2}", "2(x+1)")
 """Only a worker can judge it, so workers run once it is judged."""
 
 
