@@ -120,7 +120,7 @@ _POINT = re.compile(r"(?<![\w.)}])\.(?=\d)")
 _BAR = re.compile(r"\\mid(?![a-zA-Z])")
 _COEFFICIENT = re.compile(r"(?<=\d)\*(?=[a-zA-Z\\(])")
 _ARGUMENT_OF_A_LETTER = re.compile(
-    r"(\\(?:sin|cos|tan|ln|log)) ?(?:\( ?([a-z]) ?\)|\{ ?([a-z]) ?\})(?! ?(?:[\w(^{!]|\\(?!\\)))"
+    r"(\\(?:sin|cos|tan|ln|log)) ?(?:\( ?([a-z]) ?\)|\{ ?([a-z]) ?\})(?! ?(?:[\w(^{!]|\\(?![\\}]|end)))"
 )
 _BLANK = re.compile(r"\s(?!(?<=\d\s)\d)")
 _SEPARATES = re.compile(r"[,;]|(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])")

@@ -18,7 +18,7 @@ SPELLINGS = {
     r"\ln 2": ("ln 2",),
     r"\sin t-\ln x": (r"\sin(t)-\ln{x}", "sin(t)-ln x", r"\sin\left(t\right)-\ln(x)"),
     r"\omega_{L}^{\prime}": (r"\omega_L^{\prime}", r"\omega_L'"),
-    r"\begin{pmatrix} \sin t \\ 1 \end{pmatrix}": (r"\begin{bmatrix}\sin(t) \\ 1\end{bmatrix}",),
+    r"\begin{pmatrix} \sin t \\ \cos t \end{pmatrix}": (r"\begin{bmatrix}\sin(t) \\ \cos(t)\end{bmatrix}",),
     r"0.5\text{ N}-m": (r".5 \text{ N}-m",),
     r"\{x|x=3k, k\in Z\}": (r"\{x \mid x=3k, k \in Z\}", r"{\left\{x|x=3k, k\in Z\right\}}"),
     r"f=\{x & y": (r"{f=\{x & y}", r"\boldsymbol{f=\left\{x & y \right.}"),

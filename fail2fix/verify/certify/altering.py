@@ -26,8 +26,10 @@ _TEXT = re.compile(
 _VAGUE = re.compile(
     r"\\(?:approx|sim|pmod|forall|quad|text|mbox|in|ldots|dots|cdots)(?![a-zA-Z])|\([a-zA-Z]\) ?=|[a-zA-Z]' ?=|_|!|\\%"
     r"|\\(?:sin|cos|tan|ln|log|sqrt|frac|begin)(?![a-zA-Z])[^,]*=|=[^,]*="
+    r"|[a-z]\^\{?\d\}? ?\(.*= ?0\Z"
 )
-"""Illustrations, remarks, working, names of functions and of terms: another letter or digit may say the same there."""
+"""Illustrations, remarks, working, names of functions and of terms: another letter or digit may say the same there, and
+a power times a bracket is zero where the name is."""
 
 _OPPOSITE = {"+": "-", "-": "+"}
 _UNITS = {

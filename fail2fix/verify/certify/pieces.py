@@ -134,7 +134,8 @@ def terms(text: str) -> list[str]:
                 return []
             parts.append("")
         parts[-1] += mark
-    return [part.strip() for part in parts] if len(parts) > 1 else []
+    whole = len(parts) > 1 and re.search(r"[+-]\s*\Z", text) is None
+    return [part.strip() for part in parts] if whole else []
 
 
 def joined(parts: list[str]) -> str:
