@@ -13,12 +13,13 @@ Decisions:
 - A power of ten is a number (`10^6`). Small binomials, remainders and divisors of the gold answer are evaluated.
 - A number in a stated base equals the same digits in that base; the base may be left out, another one is wrong.
 - A chain of equations counts by its last side, and only if all sides agree: `x=6=7` is wrong, `\sqrt{12}=2\sqrt3` is
-  no hedge; two chains end alike. Working with names that nothing here evaluates (`\sum_k k = 55`) may stand before the last side.
+  no hedge; two chains end alike. Working with names that nothing here evaluates (`\sum_k k = 55`) may stand before
+  the last side.
 - A decimal after `\approx` illustrates; a whole number there must be near: `7\approx 8` is wrong.
 - A congruence names a class of numbers: `x\equiv 7\pmod{10}` is not an answer to 7.
 - The left side of an equation is only a name or a sum of names (`m+n = 7`): negation, doubt or a second value in words
-  (`\text{6 or }x=7`) is wrong. If both answers name the value, the names agree (`f(x)` is y, `f(t)=x` is not `f(x)=x`); named members of a tuple
-  are in alphabetical order.
+  (`\text{6 or }x=7`) is wrong. If both answers name the value, the names agree (`f(x)` is y, `f(t)=x` is not `f(x)=x`);
+  named members of a tuple are in alphabetical order.
 - Text that math-verify would not read never reaches it: it might retract the text before it.
 - A choice may be followed by its text (`choice`); forms of one meaning are listed in `equivalence`.
 - Sums are equal by their terms and equations by their sides, in any order, before any algebra.
