@@ -6,7 +6,7 @@ Judges every row alone with the verifier and pool of training, to measure each v
 DIR/certificate.json and DIR/certificate.md and prints the latter. Other verifiers (peers) get only some attacks of each
 category, since most bombs cost them seconds and a new process.
 
-`--respell N` draws N gold answers from these files, or from prepared sets (FILE.parquet), and judges each in some 100
+`--respell N` draws N gold answers from these files, or from prepared sets (FILE.parquet), and judges each in some 160
 spellings that keep its value and in about 50 changes that alter it.
 
 A row of a truth set is a JSON object: gold (the right answer as in training data, or a list of texts that are all
