@@ -3,6 +3,7 @@ r"""Small changes of a gold answer that alter its value: another digit, sign, le
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from random import Random
 
 from fail2fix.verify.certify.pieces import (
@@ -179,7 +180,8 @@ def _choice(gold: str, random: Random) -> str:
     return gold.replace(found[3], random.choice([c for c in "ABCDE" if c != found[3]])) if found else ""
 
 
-def _on(holds, template: str) -> Change:  # type: ignore[no-untyped-def]
+def _on(holds: Callable[[str], bool], template: str) -> Change:
+    """A template of the text, where a test of it holds."""
     return lambda gold, _: template.replace("GOLD", gold) if holds(gold) else ""
 
 

@@ -104,7 +104,7 @@ PRODUCTS = (
     Kind("pi in front", "a product has no order", matched(r"(\d+) ?\\pi", r"\\pi \\cdot \1")),
     Kind("one in the fraction", "a/c is (1/c) a", matched(rf"{_FRAC}\{{{_FACTOR}\}}\{{(\d+)\}}", r"\\frac{1}{\2}\1")),
     Kind(
-        "factor behind the fraction",
+        "factor after the fraction",
         "(a b)/c is (a/c) b",
         matched(rf"{_FRAC}\{{(\d+) ?{_FACTOR}\}}\{{(\d+)\}}", r"\\frac{\1}{\3}\2"),
     ),

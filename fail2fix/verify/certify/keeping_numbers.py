@@ -112,7 +112,7 @@ FRACTIONS = (
     Kind("power of ten", "the same value in scientific form", _of_value(_power_of_ten)),
 )
 DIGITS = (
-    Kind("zeros behind the point", "zeros at the end of a decimal", framed("", ".00", is_whole)),
+    Kind("zeros after the point", "zeros at the end of a decimal", framed("", ".00", is_whole)),
     Kind("zero at the end", "zeros at the end of a decimal", framed("", "0", _is_decimal)),
     Kind("no zero before the point", "a point begins a decimal", replaced(r"\A(-?)0\.(?=\d+(?!\d|_| ?_))", r"\1.")),
     Kind("zero before the point", "a point begins a decimal", replaced(r"\A(-?)\.(?=\d)", r"\g<1>0.")),
