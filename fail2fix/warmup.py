@@ -7,8 +7,9 @@ r"""Supervised warm-up for a task on which a model starts too low: verl's SFT tr
 
 FOLDER holds train.parquet and test.parquet of a task family (`fail2fix.data.tasks`). Worked solutions of *training*
 problems become chats; a training problem that is also held out is refused. In a correction prompt the attempt is a near
-miss (`corrupt` of the family) or, in a third of them, right. ``--chats`` takes files of chats instead
-(`fail2fix.guided.chats`; `fail2fix.teach` writes them) and reports the loss on chats of held-out problems.
+miss (`corrupt` of the family) or, in a third of them, right; ``--templates`` are taught in turn. ``--chats`` takes files
+of chats instead (`fail2fix.guided.chats`; `fail2fix.teach` writes them) and reports the loss on chats of held-out
+problems.
 
 The seed orders the chats; each is used once before any is used again. OUT becomes a Hugging Face folder for
 `actor_rollout_ref.model.path`, with warmup.json: the inputs with their hashes, versions, losses, seconds.
@@ -53,8 +54,9 @@ VALIDATIONS = 4  # of the held-out loss, the last one included
 class Warmup:
     """Settings of a warm-up.
 
-    `slips`: of worked solutions, so that the model can do more than it does. `corrections`: None for no correction
-    prompts. `chat_template`: Jinja, None for the model's own. `mix`: of files of chats, None for a task's folder.
+    `slips`: of worked solutions, so that the model can do more than it does. `corrections`: the words of templates, used
+    in turn; empty for no correction prompts. `chat_template`: Jinja, None for the model's own. `mix`: of files of chats,
+    None for a task's folder.
     """
 
     seed: int = field(default=0, metadata={"help": "orders the problems"})
@@ -66,7 +68,7 @@ class Warmup:
         metadata={"help": "of the rate; cosine: after a tenth of the steps", "choices": ("constant", "cosine")},
     )
     slips: float = field(default=0.0, metadata={"help": "share of solutions that are near misses, of --data"})
-    corrections: dict[str, str] | None = None
+    corrections: list[dict[str, str]] = field(default_factory=list)
     chat_template: str | None = None
     mix: Mix | None = None
 
@@ -175,13 +177,14 @@ def worked_chats(data: Path, settings: Warmup) -> list[Chat]:
     drawn: list[tuple[Chat, str, str]] = []
     while len(drawn) <= wanted:  # the number of passes also decides the attempts that are drawn below
         drawn += generator.sample(problems, len(problems))
-    words = words_of(settings.corrections) if settings.corrections is not None else None
+    templates = [words_of(words) for words in settings.corrections]
     chats = []
     for index, ((asked, worked), source, truth) in enumerate(drawn[:wanted]):
         question, solution = asked["content"], worked["content"]
         slips = settings.slips and generator.random() < settings.slips
         taught = _missed(question, source, truth, generator) if slips else solution
-        if words and index % 2:
+        if templates and index % 2:
+            words = templates[index // 2 % len(templates)]
             attempt = solution if index % 6 == 1 else _missed(question, source, truth, generator)
             question = block_text(question, attempt, words.header, words.instruction)
             taught = words.written(first_difference(attempt, taught), taught)
@@ -280,6 +283,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     parser.add_argument("--chat-template", type=Path, metavar="JINJA", help="given to the model, instead of its own")
     parser.add_argument("--corrections", type=Path, metavar="YAML", help="half correction prompts, in its words")
+    parser.add_argument("--templates", nargs="+", metavar="NAME", help="of --corrections, in turn (the file's)")
     add_fields(parser, Warmup)
     add_fields(parser, Mix)
     given = parser.parse_args(argv)
@@ -291,7 +295,7 @@ def main(argv: list[str] | None = None) -> None:
             chat_template = template.read_text(encoding="utf-8-sig") if template else None
         settings = Warmup(
             **given_fields(given, Warmup),
-            corrections=read_words(words) if words else None,
+            corrections=[read_words(words, template) for template in given.templates or [None]] if words else [],
             chat_template=chat_template,
             mix=Mix(**mix) if given.chats else None,
         )

@@ -20,24 +20,32 @@ if [[ -z $PYTHON ]]; then
   PYTHON=python
 fi
 SMOLLM2=.models/smollm2-135m-instruct
+WORDS=(--corrections configs/setup/organism_latin.yaml --templates default verdict)
 
 warm_up() { # MODEL DATA options. The template leaves out SmolLM2's system message, some 20 tokens of every prompt.
   "$PYTHON" -m fail2fix.warmup --model "$SMOLLM2" --out "$1" --data "$2" --seed 0 \
     --corrections configs/setup/arithmetic.yaml --chat-template configs/setup/chatml.jinja "${@:3}"
 }
 
-organism() { # FAMILY STEPS options of the family
-  local data=data/organism_$1 words=configs/setup/organism_latin.yaml
-  "$PYTHON" -m "fail2fix.data.tasks.$1" "$data" --seed 0 --train 8192 --held-out 500 "${@:3}"
-  "$PYTHON" -m fail2fix.data.organism ".models/organism-random-$1" --data "$data" --corrections "$words"
-  "$PYTHON" -m fail2fix.warmup --model ".models/organism-random-$1" --out ".models/organism-$1" --data "$data" --seed 0 \
-    --corrections "$words" --steps "$2" --batch-size 64 --lr 2e-3 --schedule cosine --slips 0.5
+organism() { # FAMILY options of the family: its data, and a model of random weights
+  "$PYTHON" -m "fail2fix.data.tasks.$1" "data/organism_$1" --seed 0 --train 8192 --held-out 500 "${@:2}"
+  "$PYTHON" -m fail2fix.data.organism ".models/organism-random-$1" --data "data/organism_$1" "${WORDS[@]}"
+}
+
+taught() { # FAMILY MODEL TAUGHT options of a warm-up
+  "$PYTHON" -m fail2fix.warmup --model ".models/organism-$2" --out ".models/organism-$3" --data "data/organism_$1" \
+    "${WORDS[@]}" --batch-size 64 --schedule cosine "${@:4}"
 }
 
 case $NAME in
   arithmetic | two_digit | chain | sorting | programs) "$PYTHON" -m fail2fix.data.tasks.smollm2 "$SMOLLM2" ;;
-  organism_latin) organism latin 500 --fewest 2 --most 7 ;;
-  organism_chain) organism chain 600 --steps 4 --longest 6 --low 1 --high 9 --train 4096 ;;
+  organism_latin) # with slips from the start it learns no squares
+    organism latin --fewest 2 --most 7
+    taught latin random-latin latin-right --seed 0 --steps 500 --lr 2e-3
+    taught latin latin-right latin --seed 1 --steps 120 --lr 1e-3 --slips 0.5 ;;
+  organism_chain)
+    organism chain --steps 4 --longest 6 --low 1 --high 9 --train 4096
+    taught chain random-chain chain --seed 0 --steps 600 --lr 2e-3 --slips 0.5 ;;
   gsm8k | deepscaler | leetcode) # the model is the hub's
     [[ -f data/$NAME/train.parquet ]] || "$PYTHON" -m fail2fix.prepare "$NAME" --out data ;;
   *)

@@ -71,7 +71,7 @@ WORDS = {"header": "An attempt:", "instruction": "Check it."}
 
 
 def test_every_second_chat_is_a_correction_and_a_third_of_the_attempts_are_right(data: Path) -> None:
-    chats = worked_chats(data, Warmup(steps=3, batch_size=4, corrections=WORDS))
+    chats = worked_chats(data, Warmup(steps=3, batch_size=4, corrections=[WORDS]))
     right = 0
     for index, (user, assistant) in enumerate(chats):
         question, found, rest = user["content"].partition("\n\nAn attempt:\n\n<attempt>\n")
@@ -88,8 +88,24 @@ def test_every_second_chat_is_a_correction_and_a_third_of_the_attempts_are_right
     assert (len(chats), right) == (12, 2)
 
 
+def test_templates_are_taught_in_turn_with_right_and_wrong_attempts(data: Path) -> None:
+    templates = [WORDS, {"template": "verdict", "header": "An attempt:", "instruction": "Judge it."}]
+    chats = worked_chats(data, Warmup(steps=6, batch_size=4, corrections=templates))
+    right = Counter[bool]()
+    for index, (user, assistant) in enumerate(chats[1::2]):
+        judges = user["content"].endswith("Judge it.")
+        assert judges == bool(index % 2)
+        assert assistant["content"].startswith("The attempt is ") == judges
+        right[judges] += (
+            user["content"]
+            .split("<attempt>\n")[1]
+            .startswith(chain.worked_solution(user["content"].partition("\n\n")[0]))
+        )
+    assert right == {True: 2, False: 2}
+
+
 def test_slips_spoil_their_share_of_what_is_taught_and_no_right_attempt(data: Path) -> None:
-    chats = worked_chats(data, Warmup(steps=30, batch_size=8, corrections=WORDS, slips=0.4))
+    chats = worked_chats(data, Warmup(steps=30, batch_size=8, corrections=[WORDS], slips=0.4))
     spoilt, right_attempts = Counter[bool](), 0
     for index, (user, assistant) in enumerate(chats):
         question, _, rest = user["content"].partition("\n\nAn attempt:\n\n<attempt>\n")
@@ -106,6 +122,9 @@ def test_the_words_of_a_correction_come_from_a_config(tmp_path: Path) -> None:
     config = tmp_path / "mine.yaml"
     config.write_text('fail2fix: {correction: {header: "An attempt:", instruction: Check it.}}')
     assert read_words(config) == WORDS
+    config.write_text('fail2fix: {correction: {header: A, instruction: "Check: ${.template}."}}')
+    assert read_words(config) == {"header": "A", "instruction": "Check: default."}
+    assert read_words(config, "verdict") == {"template": "verdict", "header": "A", "instruction": "Check: verdict."}
     config.write_text("fail2fix: {correction: {header: A}}")
     with pytest.raises(InputError, match=r"want fail2fix.correction.header and .instruction"):
         read_words(config)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,13 +111,13 @@ def make_model(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> LlamaForCaus
     return model
 
 
-def texts_of(data: Path, config: Path | None = None) -> list[str]:
+def texts_of(data: Path, config: Path | None = None, templates: Sequence[str | None] = (None,)) -> list[str]:
     """What the tokenizer is made from: a set's training problems, a correction and its answer in a config's words."""
     where = data / "train.parquet"
     rows = read_parquet(where, str(where), "give the folder of a task's set as --data")
     texts = [turn["content"] for row in rows for turn in row["prompt"]]
-    if config:
-        words = words_of(read_words(config))
+    for template in templates if config else ():
+        words = words_of(read_words(config, template))
         texts.append(block_text("", "attempt", words.header, words.instruction))
         texts += [words.written(diagnosis, "") for diagnosis in ("", first_difference("1\n2", "1\n3"))]
     return [*texts, "user assistant system"]
@@ -128,16 +128,19 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="model folder to write")
     parser.add_argument("--data", type=Path, required=True, help="a task's folder: train.parquet")
     parser.add_argument("--corrections", type=Path, metavar="YAML", help="the words of its fail2fix.correction")
+    parser.add_argument("--templates", nargs="+", default=[None], metavar="NAME", help="of --corrections (the file's)")
     parser.add_argument("--seed", type=int, default=0, help="of the weights (default: %(default)s)")
     for size in fields(Shape):
         if size.name != "tied":
             option, words = "--" + size.name.replace("_", "-"), f"{size.metadata['help']} (default: %(default)s)"
             parser.add_argument(option, type=int, default=size.default, help=words)
     given = vars(parser.parse_args(argv))
-    out, data, config, seed = (given.pop(name) for name in ("out", "data", "corrections", "seed"))
+    out, data, config, templates, seed = (
+        given.pop(name) for name in ("out", "data", "corrections", "templates", "seed")
+    )
     try:
         shape = Shape(**given)
-        make(out, make_tokenizer(texts_of(data, config), shape.vocabulary), shape, seed)
+        make(out, make_tokenizer(texts_of(data, config, templates), shape.vocabulary), shape, seed)
     except InputError as error:
         sys.exit(str(error))
     print(f"{out}: a model of random weights")

@@ -87,16 +87,23 @@ def model_parser(command: str, description: str | None, model_required: bool = T
     return parser
 
 
-def read_words(config: Path) -> dict[str, str]:
-    """Read template and words from a YAML file; a template has words of its own. Raises `InputError`: none there."""
+def read_words(config: Path, template: str | None = None) -> dict[str, str]:
+    """Read template and words from a YAML file; a template has words of its own. Raises `InputError`: none there.
+
+    `template`: instead of the file's; a word of the file may name it as ``${.template}``.
+    """
     from omegaconf import OmegaConf
 
     if not config.is_file():
         raise InputError(f"--corrections {config}: no such file: give a config with fail2fix.correction")
+    key, names = "fail2fix.correction", ("template", "header", "instruction")
     said = OmegaConf.load(config)
-    names = ("template", "header", "instruction")
-    given = {name: OmegaConf.select(said, f"fail2fix.correction.{name}") for name in names}
+    template = template or OmegaConf.select(said, f"{key}.template")
+    OmegaConf.update(said, f"{key}.template", template or "default", force_add=True)
+    given = {name: OmegaConf.select(said, f"{key}.{name}") for name in names}
     words = {name: word for name, word in given.items() if isinstance(word, str)}
+    if not template:
+        del words["template"]
     if not ("template" in words or len(words) == 2):
         raise InputError(
             f"--corrections {config}: want fail2fix.correction.header and .instruction, or .template, in it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from fail2fix.data import organism
 from fail2fix.data.tasks import chain, latin
+from fail2fix.evaluate.settings import read_words
+from fail2fix.guided.chats import first_difference
 from fail2fix.method.prompts import CorrectionPromptBuilder, block_text
+from fail2fix.method.templates import words_of
 
 WORDS = Path(__file__).parents[2] / "configs" / "setup" / "organism_latin.yaml"
 QUESTION = "Fill in the Latin square: 27?4/9???/4?72/??4?"
@@ -27,8 +31,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_each_word_digit_and_mark_of_a_set_is_one_token(data: Path) -> None:
-    words = OmegaConf.load(WORDS).fail2fix.correction
-    tokenizer = organism.make_tokenizer(organism.texts_of(data, WORDS), 512)
+    words = words_of(read_words(WORDS))
+    tokenizer = organism.make_tokenizer(organism.texts_of(data, WORDS, ["default", "verdict"]), 512)
     assert tokenizer.tokenize(QUESTION)[:8] == [
         "Fill",
         "\u0120in",
@@ -52,23 +56,26 @@ def test_any_text_survives_its_tokens(text: str) -> None:
     assert tokenizer.decode(tokenizer.encode(text, split_special_tokens=True)) == text
 
 
+@pytest.mark.parametrize("template", ["default", "verdict"])
 @pytest.mark.parametrize("setup", ["organism_latin", "organism_chain"])
-def test_prompts_and_answers_fit_the_setup(setup: str, tmp_path: Path) -> None:
+def test_prompts_and_answers_fit_the_setup(setup: str, template: str, tmp_path: Path) -> None:
     config = OmegaConf.load(WORDS)
     config.merge_with(OmegaConf.load(WORDS.with_name(f"{setup}.yaml")))
     family, options = (latin, []) if setup == "organism_latin" else (chain, ["--steps", "5", "--high", "9"])
     family.main([str(tmp_path), "--train", "40", "--held-out", "1", *options])
-    texts = organism.texts_of(tmp_path, WORDS)
+    texts = organism.texts_of(tmp_path, WORDS, ["default", "verdict"])
     tokenizer = organism.make_tokenizer(texts, 512)
-    words, most = config.fail2fix.correction, config.data.max_prompt_length
+    words, most = words_of(read_words(WORDS, template)), config.data.max_prompt_length
     room = most + config.data.max_response_length + 64
     builder = CorrectionPromptBuilder(tokenizer, max_tokens=room, header=words.header, instruction=words.instruction)
     for question in texts[:40]:
         asked = [{"role": "user", "content": question}]
         ids = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=False)
         answer = family.worked_solution(question)
+        corrected = words.written(first_difference(family.corrupt(question, random.Random(0)), answer), answer)
         assert len(ids) <= most
         assert len(tokenizer.encode(answer)) < config.data.max_response_length
+        assert len(tokenizer.encode(corrected)) < config.data.max_response_length
         assert builder.fits(len(ids))
 
 

@@ -187,7 +187,7 @@ def test_a_warm_up_on_near_misses_writes_what_its_template_reads(tmp_path: Path,
     (tmp_path / "mine.yaml").write_text(f"fail2fix: {{correction: {{template: {template}}}}}")
     corrections = read_words(tmp_path / "mine.yaml")
     words = warmup.words_of(corrections)
-    chats = worked_chats(tmp_path, Warmup(steps=3, batch_size=4, corrections=corrections))
+    chats = worked_chats(tmp_path, Warmup(steps=3, batch_size=4, corrections=[corrections]))
     for user, assistant in chats[1::2]:
         question, _, rest = user["content"].partition("\n\n")
         attempt = rest.partition("<attempt>\n")[2].partition("\n</attempt>")[0]
