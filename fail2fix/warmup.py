@@ -7,9 +7,9 @@ r"""Supervised warm-up for a task on which a model starts too low: verl's SFT tr
 
 FOLDER holds train.parquet and test.parquet of a task family (`fail2fix.data.tasks`). Worked solutions of *training*
 problems become chats; a training problem that is also held out is refused. In a correction prompt the attempt is a near
-miss (`corrupt` of the family) or, in a third of them, right; ``--templates`` are taught in turn. ``--chats`` takes files
-of chats instead (`fail2fix.guided.chats`; `fail2fix.teach` writes them) and reports the loss on chats of held-out
-problems.
+miss (`corrupt` of the family) or, in a third of them, right; ``--templates`` are taught in turn. ``--chats`` takes
+files of chats instead (`fail2fix.guided.chats`; `fail2fix.teach` writes them) and reports the loss on chats of
+held-out problems.
 
 The seed orders the chats; each is used once before any is used again. OUT becomes a Hugging Face folder for
 `actor_rollout_ref.model.path`, with warmup.json: the inputs with their hashes, versions, losses, seconds.
@@ -54,9 +54,9 @@ VALIDATIONS = 4  # of the held-out loss, the last one included
 class Warmup:
     """Settings of a warm-up.
 
-    `slips`: of worked solutions, so that the model can do more than it does. `corrections`: the words of templates, used
-    in turn; empty for no correction prompts. `chat_template`: Jinja, None for the model's own. `mix`: of files of chats,
-    None for a task's folder.
+    `slips`: of worked solutions, so that the model can do more than it does. `corrections`: the words of templates,
+    used in turn; empty for no correction prompts. `chat_template`: Jinja, None for the model's own. `mix`: of files of
+    chats, None for a task's folder.
     """
 
     seed: int = field(default=0, metadata={"help": "orders the problems"})

@@ -116,8 +116,7 @@ def texts_of(data: Path, config: Path | None = None, templates: Sequence[str | N
     where = data / "train.parquet"
     rows = read_parquet(where, str(where), "give the folder of a task's set as --data")
     texts = [turn["content"] for row in rows for turn in row["prompt"]]
-    for template in templates if config else ():
-        words = words_of(read_words(config, template))
+    for words in [words_of(read_words(config, template)) for template in templates] if config else []:
         texts.append(block_text("", "attempt", words.header, words.instruction))
         texts += [words.written(diagnosis, "") for diagnosis in ("", first_difference("1\n2", "1\n3"))]
     return [*texts, "user assistant system"]

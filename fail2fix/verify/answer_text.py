@@ -22,6 +22,7 @@ working says earlier is no answer.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -77,6 +78,7 @@ _AFTER_LINE = re.compile(rf"\n|{_CLOSING_TAG.pattern}", re.IGNORECASE)
 _AFTER_DISPLAY = re.compile(rf"\n\s*\n|{_CLOSING_TAG.pattern}", re.IGNORECASE)
 _ENUMERATES = re.compile(r"[\s$,;.)(\\]*(?:(?:and|quad|text\{ ?and ?\})[\s$,;.)(\\]*)*(?:\\(?:boxed|fbox)\s*)?")
 _END_OF_STEP = re.compile(r"\n|[.!?] |\b(?:but|so|then|thus|hence|therefore|because|gives?|however)\b", re.IGNORECASE)
+_END_OF_SENTENCE = re.compile(r"\n|[.!?;] ")
 _CUT_MARKS = re.compile(r"<\|[a-z_]{2,20}\|>.*\Z|I hope it is correct\.?", re.DOTALL)
 
 
@@ -85,12 +87,15 @@ class AnswerText:
     r"""The answer that a response offers.
 
     `text`: "" if the declared channel is empty, or its box never closes (a truncated response). `others`: contents of
-    the other channels that read as an answer. `hedged`: another answer follows at once (`\boxed{7} or 8`).
+    the other channels that read as an answer. `hedged`: another answer follows at once (`\boxed{7} or 8`). `whole`:
+    more of what is said there, which a gold equation or list asks for: the equation whose right side `text` is, or each
+    box of the sentence (`the largest is \boxed{3}, and the smallest one is \boxed{1}`); "" if there is no more.
     """
 
     text: str
     others: tuple[str, ...] = ()
     hedged: bool = False
+    whole: str = ""
 
 
 def find_answer(response: str, channel: ChannelName = "auto") -> AnswerText:
@@ -98,10 +103,10 @@ def find_answer(response: str, channel: ChannelName = "auto") -> AnswerText:
     tail = _tail(response)
     has_box = _A_BOX.search(tail) is not None
     if channel == "boxed" or (channel == "auto" and has_box):
-        text, start, offered = _boxed(tail)
+        text, start, offered, whole = _boxed(tail)
         lines, _ = _lines(tail if channel == "auto" else tail[_step_before(tail, start) :] if text else "")
         said = [_core(line) if not _A_BOX.search(line) else _number_in_front(line) for line in lines]
-        return AnswerText(text, (*(other for other in said if _is_plain_answer(other)), *offered))
+        return AnswerText(text, (*(other for other in said if _is_plain_answer(other)), *offered), whole=whole)
     lines, offered = _lines(tail)
     if channel == "answer_line" or lines:
         boxed = _boxed(tail)[0] if has_box else ""
@@ -110,8 +115,9 @@ def find_answer(response: str, channel: ChannelName = "auto") -> AnswerText:
         return AnswerText(said[-1] if said else "", (*others, *offered))
     if is_bare(tail.strip()):
         return AnswerText(tail.strip())
-    text, paragraph = last_said(tail)
-    return AnswerText(text, hedged="," not in text and _EITHER.search(paragraph) is not None)
+    last = last_said(tail)
+    hedged = "," not in last.answer and _EITHER.search(last.paragraph) is not None
+    return AnswerText(last.answer, hedged=hedged, whole=last.equation)
 
 
 def _tail(response: str) -> str:
@@ -127,20 +133,25 @@ def _tail(response: str) -> str:
     return _MINUS.sub("-", tail.encode("utf-8", "replace").decode())
 
 
-def _boxed(tail: str) -> tuple[str, int, tuple[str, ...]]:
-    """The content of the last box, boxes of one answer joined by ", "; its start; and another
-    answer offered right behind it."""
+def _boxed(tail: str) -> tuple[str, int, tuple[str, ...], str]:
+    """The content of the last box, boxes of one answer joined by ", "; its start; another answer offered right behind
+    it; and the boxes of its sentence, if they are more."""
     boxes = [box for box in _closed_boxes(tail) if tail[box[0] + 1 : box[1]].strip()]
     last = _last_boxes(boxes, tail)
     if not last:
-        return "", len(tail), ()
-    # Without the commands of nested boxes.
-    contents = [_A_BOX.sub("", tail[start + 1 : end]).strip() for start, end in last]
+        return "", len(tail), (), ""
+    contents, said = ([_content(tail, box) for box in found] for found in (last, _boxes_of_sentence(boxes, tail)))
     # `\boxed{7}, that is \boxed{7}` says one thing twice; `\boxed{7} and \boxed{7}` are two values.
     gaps = [tail[one[1] + 1 : two[0]] for one, two in zip(last, last[1:], strict=False)]
     if not all(_ENUMERATES.fullmatch(gap) for gap in gaps):
         contents = list(dict.fromkeys(contents))
-    return ", ".join(contents), last[0][0], _offered(tail, last[-1][1] + 1)
+    whole = ", ".join(said) if len(said) > len(last) else ""
+    return ", ".join(contents), last[0][0], _offered(tail, last[-1][1] + 1), whole
+
+
+def _content(tail: str, box: tuple[int, int]) -> str:
+    """What is in a box, without the commands of nested boxes."""
+    return _A_BOX.sub("", tail[box[0] + 1 : box[1]]).strip()
 
 
 def _step_before(tail: str, place: int) -> int:
@@ -208,7 +219,7 @@ def _core(line: str) -> str:
         return counted[0].strip()
     if len(line) <= MAX_LINE_CHARS and not re.search(r"[a-z]{2,} [a-z]{2,} ", line):
         return line.rstrip(".")
-    return last_said(line)[0]
+    return last_said(line).answer
 
 
 def _number_in_front(line: str) -> str:
@@ -252,10 +263,19 @@ def _closed_boxes(tail: str) -> list[tuple[int, int]]:
 
 def _last_boxes(boxes: list[tuple[int, int]], tail: str) -> list[tuple[int, int]]:
     """The last box, and the boxes directly before it that belong to the same answer."""
-    answer = boxes[-1:]
+    return _run_of(boxes, tail, lambda gap: "\n" not in gap and len(gap) <= MAX_SAME_ANSWER_GAP)
+
+
+def _boxes_of_sentence(boxes: list[tuple[int, int]], tail: str) -> list[tuple[int, int]]:
+    """The last box, and the boxes before it in its sentence."""
+    return _run_of(boxes, tail, lambda gap: len(gap) <= MAX_LINE_CHARS and not _END_OF_SENTENCE.search(gap))
+
+
+def _run_of(boxes: list[tuple[int, int]], tail: str, joins: Callable[[str], bool]) -> list[tuple[int, int]]:
+    """The last boxes as long as the text between two of them joins them."""
+    run = boxes[-1:]
     for box in reversed(boxes[:-1]):
-        gap = tail[box[1] + 1 : answer[0][0]]
-        if "\n" in gap or len(gap) > MAX_SAME_ANSWER_GAP:
+        if not joins(tail[box[1] + 1 : run[0][0]]):
             break
-        answer.insert(0, box)
-    return answer
+        run.insert(0, box)
+    return run

@@ -63,10 +63,19 @@ def _same_entries(golds: list[str], preds: list[str]) -> bool | None:
 def identical(gold: str, pred: str) -> bool:
     """Whether two texts in the spelling of `latex_text.clean` are one expression; False if this cannot tell."""
     try:
-        one, two = (_Residues(tokens(text)).value() for text in (gold, pred))
-        return one == two
+        return residue(gold) == residue(pred)
     except ERRORS:
         return False
+
+
+def residue(text: str) -> int:
+    """The value of a text in the spelling of `latex_text.clean`. Raises one of `ERRORS` for a text without one."""
+    return _Residues(tokens(text)).value()
+
+
+def ratio(one: int, two: int) -> Fraction | None:
+    """The fraction of small numbers that is one residue over another, or None."""
+    return _fraction(one * pow(two, -1, PRIME) % PRIME)
 
 
 @lru_cache(maxsize=1024)

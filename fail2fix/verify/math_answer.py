@@ -24,6 +24,7 @@ Decisions:
 - A choice may be followed by its text (`choice`); forms of one meaning are listed in `equivalence`.
 - Sums are equal by their terms and equations by their sides, in any order, before any algebra.
 - `[0,1]` in the gold answer is an interval, not a list of its ends; in an answer it may be a list in brackets.
+- A gold equation or list takes more than the last value: the whole last equation, or all boxes of the last sentence.
 - Several values are a list: equal to a gold list with the same members in any order, to a tuple in its order.
 - `p%` is p (without a sign in the gold answer, the problem asks for percent); for a gold answer between 0 and 1 without
   the sign it is only p/100. If only the gold answer has the sign, p and p/100 are right.
@@ -46,6 +47,7 @@ from fail2fix.verify.finished import is_finished
 from fail2fix.verify.identity import decided
 from fail2fix.verify.latex_text import clean, is_word, key
 from fail2fix.verify.numeric import is_near
+from fail2fix.verify.periodic import same_families
 
 Symbolic = Callable[[str, str], bool]
 
@@ -73,9 +75,11 @@ def judge(answer: AnswerText, gold: str) -> bool | None:
 def verdict(answer: AnswerText, gold: str, symbolic: Symbolic) -> bool:
     """Whether the answer, and every other answer in the response, equals the gold answer."""
     gold = bare_gold(gold)
-    return bool(answer.text) and not answer.hedged and all(
-        same(gold, text, symbolic) for text in (answer.text, *answer.others)
-    )  # fmt: skip
+    if not answer.text or answer.hedged:
+        return False
+    readings = [answer.whole, answer.text] if answer.whole and ("=" in gold or "," in gold) else [answer.text]
+    said = any(same(gold, reading, symbolic) for reading in readings)
+    return said and all(same(gold, other, symbolic) for other in answer.others)
 
 
 def bare_gold(gold: str) -> str:
@@ -243,6 +247,8 @@ def _same_lists(gold: str, pred: str, symbolic: Symbolic) -> bool:
             return (_same_in_order if group[0] == "(" else _same_members)(*pair, symbolic)
     if len(all_golds) == len(all_preds) == 1:
         return _same_expression(golds[0], preds[0], symbolic)
+    if len(all_golds) > 1 and same_families(*([names.unnamed(one) for one in each] for each in (all_golds, all_preds))):
+        return True
     return _same_members(all_golds, all_preds, symbolic)
 
 

@@ -10,6 +10,7 @@ A value that is denied (`not 13`, `13 is wrong`), bounded (`at most 13`) or part
 """
 
 import re
+from typing import NamedTuple
 
 MAX_LINE_CHARS = 200
 """A longer answer line is prose: its last formula or number is read."""
@@ -24,7 +25,10 @@ NUMBER = re.compile(
 _FORMULAS = re.compile(rf"(?:{FORMULA.pattern})(?:,? ?(?:and|or)? ?(?:{FORMULA.pattern}))*", re.DOTALL)
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
 _VALUE = re.compile(r"\d|\\\(|\$")
-_STATES = re.compile(r"\b(?:is|are|equals|be|becomes|by)(?: indeed| thus| therefore)?:?\s+\**(?=[\d$\\(.-])")
+_STATES = re.compile(
+    r"\b(?:is|are|equals|be|becomes|(?:given|described|expressed|represented) by)"
+    r"(?: (?:indeed|thus|therefore|approximately|exactly|simply))?:?\s+\**(?=[\d$\\(.-])"
+)
 WORD = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{4,}")
 _PROSE = re.compile(r"[\u0590-\u1fff\u3040-\ud7ff]|(?:[a-zA-Z']{2,} ){2}")
 COMMAND = re.compile(r"\\[a-zA-Z]+(?:\{[a-zA-Z ]*\})?")
@@ -54,26 +58,38 @@ _PART_AFTER = re.compile(
 )
 
 
-def last_said(text: str) -> tuple[str, str]:
-    """The answer of the last paragraph with a formula or number, and that paragraph: in bold, after `is`, or last."""
+class Said(NamedTuple):
+    """What a paragraph says: its answer, the paragraph, and the whole equation whose right side the answer is."""
+
+    answer: str
+    paragraph: str
+    equation: str = ""
+
+
+def last_said(text: str) -> Said:
+    """The answer of the last paragraph with a formula or number: in bold, after `is`, or last."""
     for paragraph in reversed(re.split(r"\n\s*\n", text[-4000:])):
         bold = [match for match in _BOLD.finditer(paragraph) if _VALUE.search(match[1])]
         if bold:
-            return _said_at(paragraph, *bold[-1].span(), _value(bold[-1][1])), paragraph
+            formula = FORMULA.search(bold[-1][1])
+            answer = _said_at(paragraph, *bold[-1].span(), _value(bold[-1][1]))
+            return Said(answer, paragraph, inside(formula) if formula else "")
         stated = [match.end() for match in _STATES.finditer(paragraph)]
         if stated and (listed := _FORMULAS.match(paragraph, stated[-1])):
-            said = [right_side(inside(formula)) for formula in FORMULA.finditer(listed[0])]
-            return _said_at(paragraph, *listed.span(), ", ".join(said)), paragraph
+            said = [inside(formula) for formula in FORMULA.finditer(listed[0])]
+            answer = _said_at(paragraph, *listed.span(), ", ".join(map(right_side, said)))
+            return Said(answer, paragraph, said[0] if len(said) == 1 else "")
         if stated and (found := NUMBER.match(paragraph, stated[-1])):
-            return _number_at(paragraph, found), paragraph
+            return Said(_number_at(paragraph, found), paragraph)
         formulas = [found for found in FORMULA.finditer(paragraph) if not _PROSE.search(COMMAND.sub("", found[0]))]
         if formulas:
-            return _said_at(paragraph, *formulas[-1].span(), right_side(inside(formulas[-1]))), paragraph
+            last = inside(formulas[-1])
+            return Said(_said_at(paragraph, *formulas[-1].span(), right_side(last)), paragraph, last)
         numbers = list(NUMBER.finditer(paragraph))
         if numbers:
-            return _number_at(paragraph, numbers[-1]), paragraph
+            return Said(_number_at(paragraph, numbers[-1]), paragraph)
     choice = re.match(r"\s*\(?([A-J])[.):。](?!\w)", text)
-    return choice[1] if choice else text.strip() if is_bare(text.strip()) else "", ""
+    return Said(choice[1] if choice else text.strip() if is_bare(text.strip()) else "", "")
 
 
 def _said_at(text: str, start: int, end: int, answer: str) -> str:

@@ -3,6 +3,7 @@ import re
 import pytest
 
 from fail2fix.verify.answer_text import MAX_RESPONSE_CHARS, ChannelName, find_answer
+from fail2fix.verify.math_answer import judge
 from tests.verify.checks import check
 
 BOXES = [
@@ -175,6 +176,31 @@ The sum under these conditions is **13**.
 @pytest.mark.parametrize("text", re.split(r" \| |\n", THIRTEEN.strip()))
 def test_a_number_of_prose_is_the_answer(text: str) -> None:
     assert check(text, "13").correct
+
+
+WHOLE = [
+    (r"The largest number is \boxed{3}, and the smallest number of such elements is \boxed{1}.", "1", "3, 1"),
+    (r"The largest number is \boxed{3}. The smallest number of such elements is \boxed{1}.", "1", ""),
+    (r"\boxed{1}, \boxed{2}, and the number of all the other solutions is then \boxed{0}", "0", "1, 2, 0"),
+    (r"\boxed{1} and \boxed{2}", "1, 2", ""),
+    ("The circle has the equation \\[x^2+y^2=13.\\]", "13", "x^2+y^2=13."),
+    ("Hence $f(n)=n$ for all positive integers.", "n", "f(n)=n"),
+    ("The line is therefore given by **$y=2x$**.", "2x", "y=2x"),
+]
+
+
+@pytest.mark.parametrize(("response", "text", "whole"), WHOLE)
+def test_what_is_said_around_the_answer_is_kept(response: str, text: str, whole: str) -> None:
+    found = find_answer(response)
+    assert (found.text, found.whole) == (text, whole)
+
+
+def test_a_gold_equation_or_list_takes_the_whole_of_what_is_said() -> None:
+    boxes, circle, function = WHOLE[0][0], WHOLE[4][0], WHOLE[5][0]
+    right = [(boxes, "1,3"), (boxes, "1"), (circle, "x^2+y^2=13"), (circle, "13"), (function, "f(x)=x")]
+    wrong = [(boxes, "1,4"), (boxes, "3"), (boxes, "0,1,3"), (function, "f(x)=2x")]
+    assert [judge(find_answer(response), gold) for response, gold in right] == [True] * len(right)
+    assert [judge(find_answer(response), gold) for response, gold in wrong] == [False] * len(wrong)
 
 
 def test_a_box_before_the_tail_is_not_seen() -> None:

@@ -1,0 +1,56 @@
+"""Solutions that repeat: the same numbers in any cut of the period, and nothing else."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from fail2fix.verify.answer_text import find_answer
+from fail2fix.verify.math_answer import judge
+from fail2fix.verify.periodic import same_families
+
+MULTIPLES = st.builds(Fraction, st.integers(-12, 12), st.sampled_from([1, 2, 3, 4, 6]))
+PERIODS = st.sampled_from([Fraction(1, 2), Fraction(2, 3), Fraction(1), Fraction(2)])
+STARTS = st.lists(MULTIPLES, min_size=1, max_size=4)
+
+
+def member(start: Fraction, period: Fraction) -> str:
+    written = [rf"\frac{{{part.numerator}\pi}}{{{part.denominator}}}" for part in (start, period)]
+    return f"{written[0]}+{written[1]}k"
+
+
+@given(starts=STARTS, period=PERIODS, cuts=st.integers(1, 3), turns=st.integers(-3, 3))
+def test_a_family_is_its_cuts_into_longer_periods_and_its_shifts(
+    starts: list[Fraction], period: Fraction, cuts: int, turns: int
+) -> None:
+    ours = [member(start, period) for start in starts]
+    theirs = [member(start + (turns + cut) * period, cuts * period) for start in starts for cut in range(cuts)]
+    assert same_families(ours, theirs)
+    assert same_families(theirs, ours)
+
+
+@given(starts=STARTS, period=PERIODS, other=MULTIPLES)
+def test_another_start_or_period_is_another_family(starts: list[Fraction], period: Fraction, other: Fraction) -> None:
+    assume(all(((start - other) / period).denominator > 1 for start in starts))
+    ours = [member(start, period) for start in starts]
+    assert not same_families(ours, [*ours, member(other, period)])
+    assert not same_families(ours[:1], [member(starts[0], 2 * period)])
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "right"),
+    [
+        (r"x=\frac{\pi}{6}+k\pi, x=-\frac{\pi}{6}+k\pi", r"\frac{\pi}{6}+n\pi, \frac{5\pi}{6}+n\pi", True),
+        (r"\pm\frac{\pi}{3}+2k\pi", r"\frac{\pi}{3}+2k\pi, \frac{5\pi}{3}+2k\pi", True),
+        (r"30^\circ+180^\circ k, 150^\circ+180^\circ k", r"30^\circ+180^\circ k, -30^\circ+180^\circ k", True),
+        (r"\frac{\pi}{6}+k\pi, -\frac{\pi}{6}+k\pi", r"\frac{\pi}{6}+2k\pi, \frac{5\pi}{6}+k\pi", False),
+        # Here k is a given number, and its multiples are no periods.
+        ("k+1, 2k", "k, 2k", False),
+        (r"\pi r+k, k", r"\pi r+2k, k", False),
+    ],
+)
+def test_lists_of_solutions(gold: str, answer: str, right: bool) -> None:
+    assert judge(find_answer(rf"\boxed{{{answer}}}"), gold) is right
