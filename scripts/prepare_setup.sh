@@ -5,8 +5,8 @@
 #   scripts/prepare_setup.sh gsm8k|deepscaler|leetcode
 #
 # The warm-up teaches the form of an answer and of a correction, hardly the task, so that both correct and wrong answers
-# are common. An organism starts from random weights, so it learns the task too, from solutions of which half have a
-# slip: like a model that read the web it can do more than it does, so reinforcement has something to find.
+# are common. An organism starts from random weights, so it learns the task too, and then from solutions of which half
+# have a slip: like a model that read the web it can do more than it does, so reinforcement has something to find.
 # PYTHON names your own environment's Python; without it .venv is built and used, on a CPU.
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -39,13 +39,14 @@ taught() { # FAMILY MODEL TAUGHT options of a warm-up
 
 case $NAME in
   arithmetic | two_digit | chain | sorting | programs) "$PYTHON" -m fail2fix.data.tasks.smollm2 "$SMOLLM2" ;;
-  organism_latin) # with slips from the start it learns no squares
+  organism_latin)
     organism latin --fewest 2 --most 7
     taught latin random-latin latin-right --seed 0 --steps 500 --lr 2e-3
     taught latin latin-right latin --seed 1 --steps 120 --lr 1e-3 --slips 0.5 ;;
   organism_chain)
     organism chain --steps 4 --longest 6 --low 1 --high 9 --train 4096
-    taught chain random-chain chain --seed 0 --steps 600 --lr 2e-3 --slips 0.5 ;;
+    taught chain random-chain chain-right --seed 0 --steps 600 --lr 2e-3
+    taught chain chain-right chain --seed 1 --steps 120 --lr 1e-3 --slips 0.5 ;;
   gsm8k | deepscaler | leetcode) # the model is the hub's
     [[ -f data/$NAME/train.parquet ]] || "$PYTHON" -m fail2fix.prepare "$NAME" --out data ;;
   *)

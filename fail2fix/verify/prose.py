@@ -26,7 +26,7 @@ _FORMULAS = re.compile(rf"(?:{FORMULA.pattern})(?:,? ?(?:and|or)? ?(?:{FORMULA.p
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
 _VALUE = re.compile(r"\d|\\\(|\$")
 _STATES = re.compile(
-    r"\b(?:is|are|equals|be|becomes|(?:given|described|expressed|represented) by)"
+    r"\b(?:is|are|equals|be|becomes|(?<!divisible )(?<!divided )(?<!multiplied )by)"
     r"(?: (?:indeed|thus|therefore|approximately|exactly|simply))?:?\s+\**(?=[\d$\\(.-])"
 )
 WORD = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{4,}")

@@ -17,8 +17,8 @@ import pytest
 
 from fail2fix.verify.attacks.corpus import Attack, corpus
 from fail2fix.verify.attacks.generated import generated
-from fail2fix.verify.certify.figures import SLACK_S
 from fail2fix.verify.certify.judging import Judging, judge_one_by_one
+from fail2fix.verify.pool import WALL_PER_CPU
 
 DEADLINE_S = 3.0
 MEMORY_BYTES = 4 * 2**30
@@ -99,7 +99,8 @@ def test_no_attack_is_accepted(attacks: list[Attack], judged: tuple[Judging, int
 
 def test_every_attack_gets_its_verdict_in_time_and_memory(attacks: list[Attack], judged: tuple[Judging, int]) -> None:
     judging, peak_bytes = judged
-    late = [row.id for row, s in zip(attacks, judging.seconds, strict=True) if s > DEADLINE_S + SLACK_S]
+    # The deadline counts CPU seconds: only the limit of wall-clock time holds on a busy machine.
+    late = [row.id for row, s in zip(attacks, judging.seconds, strict=True) if s > WALL_PER_CPU * DEADLINE_S]
     assert late == []
     assert {verdict.status for verdict in judging.verdicts} <= {"ok", "no_answer", "timeout"}
     assert peak_bytes < MEMORY_BYTES
