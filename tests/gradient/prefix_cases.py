@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from gradient_cases import ALL as EVERY
 from gradient_cases import (
     ATTEMPTS,
     CORRECTIONS,
@@ -32,6 +33,16 @@ UPDATES += [Case(rows="idle", micro=4, regularized=False)]
 EMPTY = [Case(rows="empty", mode=mode) for mode in MODES]
 ALL = UPDATES + EMPTY
 INFERENCES = ("shared", "alone", "equal", "empty")
+SPLITS = list(dict.fromkeys(case for case in EVERY if not case.stock))
+"""Every update of the gradient tests, on rows whose groups have one prompt each."""
+
+
+def grouped(rows: Rows) -> Rows:
+    """Rows whose groups start with the prompt of their first row."""
+    return Rows(*(
+        [replace(row, prompt=stream[at - at % size].prompt) for at, row in enumerate(stream)]
+        for stream, size in ((rows.base, ROLLOUTS), (rows.correction, CORRECTIONS))
+    ))  # fmt: skip
 
 
 def rows_of(name: str) -> Rows:

@@ -1,6 +1,7 @@
 """One FSDP2 rank: every case of ``prefix_cases`` by verl's engine and by ours, in one process.
 
-Run as a script like ``gradient_worker`` with a folder that holds ``model/``. Rank 0 writes ``prefixes_<ranks>.pt``.
+Run as a script like ``gradient_worker`` with a folder that holds ``model/`` and ``rows.pt``. Rank 0 writes
+``prefixes_<ranks>.pt``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 import torch
 from gradient_reference import Rows
 from gradient_worker import actor_worker, batch_rows, update
-from prefix_cases import ALL, INFERENCES, rows_of
+from prefix_cases import ALL, INFERENCES, SPLITS, grouped, rows_of
 from verl import DataProto
 from verl.utils import tensordict_utils as tu
 from verl.workers.engine import FSDPEngineWithLMHead
@@ -51,8 +52,13 @@ def main(folder: Path) -> None:
     both = {"verl": verls, "ours": ours}
     cases = [case for case in ALL if case.ranks == ranks]
     results: dict = {case: {name: update(it, case, rows_of(case.rows)) for name, it in both.items()} for case in cases}
-    for rows in INFERENCES if ranks == 1 else ():
-        results[rows] = {name: inferred(it, rows_of(rows), 4) for name, it in both.items()}
+    every = torch.load(folder / "rows.pt", weights_only=False)
+    for case in SPLITS:
+        if case.ranks == ranks:
+            rows = grouped(every[case.rows])
+            results["split", case] = {name: update(it, case, rows)["gradients"] for name, it in both.items()}
+    for name in INFERENCES if ranks == 1 else ():
+        results[name] = {engine: inferred(it, rows_of(name), 4) for engine, it in both.items()}
     if torch.distributed.get_rank() == 0:
         torch.save(results, folder / f"prefixes_{ranks}.pt")
     torch.distributed.destroy_process_group()

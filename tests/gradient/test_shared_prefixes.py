@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 from gradient_cases import RANKS, Case
-from gradient_reference import save_model
-from prefix_cases import ALL, INFERENCES, UPDATES
+from gradient_reference import all_rows, save_model
+from prefix_cases import ALL, INFERENCES, SPLITS, UPDATES
 from test_joint_gradient import DIFFERENT, TOLERANCE, difference, run_to_the_end, start_ranks
 
 pytestmark = pytest.mark.e2e
@@ -20,7 +20,7 @@ APART = 1e-5  # log-probabilities and entropies in fp32
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[Any, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("prefixes")
-    save_model(folder / "model")
+    torch.save(all_rows(save_model(folder / "model")), folder / "rows.pt")
     for ranks in RANKS:
         run_to_the_end(start_ranks(folder, ranks, "prefix_worker.py"))
     return {
@@ -35,6 +35,13 @@ def test_the_update_has_verls_gradient(results: dict, case: Case) -> None:
     ours, theirs = (results[case][engine]["gradients"] for engine in ("ours", "verl"))
     assert theirs.norm() > DIFFERENT
     assert difference(ours, theirs) <= TOLERANCE
+
+
+@pytest.mark.parametrize("case", SPLITS, ids=str)
+def test_every_split_has_verls_gradient(results: dict, case: Case) -> None:
+    ours, theirs = (results["split", case][engine] for engine in ("ours", "verl"))
+    assert ours.shape == theirs.shape
+    assert ((ours - theirs).norm(dim=1) <= TOLERANCE * theirs.norm(dim=1)).all()
 
 
 @pytest.mark.parametrize("case", ALL, ids=str)
