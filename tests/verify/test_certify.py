@@ -58,6 +58,13 @@ BAD: list[tuple[list[Any], str]] = [
 ]
 
 
+def test_answers_are_read_in_a_box_where_one_is_declared(tmp_path: Path) -> None:
+    rows = [{"gold": "7", "pred": "7", "equal": True}, {"gold": "7", "response": "It is 7.", "equal": True}]
+    path = write(tmp_path / "rows.jsonl", rows)
+    assert [row.text for row in read_truth(path, boxed=True)] == [r"\boxed{7}", "It is 7."]
+    assert [row.text for row in read_truth(path)] == ["7", "It is 7."]
+
+
 @pytest.mark.parametrize(("rows", "said"), BAD)
 def test_bad_rows_are_named(tmp_path: Path, rows: list[Any], said: str) -> None:
     with pytest.raises(InputError, match=said) as caught:

@@ -10,8 +10,8 @@ category, since most bombs cost them seconds and a new process.
 spellings that keep its value and in about 50 changes that alter it.
 
 A row of a truth set is a JSON object: gold (the right answer as in training data, or a list of texts that are all
-required), response (a full solution) or pred (an answer, or null), equal (true or false: whether the answer is right)
-and, optionally, id. An attack of your own is a row with equal false.
+required), response (a full solution) or pred (an answer, or null; in a box with --channel boxed), equal (true or false:
+whether the answer is right) and, optionally, id. An attack of your own is a row with equal false.
 
     echo '{"gold": "1/2", "response": "So it is \\boxed{0.5}.", "equal": true}' > mine.jsonl
     python -m fail2fix.verify.certify mine.jsonl --no-attacks --against math-verify
@@ -103,7 +103,8 @@ def certify(arguments: argparse.Namespace) -> dict[str, Any]:
     files = [path for path in arguments.files if path.suffix != PREPARED]
     names = Counter(path.name for path in set(files))
     # A file's name, or the whole path if another file has that name.
-    truth = {path.name if names[path.name] == 1 else str(path): read_truth(path) for path in files}
+    boxed = arguments.channel == "boxed"
+    truth = {path.name if names[path.name] == 1 else str(path): read_truth(path, boxed) for path in files}
     golds = [row.gold for rows in truth.values() for row in rows if row.equal]
     golds += [gold for path in arguments.files if path not in files for gold in read_golds(path)]
     if CANARY.exists():

@@ -31,12 +31,12 @@ class TruthRow:
     equal: bool
 
 
-def read_truth(path: Path) -> list[TruthRow]:
-    """All rows of a truth set. Raises `InputError` with file and line."""
+def read_truth(path: Path, boxed: bool = False) -> list[TruthRow]:
+    """All rows of a truth set; `boxed`: an answer in `pred` is put in a box. Raises `InputError` with file and line."""
     with reading(f"{path}: cannot be read", OSError, EOFError, zlib.error):
         content = path.read_bytes()
         lines = (gzip.decompress(content) if path.suffix == ".gz" else content).splitlines()
-    rows = [_truth_row(line, path, number) for number, line in enumerate(lines, 1) if line.strip()]
+    rows = [_truth_row(line, path, number, boxed) for number, line in enumerate(lines, 1) if line.strip()]
     if not rows:
         raise InputError(f"{path}: holds no row")
     return rows
@@ -51,7 +51,7 @@ def read_golds(path: Path) -> list[str]:
     raise InputError(f"{path}: holds no `reward_model.ground_truth`")
 
 
-def _truth_row(line: bytes, path: Path, number: int) -> TruthRow:
+def _truth_row(line: bytes, path: Path, number: int, boxed: bool) -> TruthRow:
     where = f"{path}, line {number}"
     with reading(f"{where}: not JSON", ValueError):
         row = json.loads(line)
@@ -71,4 +71,5 @@ def _truth_row(line: bytes, path: Path, number: int) -> TruthRow:
         parse_gold(row["gold"])
     except GroundTruthError as error:
         raise InputError(f"{where}: `gold` {error}") from None
-    return TruthRow(str(row.get("id", f"line {number}")), row["gold"], row[key], row["equal"])
+    text = rf"\boxed{{{row[key]}}}" if boxed and key == "pred" else row[key]
+    return TruthRow(str(row.get("id", f"line {number}")), row["gold"], text, row["equal"])
