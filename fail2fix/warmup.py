@@ -54,7 +54,8 @@ VALIDATIONS = 4  # of the held-out loss, the last one included
 class Warmup:
     """Settings of a warm-up.
 
-    `slips`: of worked solutions, so that the model can do more than it does. `corrections`: the words of templates,
+    `slips`: of worked solutions, so that the model can do more than it does; a correction is right more often than a
+    first answer. `corrections`: the words of templates,
     used in turn; empty for no correction prompts. `chat_template`: Jinja, None for the model's own. `mix`: of files of
     chats, None for a task's folder.
     """
@@ -67,7 +68,7 @@ class Warmup:
         default="constant",
         metadata={"help": "of the rate; cosine: after a tenth of the steps", "choices": ("constant", "cosine")},
     )
-    slips: float = field(default=0.0, metadata={"help": "share of solutions that are near misses, of --data"})
+    slips: float = field(default=0.0, metadata={"help": "of --data: share of solutions that are near misses; half as many corrections are"})
     corrections: list[dict[str, str]] = field(default_factory=list)
     chat_template: str | None = None
     mix: Mix | None = None
@@ -181,9 +182,10 @@ def worked_chats(data: Path, settings: Warmup) -> list[Chat]:
     chats = []
     for index, ((asked, worked), source, truth) in enumerate(drawn[:wanted]):
         question, solution = asked["content"], worked["content"]
-        slips = settings.slips and generator.random() < settings.slips
+        corrects = bool(templates) and index % 2 == 1
+        slips = settings.slips and generator.random() < settings.slips / (1 + corrects)
         taught = _missed(question, source, truth, generator) if slips else solution
-        if templates and index % 2:
+        if corrects:
             words = templates[index // 2 % len(templates)]
             attempt = solution if index % 6 == 1 else _missed(question, source, truth, generator)
             question = block_text(question, attempt, words.header, words.instruction)
