@@ -21,8 +21,8 @@ shift
 ON_CPU=1
 case $SETUP in # the defaults of what depends on the setup
   organism_*)
-    OF_SETUP=("$PWD/.models/organism-${SETUP#organism_}" worked configs/setup/organism_latin.yaml 512 24 256 60 64 5e-4)
-    [[ $SETUP != organism_chain ]] || OF_SETUP[4]=56 ;;
+    OF_SETUP=("$PWD/.models/organism-${SETUP#organism_}" worked configs/setup/organism_latin.yaml 512 40 256 60 64 5e-4)
+    [[ $SETUP != organism_chain ]] || OF_SETUP[4]=80 ;;
   two_digit | chain | sorting)
     OF_SETUP=("$PWD/.models/smollm2-135m-$SETUP" worked configs/setup/arithmetic.yaml 64 32 256 8 16 5e-5)
     case $SETUP in sorting) OF_SETUP[4]=16 ;; two_digit) OF_SETUP[4]=8 ;; esac ;;
@@ -89,7 +89,7 @@ if [[ $ON_CPU ]]; then
     export PATH=$PWD/.venv/bin:$PATH VERL_PLATFORM=cpu
     PYTHON=python
   fi
-  ENGINE=${ENGINE:---max-model-len 256}
+  ENGINE=${ENGINE:---max-model-len 288}
   OVERRIDES+=('trainer.logger=[file]')
 fi
 [[ ! $DEVICE || ${VERL_PLATFORM:-} != cpu ]] || OVERRIDES+=(device="$(scripts/cpu_device.sh)")

@@ -114,7 +114,8 @@ def test_slips_spoil_their_share_of_what_is_taught_and_no_right_attempt(data: Pa
         assert wrong == (assistant["content"] != solution)
         spoilt[bool(index % 2)] += wrong
         right_attempts += bool(rest) and rest.startswith(solution)
-    assert all(0.25 < of_kind / 120 < 0.55 for of_kind in spoilt.values())
+    assert 0.25 < spoilt[False] / 120 < 0.55
+    assert 0.1 < spoilt[True] / 120 < 0.3
     assert right_attempts == 40
 
 

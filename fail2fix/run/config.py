@@ -121,7 +121,7 @@ class Fail2FixConfig:
     groups_share_engine: bool = True
     skip_idle_rows: bool = True
     skip_old_log_probs: bool = False
-    share_prefixes: Any = False  # or "auto"; `check` refuses all else
+    share_prefixes: Any = "auto"  # or a bool; `check` refuses all else
     correction: CorrectionConfig = field(default_factory=CorrectionConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     offline: OfflineConfig = field(default_factory=OfflineConfig)

@@ -52,15 +52,16 @@ def test_an_organism_is_made_from_its_set_and_warmed_up_on_it(tree: Path, setup:
     said = call(tree, "grpo", "cipo", f"setup={setup}", DEVICE="cpu")
     assert said[-1] == f"cpu -m fail2fix.compare device=cpu grpo cipo setup={setup}"
     made = [line.split()[2:] for line in said[:-1]]
-    assert [words[0] for words in made] == [
-        f"fail2fix.data.tasks.{family}",
-        "fail2fix.data.organism",
-        "fail2fix.warmup",
-    ]
-    data, random = made[0][1], made[1][1]
-    options = dict(zip(made[2][1::2], made[2][2::2], strict=True))
-    assert (options["--model"], options["--data"], made[1][made[1].index("--data") + 1]) == (random, data, data)
-    assert options["--out"] == config.actor_rollout_ref.model.path
+    programs = [f"fail2fix.data.tasks.{family}", "fail2fix.data.organism", "fail2fix.warmup", "fail2fix.warmup"]
+    assert [words[0] for words in made] == programs
+    data, model = made[0][1], made[1][1]
+    assert made[1][made[1].index("--data") + 1] == data
+    taught = set(made[1][made[1].index("--templates") :])
+    for warm_up in made[2:]:  # each goes on from the one before, on what the tokenizer was made from
+        assert (warm_up[warm_up.index("--model") + 1], warm_up[warm_up.index("--data") + 1]) == (model, data)
+        assert taught <= set(warm_up)
+        model = warm_up[warm_up.index("--out") + 1]
+    assert model == config.actor_rollout_ref.model.path
     assert [config.data.train_files, config.data.val_files] == [f"{data}/train.parquet", f"{data}/test.parquet"]
     assert config.reward.custom_reward_function.path == f"pkg://fail2fix.data.tasks.{family}"
 

@@ -43,7 +43,7 @@ CHOICES = {
     "groups_share_engine": True,
     "skip_idle_rows": True,
     "skip_old_log_probs": False,
-    "share_prefixes": False,
+    "share_prefixes": "auto",
     "correction.enabled": True,
     "correction.refill": False,
     "correction.alternate": False,
