@@ -68,7 +68,10 @@ class Warmup:
         default="constant",
         metadata={"help": "of the rate; cosine: after a tenth of the steps", "choices": ("constant", "cosine")},
     )
-    slips: float = field(default=0.0, metadata={"help": "of --data: share of solutions that are near misses; half as many corrections are"})
+    slips: float = field(
+        default=0.0,
+        metadata={"help": "of --data: share of solutions that are near misses; half as many corrections are"},
+    )
     corrections: list[dict[str, str]] = field(default_factory=list)
     chat_template: str | None = None
     mix: Mix | None = None

@@ -22,7 +22,6 @@ working says earlier is no answer.
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -78,7 +77,6 @@ _AFTER_LINE = re.compile(rf"\n|{_CLOSING_TAG.pattern}", re.IGNORECASE)
 _AFTER_DISPLAY = re.compile(rf"\n\s*\n|{_CLOSING_TAG.pattern}", re.IGNORECASE)
 _ENUMERATES = re.compile(r"[\s$,;.)(\\]*(?:(?:and|quad|text\{ ?and ?\})[\s$,;.)(\\]*)*(?:\\(?:boxed|fbox)\s*)?")
 _END_OF_STEP = re.compile(r"\n|[.!?] |\b(?:but|so|then|thus|hence|therefore|because|gives?|however)\b", re.IGNORECASE)
-_END_OF_SENTENCE = re.compile(r"\n|[.!?;] ")
 _CUT_MARKS = re.compile(r"<\|[a-z_]{2,20}\|>.*\Z|I hope it is correct\.?", re.DOTALL)
 
 
@@ -87,15 +85,14 @@ class AnswerText:
     r"""The answer that a response offers.
 
     `text`: "" if the declared channel is empty, or its box never closes (a truncated response). `others`: contents of
-    the other channels that read as an answer. `hedged`: another answer follows at once (`\boxed{7} or 8`). `whole`:
-    more of what is said there, which a gold equation or list asks for: the equation whose right side `text` is, or each
-    box of the sentence (`the largest is \boxed{3}, and the smallest one is \boxed{1}`); "" if there is no more.
+    the other channels that read as an answer. `hedged`: another answer follows at once (`\boxed{7} or 8`). `equation`:
+    the whole equation of prose whose right side `text` is, for a gold answer that is an equation; "" if there is none.
     """
 
     text: str
     others: tuple[str, ...] = ()
     hedged: bool = False
-    whole: str = ""
+    equation: str = ""
 
 
 def find_answer(response: str, channel: ChannelName = "auto") -> AnswerText:
@@ -103,10 +100,10 @@ def find_answer(response: str, channel: ChannelName = "auto") -> AnswerText:
     tail = _tail(response)
     has_box = _A_BOX.search(tail) is not None
     if channel == "boxed" or (channel == "auto" and has_box):
-        text, start, offered, whole = _boxed(tail)
+        text, start, offered = _boxed(tail)
         lines, _ = _lines(tail if channel == "auto" else tail[_step_before(tail, start) :] if text else "")
         said = [_core(line) if not _A_BOX.search(line) else _number_in_front(line) for line in lines]
-        return AnswerText(text, (*(other for other in said if _is_plain_answer(other)), *offered), whole=whole)
+        return AnswerText(text, (*(other for other in said if _is_plain_answer(other)), *offered))
     lines, offered = _lines(tail)
     if channel == "answer_line" or lines:
         boxed = _boxed(tail)[0] if has_box else ""
@@ -117,7 +114,7 @@ def find_answer(response: str, channel: ChannelName = "auto") -> AnswerText:
         return AnswerText(tail.strip())
     last = last_said(tail)
     hedged = "," not in last.answer and _EITHER.search(last.paragraph) is not None
-    return AnswerText(last.answer, hedged=hedged, whole=last.equation)
+    return AnswerText(last.answer, hedged=hedged, equation=last.equation)
 
 
 def _tail(response: str) -> str:
@@ -133,25 +130,20 @@ def _tail(response: str) -> str:
     return _MINUS.sub("-", tail.encode("utf-8", "replace").decode())
 
 
-def _boxed(tail: str) -> tuple[str, int, tuple[str, ...], str]:
-    """The content of the last box, boxes of one answer joined by ", "; its start; another answer offered right behind
-    it; and the boxes of its sentence, if they are more."""
+def _boxed(tail: str) -> tuple[str, int, tuple[str, ...]]:
+    """The content of the last box, boxes of one answer joined by ", "; its start; and another
+    answer offered right behind it."""
     boxes = [box for box in _closed_boxes(tail) if tail[box[0] + 1 : box[1]].strip()]
     last = _last_boxes(boxes, tail)
     if not last:
-        return "", len(tail), (), ""
-    contents, said = ([_content(tail, box) for box in found] for found in (last, _boxes_of_sentence(boxes, tail)))
+        return "", len(tail), ()
+    # Without the commands of nested boxes.
+    contents = [_A_BOX.sub("", tail[start + 1 : end]).strip() for start, end in last]
     # `\boxed{7}, that is \boxed{7}` says one thing twice; `\boxed{7} and \boxed{7}` are two values.
     gaps = [tail[one[1] + 1 : two[0]] for one, two in zip(last, last[1:], strict=False)]
     if not all(_ENUMERATES.fullmatch(gap) for gap in gaps):
         contents = list(dict.fromkeys(contents))
-    whole = ", ".join(said) if len(said) > len(last) else ""
-    return ", ".join(contents), last[0][0], _offered(tail, last[-1][1] + 1), whole
-
-
-def _content(tail: str, box: tuple[int, int]) -> str:
-    """What is in a box, without the commands of nested boxes."""
-    return _A_BOX.sub("", tail[box[0] + 1 : box[1]]).strip()
+    return ", ".join(contents), last[0][0], _offered(tail, last[-1][1] + 1)
 
 
 def _step_before(tail: str, place: int) -> int:
@@ -263,19 +255,10 @@ def _closed_boxes(tail: str) -> list[tuple[int, int]]:
 
 def _last_boxes(boxes: list[tuple[int, int]], tail: str) -> list[tuple[int, int]]:
     """The last box, and the boxes directly before it that belong to the same answer."""
-    return _run_of(boxes, tail, lambda gap: "\n" not in gap and len(gap) <= MAX_SAME_ANSWER_GAP)
-
-
-def _boxes_of_sentence(boxes: list[tuple[int, int]], tail: str) -> list[tuple[int, int]]:
-    """The last box, and the boxes before it in its sentence."""
-    return _run_of(boxes, tail, lambda gap: len(gap) <= MAX_LINE_CHARS and not _END_OF_SENTENCE.search(gap))
-
-
-def _run_of(boxes: list[tuple[int, int]], tail: str, joins: Callable[[str], bool]) -> list[tuple[int, int]]:
-    """The last boxes as long as the text between two of them joins them."""
-    run = boxes[-1:]
+    answer = boxes[-1:]
     for box in reversed(boxes[:-1]):
-        if not joins(tail[box[1] + 1 : run[0][0]]):
+        gap = tail[box[1] + 1 : answer[0][0]]
+        if "\n" in gap or len(gap) > MAX_SAME_ANSWER_GAP:
             break
-        run.insert(0, box)
-    return run
+        answer.insert(0, box)
+    return answer

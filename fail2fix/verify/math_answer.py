@@ -24,7 +24,7 @@ Decisions:
 - A choice may be followed by its text (`choice`); forms of one meaning are listed in `equivalence`.
 - Sums are equal by their terms and equations by their sides, in any order, before any algebra.
 - `[0,1]` in the gold answer is an interval, not a list of its ends; in an answer it may be a list in brackets.
-- A gold equation or list takes more than the last value: the whole last equation, or all boxes of the last sentence.
+- A gold equation wants the whole equation that prose ends with, other golds its right side.
 - Several values are a list: equal to a gold list with the same members in any order, to a tuple in its order.
 - `p%` is p (without a sign in the gold answer, the problem asks for percent); for a gold answer between 0 and 1 without
   the sign it is only p/100. If only the gold answer has the sign, p and p/100 are right.
@@ -77,9 +77,8 @@ def verdict(answer: AnswerText, gold: str, symbolic: Symbolic) -> bool:
     gold = bare_gold(gold)
     if not answer.text or answer.hedged:
         return False
-    readings = [answer.whole, answer.text] if answer.whole and ("=" in gold or "," in gold) else [answer.text]
-    said = any(same(gold, reading, symbolic) for reading in readings)
-    return said and all(same(gold, other, symbolic) for other in answer.others)
+    said = answer.equation if answer.equation and "=" in gold else answer.text
+    return all(same(gold, text, symbolic) for text in (said, *answer.others))
 
 
 def bare_gold(gold: str) -> str:
@@ -199,7 +198,16 @@ def _same_form(gold: str, pred: str, symbolic: Symbolic) -> bool:
         return False  # an interval is no list of its ends
     if gold_group and pred_group and (len(gold_group[1]) > 1 or gold_group[0] == "{"):
         return _same_groups(gold_group, pred_group, symbolic)
+    if {range_of_gold, range_of_pred} <= {"", "Z"} and _repeat_alike(gold, pred):
+        return True
     return _same_lists(gold, pred, symbolic) or _solves(equation, pred, symbolic)
+
+
+def _repeat_alike(gold: str, pred: str) -> bool:
+    """Whether two lists of values of one name repeat at the same places."""
+    lists = [_expanded(form.items(text)) for text in (gold, pred)]
+    named = {names.name(member) for members in lists for member in members} - {""}
+    return len(named) < 2 and same_families(*([names.unnamed(member) for member in members] for members in lists))
 
 
 def _ends_differently(gold: str, pred: str, symbolic: Symbolic) -> bool:
@@ -247,8 +255,6 @@ def _same_lists(gold: str, pred: str, symbolic: Symbolic) -> bool:
             return (_same_in_order if group[0] == "(" else _same_members)(*pair, symbolic)
     if len(all_golds) == len(all_preds) == 1:
         return _same_expression(golds[0], preds[0], symbolic)
-    if len(all_golds) > 1 and same_families(*([names.unnamed(one) for one in each] for each in (all_golds, all_preds))):
-        return True
     return _same_members(all_golds, all_preds, symbolic)
 
 

@@ -25,9 +25,20 @@ NUMBER = re.compile(
 _FORMULAS = re.compile(rf"(?:{FORMULA.pattern})(?:,? ?(?:and|or)? ?(?:{FORMULA.pattern}))*", re.DOTALL)
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
 _VALUE = re.compile(r"\d|\\\(|\$")
+_CALCULATES = (
+    "divisible",
+    "divided",
+    "dividing",
+    "divide",
+    "division",
+    "evenly",
+    "multiplied",
+    "multiplying",
+    "multiply",
+)
+_NO_CALCULATION = "".join(rf"(?<!{word} )" for word in _CALCULATES)
 _STATES = re.compile(
-    r"\b(?:is|are|equals|be|becomes|(?<!divisible )(?<!divided )(?<!multiplied )by)"
-    r"(?: (?:indeed|thus|therefore|approximately|exactly|simply))?:?\s+\**(?=[\d$\\(.-])"
+    rf"\b(?:is|are|equals|be|becomes|{_NO_CALCULATION}by)(?: indeed| thus| therefore)?:?\s+\**(?=[\d$\\(.-])"
 )
 WORD = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{4,}")
 _PROSE = re.compile(r"[\u0590-\u1fff\u3040-\ud7ff]|(?:[a-zA-Z']{2,} ){2}")
@@ -53,7 +64,7 @@ _PART_AFTER = re.compile(
     r"[π√^×·⋅÷]|[/:](?=[\w({\\])|-\d|[abcdeijknopqrtuvwxyz](?![a-z])|\*\w"
     r"| (?:[+×·⋅÷/^<>≤≥≠]|\*(?!\*)|-(?= ?\d)) ?[\w($\\]"
     r"| (?:and a |an? )?(?:pi|π|hundred|thousand|million|billion|trillion|dozen|half|halves|thirds?|quarters?|squared"
-    r"|cubed|factorial|mod|modulo)\b",
+    r"|cubed|factorial|mod|modulo|(?:divided|multiplied) by)\b",
     re.IGNORECASE,
 )
 

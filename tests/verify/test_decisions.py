@@ -116,9 +116,8 @@ DIFFERENT: dict[str, set[str]] = {
     },
     "the gold answer is damaged": {"olympiadbench-801"},
     "a proof, with an empty box": {"omnimath-660"},
-    "a count that a sentence says in passing, behind or before other formulas": {
-        "math-791", "math-999", "olympiadbench-908",
-    },
+    "said in a sentence among other formulas": {"math-791", "math-926", "math-999", "olympiadbench-908"},
+    "two values in two boxes with a sentence between: a hedge looks like that": {"olympiadbench-806"},
 }  # fmt: skip
 
 
