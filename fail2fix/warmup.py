@@ -55,9 +55,8 @@ class Warmup:
     """Settings of a warm-up.
 
     `slips`: of worked solutions, so that the model can do more than it does; a correction is right more often than a
-    first answer. `corrections`: the words of templates,
-    used in turn; empty for no correction prompts. `chat_template`: Jinja, None for the model's own. `mix`: of files of
-    chats, None for a task's folder.
+    first answer. `corrections`: the words of templates, used in turn; empty for no correction prompts. `chat_template`:
+    Jinja, None for the model's own. `mix`: of files of chats, None for a task's folder.
     """
 
     seed: int = field(default=0, metadata={"help": "orders the problems"})

@@ -30,7 +30,7 @@ Family = tuple[int, Fraction]
 
 
 def same_families(golds: list[str], preds: list[str]) -> bool:
-    """Whether two lists of `a + kp` name the same numbers; False too if a member is none or has a letter of its own."""
+    """Whether two lists of `a + kp` name the same numbers; False for other forms and letters."""
     if len(golds) < 2 or max(len(golds), len(preds)) > MAX_STARTS:
         return False
     if any(len({letter for member in each for letter in _INDEX.findall(member)}) != 1 for each in (golds, preds)):

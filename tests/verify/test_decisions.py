@@ -55,9 +55,9 @@ def missed() -> frozenset[int]:
     return frozenset(misses(rows))
 
 
-def misses(rows: list[TruthRow]) -> list[int]:
+def misses(rows: list[TruthRow], statuses: frozenset[str] = frozenset({"ok", "no_answer"})) -> list[int]:
     verdicts = judge_one_by_one([(row.text, row.gold) for row in rows], workers=2, deadline_s=10.0).verdicts
-    assert {verdict.status for verdict in verdicts} <= {"ok", "no_answer", "timeout"}
+    assert {verdict.status for verdict in verdicts} <= statuses
     return [place for place, row in enumerate(rows) if verdicts[place].correct != row.equal]
 
 
@@ -125,4 +125,6 @@ DIFFERENT: dict[str, set[str]] = {
 def test_verdicts_on_full_solutions_differ_from_labels_for_a_reason() -> None:
     rows = truth("processbench_pairs.jsonl.gz")
     assert len(rows) == SOLUTIONS
-    assert {rows[place].id for place in misses(rows)} == set().union(*DIFFERENT.values())
+    # One wrong answer is a sum that is too long to work out.
+    differing = misses(rows, frozenset({"ok", "no_answer", "timeout"}))
+    assert {rows[place].id for place in differing} == set().union(*DIFFERENT.values())
