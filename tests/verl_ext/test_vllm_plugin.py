@@ -43,7 +43,7 @@ for _ in range(3):
 
 
 def waits(how: str, address: str, message: str = "announced") -> list[tuple[int, int]]:
-    """How often a reader looked, and how often it gave its core away, in the half second before each of three messages."""
+    """How often a reader looked and gave its core away, in the half second before each of three messages."""
     ended = run_code(WAITING, how, address, message, preload=SHARED)
     assert ended.returncode == 0, ended.stderr[-2000:]
     return [(int(looks), int(sleeps)) for looks, sleeps in map(str.split, ended.stdout.splitlines())]
