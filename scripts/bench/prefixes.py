@@ -1,14 +1,15 @@
 """Update and log-probabilities with shared starts read once, against verl's own pass, on this machine, in one run.
 
     python scripts/bench/prefixes.py [--cases a a_plain b] [--repeats 5] [--dtype bfloat16] [--threads N] [--packed]
-        [--layers 30] [--vocabulary 49152] [--out FILE]
+        [--attention sdpa] [--layers 30] [--vocabulary 49152] [--out FILE]
     python scripts/bench/prefixes.py --tokens [--seed 0]
 
 One process, verl's FSDP2 engine and ours on a model of SmolLM2-135M's shape with random weights, turn by turn. Prints
 for each case the median seconds of both, the ratios of a round (least, median, most), the same of the process's CPU
-seconds, which other processes disturb less, the peak of memory beside what was there before, and the share of tokens
-that was not read. Rows of a stream are a micro-batch, as in the quickstart; verl pads
-them, as there, or packs them with --packed.
+seconds, which other processes disturb less, the peak of memory (a GPU's, where there is one) beside what was there
+before, the share of tokens that was not read, how far apart the log-probabilities are and how long the gradients. Rows
+of a stream are a micro-batch, as in the quickstart; verl pads them, as there, or packs them with --packed. Verl's
+attention is sdpa, --attention is ours.
 
 | case | rows |
 |---|---|
@@ -31,6 +32,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 
+from fail2fix.prefix.attention import MASKS
 from fail2fix.prefix.micro_batches import micro_batches
 from fail2fix.prefix.tree import prefix_tree
 
@@ -80,6 +83,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16", help="(default: %(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="(default: all cores)")
     parser.add_argument("--packed", action="store_true", help="verl's packed rows in the place of padded ones")
+    parser.add_argument("--attention", choices=MASKS, default="sdpa", help="of our engine (default: %(default)s)")
     parser.add_argument("--layers", type=int, default=30, help="(default: %(default)s, all)")
     parser.add_argument("--vocabulary", type=int, default=VOCABULARY, help="(default: %(default)s, all)")
     parser.add_argument("--tokens", action="store_true", help="the table of passed tokens; no model")
@@ -104,9 +108,11 @@ def timings(given: argparse.Namespace) -> dict[str, Any]:
         free.close()
         os.environ |= {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         model = save_model(Path(folder), given.layers, given.vocabulary)
-        workers = both_workers(str(model), given.dtype)
+        workers = both_workers(str(model), given.dtype, given.attention)
         cases = {name: case(workers, CASES[name], given) for name in given.cases}
-    setting = {name: getattr(given, name) for name in ("dtype", "threads", "packed", "layers", "vocabulary", "repeats")}
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    names = ("dtype", "threads", "packed", "attention", "layers", "vocabulary", "repeats")
+    setting = {"device": device} | {name: getattr(given, name) for name in names}
     return {"torch": torch.__version__, "load": os.getloadavg(), **setting, "cases": cases}
 
 
@@ -124,7 +130,7 @@ def save_model(folder: Path, layers: int, vocabulary: int) -> Path:
     return folder
 
 
-def both_workers(model: str, dtype: str) -> dict[str, Any]:
+def both_workers(model: str, dtype: str, attention: str) -> dict[str, Any]:
     """verl's actor worker with verl's engine, and one with ours."""
     from verl.workers.config import (
         FSDPActorConfig,
@@ -141,7 +147,7 @@ def both_workers(model: str, dtype: str) -> dict[str, Any]:
 
     use_chunks()  # as every worker of ours
 
-    def worker() -> TrainingWorker:
+    def worker(attention: str) -> TrainingWorker:
         precision = {"bfloat16": "bf16", "float32": "fp32"}[dtype]
         mixed = {"param_dtype": precision, "reduce_dtype": "fp32", "buffer_dtype": "fp32"}
         engine = FSDPEngineConfig(mixed_precision=mixed, use_torch_compile=False)
@@ -153,7 +159,7 @@ def both_workers(model: str, dtype: str) -> dict[str, Any]:
                 model_type="language_model",
                 model_config=HFModelConfig(
                     path=model,
-                    override_config={"attn_implementation": "sdpa"},
+                    override_config={"attn_implementation": attention},
                     enable_gradient_checkpointing=False,
                 ),
                 engine_config=actor.engine,
@@ -165,9 +171,9 @@ def both_workers(model: str, dtype: str) -> dict[str, Any]:
         made.set_loss_fn(partial(ppo_loss, config=actor))
         return made
 
-    verls = worker()
+    verls = worker("sdpa")
     choose_engine()
-    ours = worker()
+    ours = worker(attention)
     assert type(verls.engine) is not type(ours.engine)
     return {"verl": verls, "ours": ours}
 
@@ -175,8 +181,8 @@ def both_workers(model: str, dtype: str) -> dict[str, Any]:
 def case(workers: dict[str, Any], groups: list[Group], given: argparse.Namespace) -> dict[str, Any]:
     """Both engines on the same rows, turn by turn."""
     streams = [verl_rows(rows_of(stream, seed, given.vocabulary), stream[2]) for seed, stream in enumerate(groups)]
-    passes: dict[str, Callable[[Any, Any, bool], None]] = {"log_probs": infer, "update": update}
-    rounds = []
+    passes: dict[str, Callable[[Any, Any, bool], Any]] = {"log_probs": infer, "update": update}
+    rounds: list[dict[tuple[str, str], Measured]] = []
     for _ in range(1 + given.repeats):
         rounds.append({})
         for name, worker in workers.items():
@@ -185,15 +191,25 @@ def case(workers: dict[str, Any], groups: list[Group], given: argparse.Namespace
                 rounds[-1][name, what] = measured(lambda: [passed(worker, rows, given.packed) for rows in streams])  # noqa: B023
     figures: dict[str, Any] = {"unread_share": round(1 - read_tokens(groups) / unpacked_tokens(groups), 3)}
     for what in passes:
-        for place, kind in enumerate(("s", "cpu_s")):
-            seconds = {name: [turn[name, what][place] for turn in rounds[1:]] for name in workers}
-            ratios = [theirs / mine for theirs, mine in zip(seconds["verl"], seconds["ours"], strict=True)]
-            medians = {name: round(statistics.median(values), 2) for name, values in seconds.items()}
-            figures[f"{what}_{kind}"] = medians | {
-                "ratios": [round(f(ratios), 2) for f in (min, statistics.median, max)]
-            }
-        figures[f"{what}_peak_gib"] = {name: max(turn[name, what][2] for turn in rounds[1:]) for name in workers}
-    return figures
+        turns = {name: [turn[name, what] for turn in rounds[1:]] for name in workers}
+        figures[f"{what}_s"] = medians({name: [turn.s for turn in of] for name, of in turns.items()})
+        figures[f"{what}_cpu_s"] = medians({name: [turn.cpu_s for turn in of] for name, of in turns.items()})
+        figures[f"{what}_peak_gib"] = {name: round(max(turn.peak_gib for turn in of), 2) for name, of in turns.items()}
+    # Only in the first round have both engines the weights they began with.
+    first = {what: {name: rounds[0][name, what].results for name in workers} for what in passes}
+    pairs = zip(first["log_probs"]["verl"], first["log_probs"]["ours"], strict=True)
+    return figures | {
+        "log_probs_apart": max(float((theirs - ours).abs().max()) for theirs, ours in pairs),
+        "gradient_norms": first["update"],
+    }
+
+
+def medians(values: dict[str, list[float]]) -> dict[str, Any]:
+    """Of both engines, and the least, median and largest ratio of a round."""
+    ratios = [theirs / ours for theirs, ours in zip(values["verl"], values["ours"], strict=True)]
+    return {name: round(statistics.median(of), 3) for name, of in values.items()} | {
+        "ratios": [round(f(ratios), 2) for f in (min, statistics.median, max)]
+    }
 
 
 def rows_of(group: Group, seed: int, vocabulary: int = VOCABULARY) -> list[np.ndarray]:
@@ -240,21 +256,51 @@ def options(rows: Any, packed: bool, **more: Any) -> Any:
     return data
 
 
-def infer(worker: Any, rows: Any, packed: bool) -> None:
+def infer(worker: Any, rows: Any, packed: bool) -> Any:
+    """Log-probabilities of the responses' tokens."""
+    from verl.workers.utils.padding import no_padding_2_padding
+
     lengths = [rows["attention_mask"].shape[1]] * len(rows)
-    worker.infer_batch(options(rows, packed, calculate_entropy=False, compute_loss=False, global_token_num=lengths))
+    asked = options(rows, packed, calculate_entropy=False, compute_loss=False, global_token_num=lengths)
+    return no_padding_2_padding(worker.infer_batch(asked)["log_probs"], asked)
 
 
-def update(worker: Any, rows: Any, packed: bool) -> None:
-    worker.train_mini_batch(options(rows, packed, calculate_entropy=False, num_mini_batch=1, compute_loss=True))
+def update(worker: Any, rows: Any, packed: bool) -> float:
+    """The gradient's norm."""
+    asked = options(rows, packed, calculate_entropy=False, num_mini_batch=1, compute_loss=True)
+    (norm,) = worker.train_mini_batch(asked)["metrics"]["grad_norm"]
+    return float(norm)
 
 
-def measured(action: Callable[[], Any]) -> tuple[float, float, float]:
-    """Seconds, CPU seconds, and GiB of memory that the process held at most beyond what it held before."""
-    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
-    before, start, started = memory("VmRSS"), time.perf_counter(), time.process_time()
-    action()
-    return time.perf_counter() - start, time.process_time() - started, round(memory("VmHWM") - before, 2)
+@dataclass(frozen=True)
+class Measured:
+    """What an action gave, and its cost; memory beyond what was held before."""
+
+    results: list[Any]
+    s: float
+    cpu_s: float
+    peak_gib: float
+
+
+def measured(action: Callable[[], list[Any]]) -> Measured:
+    """Run an action to the end of what it started on a GPU."""
+    import torch
+
+    on_gpu = torch.cuda.is_available()
+    if on_gpu:
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated() / 2**30
+    else:
+        Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
+        before = memory("VmRSS")
+    start, started = time.perf_counter(), time.process_time()
+    results = action()
+    if on_gpu:
+        torch.cuda.synchronize()
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - started
+    most = torch.cuda.max_memory_allocated() / 2**30 if on_gpu else memory("VmHWM")
+    return Measured(results, seconds, cpu_seconds, most - before)
 
 
 def memory(name: str) -> float:

@@ -1,6 +1,6 @@
 """Run the GPU check's items, most valuable first; `scripts/gpu_check` calls this.
 
-    python scripts/gpu/check.py OUT [--only checks main learning resume] [--limit SECONDS] [--cpu] [--carried FOLDER]
+    python scripts/gpu/check.py OUT [--only ITEM...] [--limit SECONDS] [--cpu] [--carried FOLDER]
 
 OUT gets a JSON for each item: commit, machine, versions, commands, seconds, figures, failures, what was given up. An
 interrupted check leaves what it has. A second call on the same machine finds what the first one left (`--work`). Ends
@@ -32,14 +32,16 @@ from gpu.clock import Clock
 from gpu.learning import learning
 from gpu.main_training import main_training
 from gpu.place import Place
+from gpu.prefixes import prefixes
 from gpu.prepare import prepare
 from gpu.processes import Processes
 from gpu.remedies import Remedies
 from gpu.report import table
 from gpu.resume import resume
 
-ITEMS = {"checks": checks, "main": main_training, "learning": learning, "resume": resume}
-ENOUGH_S = {"checks": 20.0, "main": 60.0, "learning": 60.0, "resume": 30.0}  # an item with less time is not started
+ITEMS = {"checks": checks, "main": main_training, "learning": learning, "resume": resume, "prefixes": prefixes}
+# An item with less time is not started.
+ENOUGH_S = {"checks": 20.0, "main": 60.0, "learning": 60.0, "resume": 30.0, "prefixes": 30.0}
 
 
 def main() -> int:

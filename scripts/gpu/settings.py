@@ -19,6 +19,7 @@ class Sizes:
         engine_s: enough to start an engine and take a step; learning leaves it for resume, main's try for another.
         seeds: of the learning item; each is a training of every config.
         steps, tested: of a learning run, and between its validations.
+        prefixes: options of the benchmark of shared starts.
     """
 
     rounds: int
@@ -39,17 +40,20 @@ class Sizes:
     main_s: float
     learning_s: float
     resume_s: float
+    prefixes_s: float
+    prefixes: tuple[str, ...]
 
 
 ON_GPU = Sizes(
     rounds=5, problems=16, rollouts=8, mean=96, cap=384, layers=24, tokens_per_gpu=8192, seeds=2, steps=60, tested=10,
     prepare_s=900, probe_s=60, lambda_zero_s=150, start_s=210, engine_s=100, main_s=330, learning_s=260,
-    resume_s=120,
+    resume_s=120, prefixes_s=120, prefixes=("--cases", "a", "a_plain", "b", "b_two", "b_plain"),
 )  # fmt: skip
 ON_CPU = Sizes(
     rounds=3, problems=4, rollouts=4, mean=12, cap=32, layers=2, tokens_per_gpu=1024, seeds=1, steps=2, tested=2,
     prepare_s=600, probe_s=60, lambda_zero_s=600, start_s=600, engine_s=200, main_s=900, learning_s=900,
-    resume_s=500,
+    resume_s=500, prefixes_s=300,
+    prefixes=("--cases", "a", "--repeats", "1", "--layers", "1", "--vocabulary", "256"),
 )  # fmt: skip
 
 GPU = (

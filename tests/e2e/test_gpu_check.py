@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 1200  # on a free machine
-ITEMS = {"prepare", "lambda_zero", "main", "learning", "resume"}
+ITEMS = {"prepare", "lambda_zero", "main", "learning", "resume", "prefixes"}
 
 
 def start(out: Path, *options: str) -> psutil.Popen:

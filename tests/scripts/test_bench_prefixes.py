@@ -20,6 +20,8 @@ def test_both_engines_are_timed_on_the_same_rows() -> None:
     for name in ("log_probs_s", "log_probs_cpu_s", "update_s", "update_cpu_s"):
         assert min(case[name]["verl"], case[name]["ours"]) > 0
         assert len(case[name]["ratios"]) == 3
+    assert case["log_probs_apart"] < 1e-5
+    assert case["gradient_norms"]["ours"] == pytest.approx(case["gradient_norms"]["verl"], rel=1e-5)
     assert case["unread_share"] == pytest.approx(1 - (6 * (44 + 66) + 6 * (93 + 66)) / (36 * (56 + 105)), abs=0.01)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gpu import checks, figures, learning, main_training, settings
+from gpu import checks, figures, learning, main_training, prefixes, settings
 from gpu.bench import Bench, variables
 from gpu.clock import Clock
 from gpu.place import Place
@@ -321,3 +321,15 @@ def test_a_training_that_is_watched_reports_each_step(tmp_path: Path, monkeypatc
     assert left["verdict"] == "interrupted"
     assert len(left["figures"]["all_steps"]) == 7
     bench.processes.end_all()
+
+
+def test_engines_that_compute_something_else_fail_the_item_of_shared_starts(tmp_path: Path) -> None:
+    equal = {"log_probs_apart": 1e-4, "update_s": {"ratios": [1.9, 2.0, 2.1]},
+             "gradient_norms": {"verl": [1.0, 2.0], "ours": [1.0, 2.001]}}  # fmt: skip
+    report = a_report(tmp_path)
+    prefixes.judge(report, "sdpa a", equal)
+    assert not report.failures
+    assert report.shown == {"sdpa a update": 2.0}
+    prefixes.judge(report, "sdpa b", equal | {"log_probs_apart": 0.4})
+    prefixes.judge(report, "sdpa c", equal | {"gradient_norms": {"verl": [1.0, 2.0], "ours": [1.0, 1.0]}})
+    assert [failure.split(":")[0] for failure in report.failures] == ["sdpa b", "sdpa c"]
