@@ -79,9 +79,10 @@ def seeds_rollouts(config: DictConfig) -> bool:
 
 
 def shares_prefixes(config: DictConfig) -> bool:
-    """Whether shared starts of rows are read once (``fail2fix.share_prefixes``); auto: on a CPU."""
+    """Whether shared starts of rows are read once (``fail2fix.share_prefixes``); auto: on a CPU, by FSDP2."""
     asked = config.fail2fix.share_prefixes
-    return bool(config.trainer.device == "cpu" if asked == "auto" else asked)
+    fits = config.trainer.device == "cpu" and config.actor_rollout_ref.actor.strategy == "fsdp2"
+    return bool(fits if asked == "auto" else asked)
 
 
 def seeds_on_gpu(config: DictConfig) -> str:

@@ -101,13 +101,15 @@ def trainer_config(case: Case) -> DictConfig:
     )
 
 
-def actor_worker(model_path: str, attention: str = "sdpa", fused: bool = False) -> TrainingWorker:
+def actor_worker(
+    model_path: str, attention: str = "sdpa", fused: bool = False, checkpointing: bool = False
+) -> TrainingWorker:
     """verl's actor, built as its ``ActorRolloutRefWorker.init_model`` builds it; lr 0, so that weights stay."""
     actor = actor_config(Case())
     model = HFModelConfig(
         path=model_path,
         override_config={"attn_implementation": attention},
-        enable_gradient_checkpointing=False,
+        enable_gradient_checkpointing=checkpointing,
         use_fused_kernels=fused,
         fused_kernel_options={"impl_backend": "torch"},  # verl's default
     )

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import torch
+from gradient_cases import Case
 from gradient_reference import Rows
 from gradient_worker import actor_worker, batch_rows, update
 from prefix_cases import ALL, INFERENCES, SPLITS, grouped, rows_of
@@ -57,6 +58,11 @@ def main(folder: Path) -> None:
         if case.ranks == ranks:
             rows = grouped(every[case.rows])
             results["split", case] = {name: update(it, case, rows)["gradients"] for name, it in both.items()}
+    if ranks == 1:
+        case, other = Case(rows="shared", micro=4), actor_worker(str(folder / "model"), checkpointing=True)
+        assert type(other.engine) is PrefixEngine
+        assert other.engine.module.is_gradient_checkpointing
+        results["checkpointing"] = update(other, case, rows_of(case.rows))
     for name in INFERENCES if ranks == 1 else ():
         results[name] = {engine: inferred(it, rows_of(name), 4) for engine, it in both.items()}
     if torch.distributed.get_rank() == 0:

@@ -44,6 +44,12 @@ def test_every_split_has_verls_gradient(results: dict, case: Case) -> None:
     assert ((ours - theirs).norm(dim=1) <= TOLERANCE * theirs.norm(dim=1)).all()
 
 
+def test_activations_that_are_computed_again_give_the_same_gradient(results: dict) -> None:
+    ours, theirs = results["checkpointing"], results[Case(rows="shared", micro=4)]["verl"]
+    assert difference(ours["gradients"], theirs["gradients"]) <= TOLERANCE
+    assert ours["metrics"]["perf/shared_token_share"] > 0
+
+
 @pytest.mark.parametrize("case", ALL, ids=str)
 def test_the_update_has_verls_metrics(results: dict, case: Case) -> None:
     ours, theirs = (results[case][engine]["metrics"] for engine in ("ours", "verl"))

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from fail2fix.method.accounting import Account, AccountingError
 from fail2fix.method.ledger import Ledger
-from fail2fix.method.objective import BatchSplit
+from fail2fix.method.objective import BatchSplit, joint_layout
 from fail2fix.verl_ext.dynamic_sampling import discarded
-from fail2fix.verl_ext.joint_batch import join
+from fail2fix.verl_ext.joint_batch import balanced, join
 from fail2fix.verl_ext.step import Step
 from fail2fix.verl_ext.stream import Stream
 from fail2fix.verl_ext.trainer import Fail2FixTrainer
@@ -126,3 +126,16 @@ def test_an_update_on_one_stream_measures_that_stream_and_the_policy() -> None:
     assert measured[None] == set(metrics)
     assert measured[0] == {"fail2fix/base/pg_loss", "actor/grad_norm"}
     assert measured[1] == {"fail2fix/correction/pg_loss", "actor/grad_norm"}
+
+
+@given(st.integers(0, 99))
+def test_whole_groups_leave_ranks_balanced(seed: int) -> None:
+    """The paper's step on 8 ranks, answers as long as a model's: no rank reads 5 % more than the mean."""
+    random, size, groups = np.random.default_rng(seed), 8, 128
+    prompts = np.concatenate([random.integers(50, 250, groups), random.integers(300, 1500, groups)])
+    responses = np.clip(random.lognormal(6.8, 0.6, 2 * groups * size), 1, 4096).astype(int)
+    lengths = np.repeat(prompts // size, size) + responses
+    streams = np.repeat([0, 1], groups * size)
+    order, _ = joint_layout(streams, lengths.tolist(), BatchSplit(ranks=8), balanced, [size, size])
+    of_ranks = lengths[order].reshape(8, -1).sum(1)
+    assert of_ranks.max() <= 1.05 * of_ranks.mean()

@@ -82,8 +82,11 @@ def test_another_vendor_keeps_its_engine_and_one_line_says_so(
     assert "TheirEngine is this device's engine" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("asked", "strategy", "warned"), [(True, "fsdp", 1), (True, "fsdp2", 0), (False, "fsdp", 0)])
-def test_a_strategy_without_the_engine_is_warned_of(asked: bool, strategy: str, warned: int) -> None:
+@pytest.mark.parametrize(
+    ("asked", "strategy", "warned"),
+    [(True, "fsdp", 1), (True, "fsdp2", 0), (False, "fsdp", 0), ("auto", "fsdp", 0)],
+)
+def test_who_asks_for_it_is_warned_of_a_strategy_without_the_engine(asked: bool, strategy: str, warned: int) -> None:
     lines = [line for line in config_warnings(run(asked, strategy=strategy)) if "share_prefixes" in line]
     assert len(lines) == warned
 
