@@ -100,6 +100,8 @@ def make_model(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> LlamaForCaus
         num_attention_heads=shape.heads,
         num_key_value_heads=shape.key_heads,
         head_dim=shape.head_size,
+        # transformers' .02 is for wide models; of Latin squares this one learns in 300 steps what takes .02 600.
+        initializer_range=shape.width**-0.5,
         max_position_embeddings=2048,
         tie_word_embeddings=shape.tied,
         bos_token_id=tokenizer.bos_token_id,
