@@ -8,9 +8,52 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from fail2fix.prefix.tree import Ints, common_start, sorted_rows
+
+GROWTH = 1.25  # of the sizes of trees that are compared
+
+
+@dataclass(frozen=True)
+class Line:
+    """Rows in the tree's order.
+
+    Attributes:
+        order: (n,) indices of the rows.
+        lengths: (n,) tokens of each.
+        shared: (n,) of them, those that the row before it has too.
+    """
+
+    order: Sequence[int]
+    lengths: Sequence[int]
+    shared: Sequence[int]
+
+    @classmethod
+    def of(cls, rows: Sequence[Ints]) -> Line:
+        order = sorted_rows(rows)
+        shared = [0, *(common_start(rows[one], rows[other]) for one, other in pairwise(order))]
+        return cls(order, [len(rows[row]) for row in order], shared)
+
+    def starts(self, most: int) -> list[int]:
+        """The first row of each part, where every part takes what fits into so many nodes."""
+        starts: list[int] = []
+        size = 0
+        for row, (length, known) in enumerate(zip(self.lengths, self.shared, strict=True)):
+            size += length - known
+            if not starts or size > most:
+                starts.append(row)
+                size = length
+        return starts
+
+    def least(self, count: int, most: int) -> int:
+        """The fewest nodes a part, at most ``most``, of which so many parts are enough."""
+        return bisect_left(range(most), True, key=lambda cap: len(self.starts(cap)) <= count)
+
+    def parts(self, starts: Sequence[int]) -> list[list[int]]:
+        """Indices of the rows of each part."""
+        return [list(self.order[first:last]) for first, last in pairwise([*starts, len(self.order)])]
 
 
 def micro_batches(rows: Sequence[Ints], most: int, agree: Callable[[int], int] = int) -> list[list[int]]:
@@ -24,25 +67,38 @@ def micro_batches(rows: Sequence[Ints], most: int, agree: Callable[[int], int] =
     Returns:
         Indices of the rows of each part.
     """
-    order = sorted_rows(rows)
-    lengths = [len(rows[row]) for row in order]
-    shared = [0, *(common_start(rows[one], rows[other]) for one, other in pairwise(order))]
-    count = agree(len(_starts(lengths, shared, most)))
-    least = bisect_left(range(most), True, key=lambda cap: len(_starts(lengths, shared, cap)) <= count)
-    starts = _starts(lengths, shared, least)
+    line = Line.of(rows)
+    count = agree(len(line.starts(most)))
+    starts = line.starts(line.least(count, most))
     while len(starts) < count:
         first, last = max(pairwise([*starts, len(rows)]), key=lambda part: part[1] - part[0])
         starts = sorted([*starts, (first + last) // 2])
-    return [order[first:last] for first, last in pairwise([*starts, len(rows)])]
+    return line.parts(starts)
 
 
-def _starts(lengths: Sequence[int], shared: Sequence[int], most: int) -> list[int]:
-    """The first row of each part, where every part takes what fits."""
-    starts: list[int] = []
-    size = 0
-    for row, (length, known) in enumerate(zip(lengths, shared, strict=True)):
-        size += length - known
-        if not starts or size > most:
-            starts.append(row)
-            size = length
-    return starts
+def cheapest_trees(rows: Sequence[Ints], pair_cost: float) -> list[list[int]]:
+    """Cut rows into the trees that cost least side by side, as sequences of one length.
+
+    One tree reads the fewest tokens, but attention with a dense mask computes every pair of its nodes, also pairs that
+    do not see each other. Rows that share little are cheaper in trees of their own.
+
+    Args:
+        rows: n arrays of token ids, as read.
+        pair_cost: what a pair costs, in passes of a token through a layer's matrices; 0: one tree.
+
+    Returns:
+        Indices of the rows of each tree.
+    """
+    line = Line.of(rows)
+    nodes = sum(line.lengths) - sum(line.shared)
+    caps = [max(line.lengths)]
+    while caps[-1] < nodes:
+        caps.append(min(nodes, int(caps[-1] * GROWTH) + 1))
+    counts = sorted({len(line.starts(cap)) for cap in caps})
+
+    def cost(count: int) -> float:
+        width = max(line.least(count, nodes), max(line.lengths))
+        return count * width * (1 + pair_cost * width)
+
+    best = min(counts, key=cost)
+    return line.parts(line.starts(max(line.least(best, nodes), max(line.lengths))))

@@ -7,8 +7,9 @@ from transformers import PretrainedConfig
 from fail2fix.prefix.attention import MASKS
 
 FAMILIES = ("llama", "qwen2", "qwen3")
-"""Model types whose every layer is full causal attention over the given mask, and whose forward takes the places of
-logits (``logits_to_keep``)."""
+"""Model types whose every layer is full causal attention over the given mask, and whose head is one matrix."""
+ANY_LENGTH = ("default", "linear", "llama3", "yarn")
+"""Kinds of positions in which a token's rotation does not depend on the longest row beside it."""
 
 
 def unsupported_model(config: PretrainedConfig) -> str:
@@ -18,10 +19,15 @@ def unsupported_model(config: PretrainedConfig) -> str:
     masks of its own.
     """
     attention = config._attn_implementation
+    positions = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
     if config.model_type not in FAMILIES:
         return f"the model is of type {config.model_type}; supported are {', '.join(FAMILIES)}"
     if set(getattr(config, "layer_types", None) or ["full_attention"]) != {"full_attention"}:
         return "some layers have a sliding window"
+    if positions not in ANY_LENGTH:
+        return f"positions of kind {positions} depend on the longest row"
+    if getattr(config, "attention_dropout", 0.0):
+        return f"attention_dropout={config.attention_dropout} drops what each row sees by itself"
     if attention not in MASKS:
         return f"attention is {attention}; set actor_rollout_ref.model.override_config.attn_implementation=sdpa"
     return ""

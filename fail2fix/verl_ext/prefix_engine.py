@@ -6,7 +6,7 @@ cannot read as a tree goes through verl's own pass, after one line that says why
 
 The engine is registered under a vendor of its own, so verl's engines stay what they are; ``prefix_worker`` selects it.
 
-Legend: n rows of a micro-batch, R their response tokens, V vocabulary.
+Legend: n rows of a micro-batch, R their response tokens, P different ones of them, V vocabulary.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from verl.workers.engine import EngineRegistry, FSDPEngineWithLMHead
 from verl.workers.engine.fsdp import transformer_impl
 from verl.workers.engine.utils import prepare_micro_batches
 
+from fail2fix.prefix.attention import pair_cost
 from fail2fix.prefix.micro_batches import micro_batches
-from fail2fix.prefix.model_inputs import model_inputs
+from fail2fix.prefix.model_inputs import head_sees, model_inputs
 from fail2fix.prefix.packing import Packed, needed_tokens, pack
 from fail2fix.prefix.support import unsupported_model
 from fail2fix.prefix.tree import Ints
@@ -64,15 +65,16 @@ class PrefixEngine(FSDPEngineWithLMHead):
             transformer_impl.prepare_micro_batches = theirs
 
     def prepare_model_inputs(self, micro_batch: TensorDict) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The model's arguments for the tree of the rows, and the packed rows for `prepare_model_outputs`."""
+        """The model's arguments for the trees of the rows, and the packed rows for `prepare_model_outputs`."""
         tokens = micro_batch["input_ids"].values()
-        self.counts = {TOKENS: len(tokens), READ: len(tokens)}
+        self.counts, self.packed = {TOKENS: len(tokens), READ: len(tokens)}, None
         if reason := self.unsupported or unsupported_rows(micro_batch):
             self._tell(reason)
             return super().prepare_model_inputs(micro_batch)
-        packed = pack(*rows_and_responses(micro_batch))
-        self.counts[READ] = len(packed.tree)
-        return model_inputs(packed, self.module.config._attn_implementation, tokens.device), {"packed": packed}
+        config = self.module.config
+        packed = self.packed = pack(*rows_and_responses(micro_batch), pair_cost(config))
+        self.counts[READ] = packed.nodes
+        return model_inputs(packed, config._attn_implementation, tokens.device), {"packed": packed}
 
     def prepare_model_outputs(
         self, output: Any, output_args: dict[str, Any], micro_batch: TensorDict, logits_processor_func: Any
@@ -82,8 +84,8 @@ class PrefixEngine(FSDPEngineWithLMHead):
         if packed is None:
             return super().prepare_model_outputs(output, output_args, micro_batch, logits_processor_func)
         logits, temperature = output.logits[0], float(micro_batch["temperature"])
-        if temperature != 1.0:
-            logits = logits / max(temperature, 1e-8)  # verl's bound
+        if temperature != 1.0:  # rounded and bounded as verl does
+            logits = logits / torch.tensor(max(temperature, 1e-8)).to(logits)
         labels = torch.from_numpy(packed.labels).to(logits.device)
         entropy = tu.get_non_tensor_data(data=micro_batch, key="calculate_entropy", default=False)
         values = {"log_probs": logprobs_from_logits(logits=logits, labels=labels, inplace_backward=not entropy)}
@@ -93,13 +95,14 @@ class PrefixEngine(FSDPEngineWithLMHead):
 
     def forward_step(self, micro_batch: TensorDict, loss_function: Any, forward_only: bool) -> tuple[Any, Any]:
         """verl's step; an update also counts the rows' tokens, and those that the model read."""
-        loss, result = super().forward_step(micro_batch, loss_function, forward_only)
+        with head_sees(self.module, lambda: self.packed):
+            loss, result = super().forward_step(micro_batch, loss_function, forward_only)
         if not forward_only:
             result["metrics"] |= {name: Metric(AggregationType.SUM, count) for name, count in self.counts.items()}
         return loss, result
 
     def _entropies(self, logits: torch.Tensor) -> torch.Tensor:
-        """(R,) entropies of (R, V) logits, in nats, as verl's engine settings say."""
+        """(P,) entropies of (P, V) logits, in nats, as verl's engine settings say."""
         config = self.engine_config
         if config.entropy_checkpointing:
             return checkpoint(self.compute_entropy_from_logits, logits, use_reentrant=False)  # type: ignore[no-any-return]
@@ -117,14 +120,15 @@ class PrefixEngine(FSDPEngineWithLMHead):
 
 def tree_micro_batches(data: TensorDict, dp_group: Any = None, **options: Any) -> tuple[list[TensorDict], Any]:
     """verl's ``prepare_micro_batches``; those of a dynamic size hold so many nodes, equally many on every rank."""
-    if not tu.get_non_tensor_data(data=data, key="use_dynamic_bsz", default=True) or not has_fixed_width(data):
-        return prepare_micro_batches(data, dp_group=dp_group, **options)
 
     def of_all_ranks(count: int) -> int:
         most = torch.tensor(count, device=get_device_name())
         torch.distributed.all_reduce(most, op=torch.distributed.ReduceOp.MAX, group=dp_group)
         return int(most)
 
+    dynamic = tu.get_non_tensor_data(data=data, key="use_dynamic_bsz", default=True)
+    if not dynamic or of_all_ranks(bool(unsupported_rows(data))):
+        return prepare_micro_batches(data, dp_group=dp_group, **options)
     needed = needed_tokens(*rows_and_responses(data))
     parts = micro_batches(needed, int(data["max_token_len_per_gpu"]), of_all_ranks)
     return [tu.index_select_tensor_dict(data, part) for part in parts], parts
@@ -162,7 +166,7 @@ def counted(offsets: torch.Tensor) -> torch.Tensor:
 
 
 def unpacked(values: torch.Tensor, packed: Packed, micro_batch: TensorDict) -> torch.Tensor:
-    """(R,) values of response tokens where verl looks for them: at the token that predicts, nested (n, tokens)."""
-    places = torch.from_numpy(packed.unpacked).to(values.device)
-    flat = values.new_zeros(packed.tokens).index_copy(0, places, values)
+    """(P,) values of response tokens where verl looks for them: at the token that predicts, nested (n, tokens)."""
+    places, responses = (torch.from_numpy(of).to(values.device) for of in (packed.unpacked, packed.responses))
+    flat = values.new_zeros(packed.row_tokens).index_copy(0, places, values[responses])
     return torch.nested.nested_tensor_from_jagged(flat, micro_batch["input_ids"].offsets())

@@ -18,6 +18,7 @@ attention is sdpa, --attention is ours.
 | b | one group of 8 of 512 + 128 |
 | b_two | two streams: a group of 8 of 320 + 128, one of 8 corrections of 512 + 128 |
 | b_plain | plain GRPO with as many rollouts: two groups of 8 of 320 + 128 |
+| c | answers longer than prompts: 6 groups of 4 of 100 + 200 |
 
 --tokens computes no times: tokens that pass through the model in a step of B = 128, G = 8, K = 128, G' = 8, for plain
 GRPO of as many rollouts and for two streams. Lengths of answers are log-normal.
@@ -52,6 +53,7 @@ CASES: dict[str, list[Group]] = {
     "b": [(1, 8, 512, 128)],
     "b_two": [(1, 8, 320, 128), (1, 8, 512, 128)],
     "b_plain": [(1, 8, 320, 128), (1, 8, 320, 128)],
+    "c": [(6, 4, 100, 200)],
 }
 VOCABULARY = 49152
 SMOLLM2_135M = {

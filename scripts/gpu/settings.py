@@ -47,7 +47,7 @@ class Sizes:
 ON_GPU = Sizes(
     rounds=5, problems=16, rollouts=8, mean=96, cap=384, layers=24, tokens_per_gpu=8192, seeds=2, steps=60, tested=10,
     prepare_s=900, probe_s=60, lambda_zero_s=150, start_s=210, engine_s=100, main_s=330, learning_s=260,
-    resume_s=120, prefixes_s=120, prefixes=("--cases", "a", "a_plain", "b", "b_two", "b_plain"),
+    resume_s=120, prefixes_s=120, prefixes=("--cases", "a", "a_plain", "b", "b_two", "b_plain", "c"),
 )  # fmt: skip
 ON_CPU = Sizes(
     rounds=3, problems=4, rollouts=4, mean=12, cap=32, layers=2, tokens_per_gpu=1024, seeds=1, steps=2, tested=2,

@@ -11,7 +11,8 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from fail2fix.prefix import model_inputs as inputs_of
-from fail2fix.prefix.model_inputs import model_inputs
+from fail2fix.prefix.attention import pair_cost
+from fail2fix.prefix.model_inputs import head_sees, model_inputs
 from fail2fix.prefix.packing import Packed, pack
 from fail2fix.prefix.support import FAMILIES, unsupported_model
 
@@ -73,9 +74,9 @@ KINDS = [
 ]
 
 
-def packed_rows(exchanges: list[Exchange]) -> Packed:
+def packed_rows(exchanges: list[Exchange], cost: float) -> Packed:
     rows = [np.array(prompt + response, dtype=np.int64) for prompt, response in exchanges]
-    return pack(rows, [len(response) for _, response in exchanges])
+    return pack(rows, [len(response) for _, response in exchanges], cost)
 
 
 def measured(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -83,11 +84,13 @@ def measured(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, 
     return log_probs.gather(-1, labels[:, None])[:, 0], -(log_probs.exp() * log_probs).sum(-1)
 
 
-def together(model: PreTrainedModel, exchanges: list[Exchange]) -> tuple[torch.Tensor, torch.Tensor]:
-    packed = packed_rows(exchanges)
-    logits = model(**model_inputs(packed, "sdpa", "cpu"), use_cache=False).logits[0]
+def together(model: PreTrainedModel, exchanges: list[Exchange], cost: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
+    packed = packed_rows(exchanges, cost)
+    with head_sees(model, lambda: packed):
+        logits = model(**model_inputs(packed, "sdpa", "cpu"), use_cache=False).logits[0]
     assert logits.shape == (len(packed.labels), VOCABULARY), "logits exist only where a response token is predicted"
-    return measured(logits, torch.from_numpy(packed.labels))
+    log_probs, entropies = measured(logits, torch.from_numpy(packed.labels))
+    return log_probs[packed.responses], entropies[packed.responses]
 
 
 def alone(model: PreTrainedModel, exchanges: list[Exchange]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -107,9 +110,9 @@ def gradient(model: PreTrainedModel, outcome: tuple[torch.Tensor, torch.Tensor])
     return torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
 
 
-def apart(model: PreTrainedModel, exchanges: list[Exchange]) -> tuple[float, float]:
+def apart(model: PreTrainedModel, exchanges: list[Exchange], cost: float = 0.0) -> tuple[float, float]:
     """The largest difference of a log-probability or entropy, and that of the gradients over their norm."""
-    one, other = together(model, exchanges), alone(model, exchanges)
+    one, other = together(model, exchanges, cost), alone(model, exchanges)
     values = max(float((ours - theirs).detach().abs().max()) for ours, theirs in zip(one, other, strict=True))
     ours, theirs = gradient(model, one), gradient(model, other)
     return values, float((ours - theirs).norm() / theirs.norm())
@@ -119,6 +122,36 @@ def apart(model: PreTrainedModel, exchanges: list[Exchange]) -> tuple[float, flo
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_tree_gives_what_rows_give_alone(family: str, kind: str) -> None:
     assert max(apart(tiny_model(family), exchanges_of(kind))) <= NEAR
+
+
+@pytest.mark.parametrize("cost", [0.01, 0.02, 1e9])
+@pytest.mark.parametrize("kind", KINDS)
+def test_several_trees_give_what_one_gives(kind: str, cost: float) -> None:
+    assert max(apart(tiny_model("llama"), exchanges_of(kind), cost)) <= NEAR
+
+
+def test_the_dearer_a_pair_the_more_trees() -> None:
+    counts = [len(packed_rows(exchanges_of("both streams"), cost).tokens) for cost in (0.0, 0.01, 0.02, 1e9)]
+    assert counts == [1, 2, 3, 3]
+
+
+def test_the_head_is_as_before_afterwards_and_where_nothing_is_packed() -> None:
+    model, tokens = tiny_model("qwen3"), torch.tensor([[1, 2, 3]])
+    plain = model(tokens).logits
+    with head_sees(model, lambda: None):
+        assert torch.equal(model(tokens).logits, plain)
+    with pytest.raises(ZeroDivisionError), head_sees(model, lambda: packed_rows([([1, 2], [3])], 1 / 0)):
+        model(tokens)
+    assert torch.equal(model(tokens).logits, plain)
+
+
+def test_a_pair_costs_less_of_a_token_the_wider_the_model() -> None:
+    model = AutoConfig.for_model("llama", hidden_size=576, intermediate_size=1536, num_attention_heads=9,
+                                 num_key_value_heads=3, attn_implementation="sdpa")  # fmt: skip
+    matrices = 576 * (2 * 576 + 2 * 192 + 3 * 1536)  # SmolLM2-135M's
+    assert pair_cost(model) == pytest.approx(2 * 576 / matrices)
+    model._attn_implementation = "flex_attention"
+    assert pair_cost(model) == 0
 
 
 @pytest.mark.parametrize("kind", ["both streams", "empty responses"])
@@ -139,7 +172,7 @@ def test_a_wrong_mask_and_wrong_positions_are_told_apart(wrong: str, monkeypatch
 
     def wrongly(packed: Packed, attention: str, device: str) -> dict[str, Any]:
         inputs = inputs_of.model_inputs(packed, attention, device)
-        size = len(packed.tree)
+        size = packed.nodes
         changed = {
             "causal": {"attention_mask": torch.ones(size, size).tril().bool()[None, None]},
             "positions": {"position_ids": torch.arange(size)[None]},
@@ -155,6 +188,9 @@ def test_a_wrong_mask_and_wrong_positions_are_told_apart(wrong: str, monkeypatch
     [
         (lambda config: setattr(config, "model_type", "mixtral"), "mixtral"),
         (lambda config: setattr(config, "layer_types", ["full_attention", "sliding_attention"]), "sliding"),
+        (lambda config: setattr(config, "attention_dropout", 0.1), "attention_dropout"),
+        (lambda config: config.rope_parameters.update(rope_type="dynamic"), "dynamic"),
+        (lambda config: config.rope_parameters.update(rope_type="longrope"), "longrope"),
         (lambda config: setattr(config, "_attn_implementation", "flash_attention_2"), "flash_attention_2"),
     ],
 )

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fail2fix.prefix.micro_batches import micro_batches
+from fail2fix.prefix.micro_batches import GROWTH, cheapest_trees, micro_batches
 from fail2fix.prefix.tree import prefix_tree
 
 rows = st.lists(
@@ -60,3 +60,27 @@ def test_a_group_too_long_is_split_and_read_once_in_each_part() -> None:
 def test_parts_are_of_similar_cost() -> None:
     rows = groups(count=5, size=1, prompt=30, response=10)
     assert sorted(len(part) for part in micro_batches(rows, most=160)) == [2, 3]  # not 4 and 1
+
+
+@given(rows.filter(lambda rows: any(map(len, rows))), st.sampled_from([0.0, 0.05, 1.0, 1e9]))
+def test_trees_side_by_side_hold_every_row_and_cost_no_more_than_one_tree_or_rows_alone(
+    rows: list[np.ndarray], pair_cost: float
+) -> None:
+    def price(parts: list[list[int]]) -> float:
+        width = max(cost(rows, part) for part in parts)
+        return len(parts) * width * (1 + pair_cost * width)
+
+    parts = cheapest_trees(rows, pair_cost)
+    everyone = list(range(len(rows)))
+    assert sorted(row for part in parts for row in part) == everyone
+    assert price(parts) <= min(price([everyone]), price([[row] for row in everyone]))
+
+
+def test_groups_are_trees_of_their_own_where_pairs_cost_and_one_tree_where_they_do_not() -> None:
+    rows = groups(count=6, size=4, prompt=100, response=200)
+    apart = cheapest_trees(rows, pair_cost=1 / 3000)
+    assert {len({row % 6 for row in part}) for part in apart} == {1}
+    assert 6 <= len(apart) < len(rows)
+    assert len(cheapest_trees(rows, pair_cost=0.0)) == 1
+    assert len(cheapest_trees(rows, pair_cost=1.0)) == len(rows)
+    assert GROWTH < 2, "sizes between one row and all rows are tried"

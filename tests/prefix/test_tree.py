@@ -35,7 +35,7 @@ def test_a_node_is_a_distinct_start_of_a_row_and_no_start_is_read_twice(rows: li
 @given(forests.filter(lambda rows: any(map(len, rows))))
 def test_a_token_sees_the_tokens_before_it_in_its_row_and_itself(rows: list[np.ndarray]) -> None:
     tree = prefix_tree(rows)
-    sees = dense_mask(tree, "cpu")[0, 0].numpy()
+    sees = dense_mask(tree.ends[None], "cpu")[0, 0].numpy()
     for places in tree.places:
         for at, place in enumerate(places):
             assert np.flatnonzero(sees[place]).tolist() == places[: at + 1].tolist()
@@ -51,25 +51,33 @@ def test_rows_are_ordered_by_ids_of_any_size() -> None:
     assert [rows[row][0] for row in sorted_rows(rows)] == [1, 255, 256, 70_000]
 
 
-@given(exchanges)
-def test_every_response_token_is_predicted_by_the_node_of_the_token_before_it(exchanges: list) -> None:
+@given(exchanges, st.sampled_from([0.0, 0.1, 1e9]))
+def test_every_response_token_is_predicted_by_the_node_of_the_token_before_it(exchanges: list, cost: float) -> None:
     rows = [np.array(prompt + response, dtype=np.int64) for prompt, response in exchanges]
-    packed = pack(rows, [len(response) for _, response in exchanges])
-    flat = np.concatenate(rows)
-    assert packed.tokens == len(flat)
-    assert packed.labels.tolist() == [token for _, response in exchanges for token in response]
-    assert flat[packed.unpacked + 1].tolist() == packed.labels.tolist()
-    assert packed.tree.tokens[packed.predictors].tolist() == flat[packed.unpacked].tolist()
-    assert packed.tree.depths[packed.predictors].tolist() == [
+    packed = pack(rows, [len(response) for _, response in exchanges], cost)
+    flat, predictors, labels = np.concatenate(rows), packed.predictors[packed.responses], packed.labels
+    assert packed.row_tokens == len(flat)
+    assert labels[packed.responses].tolist() == [token for _, response in exchanges for token in response]
+    assert flat[packed.unpacked + 1].tolist() == labels[packed.responses].tolist()
+    assert packed.tokens.flatten()[predictors].tolist() == flat[packed.unpacked].tolist()
+    assert packed.depths.flatten()[predictors].tolist() == [
         len(prompt) - 1 + at for prompt, response in exchanges for at in range(len(response))
     ]
+
+
+@given(exchanges)
+def test_logits_are_of_different_tokens_however_many_rows_hold_them(exchanges: list) -> None:
+    rows = [np.array(prompt + response, dtype=np.int64) for prompt, response in exchanges]
+    packed = pack(rows, [len(response) for _, response in exchanges])
+    pairs = set(zip(packed.predictors.tolist(), packed.labels.tolist(), strict=True))
+    assert len(pairs) == len(packed.labels) <= packed.nodes + len(rows)
 
 
 @given(exchanges)
 def test_only_what_predicts_or_precedes_a_prediction_is_read(exchanges: list) -> None:
     rows = [np.array(prompt + response, dtype=np.int64) for prompt, response in exchanges]
     responses = [len(response) for _, response in exchanges]
-    read = len(pack(rows, responses).tree)
+    read = pack(rows, responses).nodes
     assert read == max(1, len(starts(needed_tokens(rows, responses))))
 
 
@@ -83,7 +91,8 @@ def test_the_block_mask_is_the_dense_mask(count: int) -> None:
     random = np.random.default_rng(count)
     prompts = random.integers(0, 3, (3, 50))
     rows = [np.concatenate([prompts[i % 3], random.integers(0, 3, random.integers(1, 9))]) for i in range(count)]
-    tree = prefix_tree(rows)
-    blocks = block_mask(tree, "cpu")
-    dense = create_mask(blocks.mask_mod, None, None, len(tree), len(tree), device="cpu")
-    assert (dense == dense_mask(tree, "cpu")).all()
+    for cost in (0.0, 1e9):
+        ends = pack(rows, [1] * count, cost).ends
+        blocks = block_mask(ends, "cpu")
+        dense = create_mask(blocks.mask_mod, len(ends), None, *2 * ends.shape[1:], device="cpu")
+        assert (dense == dense_mask(ends, "cpu")).all()

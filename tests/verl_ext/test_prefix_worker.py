@@ -17,7 +17,14 @@ from verl.workers.engine_workers import ActorRolloutRefWorker
 
 from fail2fix.preflight.warnings import config_warnings
 from fail2fix.run.settings import shares_prefixes
-from fail2fix.verl_ext.prefix_engine import BACKEND, MODEL_TYPE, VENDOR, PrefixEngine, unsupported_rows
+from fail2fix.verl_ext.prefix_engine import (
+    BACKEND,
+    MODEL_TYPE,
+    VENDOR,
+    PrefixEngine,
+    tree_micro_batches,
+    unsupported_rows,
+)
 from fail2fix.verl_ext.prefix_worker import VENDOR_KEY, PrefixWorker, choose_engine
 from fail2fix.verl_ext.task_runner import Fail2FixTaskRunner
 from tests.verl_ext.test_contract import config
@@ -123,6 +130,17 @@ def test_plain_rows_are_supported() -> None:
 @pytest.mark.parametrize(("reason", "change"), ROWS.items())
 def test_rows_that_are_not_supported_are_named(reason: str, change: dict[str, Any]) -> None:
     assert reason in unsupported_rows(micro_batch(**change))
+
+
+@pytest.mark.parametrize(("asked", "cut"), [({}, False), ({"calculate_sum_pi_squared": True}, True)])
+def test_rows_that_verl_reads_are_cut_by_their_own_tokens(
+    asked: dict[str, Any], cut: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two equal rows of 3 tokens and room for 4: as a tree they fit together."""
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda *_, **__: None)
+    data = micro_batch(use_dynamic_bsz=True, max_token_len_per_gpu=4, **asked)
+    parts, _ = tree_micro_batches(data)
+    assert len(parts) == 1 + cut
 
 
 def module(family: str) -> Any:
