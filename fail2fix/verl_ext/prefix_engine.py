@@ -11,6 +11,7 @@ Legend: n rows of a micro-batch, R their response tokens, P different ones of th
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -95,7 +96,8 @@ class PrefixEngine(FSDPEngineWithLMHead):
 
     def forward_step(self, micro_batch: TensorDict, loss_function: Any, forward_only: bool) -> tuple[Any, Any]:
         """verl's step; an update also counts the rows' tokens, and those that the model read."""
-        with head_sees(self.module, lambda: self.packed):
+        # A model that is not supported may have no head.
+        with nullcontext() if self.unsupported else head_sees(self.module, lambda: self.packed):
             loss, result = super().forward_step(micro_batch, loss_function, forward_only)
         if not forward_only:
             result["metrics"] |= {name: Metric(AggregationType.SUM, count) for name, count in self.counts.items()}

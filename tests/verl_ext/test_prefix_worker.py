@@ -168,6 +168,19 @@ def test_engines_that_are_not_supported_are_named(reason: str, change: dict[str,
     assert bool(engine.unsupported) == bool(reason)
 
 
+@pytest.mark.parametrize(("family", "asked"), [("mixtral", False), ("llama", True)])
+def test_the_head_of_a_model_that_is_not_supported_is_left_alone(
+    family: str, asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, heads = PrefixEngine.__new__(PrefixEngine), []
+    own = {"use_ulysses_sp": False, "_is_lora": False, "pad_to_length": False, "module": module(family)}
+    vars(engine).update(own | {"model_config": SimpleNamespace(use_fused_kernels=False)})
+    engine.module.get_output_embeddings = lambda: heads.append(torch.nn.Identity()) or heads[-1]
+    monkeypatch.setattr(FSDPEngineWithLMHead, "forward_step", lambda *_: (0.0, {}))
+    assert engine.forward_step(micro_batch(), None, forward_only=True) == (0.0, {})
+    assert bool(heads) is asked
+
+
 def test_a_reason_is_printed_once_and_on_the_first_rank(capsys: pytest.CaptureFixture[str]) -> None:
     for rank in (1, 0):
         engine = PrefixEngine.__new__(PrefixEngine)
