@@ -165,7 +165,7 @@ def both_workers(model: str, dtype: str, attention: str) -> dict[str, Any]:
                     enable_gradient_checkpointing=False,
                 ),
                 engine_config=actor.engine,
-                optimizer_config=FSDPOptimizerConfig(lr=1e-6, total_training_steps=1000),
+                optimizer_config=FSDPOptimizerConfig(lr=0.0, total_training_steps=1000),  # weights stay
                 checkpoint_config=actor.checkpoint,
             )
         )
@@ -197,7 +197,6 @@ def case(workers: dict[str, Any], groups: list[Group], given: argparse.Namespace
         figures[f"{what}_s"] = medians({name: [turn.s for turn in of] for name, of in turns.items()})
         figures[f"{what}_cpu_s"] = medians({name: [turn.cpu_s for turn in of] for name, of in turns.items()})
         figures[f"{what}_peak_gib"] = {name: round(max(turn.peak_gib for turn in of), 2) for name, of in turns.items()}
-    # Only in the first round have both engines the weights they began with.
     first = {what: {name: rounds[0][name, what].results for name in workers} for what in passes}
     pairs = zip(first["log_probs"]["verl"], first["log_probs"]["ours"], strict=True)
     return figures | {
