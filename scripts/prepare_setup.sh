@@ -45,7 +45,7 @@ case $NAME in
     taught latin latin-right latin --seed 1 --steps 120 --lr 1e-3 --slips 0.5 ;;
   organism_chain)
     organism chain --steps 4 --longest 6 --low 1 --high 9 --train 4096
-    taught chain random-chain chain-right --seed 0 --steps 600 --lr 2e-3
+    taught chain random-chain chain-right --seed 0 --steps 400 --lr 2e-3
     taught chain chain-right chain --seed 1 --steps 120 --lr 1e-3 --slips 0.5 ;;
   gsm8k | deepscaler | leetcode) # the model is the hub's
     [[ -f data/$NAME/train.parquet ]] || "$PYTHON" -m fail2fix.prepare "$NAME" --out data ;;
