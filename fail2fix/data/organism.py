@@ -100,7 +100,7 @@ def make_model(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> LlamaForCaus
         num_attention_heads=shape.heads,
         num_key_value_heads=shape.key_heads,
         head_dim=shape.head_size,
-        # transformers' .02 is for wide models; of Latin squares this one learns in 300 steps what takes .02 600.
+        # transformers' .02 is for wide models: 300 steps teach this one 81 % of Latin squares so, and 35 % with .02.
         initializer_range=shape.width**-0.5,
         max_position_embeddings=2048,
         tie_word_embeddings=shape.tied,

@@ -23,7 +23,7 @@ class Line:
     Attributes:
         order: (n,) indices of the rows.
         lengths: (n,) tokens of each.
-        shared: (n,) of them, those that the row before it has too.
+        shared: (n,) tokens at the start of each that the row before it has too.
     """
 
     order: Sequence[int]
@@ -37,7 +37,7 @@ class Line:
         return cls(order, [len(rows[row]) for row in order], shared)
 
     def starts(self, most: int) -> list[int]:
-        """The first row of each part, where every part takes what fits into so many nodes."""
+        """The first row of each part, in ``order``; a part takes rows until the next would exceed ``most`` nodes."""
         starts: list[int] = []
         size = 0
         for row, (length, known) in enumerate(zip(self.lengths, self.shared, strict=True)):
@@ -48,7 +48,7 @@ class Line:
         return starts
 
     def least(self, count: int, most: int) -> int:
-        """The fewest nodes a part, at most ``most``, of which so many parts are enough."""
+        """The smallest limit of nodes, up to ``most``, at which ``count`` parts hold all rows."""
         return bisect_left(range(most), True, key=lambda cap: len(self.starts(cap)) <= count)
 
     def parts(self, starts: Sequence[int]) -> list[list[int]]:
@@ -79,8 +79,8 @@ def micro_batches(rows: Sequence[Ints], most: int, agree: Callable[[int], int] =
 def cheapest_trees(rows: Sequence[Ints], pair_cost: float) -> list[list[int]]:
     """Cut rows into the trees that cost least side by side, as sequences of one length.
 
-    One tree reads the fewest tokens, but attention with a dense mask computes every pair of its nodes, also pairs that
-    do not see each other. Rows that share little are cheaper in trees of their own.
+    One tree reads the fewest tokens. But attention with a dense mask computes every pair of its nodes, also pairs that
+    do not see each other, so rows that share little cost less in several trees.
 
     Args:
         rows: n arrays of token ids, as read.
@@ -90,15 +90,11 @@ def cheapest_trees(rows: Sequence[Ints], pair_cost: float) -> list[list[int]]:
         Indices of the rows of each tree.
     """
     line = Line.of(rows)
-    nodes = sum(line.lengths) - sum(line.shared)
-    caps = [max(line.lengths)]
+    nodes, longest = sum(line.lengths) - sum(line.shared), max(line.lengths)
+    caps = [longest]
     while caps[-1] < nodes:
         caps.append(min(nodes, int(caps[-1] * GROWTH) + 1))
     counts = sorted({len(line.starts(cap)) for cap in caps})
-
-    def cost(count: int) -> float:
-        width = max(line.least(count, nodes), max(line.lengths))
-        return count * width * (1 + pair_cost * width)
-
-    best = min(counts, key=cost)
-    return line.parts(line.starts(max(line.least(best, nodes), max(line.lengths))))
+    widths = {count: max(longest, line.least(count, nodes)) for count in counts}
+    best = min(counts, key=lambda count: count * widths[count] * (1 + pair_cost * widths[count]))
+    return line.parts(line.starts(widths[best]))

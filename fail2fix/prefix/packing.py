@@ -23,7 +23,7 @@ from fail2fix.prefix.tree import Ints, PrefixTree, prefix_tree
 
 @dataclass(frozen=True)
 class Packed:
-    """Rows as B sequences of T nodes, a prefix tree each; the shorter ones are filled up with nodes that nothing sees.
+    """Rows as B sequences of T nodes, a prefix tree each; the shorter ones end with filling nodes that no other sees.
 
     Attributes:
         tokens, depths, ends: (B, T) of each node, as in `PrefixTree`; ``ends`` counts within a tree.
@@ -88,7 +88,7 @@ def pack(rows: Sequence[Ints], responses: Sequence[int], pair_cost: float = 0.0)
 
 
 def filled_up(trees: Sequence[PrefixTree], width: int) -> tuple[Ints, Ints, Ints]:
-    """(B, T) tokens, depths and ends; a node behind a tree's last one sees itself, so that its attention is defined."""
+    """(B, T) tokens, depths and ends; filling nodes see only themselves: a row of attention without a key is nan."""
     tokens, depths = (np.zeros((len(trees), width), dtype=np.int64) for _ in range(2))
     ends = np.tile(np.arange(1, width + 1), (len(trees), 1))
     for number, tree in enumerate(trees):

@@ -131,8 +131,7 @@ def _tail(response: str) -> str:
 
 
 def _boxed(tail: str) -> tuple[str, int, tuple[str, ...]]:
-    """The content of the last box, boxes of one answer joined by ", "; its start; and another
-    answer offered right behind it."""
+    """The content of the last box, boxes of one answer joined by ", "; its start; other answers that follow at once."""
     boxes = [box for box in _closed_boxes(tail) if tail[box[0] + 1 : box[1]].strip()]
     last = _last_boxes(boxes, tail)
     if not last:

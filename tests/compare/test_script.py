@@ -57,7 +57,7 @@ def test_an_organism_is_made_from_its_set_and_warmed_up_on_it(tree: Path, setup:
     data, model = made[0][1], made[1][1]
     assert made[1][made[1].index("--data") + 1] == data
     taught = set(made[1][made[1].index("--templates") :])
-    for warm_up in made[2:]:  # each goes on from the one before, on what the tokenizer was made from
+    for warm_up in made[2:]:  # each starts from the model of the one before, and knows every template of the tokenizer
         assert (warm_up[warm_up.index("--model") + 1], warm_up[warm_up.index("--data") + 1]) == (model, data)
         assert taught <= set(warm_up)
         model = warm_up[warm_up.index("--out") + 1]
