@@ -49,6 +49,9 @@ _LINE = re.compile(
     r"####[ \t]*|</?(?:final_)?answer>[ \t]*|\b(?:final[ \t]+)?answer\**[ \t]*(?:\**:\**|is\b:?)[ \t*]*", re.IGNORECASE
 )
 _LINE_MARKS = ("answer", "####")
+_REMARK = re.compile(r"[a-z][^.!?\n\d$\\]*(?=[.!?] )")
+"""A sentence behind `answer is` that holds no value (`this answer is in lowest terms.`): the next is not about it."""
+
 _SAYS = re.compile(r"[0-9]|(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z]{3})")
 _DOUBT = r"(?:or|alternatively|maybe|perhaps|possibly)"
 _HEDGE = re.compile(
@@ -184,8 +187,11 @@ def _lines(tail: str) -> tuple[list[str], tuple[str, ...]]:
 
 
 def _end_of_line(tail: str, start: int) -> int:
-    """End of the answer that begins at `start`: its tag, its line, or the paragraph of its displayed formula."""
+    """End of the answer that begins at `start`: its remark, tag or line, or the paragraph of its displayed formula."""
     start += len(tail[start:]) - len(tail[start:].lstrip())
+    in_prose = tail[max(0, start - MAX_LINE_CHARS) : start].rstrip(" \t*:").lower().endswith(" is")
+    if in_prose and (remark := _REMARK.match(tail, start)):
+        return remark.end()
     stop = _AFTER_DISPLAY if re.compile(r"\\\[|\$\$").match(tail, start) else _AFTER_LINE
     found = stop.search(tail, start)
     return found.start() if found else len(tail)
