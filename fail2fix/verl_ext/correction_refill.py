@@ -6,9 +6,11 @@ for all rollouts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fail2fix.method.rollouts import CORRECTION
+from fail2fix.method.config import Baseline
+from fail2fix.method.rollouts import CORRECTION, Bools
 from fail2fix.method.selection import PromptGroup, distinct_candidates
 from fail2fix.verl_ext.dynamic_sampling import best_groups, with_signal
 from fail2fix.verl_ext.replays import Replay, Replays, build_replays, place_of, without
@@ -24,23 +26,34 @@ METRIC = "reward"  # shaped: a group in which all rollouts are wrong may still d
 def refilled_corrections(
     trainer: Fail2FixTrainer, replays: Replays, first: Stream, step: Step
 ) -> tuple[Replays, Stream]:
-    """As many correction groups as in ``first``, those with a signal before others, and their replays."""
-    idle = int((~with_signal(first, METRIC)).sum())
+    """As many correction groups as in ``first``, those that teach before others, and their replays."""
+    baseline = trainer.settings.advantage.baseline
+    idle = int((~teaches(first, replays.replays, baseline)).sum())
     further = further_replays(trainer, replays, idle, step)
     sampled, everything = first, [*replays.replays, *further]
     if further:
         answers = trainer.generation.ask_corrections(Replays(further), step, len(first))
         sampled = concatenated([first, trainer.generation.enter(CORRECTION, answers, step)])
-    chosen = best_groups(sampled, len(replays), METRIC)
+    signal = teaches(sampled, everything, baseline)
+    chosen = best_groups(sampled, len(replays), signal)
     kept = sampled.groups_at(chosen)
     failed = int(sampled.rollouts.excluded.sum() - kept.rollouts.excluded.sum())
     step.accounts[CORRECTION].leave(
         recorded=len(further) * kept.rollouts.group_size, failed=failed, discarded=len(further) - failed
     )
-    unfilled = int((~with_signal(kept, METRIC)).sum())
+    unfilled = len(chosen) - int(signal[chosen].sum())
     counts = {"idle_groups": idle, "further_groups": len(further), "unfilled_groups": unfilled}
     step.metrics |= {f"fail2fix/refill/{name}": float(count) for name, count in counts.items()}
     return Replays([everything[group] for group in chosen], replays.groups), kept
+
+
+def teaches(corrections: Stream, replays: Sequence[Replay], baseline: Baseline) -> Bools:
+    """Groups (K,) whose rewards differ, or ``with_attempt`` those whose verdicts differ from the attempt's."""
+    read = corrections.rollouts
+    signal = with_signal(corrections, METRIC)
+    if baseline is Baseline.with_attempt:
+        signal |= (read.by_group(read.correct) != Replays(replays).correct[:, None]).any(axis=1) & ~read.excluded
+    return signal
 
 
 def further_replays(trainer: Fail2FixTrainer, replays: Replays, idle: int, step: Step) -> list[Replay]:

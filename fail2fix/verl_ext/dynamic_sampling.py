@@ -29,12 +29,12 @@ def with_signal(stream: Stream, metric: str) -> Bools:
     return np.asarray(read.by_group(values).std(axis=1, ddof=1) >= ZERO_VARIANCE) & ~read.excluded
 
 
-def best_groups(sampled: Stream, wanted: int, metric: str) -> Ints:
-    """Places of ``wanted`` groups, in order: those with a signal first, then verified ones.
+def best_groups(sampled: Stream, wanted: int, signal: Bools) -> Ints:
+    """Places of ``wanted`` groups, in order: those with a signal (N / G,) first, then verified ones.
 
     A group without a signal still measures p-hat and gives attempts; one whose verifier failed gives nothing.
     """
-    signal, excluded = with_signal(sampled, metric), sampled.rollouts.excluded
+    excluded = sampled.rollouts.excluded
     parts = (signal, ~signal & ~excluded, excluded)
     return np.sort(np.concatenate([np.flatnonzero(part) for part in parts])[:wanted])
 
@@ -66,7 +66,7 @@ def refilled(
         "discarded_groups": float(read.groups - wanted),
         "unfilled_groups": float(max(0, wanted - int(signal.sum()))),
     }
-    kept = sampled.groups_at(best_groups(sampled, wanted, metric))
+    kept = sampled.groups_at(best_groups(sampled, wanted, signal))
     return kept, {f"fail2fix/base/{name}": value for name, value in counts.items()}
 
 

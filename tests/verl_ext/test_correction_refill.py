@@ -9,13 +9,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fail2fix.method.config import CorrectionConfig
+from fail2fix.method.config import Baseline, CorrectionConfig
 from fail2fix.method.ledger import Cost
 from fail2fix.method.prompts import CorrectionPrompt
 from fail2fix.method.rollouts import CORRECTION
 from fail2fix.method.selection import Attempt, PromptGroup, select_attempts
 from fail2fix.run.config import BudgetConfig, Fail2FixConfig
-from fail2fix.verl_ext.correction_refill import refilled_corrections, without_chosen
+from fail2fix.verl_ext.correction_refill import refilled_corrections, teaches, without_chosen
 from fail2fix.verl_ext.dynamic_sampling import with_signal
 from fail2fix.verl_ext.replays import Replay, Replays
 from fail2fix.verl_ext.step import Step
@@ -123,6 +123,17 @@ def test_only_the_chosen_and_their_copies_at_the_same_problem_are_left_out() -> 
     for group in without_chosen(run.replays):
         for attempt in group.attempts:
             assert attempt.replayable == (identity(attempt) != identity(chosen))
+
+
+def test_with_the_attempt_in_the_baseline_a_group_that_turned_its_verdict_teaches() -> None:
+    pool = stream(PROBLEMS, SAMPLES)
+    wrong, right = (Replay(Attempt(0, place, place == 0, b""), pool, PROMPT) for place in (1, 0))
+    replays, made = (
+        [wrong, wrong, wrong, right, right, right, wrong],
+        verdicts("11", "00", "10", "11", "00", "10", "1e"),
+    )
+    assert teaches(made, replays, Baseline.with_attempt).tolist() == [True, False, True, False, True, True, False]
+    assert teaches(made, replays, Baseline.group).tolist() == with_signal(made, "reward").tolist()
 
 
 def test_a_stream_in_which_all_groups_teach_asks_for_nothing() -> None:
