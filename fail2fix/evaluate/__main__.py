@@ -83,7 +83,10 @@ def evaluate(settings: Settings, given: argparse.Namespace) -> None:
         about = {"set": benchmark.set_name, "task": benchmark.task, "questions_digest": digest(asked)}
         benchmarks[name] = about | {"rounds": score_rounds(records[name], asked)}
     result = {"format": FORMAT, "settings": asdict(settings), "model_digest": model_digest, "versions": versions()}
-    result |= {"benchmarks": benchmarks, "engine": evaluation.engine.describe() if evaluation.engine else None}
+    result |= {
+        "benchmarks": benchmarks,
+        "engine": evaluation.engine.describe() if evaluation.engine else store.engine(),
+    }
     write_json(out / RESULT, result)
     print_table(result, Console())
     print(out / RESULT)

@@ -79,6 +79,11 @@ class Store:
     def write(self, batch: int, what: BatchFile, rows: Rows) -> None:
         write_parquet(self._path(batch, what), rows, ANSWERS if what == "answers" else VERDICTS)
 
+    def engine(self) -> Any:
+        """What an earlier call of this evaluation says that answered; None where none was finished."""
+        path = self.folder / RESULT
+        return json.loads(path.read_text(encoding="utf-8"))["engine"] if path.exists() else None
+
     def write_records(self, benchmark: str, rows: Rows) -> None:
         write_parquet(self.folder / f"{benchmark}.parquet", rows, RECORDS)
 

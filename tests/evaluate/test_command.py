@@ -118,10 +118,12 @@ def test_a_file_of_problems_is_evaluated_in_the_words_of_a_config(tmp_path: Path
         for _ in range(2):
             main([*arguments, "--out", str(tmp_path / "out")])
     assert counted.calls == 8
-    first, second = json.loads((tmp_path / "out" / "evaluation.json").read_text())["benchmarks"]["file"]["rounds"]
+    result = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    first, second = result["benchmarks"]["file"]["rounds"]
     truths = [int(row["reward_model"]["ground_truth"]) for row in rows_of(tmp_path / "test.parquet")]
     assert first["accuracy"]["value"] == sum(truth % 2 == 0 for truth in truths) / 4
     assert second["accuracy"]["value"] == 0
+    assert result["engine"] == {"name": "openai", "endpoint": f"{service.url}v1"}, "the second call started no engine"
     assert "Look:" in read_records(tmp_path / "out", "file")[-1]["prompt"]
 
 
