@@ -79,6 +79,9 @@ def _say(text: str) -> None:
 
 def main() -> None:
     """Run the command line."""
+    if sys.argv[1:] in (["-h"], ["--help"]):
+        print(__doc__)
+        return
     if len(sys.argv) < 2 or not sys.argv[1].isdigit():
         _say("usage: python -m fail2fix.retry N [any argument of fail2fix.train]; N is a number of restarts")
         sys.exit(Exit.BAD_INPUT)

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fail2fix.retry import can_help, pause_s
+from fail2fix.retry import can_help, main, pause_s
 from fail2fix.run.exit_status import Exit
 from tests.forked import run_code
 
@@ -54,6 +54,19 @@ def test_only_what_a_restart_can_help_is_retried() -> None:
     assert can_help(-signal.SIGSEGV)
     assert not can_help(-signal.SIGTERM)
     assert not can_help(128 + signal.SIGTERM)
+
+
+def test_help_is_shown_and_a_missing_number_is_bad_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["retry", "--help"])
+    main()
+    assert "python -m fail2fix.retry N" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["retry", "cipo"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == Exit.BAD_INPUT
+    assert "N is a number of restarts" in capsys.readouterr().err
 
 
 def test_pauses_double_up_to_a_bound() -> None:
