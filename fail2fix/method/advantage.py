@@ -145,7 +145,7 @@ advantage_estimator: Door[Estimator] = Door(
 def correction_advantages(groups: CorrectionGroups, rule: AdvantageRule) -> Advantages:
     """The estimator ``group_relative``: one advantage a rollout (METHOD.md, "The penalty that does nothing").
 
-    Each group by itself, but for ``stream_std``: the root mean square of all values is 1.
+    Each group by itself.
 
     With ``raw_std``, multiplying all rewards by a positive number or shifting them, the attempt's included, changes
     nothing. That holds while their std stays at or above ``ZERO_VARIANCE``. Under the penalty rule ``broken`` the
@@ -165,8 +165,6 @@ def correction_advantages(groups: CorrectionGroups, rule: AdvantageRule) -> Adva
         shaped = plain - taken
         values = _centered(shaped, rule)[:, :size]
         zero = np.abs(values).max(axis=1) < ZERO_VARIANCE
-        if rule.scale is Scale.stream_std and not zero.all():
-            values = values / (np.sqrt((values**2).mean()) + EPSILON)
         if rule.scale is Scale.shaped_std:
             std_K = shaped.std(axis=1, ddof=1)
             values, zero = values / (std_K[:, None] + EPSILON), std_K < ZERO_VARIANCE

@@ -28,7 +28,6 @@ class Scale(Enum):
 
     raw_std = "raw_std"
     shaped_std = "shaped_std"
-    stream_std = "stream_std"
     none = "none"
 
 
@@ -128,19 +127,17 @@ class RiskConfig:
 
     ``reward_scale`` (s): what a right answer is worth above a wrong one in the reward function's reward. The shaped
     reward loses ``penalty * reward_scale``, so that ``penalty`` means the same for every reward. ``rule``: ``broken``,
-    or the dotted path of your own `fail2fix.method.shaping.PenaltyRule`. ``repeat_penalty``, in the same units as
-    ``penalty``: for giving a wrong attempt's answer again.
+    or the dotted path of your own `fail2fix.method.shaping.PenaltyRule`.
     """
 
     penalty: float = 1.0  # (F2F)
     reward_scale: float = 1.0  # (ours)
     rule: str = "broken"
-    repeat_penalty: float = 0.0  # (ours)
 
     @property
     def beyond_broken(self) -> bool:
-        """Whether anything but the rule ``broken`` takes from the rewards."""
-        return self.rule != "broken" or self.repeat_penalty > 0
+        """Whether another rule than ``broken`` takes from the rewards."""
+        return self.rule != "broken"
 
 
 @dataclass
@@ -148,7 +145,6 @@ class AdvantageConfig:
     """How a correction group's rewards become advantages (METHOD.md, "The penalty that does nothing").
 
     ``scale=raw_std`` divides the reward and the risk term each by its own spread: rewards may have any units.
-    ``scale=stream_std`` divides all groups by one number.
     ``estimator``: group_relative, or the dotted path of your own `fail2fix.method.advantage.Estimator`.
     """
 

@@ -43,11 +43,6 @@ def same_answer(before: str, after: str) -> bool:
     return before == after != ""
 
 
-def repeats(attempt_correct: bool, attempt_answer: str, correct: bool, answer: str) -> bool:
-    """Whether a correction gives a wrong attempt's own extracted answer again; no answer is no repetition (ours)."""
-    return not attempt_correct and not correct and same_answer(attempt_answer, answer)
-
-
 def overlong_penalty(length: int, maximum: int, buffer: int, factor: float) -> float:
     """DAPO's soft overlong punishment (arXiv 2503.14476, eq. 13): 0 up to ``maximum - buffer`` tokens, then linear.
 

@@ -208,23 +208,14 @@ def _taken(rows: RewardedRows, recorded: RiskConfig, risk: RiskConfig, verdicts:
     taken = rows.by_group(rows.taken)[source]
     if risk == recorded:
         return np.asarray(taken)
-    if risk.repeat_penalty != recorded.repeat_penalty:
-        raise InputError(
-            f"fail2fix.risk.repeat_penalty={risk.repeat_penalty}: a run with {recorded.repeat_penalty} does not record "
-            "which answers were repeated; train with another one"
-        )
     given, correct = rows.by_group(rows.reward + rows.taken)[source], rows.by_group(rows.correct)[source]
-
-    def by(config: RiskConfig) -> Floats:
-        shape = penalty_rule(config)
-        pairs = zip(verdicts, given, correct, strict=True)
-        shaped = [
-            [shape(float(reward), bool(attempt), bool(right), config) for reward, right in zip(*rows, strict=True)]
-            for attempt, *rows in pairs
-        ]
-        return np.asarray(given - np.array(shaped).reshape(given.shape))
-
-    return by(risk) if not risk.repeat_penalty else np.asarray(taken - by(recorded) + by(risk))
+    shape = penalty_rule(risk)
+    pairs = zip(verdicts, given, correct, strict=True)
+    shaped = [
+        [shape(float(reward), bool(attempt), bool(right), risk) for reward, right in zip(*rows, strict=True)]
+        for attempt, *rows in pairs
+    ]
+    return np.asarray(given - np.array(shaped).reshape(given.shape))
 
 
 def differences(step: ReplayedStep) -> Iterator[str]:

@@ -170,7 +170,7 @@ ALLOWED: tuple[tuple[str, Callable[[Any], object], str], ...] = (
     (
         "0 or more",
         _at_least(0),
-        "correction.weight risk.penalty risk.repeat_penalty verifier.retries held_out.revisions",
+        "correction.weight risk.penalty verifier.retries held_out.revisions",
     ),
     ("0 or more (0: any number)", _at_least(0), "faults.max_skipped_updates"),
     ("0 or more seconds (0: never ask a service again)", _at_least(0), "verifier.retry_s"),

@@ -16,11 +16,9 @@ def register_resolvers() -> None:
     """Register the interpolations of the shipped configs.
 
     ``${fail2fix_sum:A,B,...}``: the sum of numbers of tokens, null if one of them is not a number.
-    ``${fail2fix_share:PART,NUMBER}``: a part of a number, rounded down.
     ``${unless_epochs:STEPS}``: the steps, null if ``trainer.total_epochs`` is set.
     """
     OmegaConf.register_new_resolver("fail2fix_sum", _sum, replace=True)
-    OmegaConf.register_new_resolver("fail2fix_share", lambda part, number: int(part * number), replace=True)
     OmegaConf.register_new_resolver("unless_epochs", _unless_epochs, replace=True)
 
 

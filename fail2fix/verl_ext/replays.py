@@ -155,7 +155,6 @@ def correction_requests(replays: Sequence[Replay]) -> Requests:
             "attempt_id": uid,
             "attempt_correct": r.attempt.correct,
             "attempt": r.prompt.attempt,
-            "attempt_answer": r.answer,
         }
         for uid, r in zip(uids, replays, strict=True)
     ]

@@ -6,8 +6,7 @@
 
 A row is a correction if ``extra_info["fail2fix"]`` says so (METHOD.md, "Reward rows"); others are scored plainly::
 
-    {"stream": "correction", "attempt_id": "...", "attempt_correct": True, "attempt": "...",
-     "attempt_answer": "12"}
+    {"stream": "correction", "attempt_id": "...", "attempt_correct": True, "attempt": "..."}
 
 ``attempt`` is its text, which only templates need that let an attempt stand (``fail2fix.correction.template=verdict``).
 Reward and verdict come from ``reward.custom_reward_function`` if the run sets one, else from the verifier of the row's
@@ -42,7 +41,7 @@ from verl.experimental.reward_loop.reward_manager.naive import NaiveRewardManage
 from verl.trainer.ppo.reward import resolve_reward_manager_cls
 
 from fail2fix.method.errors import InputError
-from fail2fix.method.shaping import overlong_penalty, penalty_rule, repeats
+from fail2fix.method.shaping import overlong_penalty, penalty_rule
 from fail2fix.method.templates import prompt_template
 from fail2fix.run.settings import (
     OUR_REWARD,
@@ -113,10 +112,7 @@ class RiskAverseRewardManager(NaiveRewardManager):
         shaped = plain
         # A check that failed says nothing about the answer: no penalty for it.
         if row.stream == "correction" and extra["verify_status"] != "error":
-            risk, correct = self.settings.risk, bool(extra["verdict"])
-            shaped = self._shape(plain, row.attempt_correct, correct, risk)
-            if repeats(row.attempt_correct, row.attempt_answer, correct, str(extra["pred"])):
-                shaped -= risk.repeat_penalty * risk.reward_scale
+            shaped = self._shape(plain, row.attempt_correct, bool(extra["verdict"]), self.settings.risk)
             if self._warning and row.attempt_correct:
                 logger.warning(self._warning)
                 self._warning = ""
@@ -193,7 +189,6 @@ class RowContext:
     attempt_id: str = ""
     attempt_correct: bool = False
     attempt: str = ""
-    attempt_answer: str = ""
 
     @classmethod
     def of(cls, extra_info: Mapping[str, Any] | None) -> RowContext:
@@ -212,8 +207,8 @@ class RowContext:
             return cls()
         if given.get("attempt_correct") not in (True, False):
             raise InputError(f'extra_info["fail2fix"]={given!r}: "attempt_correct" must be true or false')
-        attempt_id, *texts = (str(given.get(name) or "") for name in ("attempt_id", "attempt", "attempt_answer"))
-        return cls("correction", attempt_id, bool(given["attempt_correct"]), *texts)
+        attempt_id, text = (str(given.get(name) or "") for name in ("attempt_id", "attempt"))
+        return cls("correction", attempt_id, bool(given["attempt_correct"]), text)
 
 
 def is_risk_averse(config: DictConfig) -> bool:

@@ -18,8 +18,8 @@ B, G, K, G_CORRECTION = 4, 4, 4, 2
 BOTH_STREAMS = ("cipo", "fail2fix", "thinktwice")
 REST = (
     "cipo_rloo", "cipo_fixed_rho", "cipo_no_risk", "cipo_no_difficulty", "cipo_failures_only", "cipo_shaped_std",
-    "cipo_unscaled", "cipo_with_attempt", "cipo_repeat_penalty", "cipo_stream_std", "cipo_pass_rate", "fail2fix",
-    "cipo_quarter", "cipo_verdict", "dapo", "rloo", "grpo", "grpo_bs256", "cipo",
+    "cipo_unscaled", "cipo_with_attempt", "cipo_pass_rate", "fail2fix",
+    "cipo_verdict", "dapo", "rloo", "grpo", "grpo_bs256", "cipo",
 )  # fmt: skip
 
 

@@ -180,21 +180,6 @@ class TestProperties:
             assert together.zero_variance[i] == alone.zero_variance[0]
 
 
-class TestStreamStd:
-    @given(groups=any_groups(), rule=rules, factor=st.floats(0.1, 10))
-    def test_one_positive_number_scales_all_groups_and_the_units_of_rewards_cancel(
-        self, groups: CorrectionGroups, rule: AdvantageRule, factor: float
-    ) -> None:
-        one = correction_advantages(groups, replace(rule, scale=Scale.stream_std))
-        plain = correction_advantages(groups, replace(rule, scale=NONE))
-        np.testing.assert_array_equal(one.zero_variance, plain.zero_variance)
-        assume(not one.zero_variance.any())
-        assert (one.values**2).mean() == pytest.approx(1, rel=1e-2)
-        ratio = one.values / np.where(plain.values == 0, 1, plain.values)
-        assert np.ptp(ratio[plain.values != 0]) == pytest.approx(0, abs=1e-6 * np.abs(ratio).max())
-        assert ratio.max() > 0
-
-
 class TestRawStd:
     """Each term by its own spread: rewards and verdicts may be anything."""
 

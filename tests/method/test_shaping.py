@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fail2fix.method.config import RiskConfig
-from fail2fix.method.shaping import repeats, shape_reward
+from fail2fix.method.shaping import shape_reward
 
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
@@ -54,11 +54,3 @@ def test_the_penalty_means_the_same_for_every_reward(penalty: float, scale: floa
 @given(reward=reward, attempt_correct=st.booleans(), correct=st.booleans())
 def test_no_penalty_is_no_shaping(reward: float, attempt_correct: bool, correct: bool) -> None:
     assert shape_reward(reward, attempt_correct, correct, RiskConfig(penalty=0.0)) == reward
-
-
-@given(st.booleans(), st.booleans(), st.sampled_from(["", "11", "12"]), st.sampled_from(["", "11", "12"]))
-def test_only_a_wrong_answer_given_again_is_a_repetition(
-    attempt_correct: bool, correct: bool, before: str, after: str
-) -> None:
-    repeated = repeats(attempt_correct, before, correct, after)
-    assert repeated == ((attempt_correct, correct) == (False, False) and before == after != "")

@@ -79,8 +79,6 @@ def recorded_step(
             for rs, vs, a in zip(plain, correct, right, strict=True)
         ]
     )
-    repeated = ~right[:, None] & ~correct & (draw.random(shape) < 0.5)
-    shaped -= config.risk.repeat_penalty * config.risk.reward_scale * repeated
     attempt_plain = right + draw.normal(0, 0.1, len(right))
     taken = plain - shaped if config.risk.beyond_broken else None
     made = CorrectionGroups(plain, correct, attempt_plain, right, taken)

@@ -22,8 +22,6 @@ SETTINGS = {
     "unscaled": made_up.settings(advantage=AdvantageConfig(scale=Scale.none), risk=RiskConfig(penalty=2.0)),
     "with_attempt": made_up.settings(advantage=AdvantageConfig(baseline=Baseline.with_attempt)),
     "own rule": made_up.settings(risk=RiskConfig(rule="tests.replay.made_up.stubborn")),
-    "repeats": made_up.settings(risk=RiskConfig(repeat_penalty=0.5)),
-    "one scale": made_up.settings(advantage=AdvantageConfig(scale=Scale.stream_std)),
     "pass rate": made_up.settings(ratio=RatioConfig(pass_rate=True)),
     "no band": made_up.settings(replay=ReplayConfig(difficulty=False, max_attempts_per_prompt=1)),
 }
@@ -99,14 +97,6 @@ def test_another_penalty_than_the_recorded_one_is_what_a_run_with_it_gives() -> 
             assert one.run.taken == pytest.approx(two.replay.taken)
 
 
-def test_another_penalty_leaves_what_repeated_answers_cost() -> None:
-    repeats = RiskConfig(repeat_penalty=0.5)
-    want = replayed(made_up.recorded_run(made_up.settings(risk=replace(repeats, penalty=2.0)), 2), [])
-    have = replayed(made_up.recorded_run(made_up.settings(risk=repeats), 2), ["fail2fix.risk.penalty=2"])
-    for one, two in zip(want, have, strict=True):
-        assert one.run.advantage == pytest.approx(two.replay.advantage, abs=1e-6)
-
-
 def test_the_pass_rate_is_the_share_of_correct_attempts() -> None:
     for step in replayed(made_up.recorded_run(SETTINGS["default"], 3), ["fail2fix.ratio.pass_rate=true"]):
         rollouts = [attempt for group in step.recorded.pool for attempt in group.attempts]
@@ -138,7 +128,6 @@ def test_every_correction_in_the_update_is_of_one_transition() -> None:
         ("fail2fix.risk.penalty", "key=value"),
         ("fail2fix.risk.penaltyy=1", "penaltyy"),
         ("fail2fix.risk.penalty=much", "penalty"),
-        ("fail2fix.risk.repeat_penalty=1", "does not record which answers were repeated"),
         ("fail2fix.ratio.initial=.95", "ratio.initial"),
         ("fail2fix.replay.rule=no.such.rule", "replay.rule"),
         ("fail2fix.replay.={", "fail2fix.replay.={"),

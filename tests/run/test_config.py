@@ -35,7 +35,6 @@ SYMBOLS = {  # METHOD.md, "Symbols", and the constants its items name, with thei
     "ratio.retention_ema": (0.0, "F2F"),
     "risk.penalty": (1.0, "F2F"),
     "risk.reward_scale": (1.0, "ours"),
-    "risk.repeat_penalty": (0.0, "ours"),
     "budget.matched_prompts": (256, "paper"),
 }
 CHOICES = {
@@ -97,7 +96,6 @@ REFUSED = {
     "ratio.target_retention": [-0.1, 1.1],
     "ratio.retention_ema": [-0.1, 1.0],
     "risk.penalty": [-1.0],
-    "risk.repeat_penalty": [-1.0, float("nan")],
     "risk.reward_scale": [0.0, -1.0, float("inf"), float("nan")],
     "verifier.workers": [0],
     "verifier.deadline_s": [0.0, -1.0],

@@ -85,20 +85,6 @@ def test_only_breaking_a_correct_attempt_costs_extra(before: int, text: str, rew
     assert (extra["stream"], extra["attempt_correct"], extra["attempt_id"]) == ("correction", before, "a")
 
 
-@pytest.mark.parametrize(
-    ("penalty", "text", "reward"), [(0.5, "11", -0.5), (0.5, "10", 0), (0.5, "12", 1), (0, "11", 0)]
-)
-def test_a_wrong_answer_given_again_costs_the_repeat_penalty(penalty: float, text: str, reward: float) -> None:
-    def graded(data_source: str, solution_str: str, ground_truth: str, extra_info: Any = None) -> dict[str, Any]:
-        right = float(solution_str == ground_truth)
-        return {"score": right, "acc": right, "pred": solution_str}
-
-    m = manager(graded, fail2fix={"risk": {"repeat_penalty": penalty}})
-    contract = correction(False)["fail2fix"] | {"attempt_answer": "11"}
-    assert scored(m, text, {"fail2fix": contract})["reward_score"] == reward
-    assert scored(m, text, correction(False))["reward_score"] == max(reward, 0), "the attempt had no answer"
-
-
 @pytest.mark.parametrize("before", ["12", "11"])
 @pytest.mark.parametrize(
     ("template", "text", "answer"),
