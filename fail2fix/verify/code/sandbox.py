@@ -64,6 +64,7 @@ class Sandbox:
                 bufsize=0,
                 cwd="/",
                 env={},
+                start_new_session=True,
                 pass_fds=[fd for fd in (filter_fd, info_out) if fd >= 0],
                 **switch,  # type: ignore[call-overload]
             )
@@ -85,7 +86,7 @@ class Sandbox:
         """
         deadline = time.monotonic() + START_S
         if "ready" not in next(self._lines(b"", deadline, lambda: deadline, READ_BYTES)):
-            self._process.kill()
+            self._kill_start()
             assert self._process.stderr is not None
             said = self._process.stderr.read(4000) if readable(self._process.stderr.fileno(), END_S) else b""
             complaint = said.decode("utf-8", "replace").strip().splitlines()
@@ -167,13 +168,17 @@ class Sandbox:
             if self._first is not None:
                 signal.pidfd_send_signal(self._first, signal.SIGKILL)
             else:
-                self._process.kill()
+                self._kill_start()
+
+    def _kill_start(self) -> None:
+        """End bwrap and what it has started: killed alone, it leaves a process that waits for it forever."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Kill, reap, and release everything.
 
-        A starting sandbox continues until its process 1 can be killed. If bwrap were killed between the two, process 1
-        would wait for it forever.
+        A starting sandbox continues until its process 1 can be killed, or for `END_S` seconds.
         """
         if self._first is None:
             with contextlib.suppress(InfrastructureError):
@@ -181,7 +186,8 @@ class Sandbox:
         self.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=END_S)
-        self._process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            self._kill_start()
         self._process.wait()
         with self._lock:
             if self._first is not None:

@@ -384,11 +384,16 @@ def test_no_dead_process_is_left_to_init(backend: LocalBackend, monkeypatch: pyt
     assert not any(psutil.pid_exists(pid) for pid in first)
 
 
-def test_sandboxes_closed_while_they_start_leave_nothing(backend: LocalBackend) -> None:
+@pytest.mark.parametrize("killed", [False, True])
+def test_sandboxes_ended_while_they_start_leave_nothing(backend: LocalBackend, killed: bool) -> None:
     before = _left_once_settled(backend)
     orphans = _orphans()
-    for _ in range(20):
-        backend._start().close()
+    for place in range(20):
+        starting = backend._start()
+        if killed:
+            time.sleep(place / 5000)
+            starting.kill()
+        starting.close()
     assert _left_once_settled(backend) == before
     # Other tests beside this one kill owners of sandboxes, whose orphans end a moment later.
     deadline = time.monotonic() + 20
