@@ -49,7 +49,7 @@ _LINE = re.compile(
     r"####[ \t]*|</?(?:final_)?answer>[ \t]*|\b(?:final[ \t]+)?answer\**[ \t]*(?:\**:\**|is\b:?)[ \t*]*", re.IGNORECASE
 )
 _LINE_MARKS = ("answer", "####")
-_REMARK = re.compile(r"[a-z][^.!?\n\d$\\]*(?=[.!?] )")
+_REMARK = re.compile(r"[a-z][^.!?\n\d$\\]*(?=[.!?] [A-Z])")
 """A sentence behind `answer is` that holds no value (`this answer is in lowest terms.`): the next is not about it."""
 
 _SAYS = re.compile(r"[0-9]|(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z]{3})")

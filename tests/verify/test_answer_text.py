@@ -79,6 +79,7 @@ def test_what_another_channel_says_is_part_of_the_answer() -> None:
     assert find_answer("\\boxed{7}\nAnswer: seven of the cows were sold").others == ()
     assert find_answer("\\boxed{7}. The answer is in years. That is 8.", "boxed").others == ()
     assert find_answer("\\boxed{7}. The answer is 8. That is in years.", "boxed").others == ("8",)
+    assert find_answer("The answer is approx. 7", "answer_line").text == "approx. 7"
 
 
 def test_working_that_ends_in_the_box_is_no_other_answer() -> None:
