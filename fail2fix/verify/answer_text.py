@@ -50,7 +50,7 @@ _LINE = re.compile(
 )
 _LINE_MARKS = ("answer", "####")
 _REMARK = re.compile(r"[a-z][^.!?\n\d$\\]*(?=[.!?] [A-Z])")
-"""A sentence behind `answer is` that holds no value (`this answer is in lowest terms.`): the next is not about it."""
+"""A sentence after `answer is` without a value (`this answer is in lowest terms.`): the answer ends with it."""
 
 _SAYS = re.compile(r"[0-9]|(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z]{3})")
 _DOUBT = r"(?:or|alternatively|maybe|perhaps|possibly)"

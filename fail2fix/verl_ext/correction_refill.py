@@ -26,7 +26,7 @@ METRIC = "reward"  # shaped: a group in which all rollouts are wrong may still d
 def refilled_corrections(
     trainer: Fail2FixTrainer, replays: Replays, first: Stream, step: Step
 ) -> tuple[Replays, Stream]:
-    """As many correction groups as in ``first``, those that teach before others, and their replays."""
+    """As many correction groups as in ``first``, and their replays; groups that teach are kept before others."""
     baseline = trainer.settings.advantage.baseline
     idle = int((~teaches(first, replays.replays, baseline)).sum())
     further = further_replays(trainer, replays, idle, step)

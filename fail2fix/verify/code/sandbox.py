@@ -172,8 +172,9 @@ class Sandbox:
 
     def _kill_start(self) -> None:
         """End bwrap and what it has started: killed alone, it leaves a process that waits for it forever."""
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Kill, reap, and release everything.
@@ -186,8 +187,7 @@ class Sandbox:
         self.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=END_S)
-        with contextlib.suppress(ProcessLookupError):
-            self._kill_start()
+        self._kill_start()
         self._process.wait()
         with self._lock:
             if self._first is not None:
