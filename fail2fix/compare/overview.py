@@ -1,0 +1,112 @@
+"""One picture of several comparisons: how far their configs end from the reference. Computes nothing.
+
+    python -m fail2fix.compare.overview DIR... --configs NAME... --out FILE.png
+
+A line for each DIR/comparison.json and config, right of zero is better. Thick: the 95 % interval over problems, for
+these very seeds; thin: over problems and seeds. Exit status: 0 done; 2 bad input.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from fail2fix.console.command_line import OneLineParser, run_command
+from fail2fix.console.printable import one_line
+from fail2fix.method.errors import InputError
+from fail2fix.report.picture import make_panels, save_picture, style
+
+MEASURES = {
+    "accuracy": "first answer",
+    "revised": "after one revision",
+    "fix_rate": "wrong attempts fixed",
+    "break_rate": "right attempts kept",
+}
+FEWER_IS_BETTER = frozenset({"break_rate"})  # its difference, turned round, is that of right attempts kept
+FARTHEST = 0.25
+INCHES_PER_LINE, PANEL_WIDTH, MARGIN = 0.3, 2.3, 1.2
+
+Line = tuple[str, str, str, Mapping[str, Any]]
+"""(comparison, its reference, config, {measure: its estimate in the JSON file, or None})."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line."""
+    given = parse(argv)
+    try:
+        lines = [line for folder in given.folders for line in differences(folder, given.configs)]
+        draw_overview(lines, given.configs, given.out)
+    except InputError as error:
+        print(f"overview: error: {one_line(str(error))}", file=sys.stderr)
+        return 2
+    print(given.out)
+    return 0
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments; ends the process with one line and status 2 if they are wrong."""
+    parser = OneLineParser(prog="python -m fail2fix.compare.overview", description=__doc__.splitlines()[0])
+    parser.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="of fail2fix.compare")
+    parser.add_argument("--configs", nargs="+", required=True, metavar="NAME", help="which to show, in this order")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.png")
+    return parser.parse_args(argv)
+
+
+def differences(folder: Path, configs: Sequence[str]) -> list[Line]:
+    """What ``folder``'s comparison says of those ``configs`` that it has, against its own reference.
+
+    Raises ``InputError``: no comparison.json there, or another file's contents; or none of the configs.
+    """
+    path = folder / "comparison.json"
+    try:
+        comparison = json.loads(path.read_text())
+        every = {(each["config"], each["reference"]): each["last"] for each in comparison["differences"]}
+        reference, seeds = comparison["reference"], len(comparison["configs"][0]["seeds"])
+    except (OSError, ValueError, TypeError, LookupError) as error:
+        raise InputError(f"{path}: not the file of a comparison ({error}): make it with fail2fix.compare") from None
+    title = f"{folder.resolve().name}, {seeds} seed{'s' if seeds > 1 else ''}"
+    if not (found := [name for name in configs if (name, reference) in every]):
+        raise InputError(f"{path}: compares none of {', '.join(configs)} with {reference}")
+    return [(title, reference, name, every[name, reference]) for name in found]
+
+
+def draw_overview(lines: Sequence[Line], configs: Sequence[str], path: Path) -> None:
+    """Write the picture to ``path`` (PNG); its folder must exist. Raises ``InputError``: several references."""
+    references = sorted({reference for _, reference, _, _ in lines})
+    if len(references) > 1:
+        raise InputError(f"references differ: {', '.join(references)}: give one picture to each")
+    size = PANEL_WIDTH, INCHES_PER_LINE * len(lines)
+    figure, panels = make_panels(1, len(MEASURES), size, MARGIN)
+    for panel, (measure, title) in zip(panels[0], MEASURES.items(), strict=True):
+        for place, (_, _, config, last) in enumerate(lines):
+            if estimate := last.get(measure):
+                _draw_difference(panel, -place, estimate, configs.index(config), measure in FEWER_IS_BETTER)
+        panel.axvline(0, color="black", linewidth=0.8)
+        panel.set_title(title, fontsize="medium")
+        panel.set_xlim(-FARTHEST, FARTHEST)
+        panel.set_ylim(0.5 - len(lines), 0.5)
+        panel.set_yticks([])
+        panel.xaxis.set_major_formatter(PercentFormatter(1, symbol=""))
+        panel.spines[["top", "right", "left"]].set_visible(False)
+        panel.grid(axis="x", color="#DDDDDD", linewidth=0.6)
+    names = [f"{comparison}: {config}" for comparison, _, config, _ in lines]
+    panels[0, 0].set_yticks([-place for place in range(len(lines))], names)
+    save_picture(figure, f"Points above {references[0]}, with 95 % intervals; right is better", path)
+
+
+def _draw_difference(panel: Axes, place: float, estimate: Mapping[str, Any], index: int, turned: bool) -> None:
+    color, marker = style(index)
+    sign = -1 if turned else 1
+    for name, width in (("over_problems_and_seeds", 1.0), ("over_problems", 3.5)):
+        if (found := estimate[name])["low"] is not None:
+            panel.plot([sign * found["low"], sign * found["high"]], [place] * 2, color=color, linewidth=width)
+    panel.plot([sign * estimate["over_problems_and_seeds"]["value"]], [place], color=color, marker=marker)
+
+
+if __name__ == "__main__":
+    run_command(main)

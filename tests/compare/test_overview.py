@@ -1,0 +1,90 @@
+"""One picture of several comparisons: what it reads, how it is drawn, and what it refuses."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matplotlib.axes import Axes
+
+from fail2fix.compare import overview
+from fail2fix.compare.overview import differences, main
+
+SHIPPED = Path(__file__).resolve().parents[2] / "data" / "results" / "organism_latin"
+
+
+@pytest.fixture(scope="module")
+def shipped() -> dict[str, Any]:
+    return json.loads((SHIPPED / "comparison.json").read_text())
+
+
+def comparison(folder: Path, contents: object) -> Path:
+    folder.mkdir()
+    (folder / "comparison.json").write_text(json.dumps(contents))
+    return folder
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    assert main([str(word) for word in arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_each_line_is_a_difference_to_the_comparisons_own_reference(shipped: dict[str, Any]) -> None:
+    lines = differences(SHIPPED, ["another", "cipo"])
+    (expected,) = (
+        each["last"] for each in shipped["differences"] if (each["config"], each["reference"]) == ("cipo", "grpo_bs256")
+    )
+    assert lines == [(f"organism_latin, {len(shipped['configs'][0]['seeds'])} seeds", "grpo_bs256", "cipo", expected)]
+
+
+def test_right_is_better_in_every_panel_and_what_was_not_measured_is_blank(
+    shipped: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A config made better by a point in every measure is drawn at one point to the right in each of the panels."""
+    better = copy.deepcopy(shipped)
+    interval = {"value": 0.01, "low": 0.0, "high": 0.02}
+    for each in better["differences"]:
+        for measure, estimate in each["last"].items():
+            sign = -1 if measure == "break_rate" else 1
+            bounds = sorted((sign * interval["low"], sign * interval["high"]))
+            estimate["over_problems"] = estimate["over_problems_and_seeds"] = {
+                "value": sign * interval["value"],
+                "low": bounds[0],
+                "high": bounds[1],
+            }
+        del each["last"]["revised"]
+    drawn: list[tuple[Axes, list[float]]] = []
+    plot = Axes.plot
+
+    def noted(panel: Axes, x: list[float], *rest: object, **options: object) -> object:
+        drawn.append((panel, sorted(x)))
+        return plot(panel, x, *rest, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Axes, "plot", noted)
+    folder = comparison(tmp_path / "better", better)
+    assert main([str(folder), "--configs", "cipo", "--out", str(tmp_path / "picture.png")]) == 0
+    assert len({id(panel) for panel, _ in drawn}) == len(overview.MEASURES) - 1
+    assert {tuple(x) for _, x in drawn} == {(0.01,), (0.0, 0.02)}
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("contents", [None, [], {}, {"differences": [{}], "reference": "grpo", "configs": []}])
+def test_other_files_are_refused_by_name(contents: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = comparison(tmp_path / "other", contents) if contents is not None else tmp_path / "nothing"
+    line = refused(capsys, folder, "--configs", "cipo", "--out", tmp_path / "picture.png")
+    assert str(folder / "comparison.json") in line
+    assert "make it with fail2fix.compare" in line
+
+
+def test_a_comparison_of_other_configs_and_two_references_are_refused(
+    shipped: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = "--out", tmp_path / "picture.png"
+    assert "none of dapo with grpo_bs256" in refused(capsys, SHIPPED, "--configs", "dapo", *out)
+    turned = comparison(tmp_path / "turned", shipped | {"reference": "cipo"})
+    line = refused(capsys, SHIPPED, turned, "--configs", "cipo", "fail2fix", *out)
+    assert "references differ: cipo, grpo_bs256" in line
