@@ -51,7 +51,6 @@ class CorrectionConfig:
     rollouts: int = 8  # G', at least 2 (paper)
     weight: float = 1.0  # lambda (F2F)
     alternate: bool = False  # update on solving, then correct and update on that (ThinkTwice, arXiv 2604.01591)
-    refill: bool = False  # groups that teach nothing give way to corrections of further attempts, once a step (ours)
     form: PromptForm = PromptForm.block
     thinking: Thinking = Thinking.strip
     # [opening, closing] marks beside the known ones (`fail2fix.method.thinking.KNOWN_MARKS`)

@@ -134,9 +134,8 @@ ALWAYS = (
 TWO_STREAMS = (
     Refusal(
         "fail2fix.correction.alternate",
-        "corrections are of this step's attempts and follow the update on solving; use replay.source=online and "
-        "correction.refill=false",
-        lambda on, c: on and (c.fail2fix.replay.source != "online" or c.fail2fix.correction.refill),
+        "corrections are of this step's attempts and follow the update on solving; use replay.source=online",
+        lambda on, c: on and c.fail2fix.replay.source != "online",
     ),
     _only(ADVANTAGE, "corrections are compared within their groups", "grpo", "rloo", "rloo_vectorized"),
     Refusal(

@@ -97,8 +97,6 @@ def replayed(steps: Sequence[RecordedStep], words: Sequence[str]) -> list[Replay
     Raises:
         InputError: an override that is malformed, is refused, or changes what a replay cannot change.
     """
-    if any(step.settings.correction.refill for step in steps):
-        raise InputError("fail2fix.correction.refill=true: the run does not record its refill; replay one without it")
     found: list[ReplayedStep] = []
     checked: list[tuple[Fail2FixConfig, Fail2FixConfig]] = []  # recorded settings, and the same with the overrides
     for step in steps:

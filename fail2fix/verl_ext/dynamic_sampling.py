@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from fail2fix.method.advantage import ZERO_VARIANCE
-from fail2fix.method.rollouts import Bools, Ints
+from fail2fix.method.rollouts import Bools
 from fail2fix.verl_ext.generation import Generation, drawn_prompts
 from fail2fix.verl_ext.loop import TrainingLoop
 from fail2fix.verl_ext.step import Step
@@ -27,16 +27,6 @@ def with_signal(stream: Stream, metric: str) -> Bools:
     read = stream.rollouts
     values = read.reward if metric in REWARD_METRICS else read.correct.astype(float)
     return np.asarray(read.by_group(values).std(axis=1, ddof=1) >= ZERO_VARIANCE) & ~read.excluded
-
-
-def best_groups(sampled: Stream, wanted: int, signal: Bools) -> Ints:
-    """Places of ``wanted`` groups, in order: those with a signal (N / G,) first, then verified ones.
-
-    A group without a signal still measures p-hat and gives attempts; one whose verifier failed gives nothing.
-    """
-    excluded = sampled.rollouts.excluded
-    parts = (signal, ~signal & ~excluded, excluded)
-    return np.sort(np.concatenate([np.flatnonzero(part) for part in parts])[:wanted])
 
 
 def refilled(
@@ -58,6 +48,9 @@ def refilled(
     sampled = concatenated(sampled_rounds)
     read, signal = sampled.rollouts, with_signal(sampled, metric)
     verified = read.correct[read.included]
+    # A group without a signal still measures p-hat and gives attempts; one whose verifier failed gives nothing.
+    parts = (signal, ~signal & ~read.excluded, read.excluded)
+    chosen = np.sort(np.concatenate([np.flatnonzero(part) for part in parts])[:wanted])
     counts = {
         "sampling_rounds": float(len(sampled_rounds)),
         "sampled_groups": float(read.groups),
@@ -66,8 +59,7 @@ def refilled(
         "discarded_groups": float(read.groups - wanted),
         "unfilled_groups": float(max(0, wanted - int(signal.sum()))),
     }
-    kept = sampled.groups_at(best_groups(sampled, wanted, signal))
-    return kept, {f"fail2fix/base/{name}": value for name, value in counts.items()}
+    return sampled.groups_at(chosen), {f"fail2fix/base/{name}": value for name, value in counts.items()}
 
 
 def discarded(base: Stream, counts: Mapping[str, float]) -> dict[str, int]:

@@ -66,11 +66,11 @@ class Generation:
         requests = Requests(prompts, request).repeat(rollouts)
         return self.enter(BASE, self._ask(requests, first, purpose, step), step)
 
-    def ask_corrections(self, replays: Replays, step: Step, first: int = 0) -> Answers:
-        """G' verified corrections of each attempt, not yet entered; ``first``: as in `solve_problems`."""
+    def ask_corrections(self, replays: Replays, step: Step) -> Answers:
+        """G' verified corrections of each attempt, not yet entered."""
         requests = correction_requests(replays.replays).repeat(self._group_size[CORRECTION])
         with step.timer("gen_correction"):
-            return self._ask(requests, CORRECTION_REQUESTS + first, CORRECTION, step)
+            return self._ask(requests, CORRECTION_REQUESTS, CORRECTION, step)
 
     def ask_held_out(self, requests: Requests, group_size: int, step: int, do_sample: bool, first: int) -> Stream:
         """One verified response a row under validation's sampling; neither step nor ledger sees it."""

@@ -34,11 +34,6 @@ class Replay:
         return self.pool.row_of(self.attempt)
 
     @property
-    def place(self) -> tuple[int, int]:
-        """Group and sample of the attempt."""
-        return place_of(self.attempt)
-
-    @property
     def answer(self) -> str:
         """The attempt's extracted answer."""
         return self.pool.rollouts.answers[self.row]
@@ -104,11 +99,11 @@ def choose_replays(pool: Stream, builder: CorrectionPromptBuilder, choose: Choos
         if len(replays) == len(selection.attempts):
             selection.counts.update(counts, skipped=skipped)
             return Replays(replays, groups), selection
-        unfit = {place_of(a) for a in selection.attempts} - {replay.place for replay in replays}
+        unfit = {_place(a) for a in selection.attempts} - {_place(replay.attempt) for replay in replays}
         if unfit & refused:
             raise InputError("fail2fix.replay.rule chose an attempt with replayable=False, which has no prompt")
         refused |= unfit
-        groups = [without(group, unfit) for group in groups]
+        groups = [_without(group, unfit) for group in groups]
 
 
 def build_replays(
@@ -128,14 +123,12 @@ def build_replays(
     return replays, counts
 
 
-def place_of(attempt: Attempt) -> tuple[int, int]:
-    """Group and sample of an attempt."""
+def _place(attempt: Attempt) -> tuple[int, int]:
     return attempt.group, attempt.sample
 
 
-def without(group: PromptGroup, unfit: set[tuple[int, int]]) -> PromptGroup:
-    """The problem with these attempts marked as not replayable."""
-    attempts = tuple(replace(a, replayable=False) if place_of(a) in unfit else a for a in group.attempts)
+def _without(group: PromptGroup, unfit: set[tuple[int, int]]) -> PromptGroup:
+    attempts = tuple(replace(a, replayable=False) if _place(a) in unfit else a for a in group.attempts)
     return PromptGroup(group.key, attempts)
 
 

@@ -35,7 +35,6 @@ from fail2fix.run.faults import check_verified, verification_failure
 from fail2fix.run.settings import shares_prefixes
 from fail2fix.run.step_sizes import batch_split, mini_batches, rows_beside_corrections
 from fail2fix.verl_ext.alternating import alternating_step
-from fail2fix.verl_ext.correction_refill import refilled_corrections
 from fail2fix.verl_ext.decisions import recorded_step
 from fail2fix.verl_ext.dynamic_sampling import discarded, refilled, solve_others
 from fail2fix.verl_ext.generation import Generation
@@ -98,8 +97,6 @@ class Fail2FixTrainer(TrainingLoop):
                 replays = self.select_replays(self.source.attempts(None), step)
                 streams = self.rollouts_at_once(prompts, replays, step)
             self.note_corrections(replays, streams[1:], step)
-            if self.settings.correction.refill and len(streams) > 1:
-                replays, streams[1] = refilled_corrections(self, replays, streams[1], step)
         joint = self.join_streams(streams, step)
         self.check_accounting(joint, step)
         self.learn(joint, replays, step)  # 5 and 6
@@ -147,7 +144,7 @@ class Fail2FixTrainer(TrainingLoop):
         return [self.generation.enter(CORRECTION, self.generation.ask_corrections(replays, step), step)]
 
     def note_corrections(self, replays: Replays, corrections: Sequence[Stream], step: Step) -> None:
-        """What the corrections did to the chosen attempts, before a refill."""
+        """What the corrections did to the chosen attempts."""
         for stream in corrections:
             step.metrics |= correction_metrics(replays.correct, replays.pass_rates, replays.answers, stream.rollouts)
             step.retention = replays.retention(stream)

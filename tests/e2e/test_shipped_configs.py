@@ -15,11 +15,11 @@ from tests.e2e.support.replaying import check_replay
 pytestmark = pytest.mark.e2e
 
 B, G, K, G_CORRECTION = 4, 4, 4, 2
-BOTH_STREAMS = ("cipo", "fail2fix", "thinktwice")
+BOTH_STREAMS = ("cipo", "thinktwice")
 REST = (
     "cipo_rloo", "cipo_fixed_rho", "cipo_no_risk", "cipo_no_difficulty", "cipo_failures_only", "cipo_shaped_std",
-    "cipo_unscaled", "cipo_with_attempt", "cipo_pass_rate", "fail2fix",
-    "cipo_verdict", "dapo", "rloo", "grpo", "grpo_bs256", "cipo",
+    "cipo_unscaled", "cipo_with_attempt", "cipo_pass_rate", "cipo_verdict", "dapo", "rloo", "grpo",
+    "grpo_bs256", "cipo",
 )  # fmt: skip
 
 
@@ -47,8 +47,6 @@ def check_closed_form(run: Run, config: str, steps: int = 2) -> None:
             tokens[name] += row.get(f"fail2fix/{name}", 0.0)
     base = sum(rows[s].get("fail2fix/base/sampled_groups", problems) for s in range(1, steps + 1)) * G
     corrections = K * G_CORRECTION * (steps - (config == "cipo_lagged")) if config.startswith(BOTH_STREAMS) else 0
-    refill = sum(rows[step].get("fail2fix/refill/further_groups", 0) for step in range(1, steps + 1))
-    corrections += int(refill) * G_CORRECTION
     initial = 4 * B * G if config == "cipo_offline" else 0
     last = rows[steps]
     assert ledger(last, "base/rollouts") == ledger(last, "base/verifier_calls") == base
@@ -58,14 +56,13 @@ def check_closed_form(run: Run, config: str, steps: int = 2) -> None:
     assert ledger(last, "optimizer_steps") == steps * (2 if config == "thinktwice" else 1)
     assert ledger(last, "seconds") > 0
     for name, value in tokens.items():
-        refilled = "dapo" in config if name.startswith("base") else refill > 0
-        if not refilled:  # a refill's discarded groups are in no stream
+        if "dapo" not in config or not name.startswith("base"):  # discarded groups are in no stream
             assert ledger(last, name) == value
     for kind in ("prompt_tokens", "generated_tokens", "verifier_calls", "rollouts"):
         lines = sum(ledger(last, f"{stream}/{kind}") for stream in ("base", "correction", "initial"))
         assert ledger(last, f"total/{kind}") == lines
     assert ledger(last, "initial/prompt_tokens") >= initial
-    if config.startswith("cipo") and not refill:
+    if config.startswith("cipo"):
         check_replay(run, steps)
 
 
@@ -144,15 +141,11 @@ def check_own_answers(folder: Path, rows: dict[int, dict[str, Any]]) -> None:
         assert row["accuracy"] == pytest.approx(np.mean([line["attempt_correct"] for line in lines]))
 
 
-def test_dapo_under_the_method_refills_both_streams_and_punishes_overlong_responses(bench: Bench) -> None:
-    refills = "algorithm.filter_groups.max_num_gen_batches=2", "fail2fix.correction.refill=true"
-    run = trained(bench, "cipo_dapo", "cipo_dapo", *refills)
+def test_dapo_under_the_method_refills_the_base_stream_and_punishes_overlong_responses(bench: Bench) -> None:
+    run = trained(bench, "cipo_dapo", "cipo_dapo", "algorithm.filter_groups.max_num_gen_batches=2")
     check_closed_form(run, "cipo_dapo")
-    assert sum(row["fail2fix/refill/further_groups"] for row in run.metrics().values()) > 0
     for step in (1, 2):
         row, rows = run.metrics()[step], run.rollouts(step)
-        assert row["fail2fix/refill/unfilled_groups"] <= row["fail2fix/refill/idle_groups"] <= K
-        assert row["fail2fix/refill/further_groups"] <= row["fail2fix/refill/idle_groups"]
         assert len({r["uid"] for r in rows if r["stream"] == "correction"}) == K
         assert row["fail2fix/base/sampling_rounds"] in (1, 2)
         assert row["fail2fix/base/zero_variance_groups"] <= row["fail2fix/base/unfilled_groups"]

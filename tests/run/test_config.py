@@ -44,7 +44,6 @@ CHOICES = {
     "skip_old_log_probs": False,
     "share_prefixes": "auto",
     "correction.enabled": True,
-    "correction.refill": False,
     "correction.alternate": False,
     "correction.form": PromptForm.block,
     "correction.thinking": Thinking.strip,
