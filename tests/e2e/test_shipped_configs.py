@@ -15,11 +15,12 @@ from tests.e2e.support.replaying import check_replay
 pytestmark = pytest.mark.e2e
 
 B, G, K, G_CORRECTION = 4, 4, 4, 2
-BOTH_STREAMS = ("cipo", "thinktwice")
+BOTH_STREAMS = ("cipo", "fail2fix", "thinktwice")
+ALTERNATING = ("fail2fix", "thinktwice")
 REST = (
     "cipo_rloo", "cipo_fixed_rho", "cipo_no_risk", "cipo_no_difficulty", "cipo_failures_only", "cipo_shaped_std",
-    "cipo_unscaled", "cipo_with_attempt", "cipo_pass_rate", "cipo_verdict", "dapo", "rloo", "grpo",
-    "grpo_bs256", "cipo",
+    "cipo_unscaled", "cipo_with_attempt", "cipo_pass_rate", "cipo_verdict", "fail2fix", "dapo", "rloo",
+    "grpo", "grpo_bs256", "cipo",
 )  # fmt: skip
 
 
@@ -53,7 +54,7 @@ def check_closed_form(run: Run, config: str, steps: int = 2) -> None:
     assert ledger(last, "correction/rollouts") == ledger(last, "correction/verifier_calls") == corrections
     assert ledger(last, "initial/rollouts") == initial
     assert ledger(last, "total/rollouts") == base + corrections + initial
-    assert ledger(last, "optimizer_steps") == steps * (2 if config == "thinktwice" else 1)
+    assert ledger(last, "optimizer_steps") == steps * (2 if config in ALTERNATING else 1)
     assert ledger(last, "seconds") > 0
     for name, value in tokens.items():
         if "dapo" not in config or not name.startswith("base"):  # discarded groups are in no stream
