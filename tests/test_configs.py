@@ -97,7 +97,9 @@ def test_shipped_configs_compose_and_pass_their_checks(name: str) -> None:
     given = composed(name, cpu=name == "quickstart")
     assert given.actor_rollout_ref.actor.strategy == given.actor_rollout_ref.ref.strategy == "fsdp2"
     assert given.trainer.use_v1 is False
-    assert given.fail2fix.correction.enabled == (name.startswith("cipo") or name in ("fail2fix", "quickstart", "thinktwice"))
+    assert given.fail2fix.correction.enabled == (
+        name.startswith("cipo") or name in ("fail2fix", "quickstart", "thinktwice")
+    )
     assert given.trainer.experiment_name == name
 
 
