@@ -85,6 +85,6 @@ def test_a_comparison_of_other_configs_and_two_references_are_refused(
 ) -> None:
     out = "--out", tmp_path / "picture.png"
     assert "none of dapo with grpo_bs256" in refused(capsys, SHIPPED, "--configs", "dapo", *out)
-    turned = comparison(tmp_path / "turned", shipped | {"reference": "cipo"})
-    line = refused(capsys, SHIPPED, turned, "--configs", "cipo", "fail2fix", *out)
-    assert "references differ: cipo, grpo_bs256" in line
+    other = json.loads(json.dumps(shipped).replace("grpo_bs256", "rloo"))
+    line = refused(capsys, SHIPPED, comparison(tmp_path / "other", other), "--configs", "cipo", *out)
+    assert "references differ: grpo_bs256, rloo" in line
