@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from matplotlib.ticker import PercentFormatter
 
 from fail2fix.console.command_line import OneLineParser, run_command
 from fail2fix.console.printable import one_line
-from fail2fix.method.errors import InputError
+from fail2fix.method.errors import READ_ERRORS, InputError, reading
 from fail2fix.report.picture import make_panels, save_picture, style
+from fail2fix.report.statistics import Estimate, Interval
 
 MEASURES = {
     "accuracy": "first answer",
@@ -33,16 +35,28 @@ FARTHEST = 0.4
 EACH_SEED: dict[str, Any] = {"s": 9, "color": "white", "edgecolors": "black", "linewidths": 0.5, "zorder": 3}
 INCHES_PER_LINE, PANEL_WIDTH, MARGIN = 0.3, 2.3, 1.2
 
-Line = tuple[str, str, str, Mapping[str, Any]]
-"""(comparison, its reference, config, {measure: its estimate in the JSON file, or None})."""
+
+@dataclass(frozen=True)
+class Line:
+    """A config's differences to the reference of a comparison; ``measures``: those that were measured."""
+
+    comparison: str
+    reference: str
+    config: str
+    measures: dict[str, Estimate]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line."""
     given = parse(argv)
+    configs, folders = list(dict.fromkeys(given.configs)), list(dict.fromkeys(given.folders))
     try:
-        lines = [line for folder in given.folders for line in differences(folder, given.configs)]
-        draw_overview(lines, given.configs, given.out)
+        if given.out.suffix != ".png":
+            raise InputError(f"--out {given.out}: want a name that ends with .png")
+        lines = [line for folder in folders for line in differences(folder, configs)]
+        if missing := set(configs) - {line.config for line in lines}:
+            raise InputError(f"--configs {' '.join(sorted(missing))}: in none of the comparisons")
+        draw_overview(lines, configs, given.out)
     except InputError as error:
         print(f"overview: error: {one_line(str(error))}", file=sys.stderr)
         return 2
@@ -65,29 +79,41 @@ def differences(folder: Path, configs: Sequence[str]) -> list[Line]:
     Raises ``InputError``: no comparison.json there, or another file's contents; or none of the configs.
     """
     path = folder / "comparison.json"
-    try:
+    hint = "make it with fail2fix.compare"
+    with reading(f"{path}: not the file of a comparison", *READ_ERRORS, RecursionError, hint=hint):
         comparison = json.loads(path.read_text())
-        every = {(each["config"], each["reference"]): each["last"] for each in comparison["differences"]}
-        reference, seeds = comparison["reference"], len(comparison["configs"][0]["seeds"])
-    except (OSError, ValueError, TypeError, LookupError) as error:
-        raise InputError(f"{path}: not the file of a comparison ({error}): make it with fail2fix.compare") from None
-    title = f"{folder.resolve().name}, {seeds} seed{'s' if seeds > 1 else ''}"
-    if not (found := [name for name in configs if (name, reference) in every]):
+        reference, seeds = str(comparison["reference"]), len(comparison["configs"][0]["seeds"])
+        every = {each["config"]: each["last"] for each in comparison["differences"] if each["reference"] == reference}
+        title = f"{folder.resolve().name}, {seeds} seed{'s' if seeds > 1 else ''}"
+        found = [Line(title, reference, name, _estimates(every[name])) for name in configs if name in every]
+    if not found:
         raise InputError(f"{path}: compares none of {', '.join(configs)} with {reference}")
-    return [(title, reference, name, every[name, reference]) for name in found]
+    return found
+
+
+def _estimates(measures: Mapping[str, Any]) -> dict[str, Estimate]:
+    def interval(part: Mapping[str, Any]) -> Interval:
+        unknown = part["low"] is None and part["high"] is None
+        return Interval(float(part["value"]), *((None, None) if unknown else (float(part["low"]), float(part["high"]))))
+
+    def estimate(part: Mapping[str, Any]) -> Estimate:
+        over = [interval(part[kind]) for kind in ("over_problems_and_seeds", "over_problems", "over_seeds")]
+        return Estimate(over[0], over[1], over[2], tuple(map(interval, part["seeds"])))
+
+    return {name: estimate(part) for name in MEASURES if (part := measures.get(name)) is not None}
 
 
 def draw_overview(lines: Sequence[Line], configs: Sequence[str], path: Path) -> None:
-    """Write the picture to ``path`` (PNG); its folder must exist. Raises ``InputError``: several references."""
-    references = sorted({reference for _, reference, _, _ in lines})
+    """Write the picture to ``path`` (PNG). Raises ``InputError``: several references, or it cannot be written."""
+    references = sorted({line.reference for line in lines})
     if len(references) > 1:
         raise InputError(f"references differ: {', '.join(references)}: give one picture to each")
     size = PANEL_WIDTH, INCHES_PER_LINE * len(lines)
     figure, panels = make_panels(1, len(MEASURES), size, MARGIN)
     for panel, (measure, title) in zip(panels[0], MEASURES.items(), strict=True):
-        for place, (_, _, config, last) in enumerate(lines):
-            if estimate := last.get(measure):
-                _draw_difference(panel, -place, estimate, configs.index(config), measure in FEWER_IS_BETTER)
+        for place, line in enumerate(lines):
+            if estimate := line.measures.get(measure):
+                _draw_difference(panel, -place, estimate, configs.index(line.config), measure in FEWER_IS_BETTER)
         panel.axvline(0, color="black", linewidth=0.8)
         panel.set_title(title, fontsize="medium")
         panel.set_xlim(-FARTHEST, FARTHEST)
@@ -96,19 +122,20 @@ def draw_overview(lines: Sequence[Line], configs: Sequence[str], path: Path) -> 
         panel.xaxis.set_major_formatter(PercentFormatter(1, symbol=""))
         panel.spines[["top", "right", "left"]].set_visible(False)
         panel.grid(axis="x", color="#DDDDDD", linewidth=0.6)
-    names = [f"{comparison}: {config}" for comparison, _, config, _ in lines]
-    panels[0, 0].set_yticks([-place for place in range(len(lines))], names)
-    save_picture(figure, f"Points above {references[0]}, with 95 % intervals; right is better", path)
+    names = [f"{line.comparison}: {line.config}" for line in lines]
+    panels[0, 0].set_yticks([-place for place in range(len(lines))], names, parse_math=False)
+    with reading(f"--out {path}: cannot be written"):
+        save_picture(figure, f"Points above {references[0]}, with 95 % intervals; right is better", path)
 
 
-def _draw_difference(panel: Axes, place: float, estimate: Mapping[str, Any], index: int, turned: bool) -> None:
+def _draw_difference(panel: Axes, place: float, estimate: Estimate, index: int, turned: bool) -> None:
     color, marker = style(index)
     sign = -1 if turned else 1
-    for name, width in (("over_problems_and_seeds", 1.0), ("over_problems", 3.5)):
-        if (found := estimate[name])["low"] is not None:
-            panel.plot([sign * found["low"], sign * found["high"]], [place] * 2, color=color, linewidth=width)
-    panel.plot([sign * estimate["over_problems_and_seeds"]["value"]], [place], color=color, marker=marker)
-    panel.scatter([sign * seed["value"] for seed in estimate["seeds"]], [place] * len(estimate["seeds"]), **EACH_SEED)
+    for found, width in ((estimate.over_problems_and_seeds, 1.0), (estimate.over_problems, 3.5)):
+        if found.low is not None and found.high is not None:
+            panel.plot([sign * found.low, sign * found.high], [place] * 2, color=color, linewidth=width)
+    panel.plot([sign * estimate.over_problems_and_seeds.value], [place], color=color, marker=marker)
+    panel.scatter([sign * seed.value for seed in estimate.seeds], [place] * len(estimate.seeds), **EACH_SEED)
 
 
 if __name__ == "__main__":

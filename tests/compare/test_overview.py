@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,15 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 
 
 def test_each_line_is_a_difference_to_the_comparisons_own_reference(shipped: dict[str, Any]) -> None:
-    lines = differences(SHIPPED, ["another", "cipo"])
+    (line,) = differences(SHIPPED, ["another", "cipo"])
     (expected,) = (
         each["last"] for each in shipped["differences"] if (each["config"], each["reference"]) == ("cipo", "grpo_bs256")
     )
-    assert lines == [(f"organism_latin, {len(shipped['configs'][0]['seeds'])} seeds", "grpo_bs256", "cipo", expected)]
+    seeds = len(shipped["configs"][0]["seeds"])
+    assert (line.comparison, line.reference, line.config) == (f"organism_latin, {seeds} seeds", "grpo_bs256", "cipo")
+    assert {name: asdict(estimate) for name, estimate in line.measures.items()} == {
+        name: expected[name] | {"seeds": tuple(expected[name]["seeds"])} for name in overview.MEASURES
+    }
 
 
 def test_right_is_better_in_every_panel_and_what_was_not_measured_is_blank(
@@ -72,6 +77,58 @@ def test_right_is_better_in_every_panel_and_what_was_not_measured_is_blank(
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
 
 
+def damaged(*keys: object, value: object) -> Any:
+    """The shipped comparison with another value in the place that ``keys`` name."""
+
+    def damage(shipped: dict[str, Any]) -> dict[str, Any]:
+        place: Any = (found := copy.deepcopy(shipped))
+        for key in keys[:-1]:
+            place = place[key]
+        place[keys[-1]] = value
+        return found
+
+    return damage
+
+
+LAST = ("differences", 0, "last")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damaged(*LAST, value=None),
+        damaged(*LAST, "revised", value="text"),
+        damaged(*LAST, "revised", "over_problems", value=None),
+        damaged(*LAST, "revised", "over_problems", "high", value=None),
+        damaged(*LAST, "revised", "over_problems", "value", value="many"),
+        damaged(*LAST, "revised", "seeds", 0, value={}),
+        damaged("reference", value=[]),
+        damaged("configs", value=[]),
+    ],
+)
+def test_damaged_comparisons_are_refused_by_name(
+    damage: Any, shipped: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = comparison(tmp_path / "damaged", damage(shipped))
+    line = refused(capsys, folder, "--configs", "cipo", "--out", tmp_path / "picture.png")
+    assert str(folder / "comparison.json") in line
+
+
+@pytest.mark.parametrize("name", ["missing/picture.png", "picture.jpg", "picture", "x" * 300 + ".png", "a\0.png", "."])
+def test_places_that_cannot_take_the_picture_are_refused(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "--out" in refused(capsys, SHIPPED, "--configs", "cipo", "--out", tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_are_drawn_as_they_are_and_once(tmp_path: Path, shipped: dict[str, Any]) -> None:
+    named = json.loads(json.dumps(shipped).replace('"cipo"', '"a$_{$"'))
+    folder = comparison(tmp_path / "b$\\frac{$", named)
+    given = [str(folder), str(folder), "--configs", "a$_{$", "a$_{$", "--out", str(tmp_path / "picture.png")]
+    assert main(given) == 0
+
+
 @pytest.mark.parametrize("contents", [None, [], {}, {"differences": [{}], "reference": "grpo", "configs": []}])
 def test_other_files_are_refused_by_name(contents: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = comparison(tmp_path / "other", contents) if contents is not None else tmp_path / "nothing"
@@ -85,6 +142,7 @@ def test_a_comparison_of_other_configs_and_two_references_are_refused(
 ) -> None:
     out = "--out", tmp_path / "picture.png"
     assert "none of dapo with grpo_bs256" in refused(capsys, SHIPPED, "--configs", "dapo", *out)
+    assert "--configs dapo: in none" in refused(capsys, SHIPPED, "--configs", "cipo", "dapo", *out)
     other = json.loads(json.dumps(shipped).replace("grpo_bs256", "rloo"))
     line = refused(capsys, SHIPPED, comparison(tmp_path / "other", other), "--configs", "cipo", *out)
     assert "references differ: grpo_bs256, rloo" in line
