@@ -38,7 +38,7 @@ INCHES_PER_LINE, PANEL_WIDTH, MARGIN = 0.3, 2.3, 1.2
 
 @dataclass(frozen=True)
 class Line:
-    """A config's differences to the reference of a comparison; ``measures``: those that were measured."""
+    """A config of a comparison. ``measures``: its difference to the reference in each; no entry where not measured."""
 
     comparison: str
     reference: str

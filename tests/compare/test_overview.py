@@ -47,7 +47,7 @@ def test_each_line_is_a_difference_to_the_comparisons_own_reference(shipped: dic
 
 
 def test_right_is_better_in_every_panel_and_what_was_not_measured_is_blank(
-    shipped: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shipped: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A config made better by a point in every measure is drawn at one point to the right in each of the panels."""
     better = copy.deepcopy(shipped)
