@@ -39,11 +39,14 @@ while (($#)); do
 done
 
 CONFIGS=(grpo grpo_bs256 cipo cipo_offline)
-SIX=(--benchmarks aime24 aime25 amc23 math500 minerva olympiadbench --data "${SETS:-data}")
+SETS=${SETS:-data}
+SIX=(aime24 aime25 amc23 math500 minerva olympiadbench)
 HELD_OUT=(--file "${DATA:-data/$SETUP}/test.parquet")
 SMALL=("${HELD_OUT[@]}" --max-tokens 64 --max-model-len 256)
 case $SETUP in
-  deepscaler) START=Qwen/Qwen3-4B ASKED=("${SIX[@]}" --chat-template-kwargs '{"enable_thinking": false}') ;;
+  deepscaler)
+    START=Qwen/Qwen3-4B
+    ASKED=(--benchmarks "${SIX[@]}" --data "$SETS" --chat-template-kwargs '{"enable_thinking": false}') ;;
   gsm8k) START=Qwen/Qwen2.5-0.5B-Instruct ASKED=("${HELD_OUT[@]}" --max-tokens 1024) ;;
   organism_latin | organism_chain) START=.models/organism-${SETUP#organism_} ASKED=("${SMALL[@]}") ;;
   two_digit | chain | sorting) START=.models/smollm2-135m-$SETUP ASKED=("${SMALL[@]}") ;;
@@ -55,9 +58,8 @@ PYTHON=${PYTHON:-python}
 if [[ -z ${DEVICE:-} ]]; then DEVICE=cpu; if command -v nvidia-smi > /dev/null; then DEVICE=gpu; fi; fi
 export DEVICE # of compare.sh too
 
-# Trainings of one seed. They differ in rollouts, as in the paper: grpo spends half.
-scripts/compare.sh "${CONFIGS[@]}" --seeds 1 --unequal --out "$OUT" setup="$SETUP" "${DRY_RUN[@]}" "${OVERRIDES[@]}"
 if [[ $DEVICE == cpu ]]; then
+  scripts/setup_env.sh
   export PATH=$PWD/.venv/bin:$PATH VERL_PLATFORM=cpu
   PYTHON=python
 fi
@@ -66,6 +68,15 @@ stage() { # MODULE arguments
   { printf '+ %s -m' "$PYTHON"; printf ' %q' "$@"; echo; } >&2
   [[ ${DRY_RUN[*]} ]] || "$PYTHON" -m "$@"
 }
+
+MISSING=() # evaluations would prepare these too, but a set that cannot be had is to be known before days of training
+[[ $SETUP != deepscaler ]] || for name in "${SIX[@]}"; do
+  [[ -f $SETS/$name/test.parquet ]] || MISSING+=("$name")
+done
+[[ ! ${MISSING[*]} ]] || stage fail2fix.prepare "${MISSING[@]}" --out "$SETS"
+
+# Trainings of one seed. They differ in rollouts, as in the paper: grpo spends half.
+scripts/compare.sh "${CONFIGS[@]}" --seeds 1 --unequal --out "$OUT" setup="$SETUP" "${DRY_RUN[@]}" "${OVERRIDES[@]}"
 
 NAMED=()
 for name in start "${CONFIGS[@]}"; do

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+SETS = ("aime24", "aime25", "amc23", "math500", "minerva", "olympiadbench")
 TRAINED = ("grpo", "grpo_bs256", "cipo", "cipo_offline")
 # Says what it was asked in $TOLD, and leaves what the stage leaves. The call number $FAILS fails and leaves nothing.
 STUB = """#!/usr/bin/env bash
@@ -32,6 +33,7 @@ def table(tmp_path: Path, *arguments: str, fails: int = 0, model: str = "/m") ->
     (tmp_path / "python").chmod(0o755)
     places = {"PYTHON": str(tmp_path / "python"), "MODEL": model, "DATA": "/d", "DEVICE": "gpu"}
     places |= {"TOLD": str(tmp_path / "told"), "FAILS": str(fails), "MADE": str(tmp_path / "out")}
+    places["SETS"] = str(tmp_path / "sets")
     places["HF_HUB_OFFLINE"] = "1"  # should the script ever choose another Python
     command = [str(ROOT / "scripts" / "paper_table.sh"), "--out", str(tmp_path / "out"), *arguments]
     return subprocess.run(command, env=os.environ | places, capture_output=True, text=True, timeout=60)
@@ -76,15 +78,23 @@ def test_the_papers_protocol_does_not_depend_on_where_the_model_is(tmp_path: Pat
     asked = [line for line in told(tmp_path) if line[1] == "fail2fix.evaluate" and line[2] == "--model"]
     assert len(asked) == 5
     for line in asked:
-        assert {"aime24", "aime25", "amc23", "math500", "minerva", "olympiadbench"} <= set(line)
+        assert set(SETS) <= set(line)
         assert not {"--max-model-len", "--max-tokens", "--samples", "--temperature"} & set(line)
 
 
+def test_sets_that_are_not_there_are_prepared_before_anything_is_trained(tmp_path: Path) -> None:
+    for name in SETS[:2]:
+        (tmp_path / "sets" / name).mkdir(parents=True)
+        (tmp_path / "sets" / name / "test.parquet").touch()
+    assert table(tmp_path, fails=1).returncode == 1
+    assert [line[1:] for line in told(tmp_path)] == [["fail2fix.prepare", *SETS[2:], "--out", f"{tmp_path}/sets"]]
+
+
 def test_a_deleted_checkpoint_is_said_in_one_line(tmp_path: Path) -> None:
-    assert table(tmp_path, fails=3).returncode == 1
+    assert table(tmp_path, "--setup", "gsm8k", fails=3).returncode == 1
     checkpoints = tmp_path / "out" / "training" / "grpo" / "grpo-seed0" / "checkpoints"
     (checkpoints / "latest_checkpointed_iteration.txt").unlink()
-    done = table(tmp_path)
+    done = table(tmp_path, "--setup", "gsm8k")
     assert done.returncode == 2
     refusals = [line for line in done.stderr.splitlines() if not line.startswith("+ ")]
     assert refusals == [f"paper_table: {checkpoints}: no checkpoint to export: put it back, or use another --out"]
