@@ -36,7 +36,7 @@ Z_975 = 1.959964
 
 @dataclass(frozen=True)
 class Measure:
-    """A ratio of sums over problems, for each seed: ``num_SP`` and ``den_SP``, both (seeds, problems)."""
+    """A ratio of sums over problems, 0 to 1, for each seed: ``num_SP`` and ``den_SP``, both (seeds, problems)."""
 
     num_SP: np.ndarray
     den_SP: np.ndarray
@@ -58,6 +58,7 @@ class Estimate:
     ``over_problems``: percentile bootstrap over problems, for these seeds. ``over_seeds``: Student's t over the seeds'
     values, for these problems. ``over_problems_and_seeds``: the distances to both bounds added in quadrature (with one
     seed, over problems alone). ``seeds``: percentile bootstrap over problems within each seed, in the measure's order.
+    Bounds end at 0 and 1, those of a difference at -1 and 1.
     """
 
     over_problems_and_seeds: Interval
@@ -163,12 +164,13 @@ def _draws(problems: int) -> np.ndarray:
 
 def estimate(measure: Measure) -> Estimate | None:
     """Mean over seeds of a measure with its intervals; None if some seed has no problem that counts."""
-    return _estimate(_values(measure), _resampled(measure))
+    return _estimate(_values(measure), _resampled(measure), least=0.0)
 
 
 def difference(measure: Measure, reference: Measure) -> Estimate | None:
     """``measure - reference``, paired by seed and problem: both are resampled by the same draws. None as above."""
-    return _estimate(_values(measure) - _values(reference), _resampled(measure) - _resampled(reference))
+    values_S, resampled_RS = _values(measure) - _values(reference), _resampled(measure) - _resampled(reference)
+    return _estimate(values_S, resampled_RS, least=-1.0)
 
 
 def _values(measure: Measure) -> np.ndarray:
@@ -187,14 +189,14 @@ def _ratio(num: np.ndarray, den: np.ndarray) -> np.ndarray:
     return ratio
 
 
-def _estimate(values_S: np.ndarray, resampled_RS: np.ndarray) -> Estimate | None:
+def _estimate(values_S: np.ndarray, resampled_RS: np.ndarray, least: float) -> Estimate | None:
     if np.isnan(values_S).any():
         return None
     over_problems, over_seeds = _percentiles(float(values_S.mean()), resampled_RS.mean(1)), seed_interval(values_S)
     return Estimate(
-        over_problems_and_seeds=_in_quadrature(over_problems, over_seeds),
+        over_problems_and_seeds=_bounded(_in_quadrature(over_problems, over_seeds), least),
         over_problems=over_problems,
-        over_seeds=over_seeds,
+        over_seeds=_bounded(over_seeds, least),
         seeds=tuple(_percentiles(float(value), column) for value, column in zip(values_S, resampled_RS.T, strict=True)),
     )
 
@@ -212,6 +214,12 @@ def _in_quadrature(a: Interval, b: Interval) -> Interval:
     low = hypot(*(i.value - i.low for i in (a, b) if i.low is not None))
     high = hypot(*(i.high - i.value for i in (a, b) if i.high is not None))
     return Interval(a.value, a.value - low, a.value + high) if a.low is not None or b.low is not None else a
+
+
+def _bounded(interval: Interval, least: float) -> Interval:
+    if interval.low is None or interval.high is None:
+        return interval
+    return Interval(interval.value, max(least, interval.low), min(1.0, interval.high))
 
 
 def student_975(degrees: int) -> float:

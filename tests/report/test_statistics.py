@@ -125,6 +125,15 @@ def test_a_difference_changes_its_sign_with_its_sides() -> None:
     assert there.over_problems_and_seeds.low == pytest.approx(-back.over_problems_and_seeds.high)
 
 
+def test_bounds_end_where_shares_and_their_differences_do() -> None:
+    """Student's t of two seeds that differ is 12.7 standard errors wide."""
+    low, high = shares([[0.0] * 9 + [1.0], [1.0] * 9 + [0.0]]), shares([[1.0] * 10, [0.0] * 10])
+    for found, least in ((estimate(low), 0), (difference(low, high), -1)):
+        assert found is not None
+        for interval in (found.over_problems_and_seeds, found.over_seeds):
+            assert (interval.low, interval.high) == (least, 1)
+
+
 def test_what_no_problem_measures_is_no_number() -> None:
     nothing = Measure(np.zeros((2, 3)), np.zeros((2, 3)))
     assert estimate(nothing) is None
