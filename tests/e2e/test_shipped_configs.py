@@ -19,8 +19,8 @@ BOTH_STREAMS = ("cipo", "fail2fix", "thinktwice")
 ALTERNATING = ("fail2fix", "thinktwice")
 REST = (
     "cipo_rloo", "cipo_fixed_rho", "cipo_no_risk", "cipo_no_difficulty", "cipo_failures_only", "cipo_shaped_std",
-    "cipo_unscaled", "cipo_with_attempt", "cipo_pass_rate", "cipo_verdict", "fail2fix", "dapo", "rloo",
-    "grpo", "grpo_bs256", "cipo",
+    "cipo_unscaled", "cipo_with_attempt", "cipo_pass_rate", "fail2fix", "dapo", "rloo", "grpo",
+    "grpo_bs256", "cipo",
 )  # fmt: skip
 
 
@@ -175,6 +175,13 @@ def test_the_other_configs_train(bench: Bench, config: str) -> None:
     run = trained(bench, f"shipped-{config}", config)
     check_closed_form(run, config)
     assert all(run.metrics()[step]["actor/grad_norm"] > 0 for step in (1, 2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("template", ["diagnosis", "verdict"])
+def test_other_templates_train(bench: Bench, template: str) -> None:
+    run = trained(bench, f"template-{template}", "cipo", f"fail2fix.correction.template={template}")
+    check_closed_form(run, "cipo")
 
 
 def test_every_shipped_config_is_trained_here() -> None:
