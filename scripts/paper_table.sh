@@ -69,11 +69,12 @@ stage() { # MODULE arguments
   [[ ${DRY_RUN[*]} ]] || "$PYTHON" -m "$@"
 }
 
-MISSING=() # evaluations would prepare these too, but a set that cannot be had is to be known before days of training
-[[ $SETUP != deepscaler ]] || for name in "${SIX[@]}"; do
-  [[ -f $SETS/$name/test.parquet ]] || MISSING+=("$name")
-done
-[[ ! ${MISSING[*]} ]] || stage fail2fix.prepare "${MISSING[@]}" --out "$SETS"
+# Evaluations would prepare these too, but a set that cannot be had is to be known before days of training.
+if [[ $SETUP == deepscaler ]]; then
+  MISSING=()
+  for name in "${SIX[@]}"; do [[ -f $SETS/$name/test.parquet ]] || MISSING+=("$name"); done
+  [[ ! ${MISSING[*]} ]] || stage fail2fix.prepare "${MISSING[@]}" --out "$SETS"
+fi
 
 # Trainings of one seed. They differ in rollouts, as in the paper: grpo spends half.
 scripts/compare.sh "${CONFIGS[@]}" --seeds 1 --unequal --out "$OUT" setup="$SETUP" "${DRY_RUN[@]}" "${OVERRIDES[@]}"
