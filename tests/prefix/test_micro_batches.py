@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fail2fix.prefix.micro_batches import GROWTH, cheapest_trees, micro_batches
+from fail2fix.prefix.micro_batches import cheapest_trees, micro_batches
 from fail2fix.prefix.tree import prefix_tree
 
 rows = st.lists(
@@ -83,4 +83,3 @@ def test_groups_are_trees_of_their_own_where_pairs_cost_and_one_tree_where_they_
     assert 6 <= len(apart) < len(rows)
     assert len(cheapest_trees(rows, pair_cost=0.0)) == 1
     assert len(cheapest_trees(rows, pair_cost=1.0)) == len(rows)
-    assert GROWTH < 2, "sizes between one row and all rows are tried"
