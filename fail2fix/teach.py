@@ -99,7 +99,7 @@ def shown(counts: Mapping[str, int]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = model_parser("teach", __doc__, model_required=False)
+    parser = model_parser("teach", __doc__, model_required=False, without=("rounds",))
     add = parser.add_argument
     add("--attempts", type=Path, nargs="+", required=True, metavar="FILE", help="files that fail2fix.collect wrote")
     add("--from", choices=get_args(Source), required=True, dest="source", help="where corrections come from")

@@ -3,7 +3,7 @@ r"""Supervised warm-up for a task on which a model starts too low: verl's SFT tr
     python -m fail2fix.warmup --model MODEL --data FOLDER --out OUT --seed 0 --steps 12 --batch-size 16 --lr 5e-5 \
         --corrections configs/setup/arithmetic.yaml
 
-    python -m fail2fix.warmup --model MODEL --chats outputs/guided/chats.parquet --out OUT --steps 200 --lr 1e-5
+    python -m fail2fix.warmup --model MODEL --chats outputs/guided/chats/chats.parquet --out OUT --steps 200 --lr 1e-5
 
 FOLDER holds train.parquet and test.parquet of a task family (`fail2fix.data.tasks`). Worked solutions of *training*
 problems become chats; a training problem that is also held out is refused. In a correction prompt the attempt is a near
@@ -16,7 +16,7 @@ The seed orders the chats; each is used once before any is used again. OUT becom
 
 OUT is a cache: equal inputs (contents, not paths) leave it unchanged, other inputs are refused, and so is a folder
 without warmup.json. OUT appears in one step. Runs in one process on the device verl finds; on a CPU set
-VERL_PLATFORM=cpu.
+VERL_PLATFORM=cpu. Exit status: 0 done, 2 bad input.
 """
 
 import argparse
@@ -33,7 +33,8 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from fail2fix.console.command_line import add_fields, given_fields
+from fail2fix.console.command_line import OneLineParser, add_fields, given_fields
+from fail2fix.console.printable import input_errors_in_one_line
 from fail2fix.data.atomic import is_free, new_folder, write_json
 from fail2fix.data.files import model_files, sha256
 from fail2fix.data.rows import read_parquet, write_parquet
@@ -94,6 +95,8 @@ def warm_up(model: Path, data: Path | Sequence[Path], out: Path, settings: Warmu
     inputs = inputs_of(model, [*found.train, *found.held_out], settings)
     if is_made(out, inputs):
         return False
+    if found.left_out:
+        print(f"warm-up: {found.left_out:,} chats are too long or not usable and left out", flush=True)
     with new_folder(out) as made:
         work = made.parent
         for name, rows in (("chats", found.train), ("held_out", found.held_out)):
@@ -279,7 +282,12 @@ def train(model: Path, work: Path, settings: Warmup) -> dict[str, dict[int, floa
 
 def main(argv: list[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m fail2fix.warmup", description=__doc__.splitlines()[0])
+    parser = OneLineParser(
+        prog="python -m fail2fix.warmup",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder or hub id to start from")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--data", type=Path, help="a task's folder: train.parquet and test.parquet")
@@ -291,23 +299,30 @@ def main(argv: list[str] | None = None) -> None:
     add_fields(parser, Warmup)
     add_fields(parser, Mix)
     given = parser.parse_args(argv)
-    mix, words, template = given_fields(given, Mix), given.corrections, given.chat_template
-    try:
-        if (mix and given.data) or (words and given.chats):
-            raise InputError("--correction-share, --held-out and --max-length are of --chats, --corrections of --data")
-        with reading(f"--chat-template {template}", OSError, hint="give a Jinja chat template"):
-            chat_template = template.read_text(encoding="utf-8-sig") if template else None
-        settings = Warmup(
-            **given_fields(given, Warmup),
-            corrections=[read_words(words, template) for template in given.templates or [None]] if words else [],
-            chat_template=chat_template,
-            mix=Mix(**mix) if given.chats else None,
-        )
+    with input_errors_in_one_line("warmup"):
+        settings = settings_of(given)
         model = given.model if given.model.is_dir() else Path(find_model(str(given.model))[0])
         trained = warm_up(model, given.data or given.chats, given.out, settings)
-    except InputError as error:
-        sys.exit(str(error))
     print(f"{given.out}: {'warmed up' if trained else 'was there already'}")
+
+
+def settings_of(given: argparse.Namespace) -> Warmup:
+    """The settings of parsed options. Raises `InputError`: an option that has no use with another."""
+    mix, words, template = given_fields(given, Mix), given.corrections, given.chat_template
+    if (mix and given.data) or (given.chats and (words or "slips" in given)):
+        raise InputError(
+            "--correction-share, --held-out and --max-length are of --chats, --corrections and --slips of --data"
+        )
+    if given.templates and not words:
+        raise InputError("--templates: are of --corrections: give it too")
+    with reading(f"--chat-template {template}", OSError, hint="give a Jinja chat template"):
+        chat_template = template.read_text(encoding="utf-8-sig") if template else None
+    return Warmup(
+        **given_fields(given, Warmup),
+        corrections=[read_words(words, name) for name in given.templates or [None]] if words else [],
+        chat_template=chat_template,
+        mix=Mix(**mix) if given.chats else None,
+    )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@
 # the project's folder unless absolute. The folder of a finished run in DIR/training can be deleted.
 #
 # Without a GPU (no nvidia-smi, or DEVICE=cpu) it builds .venv and trains with device=cpu, and unless you give another
-# setup= on setup=arithmetic. With a GPU it uses the packages of PYTHON. The model and data of a shipped setup are
+# setup= on setup=arithmetic; device=cpu_fp32 is faster where scripts/cpu_device.sh names it. With a GPU it uses the packages of PYTHON. The model and data of a shipped setup are
 # prepared (prepare_setup.sh).
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -30,12 +30,14 @@ MODEL=${MODEL:-}                      # a model folder or hub id; empty: the set
 DATA=${DATA:-}                        # a folder with train.parquet and test.parquet; empty: the setup's own
 
 SETUP=
+CPU=(device=cpu)
 OWN_DATA=
 REPORT_ONLY=
 for argument in "$@"; do
   case $argument in
     -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' scripts/compare.sh; exit 0 ;;
     --dry-run | --only-report) REPORT_ONLY=1 ;;
+    device=* | +device=*) CPU=() ;;
     setup=* | +setup=*) SETUP=${argument#*=} ;;
     data.train_files=* | data.val_files=*) OWN_DATA=1 ;;
   esac
@@ -48,7 +50,7 @@ if [[ $DEVICE == cpu ]]; then
   export PATH=$PWD/.venv/bin:$PATH
   export VERL_PLATFORM=cpu
   PYTHON=python
-  ARGS+=(device=cpu)
+  ARGS+=(${CPU[@]+"${CPU[@]}"})
   if [[ -z $SETUP ]]; then
     # Its reward reads a single number: it would score other data with it.
     if [[ $OWN_DATA || $DATA ]]; then echo "compare.sh: data of your own: say what it is with setup=" >&2; exit 2; fi

@@ -12,6 +12,14 @@ set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 
 NAME=${1:-}
+case $NAME in
+  -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' scripts/prepare_setup.sh; exit 0 ;;
+  arithmetic | two_digit | chain | sorting | programs | organism_latin | organism_chain | gsm8k | deepscaler | leetcode) ;;
+  *)
+    echo "prepare_setup.sh: $NAME: want arithmetic, two_digit, chain, sorting, programs, organism_latin," \
+      "organism_chain, gsm8k, deepscaler or leetcode" >&2
+    exit 2 ;;
+esac
 PYTHON=${PYTHON:-}
 if [[ -z $PYTHON ]]; then
   scripts/setup_env.sh
@@ -49,10 +57,6 @@ case $NAME in
     taught chain chain-right chain --seed 1 --steps 120 --lr 1e-3 --slips 0.5 ;;
   gsm8k | deepscaler | leetcode) # the model is the hub's
     [[ -f data/$NAME/train.parquet ]] || "$PYTHON" -m fail2fix.prepare "$NAME" --out data ;;
-  *)
-    echo "prepare_setup.sh: $NAME: want arithmetic, two_digit, chain, sorting, programs, organism_latin," \
-      "organism_chain, gsm8k, deepscaler or leetcode" >&2
-    exit 2 ;;
 esac
 
 case $NAME in

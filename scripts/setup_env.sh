@@ -2,7 +2,7 @@
 # Build a CPU environment once; later calls only compare stamps. Safe to call from anywhere and concurrently.
 #
 #   [PYTHON=/path/to/python3.11] [TORCH_CPU_INDEX=URL] scripts/setup_env.sh
-#       .venv, for quickstart.sh and test.sh (both call this): about 2 minutes and 3 GB
+#       .venv, for whatever runs on a CPU (quickstart.sh, test.sh and others call this): about 2 minutes and 3 GB
 #   [PYTHON=/path/to/python3.12] scripts/setup_env.sh official
 #       .venv-official, for test.sh --official: the GPU lock with vLLM's CPU build; about 7 minutes and 7 GB
 set -euo pipefail

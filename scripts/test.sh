@@ -31,6 +31,7 @@ VENV=.venv
 PYTEST_ARGS=()
 for argument in "$@"; do
   case $argument in
+    -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' scripts/test.sh; exit 0 ;;
     --fast | --e2e | --types | --all) TIER=${argument#--} ;;
     --official) ENVIRONMENT=(official) VENV=.venv-official ;;
     *) PYTEST_ARGS+=("$argument") ;;

@@ -15,6 +15,7 @@ cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 
 fail() { echo "train_guided: $1" >&2; exit 2; }
 
+if [[ ${1:-} == -h || ${1:-} == --help ]]; then sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' scripts/train_guided.sh; exit 0; fi
 [[ ${1:-} =~ ^[a-z0-9_]+$ ]] || fail "usage: scripts/train_guided.sh SETUP [any Hydra override]"
 SETUP=$1
 shift
@@ -43,7 +44,7 @@ TEACHER=${TEACHER:-}                      # with FROM=teacher: the name of its m
 ENDPOINT=${ENDPOINT:-}
 ANSWERS=${ANSWERS:-}                      # a file of recorded answers to use and to continue
 MOST_TOKENS=${MOST_TOKENS:-20000000}      # of all answers of teach together
-TEMPLATE=${TEMPLATE:-}                    # of correction prompts: default, diagnosis, verdict
+TEMPLATE=${TEMPLATE:-}                    # of correction prompts: default, diagnosis, verdict, review
 WORDS=${WORDS:-}                          # a YAML file with fail2fix.correction, instead of TEMPLATE
 PROBLEMS=${PROBLEMS:-${OF_SETUP[3]}}
 SAMPLES=${SAMPLES:-4}                     # attempts a problem; most corrections of an attempt
@@ -60,6 +61,7 @@ ENGINE=${ENGINE:-}                        # further options of vLLM, e.g. "--max
 case $FROM in
   own) ASKED=(--model "$MODEL" --max-tokens "$MAX_TOKENS") ;;
   teacher) # writes a diagnosis too
+    [[ $TEACHER && $ENDPOINT ]] || fail "FROM=teacher: give TEACHER, the name of its model, and ENDPOINT"
     ASKED=(--model "$TEACHER" --endpoint "$ENDPOINT" --max-tokens $((MAX_TOKENS + 512))) ;;
   worked) ASKED=() ;;
   *) fail "FROM=$FROM: want own, teacher or worked" ;;

@@ -3,4 +3,4 @@
 #
 #   scripts/train_guided_gsm8k_1gpu.sh [--retry N] [--dry-run] [any Hydra override]
 set -euo pipefail
-exec "$(dirname "${BASH_SOURCE[0]}")/train_guided.sh" "${SETUP:-gsm8k}" "$@"
+exec "$(dirname "${BASH_SOURCE[0]}")/train_guided.sh" gsm8k "$@"

@@ -196,12 +196,16 @@ def test_changed_contents_are_refused(changed: str, data: Path, model: Path, tmp
 
 
 @pytest.mark.parametrize("option", ["--seed 1", "--steps 3", "--batch-size 8", "--lr 1e-4"])
-def test_other_settings_are_refused_in_one_line(option: str, data: Path, model: Path, tmp_path: Path) -> None:
+def test_other_settings_are_refused_in_one_line(
+    option: str, data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     make(tmp_path / "out", inputs_of(model, worked_chats(data, Warmup()), Warmup()))
-    with pytest.raises(SystemExit) as stopped:
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="2"):
         warmup.main(["--model", str(model), "--data", str(data), "--out", str(tmp_path / "out"), *option.split()])
-    assert "made from other inputs" in str(stopped.value)
-    assert "\n" not in str(stopped.value)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warmup: error: ")
+    assert "made from other inputs" in line
 
 
 def test_a_folder_no_warm_up_made_is_left_alone(tmp_path: Path) -> None:

@@ -29,15 +29,17 @@ class OneLineParser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog.rpartition('.')[2]}: error: {one_line(message)}\n")
 
 
-def add_fields(parser: argparse.ArgumentParser, settings: type[Any], show_defaults: bool = True) -> None:
-    """Add an option for each field of a dataclass that has metadata.
+def add_fields(
+    parser: argparse.ArgumentParser, settings: type[Any], show_defaults: bool = True, without: Sequence[str] = ()
+) -> None:
+    """Add an option for each field of a dataclass that has metadata, but for fields `without`.
 
     The metadata are argparse's keywords, and `flag` where the option has another name than its field. Parsed arguments
     hold only the options that were given, so that the dataclass's own defaults apply.
     """
     hints = get_type_hints(settings)
     for each in fields(settings):
-        if not each.metadata:
+        if not each.metadata or each.name in without:
             continue
         is_flag = isinstance(each.default, bool)
         kind = {"action": "store_true"} if is_flag else {"type": type(each.default)}

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fail2fix.method.errors import reading
+from fail2fix.method.errors import InputError, reading
 
 Row = dict[str, Any]
 
@@ -62,6 +62,8 @@ def read_parquet(path: Path, place: str, hint: str) -> list[dict[str, Any]]:
     """The rows of a parquet file. Raises `InputError`: it cannot be read; names `place`, and `hint` says what to do."""
     from pyarrow import ArrowInvalid, parquet
 
+    if not path.exists():
+        raise InputError(f"{place}: no such file" + (f": {hint}" if hint else ""))
     with reading(f"{place}: not a parquet file", OSError, ArrowInvalid, hint=hint):
         rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
     return rows

@@ -63,17 +63,19 @@ def drawn(questions: list[Question], limit: int | None, seed: int) -> list[Quest
     return [questions[index] for index in sorted(random.Random(seed).sample(range(len(questions)), limit))]
 
 
-def read_questions(path: Path, numbered: bool = False) -> list[Question]:
+def read_questions(path: Path, numbered: bool = False, hint: str = "prepare it again") -> list[Question]:
     """Every row of a prepared file; `numbered`: a row without an id has its place as one.
+
+    `hint`: what to do about a file that is none.
 
     Raises `InputError`: the file cannot be read; the row and column that are not as `fail2fix.prepare` writes them;
     equal ids.
     """
     questions: dict[str, Question] = {}
-    for index, row in enumerate(read_parquet(path, str(path), "prepare it again")):
+    for index, row in enumerate(read_parquet(path, str(path), hint)):
         place = f"{path}, row {index}"
         damaged = (KeyError, TypeError, AttributeError, InputError)
-        with reading(f"{place}: not as fail2fix.prepare writes it", *damaged, hint="prepare it again"):
+        with reading(f"{place}: not as fail2fix.prepare writes it", *damaged, hint=hint):
             question = _question(row, {"id": index} if numbered else {})
         if question.id in questions:
             raise InputError(f"{place}: id {question.id!r} occurs twice: give each row its own id")

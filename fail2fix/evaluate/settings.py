@@ -31,7 +31,7 @@ def _json_object(text: str) -> dict[str, Any]:
     with suppress(ValueError):
         found = json.loads(text)
     if not isinstance(found, dict):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a JSON object such as '{{\"enable_thinking\": false}}'")
+        raise argparse.ArgumentTypeError(f'{text!r} is not a JSON object such as \'{{"NAME": "VALUE"}}\'')
     return found
 
 
@@ -48,10 +48,10 @@ class Settings:
     engine: Literal["vllm", "openai"] = "vllm"
     endpoint: str = _option("", "an OpenAI-compatible service; its key: OPENAI_API_KEY", metavar="URL")
     seed: int = _option(0, "of sampling and of --limit's draw")
-    limit: int | None = _option(None, "problems a benchmark, drawn by --seed", type=int, metavar="N")
+    limit: int | None = _option(None, "problems (teach: wrong attempts), drawn by --seed", type=int, metavar="N")
     rounds: int = _option(0, "rounds that correct own answers", flag="self-correction", metavar="K")
     batch: int = _option(1024, "answers written together", metavar="N")
-    correction: dict[str, str] = _option({}, "template, header and instruction of corrections, as in training")
+    correction: dict[str, str] = _option({}, 'words of corrections, e.g. \'{"template": "diagnosis"}\'')
     form: Literal["block", "turn"] = _option("block", "place of attempts in correction prompts")
     thinking: Literal["strip", "keep"] = _option("strip", "thinking blocks in attempts")
     thinking_marks: tuple[tuple[str, str], ...] = _option(
@@ -72,8 +72,14 @@ class Settings:
         return VerifierConfig(channel=Channel(self.channel), allow_echoes=self.allow_echoes, sources=self.verifiers)
 
 
-def model_parser(command: str, description: str | None, model_required: bool = True) -> OneLineParser:
-    """The parser of a command that asks a model: --model, --out, and options for `settings_of`."""
+OF_CORRECTIONS = ("rounds", "correction", "form", "thinking", "thinking_marks")
+"""Settings of correction prompts."""
+
+
+def model_parser(
+    command: str, description: str | None, model_required: bool = True, without: Sequence[str] = ()
+) -> OneLineParser:
+    """The parser of a command that asks a model: --model, --out, and options for `settings_of` but those `without`."""
     form = argparse.RawDescriptionHelpFormatter
     prog = f"python -m fail2fix.{command}"
     parser = OneLineParser(prog=prog, description=description, formatter_class=form, allow_abbrev=False)
@@ -81,9 +87,10 @@ def model_parser(command: str, description: str | None, model_required: bool = T
     parser.add_argument("--model", required=model_required, default="", help=model)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder, or one to be resumed")
     add_fields(parser, Sampling, show_defaults=False)  # each command and benchmark has its own
-    add_fields(parser, Settings)
-    words = "a config with fail2fix.correction, instead of --correction"
-    parser.add_argument("--corrections", type=Path, metavar="YAML", help=words)
+    add_fields(parser, Settings, without=without)
+    if "correction" not in without:
+        words = "a file with fail2fix.correction in it, instead of --correction"
+        parser.add_argument("--corrections", type=Path, metavar="YAML", help=words)
     return parser
 
 
@@ -131,7 +138,7 @@ def settings_of(given: argparse.Namespace, sampling: dict[str, Sampling]) -> Set
     sampled, values = (given_fields(given, kind) for kind in (Sampling, Settings))
     values["sampling"] = {name: replace(each, **sampled) for name, each in sampling.items()}
     values["thinking_marks"] = tuple(map(tuple, values.get("thinking_marks", ())))
-    if given.corrections:
+    if "corrections" in given and given.corrections:
         values["correction"] = read_words(given.corrections)
     return Settings(given.model, engine="openai" if values.get("endpoint") else "vllm", **values)
 

@@ -18,6 +18,7 @@ from fail2fix.method.errors import InputError
 from fail2fix.method.seeds import derived_seed
 
 FILE = "attempts.parquet"
+HINT = "give files that fail2fix.collect wrote"
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class Choice:
 
     pass_rate: float = field(default=1.0, metadata={"help": "of problems with at most this share of right attempts"})
     per_problem: int = field(default=2, metadata={"help": "most attempts of a problem"})
-    right_share: float = field(default=0.3, metadata={"help": "share of right attempts, to be kept, among the chats"})
+    right_share: float = field(
+        default=0.3, metadata={"help": "share of right attempts, to be kept, in correction chats"}
+    )
 
     def __post_init__(self) -> None:
         if not (0 <= self.pass_rate <= 1 and self.per_problem >= 1 and 0 <= self.right_share < 1):
@@ -57,9 +60,9 @@ def read_attempts(files: Sequence[Path]) -> dict[str, list[Question]]:
     """{problem: its attempts}, blank ones left out. Raises `InputError`: a row without an attempt, among others."""
     problems: dict[str, list[Question]] = defaultdict(list)
     for number, file in enumerate(files):
-        for question in read_questions(file):
+        for question in read_questions(file, hint=HINT):
             if question.attempt is None or "problem" not in question.tags:
-                raise InputError(f"{file}: id {question.id!r} has no attempt: give files that fail2fix.collect wrote")
+                raise InputError(f"{file}: id {question.id!r} has no attempt: {HINT}")
             if question.attempt_text.strip():
                 # Attempts of two models at one problem have one id.
                 own = replace(question, id=f"{number}/{question.id}") if number else question

@@ -45,6 +45,11 @@ def test_a_cpu_compares_on_arithmetic_unless_told_otherwise(tree: Path) -> None:
     ]
 
 
+def test_a_cpu_without_bf16_is_told_its_device(tree: Path) -> None:
+    said = call(tree, "grpo", "cipo", "device=cpu_fp32", "setup=my_own", DEVICE="cpu")
+    assert said == ["cpu -m fail2fix.compare grpo cipo device=cpu_fp32 setup=my_own"]
+
+
 @pytest.mark.parametrize("setup", ["organism_latin", "organism_chain"])
 def test_an_organism_is_made_from_its_set_and_warmed_up_on_it(tree: Path, setup: str) -> None:
     config = OmegaConf.load(SETUPS / f"{setup}.yaml")

@@ -115,7 +115,7 @@ def test_the_default_has_about_a_million_parameters(data: Path) -> None:
         (["--heads", "3"], "want heads a multiple of key_heads"),
         (["--head-size", "3"], "an even head size"),
         (["--corrections", "nowhere.yaml"], "--corrections nowhere.yaml: no such file"),
-        (["--data", "nowhere"], "nowhere/train.parquet: not a parquet file"),
+        (["--data", "nowhere"], "nowhere/train.parquet: no such file"),
     ],
 )
 def test_bad_input_ends_in_one_line(options: list[str], message: str, data: Path, tmp_path: Path) -> None:

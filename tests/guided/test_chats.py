@@ -162,10 +162,26 @@ def test_other_chats_or_another_mix_are_another_warm_up(tokenizer, tmp_path: Pat
         warm_up(model, [file_of(tmp_path, both(9))], tmp_path / "out", settings)
 
 
-def test_options_of_the_other_source_are_refused(tmp_path: Path) -> None:
-    for options in (["--data", "d", "--held-out", "0.5"], ["--chats", "c", "--corrections", "y"]):
-        with pytest.raises(SystemExit, match="are of --chats, --corrections of --data"):
-            warmup.main(["--model", "m", "--out", str(tmp_path / "out"), *options])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--data", "d", "--held-out", "0.5"], "--held-out and --max-length are of --chats"),
+        (["--chats", "c", "--corrections", "y"], "--corrections and --slips of --data"),
+        (["--chats", "c", "--slips", "0.5"], "--corrections and --slips of --data"),
+        (["--data", "d", "--templates", "verdict"], "--templates: are of --corrections"),
+        (["--chats", "nothing.parquet"], "--chats nothing.parquet: no such file: give files of chats"),
+    ],
+)
+def test_options_without_a_use_and_missing_files_are_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tokenizer: Any, options: list[str], words: str
+) -> None:
+    tokenizer.save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    with pytest.raises(SystemExit, match="2"):
+        warmup.main(["--model", str(tmp_path), "--out", str(tmp_path / "out"), *options])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warmup: error: ")
+    assert words in line
 
 
 @pytest.mark.parametrize(

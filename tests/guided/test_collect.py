@@ -76,8 +76,8 @@ def chain_of(number: int) -> str:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--data", "nothing.parquet"], "not a parquet file"),
-        (["--self-correction", "1"], "attempts have neither"),
+        (["--data", "nothing.parquet"], "nothing.parquet: no such file: give a training file as --data"),
+        (["--self-correction", "1"], "unrecognized arguments: --self-correction 1"),
         (["--temperature", "0"], "greedy samples are equal"),
         (["--limit", "0"], "--limit 0: must be at least 1"),
     ],

@@ -283,7 +283,8 @@ def test_own_corrections_are_sampled_until_one_is_right(attempts: Path, tmp_path
         (["--from", "worked", "--model", "m"], "--from worked: asks no --model"),
         (["--from", "worked", "--right-share", "1"], "--right-share 1.0"),
         (["--from", "worked", "--correction", '{"template": "none"}'], "cannot be loaded"),
-        (["--from", "worked", "--attempts", "nothing.parquet"], "not a parquet file"),
+        (["--from", "worked", "--attempts", "nothing.parquet"], "no such file: give files that fail2fix.collect wrote"),
+        (["--from", "worked", "--self-correction", "3"], "unrecognized arguments: --self-correction 3"),
     ],
 )
 def test_bad_input_ends_in_one_line(
@@ -294,6 +295,14 @@ def test_bad_input_ends_in_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("teach: error: ")
     assert words in line
+
+
+def test_a_training_file_holds_no_attempts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chain.main([str(tmp_path / "data"), "--train", "8", "--held-out", "4"])
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="2"):
+        main(["--attempts", str(tmp_path / "data/train.parquet"), "--out", str(tmp_path / "out"), "--from", "worked"])
+    assert capsys.readouterr().err.rstrip().endswith(": give files that fail2fix.collect wrote")
 
 
 def test_a_file_that_is_no_answers_is_refused(

@@ -35,6 +35,23 @@ def test_scripts_parse_and_can_be_run(script: Path) -> None:
     assert "set -euo pipefail" in script.read_text()
 
 
+@pytest.mark.parametrize("name", ["test", "prepare_setup", "train_guided", "train_setup", "quickstart", "paper_table"])
+def test_help_builds_nothing(name: str, tmp_path: Path) -> None:
+    fresh_tree(tmp_path)
+    done = call(tmp_path / "scripts" / f"{name}.sh", "--help")
+    assert done.returncode == 0
+    assert f"scripts/{name}.sh" in done.stdout
+    assert not list(tmp_path.glob(".venv*"))
+
+
+def test_a_setup_that_does_not_exist_is_refused_before_anything_is_built(tmp_path: Path) -> None:
+    fresh_tree(tmp_path)
+    done = call(tmp_path / "scripts" / "prepare_setup.sh", "no_such")
+    assert done.returncode == 2
+    assert done.stderr.startswith("prepare_setup.sh: no_such: want arithmetic, ")
+    assert not list(tmp_path.glob(".venv*"))
+
+
 def fresh_tree(folder: Path) -> Path:
     """A copy of what setup_env.sh reads, without an environment."""
     shutil.copytree(ROOT / "scripts", folder / "scripts")
@@ -377,6 +394,10 @@ def test_a_guided_start_asks_the_teacher_that_is_named(tmp_path: Path) -> None:
     assert "--from worked --samples" in guided(tmp_path / "worked", FROM="worked").stdout
     engine = guided(tmp_path / "engine", ENGINE="--dtype float32")
     assert engine.stdout.count(" --dtype float32") == 2, "collect and teach"
+    for missing in ({"TEACHER": "big"}, {"ENDPOINT": "http://h/v1"}):
+        refused = guided(tmp_path / "missing", FROM="teacher", **missing)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert refused.stderr.startswith("train_guided: FROM=teacher: give TEACHER")
     refused = guided(tmp_path, FROM="nobody")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr == "train_guided: FROM=nobody: want own, teacher or worked\n"
