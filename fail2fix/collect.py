@@ -3,9 +3,9 @@
     python -m fail2fix.collect --model MODEL --data data/gsm8k/train.parquet --samples 4 --out outputs/guided/attempts
 
 By default each row gets 4 answers at temperature 1, of at most 1,024 tokens. They come from vLLM, or from any
-OpenAI-compatible endpoint, as in `fail2fix.evaluate`. They are judged by the reward of the task family that wrote the rows,
-else by the verifier of their data_source. OUT gets attempts.parquet. The same command resumes an
-interrupted collection: a crash loses at most the running batch. Exit status: 0 done, 2 bad input.
+OpenAI-compatible endpoint, as in `fail2fix.evaluate`. They are judged by the reward of the task family that wrote the
+rows, else by the verifier of their data_source. OUT gets attempts.parquet. The same command resumes an interrupted
+collection: a crash loses at most the running batch. Exit status: 0 done, 2 bad input.
 """
 
 from collections.abc import Sequence
