@@ -176,7 +176,7 @@ def main(task_runner: type[Fail2FixTaskRunner] | None = None) -> None:
     quiet_libraries()
     register_configs()
     dry_run = DRY_RUN in sys.argv
-    sys.argv = options_first([argument for argument in sys.argv if argument != DRY_RUN])
+    sys.argv = [argument for argument in sys.argv if argument != DRY_RUN]
     wants_trace = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises errors instead of printing them itself
     with every_error_in_one_line(wants_trace):
@@ -188,15 +188,6 @@ def main(task_runner: type[Fail2FixTaskRunner] | None = None) -> None:
                 ready = prepare(config, dry_run, held)
             if ready:
                 train(config, task_runner)
-
-
-def options_first(arguments: list[str]) -> list[str]:
-    """The words of a command line with its overrides last; Hydra reads none behind an option that follows one.
-
-    >>> options_first(["train", "setup=gsm8k", "--multirun", "fail2fix.correction.weight=0,1"])
-    ['train', '--multirun', 'setup=gsm8k', 'fail2fix.correction.weight=0,1']
-    """
-    return sorted(arguments, key=lambda word: not word.startswith("-") and ("=" in word or word.startswith("~")))
 
 
 def quiet_libraries() -> None:

@@ -16,7 +16,7 @@ The seed orders the chats; each is used once before any is used again. OUT becom
 
 OUT is a cache: equal inputs (contents, not paths) leave it unchanged, other inputs are refused, and so is a folder
 without warmup.json. OUT appears in one step. Runs in one process on the device verl finds; on a CPU set
-VERL_PLATFORM=cpu. Exit status: 0 done, 2 bad input.
+VERL_PLATFORM=cpu. Exit status: 0 done, 1 the trainer failed, 2 bad input.
 """
 
 import argparse
@@ -49,6 +49,10 @@ from fail2fix.method.templates import words_of
 STAMP = "warmup.json"
 LOSS = re.compile(r"step:(\d+) .*(train|val)/loss:([-0-9.e]+|nan)")
 VALIDATIONS = 4  # of the held-out loss, the last one included
+
+
+class TrainerError(RuntimeError):
+    """verl's SFT trainer failed. The message is one line."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,10 @@ class Warmup:
 
 
 def warm_up(model: Path, data: Path | Sequence[Path], out: Path, settings: Warmup) -> bool:
-    """Make `out` the warmed-up model; False if it already was. `data`: a task's folder, or files of chats."""
+    """Make `out` the warmed-up model; False if it already was. `data`: a task's folder, or files of chats.
+
+    Raises `InputError`, and `TrainerError`.
+    """
     of_task = [(data, "train.parquet"), (data, "test.parquet")] if isinstance(data, Path) else []
     for folder, name in ((model, "config.json"), *of_task):
         if not (folder / name).is_file():
@@ -276,7 +283,7 @@ def train(model: Path, work: Path, settings: Warmup) -> dict[str, dict[int, floa
     steps = len(losses["train"])
     if process.returncode or steps != settings.steps:
         sys.stderr.writelines(log[-40:])
-        raise InputError(f"verl's SFT trainer ended with status {process.returncode} after step {steps}; see above")
+        raise TrainerError(f"verl's SFT trainer ended with status {process.returncode} after step {steps}; see above")
     return losses
 
 
@@ -302,16 +309,20 @@ def main(argv: list[str] | None = None) -> None:
     with input_errors_in_one_line("warmup"):
         settings = settings_of(given)
         model = given.model if given.model.is_dir() else Path(find_model(str(given.model))[0])
-        trained = warm_up(model, given.data or given.chats, given.out, settings)
+        try:
+            trained = warm_up(model, given.data or given.chats, given.out, settings)
+        except TrainerError as error:
+            sys.exit(f"warmup: {error}")
     print(f"{given.out}: {'warmed up' if trained else 'was there already'}")
 
 
 def settings_of(given: argparse.Namespace) -> Warmup:
     """The settings of parsed options. Raises `InputError`: an option that has no use with another."""
     mix, words, template = given_fields(given, Mix), given.corrections, given.chat_template
-    if (mix and given.data) or (given.chats and (words or "slips" in given)):
+    if (mix and given.data) or (given.chats and (words or given.templates or "slips" in given)):
         raise InputError(
-            "--correction-share, --held-out and --max-length are of --chats, --corrections and --slips of --data"
+            "--correction-share, --held-out and --max-length are of --chats, "
+            "--corrections, --templates and --slips of --data"
         )
     if given.templates and not words:
         raise InputError("--templates: are of --corrections: give it too")

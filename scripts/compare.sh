@@ -69,4 +69,4 @@ esac
 if [[ $MODEL ]]; then ARGS+=(actor_rollout_ref.model.path="$MODEL"); fi
 if [[ $DATA ]]; then ARGS+=(data.train_files="$DATA/train.parquet" data.val_files="$DATA/test.parquet"); fi
 
-exec "$PYTHON" -m fail2fix.compare "${ARGS[@]}" "$@"
+exec "$PYTHON" -m fail2fix.compare ${ARGS[@]+"${ARGS[@]}"} "$@"

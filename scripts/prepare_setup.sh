@@ -16,7 +16,7 @@ case $NAME in
   -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' scripts/prepare_setup.sh; exit 0 ;;
   arithmetic | two_digit | chain | sorting | programs | organism_latin | organism_chain | gsm8k | deepscaler | leetcode) ;;
   *)
-    echo "prepare_setup.sh: $NAME: want arithmetic, two_digit, chain, sorting, programs, organism_latin," \
+    echo "prepare_setup.sh: ${NAME:-no name}: want arithmetic, two_digit, chain, sorting, programs, organism_latin," \
       "organism_chain, gsm8k, deepscaler or leetcode" >&2
     exit 2 ;;
 esac

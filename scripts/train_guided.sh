@@ -15,7 +15,7 @@ cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 
 fail() { echo "train_guided: $1" >&2; exit 2; }
 
-if [[ ${1:-} == -h || ${1:-} == --help ]]; then sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' scripts/train_guided.sh; exit 0; fi
+if [[ " $* " == *" -h "* || " $* " == *" --help "* ]]; then sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' scripts/train_guided.sh; exit 0; fi
 [[ ${1:-} =~ ^[a-z0-9_]+$ ]] || fail "usage: scripts/train_guided.sh SETUP [any Hydra override]"
 SETUP=$1
 shift
@@ -40,7 +40,7 @@ PYTHON=${PYTHON:-}                        # for a CPU setup, empty: .venv is bui
 DATA=${DATA:-$PWD/data/$SETUP}            # a folder with train.parquet and test.parquet
 GUIDED=${GUIDED:-$PWD/outputs/guided/$NAME}
 FROM=${FROM:-${OF_SETUP[1]}}              # own, teacher or worked
-TEACHER=${TEACHER:-}                      # with FROM=teacher: the name of its model, at ENDPOINT
+TEACHER=${TEACHER:-}                      # with FROM=teacher: its name at ENDPOINT, or a folder or hub id
 ENDPOINT=${ENDPOINT:-}
 ANSWERS=${ANSWERS:-}                      # a file of recorded answers to use and to continue
 MOST_TOKENS=${MOST_TOKENS:-20000000}      # of all answers of teach together
@@ -61,8 +61,8 @@ ENGINE=${ENGINE:-}                        # further options of vLLM, e.g. "--max
 case $FROM in
   own) ASKED=(--model "$MODEL" --max-tokens "$MAX_TOKENS") ;;
   teacher) # writes a diagnosis too
-    [[ $TEACHER && $ENDPOINT ]] || fail "FROM=teacher: give TEACHER, the name of its model, and ENDPOINT"
-    ASKED=(--model "$TEACHER" --endpoint "$ENDPOINT" --max-tokens $((MAX_TOKENS + 512))) ;;
+    [[ $TEACHER ]] || fail "FROM=teacher: give TEACHER: its name at ENDPOINT or, without one, its folder or hub id"
+    ASKED=(--model "$TEACHER" ${ENDPOINT:+--endpoint "$ENDPOINT"} --max-tokens $((MAX_TOKENS + 512))) ;;
   worked) ASKED=() ;;
   *) fail "FROM=$FROM: want own, teacher or worked" ;;
 esac
@@ -97,7 +97,7 @@ fi
 [[ ! $DEVICE || ${VERL_PLATFORM:-} != cpu ]] || OVERRIDES+=(device="$(scripts/cpu_device.sh)")
 export DATA PYTHON=${PYTHON:-python}
 read -ra ENGINE <<<"$ENGINE"
-[[ $FROM != own ]] || ASKED+=(${ENGINE[@]+"${ENGINE[@]}"})
+if [[ $FROM == own || ($FROM == teacher && ! $ENDPOINT) ]]; then ASKED+=(${ENGINE[@]+"${ENGINE[@]}"}); fi
 
 run() { # command
   echo "+ $*" >&2

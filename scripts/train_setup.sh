@@ -10,7 +10,7 @@
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 
-if [[ ${1:-} == -h || ${1:-} == --help ]]; then sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' scripts/train_setup.sh; exit 0; fi
+if [[ " $* " == *" -h "* || " $* " == *" --help "* ]]; then sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' scripts/train_setup.sh; exit 0; fi
 if [[ $# -lt 3 ]]; then
   echo "train_setup: usage: scripts/train_setup.sh SETUP NAME CONFIG [--retry N] [any Hydra override]" >&2
   exit 2

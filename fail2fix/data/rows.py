@@ -62,7 +62,7 @@ def read_parquet(path: Path, place: str, hint: str) -> list[dict[str, Any]]:
     """The rows of a parquet file. Raises `InputError`: it cannot be read; names `place`, and `hint` says what to do."""
     from pyarrow import ArrowInvalid, parquet
 
-    if not path.exists():
+    if not os.path.exists(path):  # Path.exists raises some errors of the system
         raise InputError(f"{place}: no such file" + (f": {hint}" if hint else ""))
     with reading(f"{place}: not a parquet file", OSError, ArrowInvalid, hint=hint):
         rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()

@@ -48,7 +48,7 @@ class Settings:
     engine: Literal["vllm", "openai"] = "vllm"
     endpoint: str = _option("", "an OpenAI-compatible service; its key: OPENAI_API_KEY", metavar="URL")
     seed: int = _option(0, "of sampling and of --limit's draw")
-    limit: int | None = _option(None, "problems (teach: wrong attempts), drawn by --seed", type=int, metavar="N")
+    limit: int | None = _option(None, "problems, or wrong attempts to teach, drawn by --seed", type=int, metavar="N")
     rounds: int = _option(0, "rounds that correct own answers", flag="self-correction", metavar="K")
     batch: int = _option(1024, "answers written together", metavar="N")
     correction: dict[str, str] = _option({}, 'words of corrections, e.g. \'{"template": "diagnosis"}\'')

@@ -166,8 +166,9 @@ def test_other_chats_or_another_mix_are_another_warm_up(tokenizer, tmp_path: Pat
     ("options", "words"),
     [
         (["--data", "d", "--held-out", "0.5"], "--held-out and --max-length are of --chats"),
-        (["--chats", "c", "--corrections", "y"], "--corrections and --slips of --data"),
-        (["--chats", "c", "--slips", "0.5"], "--corrections and --slips of --data"),
+        (["--chats", "c", "--corrections", "y"], "--corrections, --templates and --slips of --data"),
+        (["--chats", "c", "--templates", "verdict"], "--corrections, --templates and --slips of --data"),
+        (["--chats", "c", "--slips", "0.5"], "--corrections, --templates and --slips of --data"),
         (["--data", "d", "--templates", "verdict"], "--templates: are of --corrections"),
         (["--chats", "nothing.parquet"], "--chats nothing.parquet: no such file: give files of chats"),
     ],

@@ -1123,23 +1123,3 @@ def test_an_error_of_the_training_keeps_its_traceback(monkeypatch: pytest.Monkey
     monkeypatch.setattr(train, "train", fails_with(InputError("from a worker")))
     with pytest.raises(InputError, match="from a worker"):
         train.main()
-
-
-def test_options_may_stand_anywhere_among_overrides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    composed: list[DictConfig] = []
-    monkeypatch.setattr(train.environment, "set_defaults", lambda: None)
-    monkeypatch.setattr(train, "prepare", lambda config, *_: composed.append(config))
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-    monkeypatch.chdir(tmp_path)
-    words = [
-        "setup=chain",
-        "--multirun",
-        "fail2fix.correction.weight=0,2",
-        "--config-name",
-        "grpo",
-        "~reward.sandbox_fusion",
-    ]
-    monkeypatch.setattr(sys, "argv", ["train", *words])
-    train.main()
-    assert [config.fail2fix.correction.weight for config in composed] == [0, 2]
-    assert {config.trainer.experiment_name for config in composed} == {"grpo"}
