@@ -19,8 +19,8 @@
 # the project's folder unless absolute. The folder of a finished run in DIR/training can be deleted.
 #
 # Without a GPU (no nvidia-smi, or DEVICE=cpu) it builds .venv and trains with device=cpu, and unless you give another
-# setup= on setup=arithmetic; device=cpu_fp32 is faster where scripts/cpu_device.sh names it. With a GPU it uses the packages of PYTHON. The model and data of a shipped setup are
-# prepared (prepare_setup.sh).
+# setup= on setup=arithmetic; device=cpu_fp32 is faster where scripts/cpu_device.sh names it. With a GPU it uses the
+# packages of PYTHON. The model and data of a shipped setup are prepared (prepare_setup.sh).
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 
